@@ -1,0 +1,1 @@
+"""How a person asks: the `scene` command."""

@@ -1,0 +1,1 @@
+"""What we believe after looking (q), and how we learn it."""

@@ -1,0 +1,1 @@
+"""What learning maximises: bounds on the evidence, and sums of them over subsets of views."""

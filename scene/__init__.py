@@ -1,0 +1,1 @@
+"""What the world is: scenes, their views, and the generative models of them (p)."""

@@ -1,0 +1,125 @@
+"""The vocabulary of a dataset: what its classes are called, numbered and coloured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import numpy as np
+import torch
+from torch import Tensor
+
+VOID = 255
+"""The label of a pixel whose class is unknown; it is never scored and never drawn on."""
+
+Colour = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The labels of a mask, in the order of their ids.
+
+    Background exists only if a label is named ``background``; the class vector of a scene
+    leaves it out and otherwise covers every label, in the order of `classes`.
+
+    Args:
+        names: One name per label id, from 0.
+        colours: RGB colours of the same length; the VOC colour map if left empty.
+
+    Raises:
+        ValueError: If there are no labels, more than 255, or two of the same name.
+
+    >>> Labels(("background", "cat", "dog")).classes
+    ('cat', 'dog')
+    """
+
+    names: tuple[str, ...]
+    colours: tuple[Colour, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.names) <= VOID:
+            raise ValueError(f"A dataset has 1 to {VOID} labels, not {len(self.names)}.")
+        if twice := sorted({name for name in self.names if self.names.count(name) > 1}):
+            raise ValueError(f"The label {twice[0]!r} is listed twice; names must differ.")
+        if not self.colours:
+            object.__setattr__(self, "colours", voc_colours(len(self.names)))
+
+    @property
+    def background(self) -> int | None:
+        """The id of the label named ``background``, if there is one."""
+        return self.names.index("background") if "background" in self.names else None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names a class vector covers: every label but background."""
+        return tuple(name for name in self.names if name != "background")
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The label id of each entry of the class vector."""
+        return tuple(i for i, name in enumerate(self.names) if name != "background")
+
+    def vector(self, masks: Tensor) -> Tensor:
+        """Say which classes occur in each mask.
+
+        Args:
+            masks: Label ids, ``(..., H, W)``, integer; 255 is void.
+
+        Returns:
+            ``(..., C)`` floats, 1 where the class owns at least one pixel.
+
+        >>> Labels(("background", "cat", "dog")).vector(torch.tensor([[0, 2], [255, 2]]))
+        tensor([0., 1.])
+        """
+        pixels = masks.flatten(-2)
+        return torch.stack([(pixels == i).any(-1) for i in self.ids], dim=-1).float()
+
+    def encode(self, classes: Iterable[str]) -> Tensor:
+        """Turn class names into a class vector.
+
+        Returns:
+            ``(C,)`` floats, 1 for each class named.
+
+        Raises:
+            LookupError: If a name is not a class; the message suggests the nearest.
+        """
+        vector = torch.zeros(len(self.classes))
+        for name in classes:
+            if name not in self.classes:
+                near = get_close_matches(name, self.classes, n=1)
+                hint = f" Did you mean {near[0]!r}?" if near else ""
+                known = ", ".join(self.classes)
+                raise LookupError(f"No class is called {name!r}.{hint} Known: {known}.")
+            vector[self.classes.index(name)] = 1.0
+        return vector
+
+    def decode(self, vector: Tensor) -> tuple[str, ...]:
+        """Name the classes whose entry of ``vector`` ``(C,)`` is at least one half."""
+        return tuple(n for n, p in zip(self.classes, vector.tolist(), strict=True) if p >= 0.5)
+
+    @property
+    def palette(self) -> np.ndarray:
+        """The 256 RGB colours, ``(256, 3)`` uint8, that a palette PNG of these labels carries."""
+        table = np.array(voc_colours(256), dtype=np.uint8)
+        table[: len(self.colours)] = np.array(self.colours, dtype=np.uint8)
+        return table
+
+
+def voc_colours(count: int) -> tuple[Colour, ...]:
+    """List the first ``count`` colours of PASCAL VOC's colour map.
+
+    Source:
+        The VOC 2012 development kit, ``VOClabelcolormap``: bits of the id, spread over RGB.
+
+    >>> voc_colours(3)
+    ((0, 0, 0), (128, 0, 0), (0, 128, 0))
+    """
+    colours = []
+    for label in range(count):
+        rgb = [0, 0, 0]
+        for bit in range(8):
+            for channel in range(3):
+                rgb[channel] |= ((label >> (3 * bit + channel)) & 1) << (7 - bit)
+        colours.append((rgb[0], rgb[1], rgb[2]))
+    return tuple(colours)

@@ -1,0 +1,155 @@
+"""The views of a scene: an image, the classes in it, its mask; and which of them were seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from scene.labels import Labels
+
+VIEWS = ("image", "classes", "mask")
+"""Every view, in the order in which they are named, encoded and drawn."""
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What a model must know of a dataset: its labels and the size of its images.
+
+    Args:
+        labels: The vocabulary of masks and class vectors.
+        size: Height and width in pixels.
+    """
+
+    labels: Labels
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One scene as a dataset gives it; a view that is not known is None.
+
+    Args:
+        image: ``(3, H, W)`` uint8.
+        classes: ``(C,)`` float, 1 where the class is present.
+        mask: ``(H, W)`` uint8 label ids, 255 = void.
+        name: What to call the scene in messages.
+    """
+
+    image: Tensor | None = None
+    classes: Tensor | None = None
+    mask: Tensor | None = None
+    name: str = ""
+
+
+class Views:
+    """A batch of B scenes: a tensor per view, and for each scene whether that view was seen.
+
+    ``views["image"]`` is ``(B, 3, H, W)`` float in [0, 1], ``views["classes"]`` ``(B, C)`` float in
+    {0, 1}, ``views["mask"]`` ``(B, H, W)`` int64 with 255 = void. ``views.present[name]`` is
+    ``(B,)`` bool; where it is False the row is a placeholder that no network should meet.
+
+    Args:
+        tensors: The views held, each with B as its first dimension.
+        present: Which scenes have the view; all of them where a name is left out.
+
+    Raises:
+        ValueError: If the views disagree on B, or there are none.
+    """
+
+    def __init__(
+        self, tensors: dict[str, Tensor], present: dict[str, Tensor] | None = None
+    ) -> None:
+        sizes = {name: len(tensor) for name, tensor in tensors.items()}
+        if len(set(sizes.values())) != 1:
+            raise ValueError(f"The views of a batch hold equally many scenes, not {sizes}.")
+        self._tensors = dict(tensors)
+        self.present = {
+            name: (present or {}).get(name, torch.ones(len(t), dtype=torch.bool, device=t.device))
+            for name, t in tensors.items()
+        }
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._tensors[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._tensors
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(next(iter(self._tensors.values())))
+
+    def items(self) -> Iterable[tuple[str, Tensor]]:
+        """Pairs of a view's name and its tensor."""
+        return self._tensors.items()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the views held."""
+        return tuple(self._tensors)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors live."""
+        return next(iter(self._tensors.values())).device
+
+    def only(self, names: Iterable[str]) -> Views:
+        """Keep just the views named, for all B scenes."""
+        kept = tuple(names)
+        return Views({n: self[n] for n in kept}, {n: self.present[n] for n in kept})
+
+    def having(self, names: Iterable[str]) -> Tensor:
+        """Say which scenes have every view named: ``(B,)`` bool."""
+        every = torch.ones(len(self), dtype=torch.bool, device=self.device)
+        for name in names:
+            every = every & self.present[name] if name in self else torch.zeros_like(every)
+        return every
+
+    def rows(self, index: Tensor) -> Views:
+        """Keep just the scenes of ``index``: ``(B,)`` bool or ``(N,)`` int64."""
+        if index.dtype == torch.bool and bool(index.all()):
+            return self
+        return Views(
+            {n: t[index] for n, t in self.items()}, {n: p[index] for n, p in self.present.items()}
+        )
+
+    def to(self, device: torch.device | str) -> Views:
+        """Move every tensor to ``device``."""
+        return Views(
+            {n: t.to(device, non_blocking=True) for n, t in self.items()},
+            {n: p.to(device, non_blocking=True) for n, p in self.present.items()},
+        )
+
+
+def stack(scenes: Sequence[Scene], schema: Schema) -> Views:
+    """Gather scenes into a batch, with placeholders where a view is not known.
+
+    Args:
+        scenes: B scenes, all of the schema's size.
+        schema: Gives placeholders their shapes.
+
+    Returns:
+        A batch of B; every view is held, ``present`` says where it is real.
+    """
+    height, width = schema.size
+    shapes = {
+        "image": (3, height, width),
+        "classes": (len(schema.labels.classes),),
+        "mask": (height, width),
+    }
+    tensors, present = {}, {}
+    for name in VIEWS:
+        found: list[Tensor | None] = [getattr(scene, name) for scene in scenes]
+        blank = torch.zeros(shapes[name], dtype=torch.uint8)
+        tensors[name] = _as_float_or_label(
+            name, torch.stack([blank.to(t.dtype) if (t := v) is not None and False else
+                               (v if v is not None else blank) for v in found])
+        )
+        present[name] = torch.tensor([v is not None for v in found])
+    return Views(tensors, present)
