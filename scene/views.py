@@ -138,18 +138,29 @@ def stack(scenes: Sequence[Scene], schema: Schema) -> Views:
         A batch of B; every view is held, ``present`` says where it is real.
     """
     height, width = schema.size
-    shapes = {
-        "image": (3, height, width),
-        "classes": (len(schema.labels.classes),),
-        "mask": (height, width),
+    blanks = {
+        "image": torch.zeros(3, height, width, dtype=torch.uint8),
+        "classes": torch.zeros(len(schema.labels.classes)),
+        "mask": torch.zeros(height, width, dtype=torch.uint8),
     }
     tensors, present = {}, {}
-    for name in VIEWS:
-        found: list[Tensor | None] = [getattr(scene, name) for scene in scenes]
-        blank = torch.zeros(shapes[name], dtype=torch.uint8)
-        tensors[name] = _as_float_or_label(
-            name, torch.stack([blank.to(t.dtype) if (t := v) is not None and False else
-                               (v if v is not None else blank) for v in found])
-        )
-        present[name] = torch.tensor([v is not None for v in found])
+    for name, blank in blanks.items():
+        found = [getattr(scene, name) for scene in scenes]
+        tensors[name] = torch.stack([blank if view is None else view for view in found])
+        present[name] = torch.tensor([view is not None for view in found])
+    return batch(tensors["image"], tensors["classes"], tensors["mask"], present)
+
+
+def batch(
+    images: Tensor, classes: Tensor, masks: Tensor, present: dict[str, Tensor] | None = None
+) -> Views:
+    """Turn stored bytes into what networks read.
+
+    Args:
+        images: ``(B, 3, H, W)`` uint8.
+        classes: ``(B, C)``.
+        masks: ``(B, H, W)`` uint8.
+        present: As in `Views`.
+    """
+    tensors = {"image": images.float() / 255, "classes": classes.float(), "mask": masks.long()}
     return Views(tensors, present)
