@@ -49,8 +49,8 @@ class Scene:
 class Views:
     """A batch of B scenes: a tensor per view, and for each scene whether that view was seen.
 
-    ``views["image"]`` is ``(B, 3, H, W)`` float in [0, 1], ``views["classes"]`` ``(B, C)`` float in
-    {0, 1}, ``views["mask"]`` ``(B, H, W)`` int64 with 255 = void. ``views.present[name]`` is
+    ``views["image"]`` is ``(B, 3, H, W)`` float in [0, 1], ``views["classes"]`` ``(B, C)`` float
+    in {0, 1}, ``views["mask"]`` ``(B, H, W)`` int64 with 255 = void. ``views.present[name]`` is
     ``(B,)`` bool; where it is False the row is a placeholder that no network should meet.
 
     Args:
