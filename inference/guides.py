@@ -1,0 +1,168 @@
+"""The guides: what we believe of a scene after seeing some of its views (q).
+
+A guide is a `Guide`: it says its posterior, and the base class does the sampling. Yours is made
+as ours are, ``YourGuide(schema, views, latent=..., width=...)``, and used by the same commands:
+``scene train telbo --guide lab/flow.py:FlowGuide``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import pyro
+import pyro.distributions as dist
+import torch
+from torch import Tensor, nn
+
+from inference.experts import product_of_experts
+from scene.networks import GaussianHead, stem
+from scene.views import Schema, Views
+
+
+class Guide(nn.Module):
+    """q(z | views), amortised: subclasses say the posterior.
+
+    Args:
+        schema: Labels and image size.
+        views: The views this guide can read.
+        latent: Length of z.
+        width: Channels of the first convolution of each stem.
+    """
+
+    def __init__(
+        self, schema: Schema, views: Collection[str], latent: int = 64, width: int = 16
+    ) -> None:
+        super().__init__()
+        self.schema, self.views = schema, tuple(views)
+        self.latent, self.width = latent, width
+
+    def posterior(self, views: Views) -> dist.Distribution:
+        """Say q(z | views): batch shape ``(B,)``, event shape ``(L,)``.
+
+        Args:
+            views: Holds exactly the views to condition on; `accepts` says which sets will do.
+        """
+        raise NotImplementedError
+
+    def accepts(self, given: Collection[str]) -> bool:
+        """Say whether a posterior given exactly these views exists: by default, all of them."""
+        return set(given) == set(self.views)
+
+    def forward(self, views: Views) -> Tensor:
+        """Draw z given those of the views that this guide can read."""
+        with pyro.plate("scenes", len(views), dim=-1):
+            seen = views.only(name for name in self.views if name in views)
+            return pyro.sample("z", self.posterior(seen))  # type: ignore[no-any-return]
+
+
+class JointGuide(Guide):
+    """One network that sees all its views together.
+
+    Shape:
+        Posterior: diagonal Normal, batch ``(B,)``, event ``(L,)``.
+    """
+
+    def __init__(
+        self, schema: Schema, views: Collection[str], latent: int = 64, width: int = 16
+    ) -> None:
+        super().__init__(schema, views, latent, width)
+        self.stems = nn.ModuleDict({name: stem(name, schema, width) for name in self.views})
+        self.head = GaussianHead(_features(self.stems), 16 * width, latent)
+
+    def posterior(self, views: Views) -> dist.Distribution:
+        """Read every view, then form one belief."""
+        found = [self.stems[name](views[name]) for name in self.views]
+        return dist.Normal(*self.head(torch.cat(found, dim=-1))).to_event(1)
+
+
+class ProductGuide(Guide):
+    """One expert per view seen, and the prior, which is always in the room.
+
+    Accepts any non-empty subset of its views, and batches in which scenes lack some of them: an
+    expert reads only the scenes that have its view.
+    """
+
+    def __init__(
+        self, schema: Schema, views: Collection[str], latent: int = 64, width: int = 16
+    ) -> None:
+        super().__init__(schema, views, latent, width)
+        self.stems = nn.ModuleDict({name: stem(name, schema, width) for name in self.views})
+        self.heads = nn.ModuleDict(
+            {
+                name: GaussianHead(_features(self.stems, name), 16 * width, latent)
+                for name in self.views
+            }
+        )
+
+    def accepts(self, given: Collection[str]) -> bool:
+        """Accept any non-empty subset."""
+        return bool(given) and set(given) <= set(self.views)
+
+    def expert(self, name: str, view: Tensor) -> tuple[Tensor, Tensor]:
+        """Say what one view suggests: mean and scale, each ``(B, L)``, before the prior."""
+        loc, scale = self.heads[name](self.stems[name](view))
+        return loc, scale
+
+    def posterior(self, views: Views) -> dist.Distribution:
+        """Multiply the experts of the views held, and the prior."""
+        prior = torch.zeros(len(views), self.latent, device=views.device)
+        everyone = torch.ones(len(views), dtype=torch.bool, device=views.device)
+        locs, scales, spoken = [prior], [torch.ones_like(prior)], [everyone]
+        for name, view in views.items():
+            present = views.present[name]
+            loc, scale = self._spread(name, view, present)
+            locs.append(loc)
+            scales.append(scale)
+            spoken.append(present)
+        return dist.Normal(*product_of_experts(locs, scales, spoken)).to_event(1)
+
+    def _spread(self, name: str, view: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        if bool(present.all()):
+            return self.expert(name, view)
+        loc = torch.zeros(len(view), self.latent, device=view.device)
+        scale = torch.ones_like(loc)
+        if bool(present.any()):
+            rows = present.nonzero().squeeze(-1)
+            found_loc, found_scale = self.expert(name, view[rows])
+            loc, scale = loc.index_copy(0, rows, found_loc), scale.index_copy(0, rows, found_scale)
+        return loc, scale
+
+
+class RetrofitGuide(Guide):
+    """A joint network for all views together, and a product of experts for any fewer.
+
+    Source:
+        Vedantam et al. (2018), Generative Models of Visually Grounded Imagination, section 3.
+    """
+
+    def __init__(
+        self, schema: Schema, views: Collection[str], latent: int = 64, width: int = 16
+    ) -> None:
+        super().__init__(schema, views, latent, width)
+        self.joint = JointGuide(schema, views, latent, width)
+        self.product = ProductGuide(schema, views, latent, width)
+
+    def accepts(self, given: Collection[str]) -> bool:
+        """Accept any non-empty subset."""
+        return self.product.accepts(given)
+
+    def posterior(self, views: Views) -> dist.Distribution:
+        """Ask the joint network if every view is held for every scene, else the experts."""
+        complete = self.joint.accepts(views.names) and bool(views.having(self.views).all())
+        return self.joint.posterior(views) if complete else self.product.posterior(views)
+
+
+class EmptyGuide(Guide):
+    """The guide of a model that has no latent: there is nothing to believe."""
+
+    def accepts(self, given: Collection[str]) -> bool:
+        """Accept nothing: no posterior is ever asked for."""
+        return False
+
+    def forward(self, views: Views) -> Tensor:
+        """Draw nothing."""
+        return torch.empty(0, device=views.device)
+
+
+def _features(stems: nn.ModuleDict, *names: str) -> int:
+    return sum(int(net.features) for name, net in stems.items() if not names or name in names)  # type: ignore[arg-type]

@@ -1,0 +1,247 @@
+"""Bounds on log p(x): each a reduction of the same K log weights per scene.
+
+A new bound is a few lines::
+
+    class Median(Bound):
+        def reduce(self, log_w):
+            return log_w.median(0).values
+
+and ``scene train telbo --objective my/file.py:Median`` uses it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyro.infer
+import torch
+from pyro.infer.enum import get_importance_trace
+from torch import Tensor
+
+from inference.objectives.weights import Evidence, evidence
+from scene.views import Views
+
+
+@dataclass(frozen=True)
+class Term:
+    """One bound of an objective, averaged over the scenes that use it.
+
+    Attributes:
+        bound: A scalar in nats, differentiable.
+        scenes: How many scenes it averages over.
+        parts: Unweighted means, detached: each view's log likelihood, and ``kl``.
+    """
+
+    bound: Tensor
+    scenes: int
+    parts: dict[str, Tensor]
+
+
+def elbo(log_w: Tensor) -> Tensor:
+    """Average K log weights: ``(K, B)`` to ``(B,)``, in nats.
+
+    >>> elbo(torch.tensor([[0.0], [2.0]]))
+    tensor([1.])
+    """
+    return log_w.mean(0)
+
+
+def iwae(log_w: Tensor) -> Tensor:
+    """Take the log of the average of K weights: ``(K, B)`` to ``(B,)``, in nats.
+
+    Source:
+        Burda et al. (2016), Importance Weighted Autoencoders, eq. 8,
+        https://arxiv.org/abs/1509.00519
+
+    >>> iwae(torch.tensor([[0.0], [0.0]]))
+    tensor([0.])
+    """
+    return log_w.logsumexp(0) - math.log(len(log_w))
+
+
+class Objective(pyro.infer.ELBO):  # type: ignore[misc]
+    """What every objective shares: it is a Pyro ELBO made of terms, each a mean over scenes.
+
+    ``objective(model, guide)`` is an ``ELBOModule``: call it with a batch for the loss.
+
+    Args:
+        particles: K, the draws per scene.
+
+    Raises:
+        ValueError: If there is not at least one particle.
+    """
+
+    warmth: float = 1.0
+    """Fraction of β in force; training raises it from 0 to 1 during the KL warm-up."""
+
+    def __init__(self, particles: int = 1) -> None:
+        if particles < 1:
+            raise ValueError(f"An objective needs 1 particle or more, not {particles}.")
+        super().__init__(num_particles=particles, max_plate_nesting=2, vectorize_particles=True)
+
+    def warm(self, fraction: float) -> None:
+        """Set the fraction of β that is in force."""
+        self.warmth = fraction
+
+    def conditionings(self, guide: Any) -> frozenset[frozenset[str]]:
+        """List the sets of views given which this objective trains a posterior of its own."""
+        return frozenset({frozenset(guide.views)})
+
+    def terms(self, model: Any, guide: Any, views: Views) -> dict[str, Term]:
+        """Work out each term on a batch; one that no scene can use is left out."""
+        raise NotImplementedError
+
+    def total(self, terms: Mapping[str, Term], views: Views) -> Tensor:
+        """Combine the terms into the scalar to maximise: their mean, over those in use."""
+        if not terms:
+            return torch.zeros((), device=views.device, requires_grad=True)
+        return torch.stack([term.bound for term in terms.values()]).mean()
+
+    def differentiable_loss(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> Tensor:
+        """Give minus the objective: nats per scene, averaged over the scenes that use each term.
+
+        Pyro's own ELBOs sum over scenes where this one averages.
+        """
+        (views,) = args
+        return -self.total(self.terms(model, guide, views), views)
+
+    def loss(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> float:
+        """Give the same as a float, without gradients."""
+        with torch.no_grad():
+            return float(self.differentiable_loss(model, guide, *args, **kwargs))
+
+    def loss_and_grads(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> float:
+        """Give the same as a float, and leave gradients in the parameters."""
+        loss = self.differentiable_loss(model, guide, *args, **kwargs)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return float(loss)
+
+    def _get_trace(self, model: Any, guide: Any, args: Any, kwargs: Any) -> Any:
+        return get_importance_trace("flat", self.max_plate_nesting, model, guide, args, kwargs)
+
+
+class Bound(Objective):
+    """An objective of one term: a bound on log p(views), given what the guide can read.
+
+    Args:
+        particles: K, the draws per scene.
+        beta: Weight of log p(z) − log q(z | x).
+        weights: Weight of each view's likelihood; 1 where not named.
+    """
+
+    def __init__(
+        self,
+        particles: int = 1,
+        beta: float = 1.0,
+        weights: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__(particles)
+        self.beta, self.weights = beta, dict(weights or {})
+
+    def reduce(self, log_w: Tensor) -> Tensor:
+        """Turn ``(K, B)`` log weights into ``(B,)`` bounds."""
+        raise NotImplementedError
+
+    def bound(self, found: Evidence) -> Tensor:
+        """Turn what one pass said into ``(B,)`` bounds."""
+        return self.reduce(found.log_weights(self.beta * self.warmth, self.weights))
+
+    def terms(self, model: Any, guide: Any, views: Views) -> dict[str, Term]:
+        """Score every observed view, given all that the guide reads."""
+        term = self.term(model, guide, views, given=guide.views, scored=model.views)
+        return {"joint": term} if term else {}
+
+    def term(
+        self, model: Any, guide: Any, views: Views, given: Collection[str], scored: Iterable[str]
+    ) -> Term | None:
+        """Bound log p(scored views), drawing z from q(z | given views).
+
+        Args:
+            model: Gives p.
+            guide: Gives q.
+            views: A batch of B scenes, partly labelled.
+            given: What q sees. Only scenes that have all of it are used.
+            scored: What p explains, wherever it was observed.
+
+        Returns:
+            The term, or None if no scene has every view given, or none to be scored.
+        """
+        conditions = tuple(getattr(model, "conditions", ()))
+        scored = tuple(name for name in scored if name in views)
+        usable = views.having({*given, *conditions})
+        observed = torch.stack([views.present[name] for name in scored]).any(0)
+        rows = usable & observed
+        count = int(rows.sum())
+        if not count:
+            return None
+        batch = views.rows(rows)
+        seen, shown = batch.only(given), batch.only({*scored, *conditions})
+        found = evidence(
+            lambda: model(shown),
+            lambda: guide(seen),
+            particles=self.num_particles,
+            exact_kl=self.exact_kl,
+        )
+        return Term(self.bound(found).mean(), count, _parts(found, shown))
+
+    exact_kl: bool = False
+    """Whether `bound` wants the closed form of the KL."""
+
+
+class ELBO(Bound):
+    """The evidence lower bound, averaged over K draws.
+
+    Args:
+        particles: K, the draws per scene.
+        beta: Weight of the KL.
+        weights: Weight of each view's likelihood; 1 where not named.
+        analytic: Use the closed form of KL(q ‖ p) where there is one.
+
+    Source:
+        Kingma & Welling (2014), Auto-Encoding Variational Bayes, eq. 3 and 10,
+        https://arxiv.org/abs/1312.6114; β: Higgins et al. (2017).
+    """
+
+    def __init__(
+        self,
+        particles: int = 1,
+        beta: float = 1.0,
+        weights: Mapping[str, float] | None = None,
+        analytic: bool = True,
+    ) -> None:
+        super().__init__(particles, beta, weights)
+        self.exact_kl = analytic
+
+    def reduce(self, log_w: Tensor) -> Tensor:
+        """Average."""
+        return elbo(log_w)
+
+    def bound(self, found: Evidence) -> Tensor:
+        """Average, with the KL in closed form where that is known and wanted."""
+        if found.divergence is None:
+            return super().bound(found)
+        kl = self.beta * self.warmth * found.divergence
+        return self.reduce(found.log_likelihood(self.weights) - kl)
+
+
+class IWAE(Bound):
+    """The importance-weighted bound: the ELBO at K = 1, log p(x) as K grows.
+
+    Source:
+        Burda et al. (2016), Importance Weighted Autoencoders, eq. 8.
+    """
+
+    def reduce(self, log_w: Tensor) -> Tensor:
+        """Take the log of the mean weight."""
+        return iwae(log_w)
+
+
+def _parts(found: Evidence, shown: Views) -> dict[str, Tensor]:
+    parts = {"kl": (found.log_q - found.log_prior).detach().mean()}
+    for name, term in found.likelihoods.items():
+        seen = shown.present[name].float() if name in shown else torch.ones(term.shape[-1])
+        parts[name] = (term.detach() * seen).mean(0).sum() / seen.sum().clamp(min=1)
+    return parts

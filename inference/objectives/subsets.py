@@ -1,0 +1,191 @@
+"""Objectives over subsets of the views: how a posterior learns to do without some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import combinations
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from inference.objectives.bounds import Bound, Objective, Term
+from scene.views import VIEWS, Views
+
+Subset = tuple[str, ...]
+
+SUBSETS = ("report", "singles", "all")
+"""The names `subsets` knows."""
+
+
+def subsets(name: str, views: Sequence[str] = VIEWS) -> tuple[Subset, ...]:
+    """List the subsets of views that retrofit terms condition on.
+
+    ``report`` is {image, classes} and {mask}; ``singles`` each view alone; ``all`` every
+    proper non-empty subset, the whole set being the joint term's.
+
+    Raises:
+        LookupError: If there is no such choice.
+
+    >>> subsets("report")
+    (('image', 'classes'), ('mask',))
+    """
+    match name:
+        case "report":
+            return (("image", "classes"), ("mask",))
+        case "singles":
+            return tuple((view,) for view in views)
+        case "all":
+            sizes = range(1, len(views))
+            return tuple(subset for size in sizes for subset in combinations(views, size))
+    raise LookupError(f"No choice of subsets is called {name!r}. Known: {', '.join(SUBSETS)}.")
+
+
+class TELBO(Objective):
+    """The mean of a joint bound and one retrofitted bound for each subset of the views.
+
+    With subsets ``report``, ``predict="own"`` and ``generators="shared"`` this is exactly
+
+        ELBO(image, classes, mask) + ELBO(image, classes) + ELBO(mask),
+
+    each term drawing z from a posterior that sees just the views it scores. In that form
+    nothing tells q(z | image, classes) about the mask; ``predict="all"`` scores every view
+    observed, whatever was seen.
+
+    Args:
+        joint: The bound of the joint term.
+        retrofit: The bound of the other terms; the joint one if left out.
+        subsets: What each retrofit term conditions on.
+        predict: What retrofit terms score: their ``own`` views, or ``all`` observed ones.
+        generators: ``shared``: retrofit terms train the generators too; ``stopped``: they train
+            only the inference networks.
+
+    Source:
+        Vedantam et al. (2018), Generative Models of Visually Grounded Imagination, eq. 2,
+        https://arxiv.org/abs/1705.10762
+    """
+
+    def __init__(
+        self,
+        joint: Bound,
+        retrofit: Bound | None = None,
+        subsets: Sequence[Subset] = (("image", "classes"), ("mask",)),
+        predict: Literal["own", "all"] = "all",
+        generators: Literal["shared", "stopped"] = "shared",
+    ) -> None:
+        super().__init__(joint.num_particles)
+        self.joint, self.retrofit = joint, retrofit or joint
+        self.subsets, self.predict, self.generators = tuple(subsets), predict, generators
+
+    def warm(self, fraction: float) -> None:
+        """Set the fraction of β that is in force, in every term."""
+        super().warm(fraction)
+        self.joint.warm(fraction)
+        self.retrofit.warm(fraction)
+
+    def conditionings(self, guide: Any) -> frozenset[frozenset[str]]:
+        """List all views together, and each subset."""
+        return frozenset({frozenset(guide.views), *map(frozenset, self.subsets)})
+
+    def terms(self, model: Any, guide: Any, views: Views) -> dict[str, Term]:
+        """Work out the joint term, then one for each subset."""
+        found = self.joint.terms(model, guide, views)
+        with _stopped(model) if self.generators == "stopped" else _running():
+            for subset in self.subsets:
+                _require(guide, subset)
+                scored = subset if self.predict == "own" else model.views
+                term = self.retrofit.term(model, guide, views, given=subset, scored=scored)
+                if term:
+                    found["+".join(subset)] = term
+        return found
+
+
+class JMVAE(Objective):
+    """The joint bound, less α times how far each subset's posterior is from the joint one.
+
+    Args:
+        joint: The bound of the joint term.
+        subsets: The subsets of views whose posteriors follow the joint one.
+        alpha: Weight of Σ KL(q(z | all) ‖ q(z | subset)).
+
+    Source:
+        Suzuki et al. (2016), Joint Multimodal Learning with Deep Generative Models, eq. 6
+        (JMVAE-kl), https://arxiv.org/abs/1611.01891
+    """
+
+    def __init__(
+        self,
+        joint: Bound,
+        subsets: Sequence[Subset] = (("image",), ("classes",), ("mask",)),
+        alpha: float = 1.0,
+    ) -> None:
+        super().__init__(joint.num_particles)
+        self.joint, self.subsets, self.alpha = joint, tuple(subsets), alpha
+
+    def warm(self, fraction: float) -> None:
+        """Set the fraction of β that is in force in the joint term."""
+        super().warm(fraction)
+        self.joint.warm(fraction)
+
+    def conditionings(self, guide: Any) -> frozenset[frozenset[str]]:
+        """List all views together, and each subset."""
+        return frozenset({frozenset(guide.views), *map(frozenset, self.subsets)})
+
+    def terms(self, model: Any, guide: Any, views: Views) -> dict[str, Term]:
+        """Work out the joint term, and a penalty for each subset."""
+        found = self.joint.terms(model, guide, views)
+        rows = views.having(guide.views)
+        if not found or not bool(rows.any()):
+            return found
+        complete = views.rows(rows)
+        everything = guide.posterior(complete.only(guide.views))
+        for subset in self.subsets:
+            _require(guide, subset)
+            gap = divergence(everything, guide.posterior(complete.only(subset))).mean()
+            found["+".join(subset)] = Term(-gap, len(complete), {"kl": gap.detach()})
+        return found
+
+    def total(self, terms: Any, views: Views) -> Tensor:
+        """Add the joint bound and α times each penalty."""
+        if not terms:
+            return super().total(terms, views)
+        penalties = [term.bound for name, term in terms.items() if name != "joint"]
+        joint: Tensor = terms["joint"].bound
+        return joint + self.alpha * torch.stack([torch.zeros_like(joint), *penalties]).sum()
+
+
+def divergence(q: Any, p: Any) -> Tensor:
+    """Work out KL(q ‖ p), ``(B,)`` in nats: in closed form, or else from one draw of q."""
+    try:
+        return torch.distributions.kl_divergence(q, p)
+    except NotImplementedError:
+        z = q.rsample()
+        return q.log_prob(z) - p.log_prob(z)  # type: ignore[no-any-return]
+
+
+def _require(guide: Any, subset: Collection[str]) -> None:
+    if not guide.accepts(subset):
+        raise ValueError(
+            f"The guide {type(guide).__name__} has no posterior given only "
+            f"{', '.join(subset)}, which these subsets ask for; choose other subsets, or a guide "
+            "such as poe or retrofit that accepts any."
+        )
+
+
+@contextmanager
+def _stopped(model: nn.Module) -> Iterator[None]:
+    """Treat the model's parameters as constants for what is computed inside."""
+    learning = [p for p in model.parameters() if p.requires_grad]
+    for parameter in learning:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in learning:
+            parameter.requires_grad_(True)
+
+
+@contextmanager
+def _running() -> Iterator[None]:
+    yield

@@ -1,0 +1,124 @@
+"""The importance weights p(x, z) / q(z | x): the one quantity every bound is a reduction of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyro
+import torch
+from pyro import poutine
+from torch import Tensor
+
+Program = Callable[..., Any]
+"""A Pyro model or guide: anything that samples when called."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one pass of guide and model says of B scenes with K particles each.
+
+    Attributes:
+        likelihoods: log p(view | z) of each observed site, ``(K, B)``, in nats.
+        log_prior: log p(z), ``(K, B)``, summed over latent sites.
+        log_q: log q(z | views), ``(K, B)``, likewise.
+        divergence: KL(q ‖ p), ``(K, B)``, exact, where Pyro knows it for every latent site.
+    """
+
+    likelihoods: dict[str, Tensor]
+    log_prior: Tensor
+    log_q: Tensor
+    divergence: Tensor | None
+
+    def log_likelihood(self, weights: Mapping[str, float] | None = None) -> Tensor:
+        """Sum the likelihoods, each times its view's weight: ``(K, B)``."""
+        weights = weights or {}
+        terms = [weights.get(name, 1.0) * term for name, term in self.likelihoods.items()]
+        return torch.stack([torch.zeros_like(self.log_q), *terms]).sum(0)
+
+    def log_weights(self, beta: float = 1.0, weights: Mapping[str, float] | None = None) -> Tensor:
+        """Form log p(x | z) + β (log p(z) − log q(z | x)): ``(K, B)``."""
+        return self.log_likelihood(weights) + beta * (self.log_prior - self.log_q)
+
+
+def log_weights(model: Program, guide: Program, *args: Any, particles: int = 1) -> Tensor:
+    """Weigh K draws from the guide by the model.
+
+    Args:
+        model: A Pyro program whose every site lies in a plate over scenes at dim −1.
+        guide: A Pyro program of the same arguments and latent sites.
+        args: What both are called with; usually a batch of views.
+        particles: K, the draws per scene.
+
+    Returns:
+        log p(x, z) − log q(z | x), ``(K, B)``, in nats; differentiable.
+
+    Raises:
+        ValueError: If a site lies outside the plate, so that no bound per scene exists.
+    """
+    return evidence(model, guide, *args, particles=particles).log_weights()
+
+
+def evidence(
+    model: Program, guide: Program, *args: Any, particles: int = 1, exact_kl: bool = False
+) -> Evidence:
+    """Run guide and model once, all particles side by side, and keep the parts apart.
+
+    Args:
+        model: As in `log_weights`.
+        guide: As in `log_weights`.
+        args: As in `log_weights`.
+        particles: K, the draws per scene.
+        exact_kl: Also work out the KL in closed form, where there is one.
+    """
+    drawn = poutine.trace(_side_by_side(guide, particles)).get_trace(*args)
+    scored = poutine.trace(poutine.replay(_side_by_side(model, particles), trace=drawn)).get_trace(
+        *args
+    )
+    _require_plates(drawn)
+    _require_plates(scored)
+    drawn.compute_log_prob()
+    scored.compute_log_prob()
+    latents = [name for name in drawn.stochastic_nodes if name in scored.nodes]
+    likelihoods = {name: scored.nodes[name]["log_prob"] for name in scored.observation_nodes}
+    log_q = [drawn.nodes[name]["log_prob"] for name in latents]
+    shape = torch.broadcast_shapes(*(t.shape for t in [*likelihoods.values(), *log_q]))
+    full = torch.Size((particles, shape[-1]))
+    zero = torch.zeros(full, device=next(iter([*likelihoods.values(), *log_q])).device)
+    return Evidence(
+        {name: term.expand(full) for name, term in likelihoods.items()},
+        sum((scored.nodes[name]["log_prob"].expand(full) for name in latents), zero),
+        sum((term.expand(full) for term in log_q), zero),
+        _divergence(drawn, scored, latents, zero) if exact_kl else None,
+    )
+
+
+def _side_by_side(program: Program, particles: int) -> Program:
+    def run(*args: Any) -> Any:
+        with pyro.plate("particles", particles, dim=-2):
+            return program(*args)
+
+    return run if particles > 1 else program
+
+
+def _require_plates(trace: Any) -> None:
+    for name, site in trace.nodes.items():
+        if site["type"] != "sample" or type(site["fn"]).__name__ == "_Subsample":
+            continue
+        if not any(frame.dim == -1 for frame in site["cond_indep_stack"]):
+            raise ValueError(
+                f"Site {name!r} lies outside the plate over scenes; put every sample statement "
+                'inside `with pyro.plate("scenes", B, dim=-1)`, or the bound is not one per scene.'
+            )
+
+
+def _divergence(drawn: Any, scored: Any, latents: list[str], zero: Tensor) -> Tensor | None:
+    total = zero
+    for name in latents:
+        try:
+            q, p = drawn.nodes[name]["fn"], scored.nodes[name]["fn"]
+            total = total + torch.distributions.kl_divergence(q, p)
+        except NotImplementedError:
+            return None
+    return total

@@ -1,0 +1,199 @@
+"""The generative models: what a scene is, and how its image, classes and mask come from it (p).
+
+A model says nothing about learning, and does not know its guide. Every one offers
+
+- ``views``, the views it explains, and ``conditions``, those it takes as given;
+- ``prior(views)``, its belief about z before looking, or None if it has no latent;
+- ``decode(z, views, names)``, the likelihood of each view named;
+- ``forward(views)``, the Pyro program: z from the prior, then each observed view from z.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+import pyro
+import pyro.distributions as dist
+import torch
+from pyro import poutine
+from torch import Tensor, nn
+
+from scene.backbones import Weights, features
+from scene.likelihoods import ClassVector, LabelMap, Pixels
+from scene.networks import ClassHead, Painter, UNet
+from scene.views import VIEWS, Schema, Views
+
+Likelihood = Pixels | LabelMap | ClassVector
+
+
+class SceneModel(nn.Module):
+    """Plates, samples and masks shared by every model; subclasses say what the densities are.
+
+    A view not observed in a scene is a leaf: masking its site integrates it out.
+    """
+
+    views: tuple[str, ...]
+    conditions: tuple[str, ...] = ()
+
+    def prior(self, views: Views) -> dist.Distribution | None:
+        """Say p(z) for the scenes of ``views``: batch shape ``(B,)``, event ``(L,)``."""
+        raise NotImplementedError
+
+    def decode(
+        self, z: Tensor | None, views: Views | None, names: Iterable[str]
+    ) -> dict[str, Likelihood]:
+        """Say p(view | z) for each view named: batch shape ``(B,)`` or ``(K, B)``.
+
+        Args:
+            z: Latents, ``(B, L)`` or ``(K, B, L)``; None for a model without any.
+            views: Gives the conditions, if the model has any.
+            names: Views of ``self.views``.
+        """
+        raise NotImplementedError
+
+    def forward(self, views: Views) -> Tensor | None:
+        """Run the program: draw z, then score each view that is held and observed."""
+        with pyro.plate("scenes", len(views), dim=-1):
+            prior = self.prior(views)
+            z = pyro.sample("z", prior) if prior is not None else None
+            observed = [name for name in self.views if name in views]
+            for name, likelihood in self.decode(z, views, observed).items():
+                with poutine.mask(mask=views.present[name]):
+                    pyro.sample(name, likelihood, obs=views[name])
+        return z
+
+
+class JointScene(SceneModel):
+    """p(z) p(image | z) p(classes | z) p(mask | z): the model of j-VAE, JMVAE and TELBO alike.
+
+    Args:
+        schema: Labels and image size.
+        latent: Length of z.
+        width: Channels of the finest layer of the painters.
+        noise: Scatter of pixels, ``normal`` or ``laplace``.
+        image_scale: Scale of that noise in units of the image's [0, 1] range.
+        learn_scale: Learn the scale, starting there.
+    """
+
+    views = VIEWS
+
+    def __init__(
+        self,
+        schema: Schema,
+        latent: int = 64,
+        width: int = 16,
+        noise: Literal["normal", "laplace"] = "normal",
+        image_scale: float = 0.1,
+        learn_scale: bool = False,
+    ) -> None:
+        super().__init__()
+        self.latent, self.noise = latent, noise
+        labels = schema.labels
+        self.image = Painter(latent, 3, schema.size, width)
+        self.mask = Painter(latent, len(labels.names), schema.size, width)
+        self.classes = ClassHead(latent, 8 * width, len(labels.classes))
+        log_scale = torch.tensor(float(image_scale)).log()
+        self.log_scale = nn.Parameter(log_scale, requires_grad=learn_scale)
+
+    def prior(self, views: Views) -> dist.Distribution:
+        """Say N(0, I)."""
+        return standard_normal(len(views), self.latent, views.device)
+
+    def decode(
+        self, z: Tensor | None, views: Views | None, names: Iterable[str]
+    ) -> dict[str, Likelihood]:
+        """Decode each view named from z alone."""
+        assert z is not None
+        return dict(self._decoded(z, tuple(names)))
+
+    def _decoded(self, z: Tensor, names: tuple[str, ...]) -> Iterator[tuple[str, Likelihood]]:
+        if "image" in names:
+            yield "image", Pixels(self.image(z).sigmoid(), self.log_scale.exp(), self.noise)
+        if "classes" in names:
+            yield "classes", ClassVector(self.classes(z))
+        if "mask" in names:
+            yield "mask", LabelMap(self.mask(z))
+
+
+class ConditionalScene(SceneModel):
+    """p(z) p(mask | image, z): the cVAE, which draws one of the masks an image may have.
+
+    Args:
+        schema: Labels and image size.
+        latent: Length of z.
+        width: Channels of the finest layer of the painter.
+        backbone: What reads the image: ``small``, ``vgg16`` or another name of `backbones`.
+        weights: Where the backbone's weights come from: ``none``, ``imagenet`` or a path.
+        hidden: Length of the image's feature vector.
+
+    Source:
+        Sohn et al. (2015), Learning Structured Output Representation using Deep Conditional
+        Generative Models.
+    """
+
+    views = ("mask",)
+    conditions = ("image",)
+
+    def __init__(
+        self,
+        schema: Schema,
+        latent: int = 64,
+        width: int = 16,
+        backbone: str = "small",
+        weights: Weights = "none",
+        hidden: int = 256,
+    ) -> None:
+        super().__init__()
+        self.latent = latent
+        self.features = features(backbone, schema, width, weights)
+        self.condense = nn.Sequential(nn.Linear(self.features.features, hidden), nn.ReLU())
+        self.mask = Painter(latent + hidden, len(schema.labels.names), schema.size, width)
+
+    def prior(self, views: Views) -> dist.Distribution:
+        """Say N(0, I), whatever the image."""
+        return standard_normal(len(views), self.latent, views.device)
+
+    def decode(
+        self, z: Tensor | None, views: Views | None, names: Iterable[str]
+    ) -> dict[str, Likelihood]:
+        """Decode the mask from z and the image, whose features are found once for all draws."""
+        assert z is not None
+        assert views is not None
+        if "mask" not in names:
+            return {}
+        seen = self.condense(self.features(views["image"])).float()
+        both = torch.cat([z, seen.expand(*z.shape[:-1], -1)], dim=-1)
+        return {"mask": LabelMap(self.mask(both))}
+
+
+class SegmentedScene(SceneModel):
+    """p(mask | image), with nothing latent: the supervised yardstick.
+
+    Args:
+        schema: Labels and image size.
+        width: Channels of the U-Net at full resolution.
+    """
+
+    views = ("mask",)
+    conditions = ("image",)
+
+    def __init__(self, schema: Schema, width: int = 16) -> None:
+        super().__init__()
+        self.net = UNet(3, len(schema.labels.names), width)
+
+    def prior(self, views: Views) -> None:
+        """Have no latent, hence no prior."""
+
+    def decode(
+        self, z: Tensor | None, views: Views | None, names: Iterable[str]
+    ) -> dict[str, Likelihood]:
+        """Label every pixel of the image."""
+        assert views is not None
+        return {"mask": LabelMap(self.net(views["image"]))} if "mask" in names else {}
+
+
+def standard_normal(count: int, latent: int, device: torch.device) -> dist.Distribution:
+    """Make N(0, I) over z for a batch: batch shape ``(count,)``, event shape ``(latent,)``."""
+    zero = torch.zeros(count, latent, device=device)
+    return dist.Normal(zero, torch.ones_like(zero)).to_event(1)

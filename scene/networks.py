@@ -1,0 +1,223 @@
+"""The networks of models and guides: stems that read a view, and heads that write one."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from scene.views import Schema
+
+STRIDE = 16
+"""How many pixels of the scene one cell of the coarsest grid covers."""
+
+
+class Stem(nn.Module):
+    """Read a picture through four strided convolutions into one feature vector.
+
+    Args:
+        channels: Channels of the picture.
+        size: Its height and width in pixels.
+        width: Channels after the first convolution; they double twice.
+
+    Shape:
+        ``(..., channels, H, W)`` to ``(..., features)``.
+    """
+
+    def __init__(self, channels: int, size: tuple[int, int], width: int) -> None:
+        super().__init__()
+        sizes = (channels, width, 2 * width, 4 * width, 4 * width)
+        layers: list[nn.Module] = []
+        for inner, outer in pairwise(sizes):
+            layers += [nn.Conv2d(inner, outer, 4, stride=2, padding=1), nn.ReLU()]
+        self.convolutions = nn.Sequential(*layers)
+        self.size = size
+        rows, columns = grid(size)
+        self.features = 4 * width * rows * columns
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """Read pictures."""
+        rows, columns = grid(self.size)
+        bottom, right = STRIDE * rows - self.size[0], STRIDE * columns - self.size[1]
+        flat = F.pad(picture.reshape(-1, *picture.shape[-3:]), (0, right, 0, bottom))
+        return self.convolutions(flat).reshape(*picture.shape[:-3], self.features).float()
+
+
+class MaskStem(Stem):
+    """Read a mask as one-hot channels; a void pixel is zero in all of them.
+
+    Shape:
+        ``(..., H, W)`` integer to ``(..., features)``.
+    """
+
+    def __init__(self, labels: int, size: tuple[int, int], width: int) -> None:
+        super().__init__(labels, size, width)
+        self.labels = labels
+
+    def forward(self, mask: Tensor) -> Tensor:
+        """Read masks."""
+        ids = torch.arange(self.labels, device=mask.device).view(-1, 1, 1)
+        return super().forward((mask.unsqueeze(-3) == ids).float())
+
+
+class ClassStem(nn.Module):
+    """Read a class vector.
+
+    Shape:
+        ``(..., C)`` to ``(..., features)``.
+    """
+
+    def __init__(self, classes: int, features: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(classes, features)
+        self.features = features
+
+    def forward(self, classes: Tensor) -> Tensor:
+        """Read class vectors."""
+        return self.layer(2 * classes - 1).relu().float()
+
+
+def stem(view: str, schema: Schema, width: int) -> Stem | MaskStem | ClassStem:
+    """Make the network that reads ``view``; its ``features`` says how many numbers it gives.
+
+    Raises:
+        LookupError: If no network reads such a view.
+    """
+    match view:
+        case "image":
+            return Stem(3, schema.size, width)
+        case "mask":
+            return MaskStem(len(schema.labels.names), schema.size, width)
+        case "classes":
+            return ClassStem(len(schema.labels.classes), 4 * width)
+    raise LookupError(f"No stem reads {view!r}; known views: image, classes, mask.")
+
+
+class GaussianHead(nn.Module):
+    """Two layers from features to the mean and scale of a Gaussian belief about z.
+
+    Shape:
+        ``(..., features)`` to two of ``(..., latent)``; scales lie above 1e-4.
+    """
+
+    def __init__(self, features: int, hidden: int, latent: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(features, hidden), nn.ReLU(), nn.Linear(hidden, 2 * latent)
+        )
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Form the belief."""
+        loc, raw = self.layers(features).float().chunk(2, dim=-1)
+        return loc, F.softplus(raw) + 1e-4
+
+
+class Painter(nn.Module):
+    """Draw a picture from a vector: a linear layer to the coarsest grid, then deconvolutions.
+
+    Args:
+        inputs: Length of the vector.
+        channels: Channels of the picture.
+        size: Its height and width in pixels.
+        width: Channels before the last deconvolution; there are more the coarser the grid.
+
+    Shape:
+        ``(..., inputs)`` to ``(..., channels, H, W)``.
+    """
+
+    def __init__(self, inputs: int, channels: int, size: tuple[int, int], width: int) -> None:
+        super().__init__()
+        self.size, self.coarse = size, (4 * width, *grid(size))
+        sizes = (4 * width, 3 * width, 2 * width, width)
+        self.spread = nn.Linear(inputs, math.prod(self.coarse))
+        layers: list[nn.Module] = []
+        for inner, outer in zip(sizes, (*sizes[1:], channels), strict=True):
+            layers += [nn.ReLU(), nn.ConvTranspose2d(inner, outer, 4, stride=2, padding=1)]
+        self.deconvolutions = nn.Sequential(*layers)
+
+    def forward(self, vector: Tensor) -> Tensor:
+        """Draw pictures."""
+        coarse = self.spread(vector).reshape(-1, *self.coarse)
+        picture = self.deconvolutions(coarse).float()[..., : self.size[0], : self.size[1]]
+        return picture.reshape(*vector.shape[:-1], *picture.shape[-3:])
+
+
+class ClassHead(nn.Module):
+    """Two layers from z to the log odds of each class.
+
+    Shape:
+        ``(..., inputs)`` to ``(..., C)``.
+    """
+
+    def __init__(self, inputs: int, hidden: int, classes: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, classes)
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Judge each class."""
+        return self.layers(z).float()
+
+
+class UNet(nn.Module):
+    """Label pixels directly: an encoder, a decoder, and skips between equal scales.
+
+    Args:
+        channels: Channels of the picture read.
+        labels: Channels of logits written.
+        width: Channels at full resolution; they double at each of three halvings.
+
+    Shape:
+        ``(B, channels, H, W)`` to ``(B, labels, H, W)``.
+
+    Source:
+        Ronneberger et al. (2015), U-Net, https://arxiv.org/abs/1505.04597
+    """
+
+    def __init__(self, channels: int, labels: int, width: int) -> None:
+        super().__init__()
+        widths = (width, 2 * width, 4 * width, 8 * width)
+        self.down = nn.ModuleList(
+            _block(inner, outer) for inner, outer in zip((channels, *widths), widths, strict=False)
+        )
+        self.up = nn.ModuleList(
+            _block(deep + shallow, shallow)
+            for deep, shallow in zip(widths[:0:-1], widths[-2::-1], strict=True)
+        )
+        self.write = nn.Conv2d(width, labels, 1)
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """Score every label at every pixel."""
+        height, width = picture.shape[-2:]
+        x = F.pad(picture, (0, -width % 8, 0, -height % 8), mode="replicate")
+        skips = []
+        for i, block in enumerate(self.down):
+            x = block(F.max_pool2d(x, 2) if i else x)
+            skips.append(x)
+        for block, skip in zip(self.up, skips[-2::-1], strict=True):
+            x = block(torch.cat([F.interpolate(x, scale_factor=2.0), skip], dim=1))
+        return self.write(x).float()[..., :height, :width]
+
+
+def grid(size: tuple[int, int]) -> tuple[int, int]:
+    """Count the cells of the coarsest grid that cover ``size``.
+
+    >>> grid((96, 70))
+    (6, 5)
+    """
+    return -(-size[0] // STRIDE), -(-size[1] // STRIDE)
+
+
+def _block(inner: int, outer: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inner, outer, 3, padding=1, bias=False),
+        nn.BatchNorm2d(outer),
+        nn.ReLU(),
+        nn.Conv2d(outer, outer, 3, padding=1, bias=False),
+        nn.BatchNorm2d(outer),
+        nn.ReLU(),
+    )
