@@ -48,6 +48,19 @@ class Guide(nn.Module):
         """Say whether a posterior given exactly these views exists: by default, all of them."""
         return set(given) == set(self.views)
 
+    def require(self, given: Collection[str]) -> None:
+        """Refuse a set of views that `accepts` does not.
+
+        Raises:
+            ValueError: Saying what was asked of this guide and what could be done.
+        """
+        if not self.accepts(given):
+            raise ValueError(
+                f"The guide {type(self).__name__} has no posterior given only "
+                f"{', '.join(given)}; choose other subsets, or a guide that accepts any, "
+                "such as poe or retrofit."
+            )
+
     def forward(self, views: Views) -> Tensor:
         """Draw z given those of the views that this guide can read."""
         with pyro.plate("scenes", len(views), dim=-1):

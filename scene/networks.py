@@ -33,7 +33,7 @@ class Stem(nn.Module):
         layers: list[nn.Module] = []
         for inner, outer in pairwise(sizes):
             layers += [nn.Conv2d(inner, outer, 4, stride=2, padding=1), nn.ReLU()]
-        self.convolutions = nn.Sequential(*layers)
+        self.convolutions = _pixels_last(nn.Sequential(*layers))
         self.size = size
         rows, columns = grid(size)
         self.features = 4 * width * rows * columns
@@ -42,7 +42,9 @@ class Stem(nn.Module):
         """Read pictures."""
         rows, columns = grid(self.size)
         bottom, right = STRIDE * rows - self.size[0], STRIDE * columns - self.size[1]
-        flat = F.pad(picture.reshape(-1, *picture.shape[-3:]), (0, right, 0, bottom))
+        flat = picture.reshape(-1, *picture.shape[-3:])
+        if bottom or right:
+            flat = F.pad(flat, (0, right, 0, bottom))
         return self.convolutions(flat).reshape(*picture.shape[:-3], self.features).float()
 
 
@@ -131,16 +133,17 @@ class Painter(nn.Module):
     def __init__(self, inputs: int, channels: int, size: tuple[int, int], width: int) -> None:
         super().__init__()
         self.size, self.coarse = size, (4 * width, *grid(size))
-        sizes = (4 * width, 3 * width, 2 * width, width)
         self.spread = nn.Linear(inputs, math.prod(self.coarse))
         layers: list[nn.Module] = []
-        for inner, outer in zip(sizes, (*sizes[1:], channels), strict=True):
+        for inner, outer in pairwise((4 * width, 2 * width, width, width)):
             layers += [nn.ReLU(), nn.ConvTranspose2d(inner, outer, 4, stride=2, padding=1)]
-        self.deconvolutions = nn.Sequential(*layers)
+        layers += [nn.ReLU(), nn.ConvTranspose2d(width, channels, 2, stride=2)]
+        self.deconvolutions = _pixels_last(nn.Sequential(*layers))
 
     def forward(self, vector: Tensor) -> Tensor:
         """Draw pictures."""
         coarse = self.spread(vector).reshape(-1, *self.coarse)
+        coarse = coarse.contiguous(memory_format=torch.channels_last)
         picture = self.deconvolutions(coarse).float()[..., : self.size[0], : self.size[1]]
         return picture.reshape(*vector.shape[:-1], *picture.shape[-3:])
 
@@ -210,6 +213,11 @@ def grid(size: tuple[int, int]) -> tuple[int, int]:
     (6, 5)
     """
     return -(-size[0] // STRIDE), -(-size[1] // STRIDE)
+
+
+def _pixels_last(net: nn.Module) -> nn.Module:
+    """Store weights channels-last: on a CPU that halves the time of narrow convolutions."""
+    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def _block(inner: int, outer: int) -> nn.Sequential:

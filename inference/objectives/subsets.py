@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import combinations
 from typing import Any, Literal
@@ -93,7 +93,6 @@ class TELBO(Objective):
         found = self.joint.terms(model, guide, views)
         with _stopped(model) if self.generators == "stopped" else _running():
             for subset in self.subsets:
-                _require(guide, subset)
                 scored = subset if self.predict == "own" else model.views
                 term = self.retrofit.term(model, guide, views, given=subset, scored=scored)
                 if term:
@@ -141,7 +140,6 @@ class JMVAE(Objective):
         complete = views.rows(rows)
         everything = guide.posterior(complete.only(guide.views))
         for subset in self.subsets:
-            _require(guide, subset)
             gap = divergence(everything, guide.posterior(complete.only(subset))).mean()
             found["+".join(subset)] = Term(-gap, len(complete), {"kl": gap.detach()})
         return found
@@ -162,15 +160,6 @@ def divergence(q: Any, p: Any) -> Tensor:
     except NotImplementedError:
         z = q.rsample()
         return q.log_prob(z) - p.log_prob(z)  # type: ignore[no-any-return]
-
-
-def _require(guide: Any, subset: Collection[str]) -> None:
-    if not guide.accepts(subset):
-        raise ValueError(
-            f"The guide {type(guide).__name__} has no posterior given only "
-            f"{', '.join(subset)}, which these subsets ask for; choose other subsets, or a guide "
-            "such as poe or retrofit that accepts any."
-        )
 
 
 @contextmanager

@@ -1,0 +1,103 @@
+"""From settings to the three things that learn together: a model, a guide, an objective."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from inference.guides import Guide
+from inference.objectives.bounds import Bound, Objective
+from inference.objectives.subsets import JMVAE, TELBO, subsets
+from inference.recipes import GUIDES, OBJECTIVES, Settings, recipe
+from scene.models import SceneModel
+from scene.registry import load
+from scene.views import VIEWS, Schema
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """A model, a guide, and the objective that fits them to each other."""
+
+    model: SceneModel
+    guide: Guide
+    objective: Objective
+
+    @property
+    def module(self) -> nn.Module:
+        """The objective as a module that holds both networks and returns the loss."""
+        return cast(nn.Module, self.objective(self.model, self.guide))
+
+
+def assemble(settings: Settings, schema: Schema) -> Assembly:
+    """Build what ``settings`` describe, for data of ``schema``.
+
+    Weights are drawn from the settings' seed, without touching the global generator.
+
+    Raises:
+        LookupError: If a guide, objective or recipe is unknown.
+        ValueError: If they do not fit together.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        model = _model(settings, schema)
+        guide = _guide(settings, schema)
+    return Assembly(model, guide, _objective(settings, guide))
+
+
+def _model(settings: Settings, schema: Schema) -> SceneModel:
+    choices = {
+        "latent": settings.latent,
+        "width": settings.width,
+        "noise": settings.noise,
+        "image_scale": settings.image_scale,
+        "learn_scale": settings.learn_scale,
+        "backbone": settings.backbone,
+        "weights": settings.backbone_weights,
+    }
+    kind = load(recipe(settings.recipe).model, {}, "model")
+    wanted = inspect.signature(kind).parameters
+    model: SceneModel = kind(schema, **{k: v for k, v in choices.items() if k in wanted})
+    return model
+
+
+def _guide(settings: Settings, schema: Schema) -> Guide:
+    kind = load(settings.guide, GUIDES, "guide")
+    if not (isinstance(kind, type) and issubclass(kind, Guide)):
+        raise ValueError(f"{settings.guide} is not a Guide; subclass inference.guides.Guide.")
+    views = VIEWS if recipe(settings.recipe).form != "plain" else settings.encode
+    return kind(schema, views, latent=settings.latent, width=settings.guide_width)
+
+
+def _objective(settings: Settings, guide: Guide) -> Objective:
+    joint = _bound(settings.objective, settings.particles, settings)
+    form = recipe(settings.recipe).form
+    if form == "plain":
+        return joint
+    chosen = subsets(settings.subsets)
+    for subset in chosen:
+        guide.require(subset)
+    if form == "jmvae":
+        return JMVAE(joint, chosen, settings.alpha)
+    retrofit = _bound(
+        settings.retrofit_objective or settings.objective,
+        settings.retrofit_particles or settings.particles,
+        settings,
+    )
+    return TELBO(
+        joint,
+        retrofit,
+        chosen,
+        "own" if settings.retrofit == "own" else "all",
+        "stopped" if settings.generator_gradients == "stopped" else "shared",
+    )
+
+
+def _bound(name: str, particles: int, settings: Settings) -> Bound:
+    kind: Any = load(name, OBJECTIVES, "objective")
+    if not (isinstance(kind, type) and issubclass(kind, Bound)):
+        raise ValueError(f"{name} is not a Bound; subclass inference.objectives.bounds.Bound.")
+    return kind(particles, beta=settings.beta, weights=settings.weights)

@@ -1,0 +1,88 @@
+"""Augmentation: how a training scene is varied, all of its views alike, from a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from difflib import get_close_matches
+
+import torch
+from torch import Tensor
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional
+
+from scene.labels import Labels
+from scene.views import Scene
+
+Augmenter = Callable[[Scene, int], Scene]
+"""Takes a scene and a seed, gives a varied scene; the same seed varies it the same way."""
+
+
+def augmenter(kind: str, labels: Labels) -> Augmenter:
+    """Find a way of varying training scenes by name.
+
+    ``none`` changes nothing; ``flip`` mirrors left and right half of the time; ``crop`` flips,
+    keeps 60 to 100 % of the area at about the same aspect, and shifts colours mildly. Where a
+    scene has a mask its class vector is read again from the varied mask; one without keeps its
+    vector, even if the crop left a class out. The global random state is not touched.
+
+    Args:
+        kind: ``none``, ``flip`` or ``crop``.
+        labels: To read class vectors from masks.
+
+    Raises:
+        LookupError: If no augmentation is called ``kind``.
+    """
+    kinds: dict[str, Augmenter] = {
+        "none": lambda scene, seed: scene,
+        "flip": _flip,
+        "crop": lambda scene, seed: _crop(scene, seed, labels),
+    }
+    if kind not in kinds:
+        near = get_close_matches(kind, kinds, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise LookupError(f"No augmentation is called {kind!r}.{hint} Known: {', '.join(kinds)}.")
+    return kinds[kind]
+
+
+def _flip(scene: Scene, seed: int) -> Scene:
+    """Mirror the scene if the seed says so."""
+    generator = torch.Generator().manual_seed(seed)
+    return _mirror(scene) if torch.rand((), generator=generator) < 0.5 else scene
+
+
+def _mirror(scene: Scene) -> Scene:
+    """Exchange left and right; the classes in the scene stay the same."""
+    image, mask = scene.image, scene.mask
+    return replace(
+        scene,
+        image=None if image is None else functional.horizontal_flip_image(image),
+        mask=None if mask is None else functional.horizontal_flip_mask(mask),
+    )
+
+
+def _crop(scene: Scene, seed: int, labels: Labels) -> Scene:
+    """Flip, zoom into a random part, and shift the colours."""
+    view = scene.image if scene.image is not None else scene.mask
+    if view is None:
+        return scene
+    height, width = view.shape[-2:]
+    aspect = (0.8 * width / height, 1.25 * width / height)
+    zoom = v2.RandomResizedCrop((height, width), scale=(0.6, 1.0), ratio=aspect)
+    jitter = v2.ColorJitter(brightness=0.2, contrast=0.2, saturation=0.2, hue=0.02)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed GPUs as well
+        scene = _mirror(scene) if torch.rand(()) < 0.5 else scene
+        part = zoom.make_params([view])
+        image, mask = scene.image, scene.mask
+        if image is not None:
+            image = functional.resized_crop(image, **part, size=[height, width])
+            image = jitter(tv_tensors.Image(image)).as_subclass(Tensor)
+    if mask is None:
+        return replace(scene, image=image)
+    exact = v2.InterpolationMode.NEAREST_EXACT  # plain NEAREST would shift it by half a pixel
+    mask = functional.resized_crop(mask[None], **part, size=[height, width], interpolation=exact)[
+        0
+    ]
+    return replace(scene, image=image, mask=mask, classes=labels.vector(mask))

@@ -1,0 +1,188 @@
+"""The catalogue: what the text of ``--data`` stands for, and what is in it."""
+
+from __future__ import annotations
+
+import os
+import re
+from difflib import get_close_matches
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+
+from scene.datasets.base import SPLITS, SceneDataset
+from scene.datasets.folder import splits
+from scene.datasets.voc import VOCScenes
+from scene.labels import VOID
+
+STOCK_SIZE = (64, 64)
+"""Height and width of scenes if nobody says otherwise."""
+
+SMALLEST = 16
+"""The least height and width, in pixels, that the networks can take."""
+
+_WORDS = ("synthetic", "synthetic:default", "synthetic:confounded", "voc2012")
+
+
+def open_data(
+    source: str,
+    split: str,
+    size: tuple[int, int] | None = None,
+    *,
+    download: bool = False,
+    count: int | None = None,
+) -> SceneDataset:
+    """Open a dataset by the text a person gives for it.
+
+    Args:
+        source: ``synthetic``, ``synthetic:<preset>``, ``voc2012``, or a folder in VOC layout.
+        split: One of `splits_of`.
+        size: Height and width of the scenes in pixels; `STOCK_SIZE` if None.
+        download: Let ``voc2012`` be fetched (2 GB) if it is not there.
+        count: How many scenes to generate, or to keep of a folder; all of them if None.
+
+    Raises:
+        LookupError: If the source, the split or the preset is not known.
+        FileNotFoundError: If the folder or a file in it is missing.
+        ValueError: If the folder contradicts itself.
+        OSError: If the download fails; nothing of it is kept.
+    """
+    word, _, preset = source.partition(":")
+    if word == "synthetic":
+        from scene.datasets.synthetic import SyntheticScenes
+
+        return SyntheticScenes(split, preset or "default", size or STOCK_SIZE, count)
+    folder = _folder(source, download)
+    dataset = VOCScenes(folder, split, size or STOCK_SIZE, count=count)
+    if source == "voc2012":
+        dataset.name = dataset.source = source
+    return dataset
+
+
+def splits_of(source: str, *, download: bool = False) -> tuple[str, ...]:
+    """List the splits a source has; raises what `open_data` does."""
+    if source.partition(":")[0] == "synthetic":
+        return SPLITS
+    return splits(_folder(source, download))
+
+
+def evaluation_split(source: str, *, download: bool = False) -> str:
+    """Choose the split to score on: ``test`` if it has masks, else ``val``, else ``tune``.
+
+    Raises:
+        LookupError: If none of them has a mask.
+
+    >>> evaluation_split("synthetic")
+    'test'
+    """
+    if source.partition(":")[0] == "synthetic":
+        return "test"
+    known = splits(_folder(source, download), masked=True)
+    for split in ("test", "val", "tune"):
+        if split in known:
+            return split
+    raise LookupError(
+        f"{source} has no masks to score against; list scenes with masks in "
+        "ImageSets/Segmentation/val.txt."
+    )
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Read a size written as height x width.
+
+    Raises:
+        ValueError: If it is not written so, or is too small for the networks.
+
+    >>> parse_size("96x64")
+    (96, 64)
+    """
+    found = re.fullmatch(r"\s*(\d{1,5})\s*[x×]\s*(\d{1,5})\s*", text.lower())
+    if not found:
+        raise ValueError(f"{text!r} is not a size; write height x width in pixels, like 96x64.")
+    height, width = int(found[1]), int(found[2])
+    if min(height, width) < SMALLEST:
+        raise ValueError(
+            f"{height}x{width} is too small; height and width are at least {SMALLEST} pixels."
+        )
+    return height, width
+
+
+def describe(dataset: SceneDataset) -> dict[str, Any]:
+    """Count what is in a dataset, by reading every scene once.
+
+    Returns:
+        ``name``, ``source``, ``split``, ``scenes``; ``views``: scenes with each view; ``size``;
+        ``labels``; ``background``: whether there is one; ``frequency``: the share of scenes with
+        known classes that each class is in; ``pixels``: each label's share of the pixels that
+        are not void; ``void``: the share of masks' pixels that are. A share of nothing is 0.
+    """
+    labels = dataset.schema.labels
+    views = {"image": 0, "classes": 0, "mask": 0}
+    present = torch.zeros(len(labels.classes))
+    pixels = torch.zeros(VOID + 1, dtype=torch.int64)
+    for index in range(len(dataset)):
+        scene = dataset[index]
+        for name in views:
+            views[name] += getattr(scene, name) is not None
+        if scene.classes is not None:
+            present += scene.classes
+        if scene.mask is not None:
+            pixels += torch.bincount(scene.mask.flatten(), minlength=VOID + 1)
+    seen, void = pixels[: len(labels.names)], int(pixels[VOID])
+    frequency = (present / max(views["classes"], 1)).tolist()
+    shares = (seen / max(int(seen.sum()), 1)).tolist()
+    return {
+        "name": dataset.name,
+        "source": dataset.source,
+        "split": dataset.split,
+        "scenes": len(dataset),
+        "views": views,
+        "size": dataset.schema.size,
+        "labels": labels.names,
+        "background": labels.background is not None,
+        "frequency": dict(zip(labels.classes, frequency, strict=True)),
+        "pixels": dict(zip(labels.names, shares, strict=True)),
+        "void": void / max(int(pixels.sum()), 1),
+    }
+
+
+def _folder(source: str, download: bool) -> Path:
+    """Find the folder a source stands for, fetching PASCAL VOC if that is allowed."""
+    if source == "voc2012":
+        return _voc2012(download)
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return folder
+    near = get_close_matches(source.lower(), _WORDS, n=1, cutoff=0.7)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise FileNotFoundError(
+        f"There is no data at {source!r}.{hint} Give synthetic, synthetic:confounded, voc2012, "
+        "or the path of a folder in VOC layout."
+    )
+
+
+def _voc2012(download: bool) -> Path:
+    """Find PASCAL VOC 2012 where datasets are kept, or fetch it there, whole or not at all."""
+    home = Path(os.environ.get("SCENE_DATA_HOME") or Path.home() / ".cache" / "scene")
+    folder = home.expanduser() / "VOCdevkit" / "VOC2012"
+    if folder.is_dir():
+        return folder
+    if not download:
+        raise LookupError(
+            f"PASCAL VOC 2012 is not at {folder}; add --download to fetch it (2 GB), or give the "
+            "path of a copy."
+        )
+    from torchvision.datasets import VOCSegmentation
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder.parent) as partial:
+        try:
+            VOCSegmentation(partial, year="2012", image_set="train", download=True)
+        except (OSError, RuntimeError) as error:
+            raise OSError(
+                f"PASCAL VOC 2012 could not be fetched ({error}); try again later, or give the "
+                "path of a copy."
+            ) from error
+        (Path(partial) / "VOCdevkit" / "VOC2012").replace(folder)
+    return folder

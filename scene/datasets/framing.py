@@ -1,0 +1,91 @@
+"""Framing: how a picture of any shape becomes one of the size asked for, and the way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Resize until the picture just covers the size asked for, then crop the centre.
+
+    Images are resized bilinearly with antialiasing, masks by nearest neighbour; both keep pixel
+    centres where they are, so an image and its mask stay aligned.
+
+    Args:
+        original: Stored height and width, in pixels.
+        size: Height and width asked for, in pixels.
+
+    >>> Frame((200, 100), (64, 64)).resized
+    (128, 64)
+    """
+
+    original: tuple[int, int]
+    size: tuple[int, int]
+
+    @property
+    def resized(self) -> tuple[int, int]:
+        """Height and width after resizing, before the crop: one of them is the size's own."""
+        scale = max(new / old for new, old in zip(self.size, self.original, strict=True))
+        height, width = (
+            max(new, round(old * scale)) for new, old in zip(self.size, self.original, strict=True)
+        )
+        return height, width
+
+    @property
+    def corner(self) -> tuple[int, int]:
+        """Row and column of the resized picture at which the crop begins."""
+        (height, width), (tall, wide) = self.size, self.resized
+        return (tall - height) // 2, (wide - width) // 2
+
+    def apply_image(self, image: Tensor) -> Tensor:
+        """Frame an image ``(3, H0, W0)`` as ``(3, H, W)``; the type is kept."""
+        if self.resized != self.original:
+            image = functional.interpolate(
+                image[None], self.resized, mode="bilinear", antialias=True
+            )[0]
+        return self._crop(image)
+
+    def apply_mask(self, mask: Tensor) -> Tensor:
+        """Frame label ids ``(H0, W0)`` as ``(H, W)``; no id appears that was not there."""
+        if self.resized != self.original:
+            kept = mask if mask.dtype == torch.uint8 else mask.float()
+            mask = functional.interpolate(kept[None, None], self.resized, mode="nearest-exact")[
+                0, 0
+            ].to(mask.dtype)
+        return self._crop(mask)
+
+    def undo(self, probs: Tensor) -> tuple[Tensor, Tensor]:
+        """Carry per-pixel probabilities back to the stored pixels, bilinearly.
+
+        Args:
+            probs: ``(C, H, W)`` float.
+
+        Returns:
+            ``(C, H0, W0)``, and ``(H0, W0)`` bool: which stored pixels have their centre within
+            the crop. Outside it the probabilities of the nearest edge are repeated.
+        """
+        places = [
+            (torch.arange(old, device=probs.device) + 0.5) * (new / old) - start
+            for old, new, start in zip(self.original, self.resized, self.corner, strict=True)
+        ]
+        inside = [(at >= 0) & (at < extent) for at, extent in zip(places, self.size, strict=True)]
+        covered = inside[0][:, None] & inside[1][None, :]
+        if self.resized == self.original == self.size:
+            return probs, covered
+        down, across = (
+            2 * at / extent - 1 for at, extent in zip(places, self.size, strict=True)
+        )  # as grid_sample counts: -1 and 1 are the outer edges of the crop
+        grid = torch.stack(torch.meshgrid(across, down, indexing="xy"), dim=-1)[None]
+        back = functional.grid_sample(
+            probs[None], grid.to(probs.dtype), padding_mode="border", align_corners=False
+        )
+        return back[0], covered
+
+    def _crop(self, picture: Tensor) -> Tensor:
+        (top, left), (height, width) = self.corner, self.size
+        return picture[..., top : top + height, left : left + width].contiguous()

@@ -1,0 +1,162 @@
+"""Pictures on disk: reading whatever people have, and writing whole files or none."""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from scene.datasets.labelmap import ids_from_colours, ids_from_indices
+from scene.labels import Labels
+
+_ORIENTATION = 0x0112  # the EXIF tag; values from 5 on swap height and width
+_BROKEN = (
+    OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error,
+    Image.DecompressionBombError,
+)  # fmt: skip  # what Pillow raises on damaged files, by format
+
+
+def read_image(path: str | Path) -> Tensor:
+    """Read a photograph as a person would see it.
+
+    EXIF rotation is applied, transparency is laid on white, and greyscale, palette, CMYK and
+    16-bit pictures become 8-bit RGB.
+
+    Returns:
+        ``(3, H, W)`` uint8.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not a picture, or is damaged.
+    """
+    with _opened(Path(path)) as picture:
+        pixels = np.array(_rgb(ImageOps.exif_transpose(picture)))
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+
+
+def read_mask(path: str | Path, labels: Labels) -> Tensor:
+    """Read a mask: label ids in a palette or greyscale picture, or labels' colours in RGB.
+
+    Returns:
+        ``(H, W)`` uint8 label ids, 255 = void.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is damaged, or holds an id or a colour that is no label's.
+    """
+    path = Path(path)
+    with _opened(path) as picture:
+        mode, table = picture.mode, picture.getpalette("RGB") or []
+        if mode in ("P", "PA", "L", "LA", "1") or mode.startswith("I"):
+            pixels = np.array(picture.getchannel(0) if mode in ("PA", "LA") else picture)
+        else:
+            pixels = np.array(picture.convert("RGB"))
+    if pixels.ndim == 3:
+        return torch.from_numpy(ids_from_colours(pixels, labels, path))
+    palette = np.zeros((256, 3), dtype=np.uint8)
+    palette[: len(table) // 3] = np.reshape(table, (-1, 3))
+    ids = ids_from_indices(
+        pixels.astype(np.int32), palette if mode in ("P", "PA") else None, labels, path
+    )
+    return torch.from_numpy(ids)
+
+
+def picture_size(path: str | Path) -> tuple[int, int]:
+    """Give the height and width `read_image` would, from the file's header alone.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not a picture.
+    """
+    with _opened(Path(path)) as picture:
+        width, height = picture.size
+        turned = picture.getexif().get(_ORIENTATION, 1) >= 5
+    return (width, height) if turned else (height, width)
+
+
+def write_image(path: str | Path, image: Tensor) -> None:
+    """Write a picture in the format its suffix names, completely or not at all.
+
+    Args:
+        path: Where to; missing folders are made.
+        image: ``(3, H, W)``, uint8, or float in [0, 1].
+
+    Raises:
+        ValueError: If the suffix names no picture format.
+    """
+    if image.is_floating_point():
+        image = (image.clamp(0, 1) * 255).round().to(torch.uint8)
+    pixels = image.detach().cpu().permute(1, 2, 0).contiguous().numpy()
+    _save(Image.fromarray(pixels), Path(path))
+
+
+def write_mask(path: str | Path, mask: Tensor, labels: Labels) -> None:
+    """Write a palette PNG that holds the label ids and shows the labels' colours.
+
+    Args:
+        path: Where to, ending in ``.png``; missing folders are made.
+        mask: ``(H, W)`` label ids, integer; 255 is void, and shown in VOC's cream.
+        labels: Whose colours to show.
+
+    Raises:
+        ValueError: If the suffix is not ``.png``: other formats would change the ids.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"A mask cannot be kept exactly as {path.name}; end the name in .png.")
+    picture = Image.fromarray(mask.detach().cpu().to(torch.uint8).contiguous().numpy())
+    picture.putpalette(labels.palette.tobytes())
+    _save(picture, path)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Open a picture; whatever Pillow says while it is read becomes one sentence."""
+    if not path.exists():
+        raise FileNotFoundError(f"There is no picture {path}; check the name and the folder.")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder, not a picture; name a file in it.")
+    try:
+        with Image.open(path) as picture:
+            yield picture
+    except PermissionError:
+        raise ValueError(f"{path} may not be read by you; change its permissions.") from None
+    except _BROKEN as error:
+        raise ValueError(
+            f"{path} cannot be read as a picture, it may be damaged; export or copy it again."
+        ) from error
+
+
+def _rgb(picture: Image.Image) -> Image.Image:
+    """Convert any mode Pillow reads to 8-bit RGB."""
+    if picture.mode.startswith("I"):  # 16-bit greyscale, which Pillow would clip, not scale
+        grey = np.clip(np.asarray(picture).astype(np.int64) // 257, 0, 255)
+        return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
+    if picture.mode == "F":
+        return picture.convert("L").convert("RGB")
+    if picture.has_transparency_data:
+        seen = picture.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _save(picture: Image.Image, path: Path) -> None:
+    """Write beside ``path`` and rename, so that no reader ever meets half a picture."""
+    kind = Image.registered_extensions().get(path.suffix.lower())
+    if kind not in Image.SAVE:
+        raise ValueError(f"No picture format ends in {path.suffix!r}; name {path.stem}.png.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        picture.save(partial, format=kind)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

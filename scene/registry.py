@@ -1,0 +1,90 @@
+"""Finding things by name: built-ins from a table, a stranger's from ``path/file.py:Name``."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+
+def load(name: str, table: Mapping[str, str], kind: str) -> Any:
+    """Load what ``name`` stands for.
+
+    Args:
+        name: A key of ``table``, or ``path/file.py:Name``, or ``package.module:Name``.
+        table: Built-ins, each as ``module:Name``.
+        kind: What is looked for, for messages: guide, objective, ….
+
+    Raises:
+        LookupError: If it cannot be found; the message suggests the nearest name.
+
+    >>> load("half", {"half": "fractions:Fraction"}, "number").__name__
+    'Fraction'
+    """
+    if ":" not in name:
+        if name not in table:
+            raise LookupError(unknown(name, table, kind) + "; or your own: path/file.py:Name.")
+        return load(table[name], table, kind)
+    place, _, attribute = name.rpartition(":")
+    module = _from_file(Path(place), kind) if place.endswith(".py") else _from_path(place, kind)
+    if not hasattr(module, attribute):
+        defined = [
+            k for k, v in vars(module).items() if getattr(v, "__module__", "") == module.__name__
+        ]
+        near = get_close_matches(attribute, defined, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise LookupError(f"{place} defines no {attribute!r}.{hint}")
+    return getattr(module, attribute)
+
+
+def unknown(name: str, known: Iterable[str], kind: str) -> str:
+    """Say that there is no such name, and which is nearest; without a full stop.
+
+    >>> unknown("peo", ("poe", "joint"), "guide")
+    "No guide is called 'peo'. Did you mean 'poe'? Known: joint, poe"
+    """
+    choices = sorted(known)
+    near = get_close_matches(name, choices, n=1, cutoff=0.5)
+    near = near or [c for c in choices if sorted(c) == sorted(name)]
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"No {kind} is called {name!r}.{hint} Known: {', '.join(choices)}"
+
+
+def foreign_file(name: str) -> Path | None:
+    """Give the file of a ``path/file.py:Name``, or None for any other name."""
+    place, _, attribute = name.rpartition(":")
+    return Path(place) if attribute and place.endswith(".py") else None
+
+
+def _from_file(path: Path, kind: str) -> ModuleType:
+    if not path.is_file():
+        raise LookupError(f"There is no file {path} to load a {kind} from.")
+    key = f"scene_foreign_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    if key in sys.modules:
+        return sys.modules[key]
+    spec = importlib.util.spec_from_file_location(key, path)
+    if spec is None or spec.loader is None:
+        raise LookupError(f"{path} cannot be loaded as Python.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[key] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[key]
+        raise LookupError(
+            f"{path} could not be imported: {type(error).__name__}: {error}"
+        ) from error
+    return module
+
+
+def _from_path(place: str, kind: str) -> ModuleType:
+    try:
+        return importlib.import_module(place)
+    except ImportError as error:
+        raise LookupError(f"No module {place!r} to load a {kind} from: {error}.") from error

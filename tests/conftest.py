@@ -1,0 +1,60 @@
+"""What several tests stand on: a tiny folder in VOC layout."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from scene.labels import VOID, Labels
+from scene.pictures import write_image, write_mask
+
+PETS = Labels(("background", "cat", "dog", "bird"))
+SHADES = torch.tensor([[90, 90, 90], [220, 40, 40], [40, 200, 40], [40, 40, 220]])
+
+
+@pytest.fixture
+def voc_folder(tmp_path):
+    """Make a folder: train has 8 scenes with masks and 4 without, val 4 with; no test, no tune.
+
+    Upright and lying pictures; each pet is a rectangle of its own colour on grey; scene 0 has a
+    void border, and dogs are noted as difficult (0) in ImageSets/Main.
+    """
+    root = tmp_path / "pets"
+    lines = ["# label:color_rgb:parts:actions"]
+    lines += [
+        f"{n}:{','.join(map(str, c))}::" for n, c in zip(PETS.names, PETS.colours, strict=True)
+    ]
+    _write(root / "labelmap.txt", lines)
+    names = [f"photo_{i:02d}" for i in range(16)]
+    present = {name: _paint(root, name, i) for i, name in enumerate(names)}
+    splits = {"train": (names[:8], names[:12]), "val": (names[12:], names[12:])}
+    for split, (masked, listed) in splits.items():
+        _write(root / "ImageSets" / "Segmentation" / f"{split}.txt", masked)
+        _write(root / "ImageSets" / "Main" / f"{split}.txt", listed)
+        for c, pet in enumerate(PETS.classes, start=1):
+            values = [f"{n} {'1' if c in present[n] else '-1':>2}" for n in listed]
+            values = [v.replace(" 1", " 0") if pet == "dog" else v for v in values]
+            _write(root / "ImageSets" / "Main" / f"{pet}_{split}.txt", values)
+    for name in names[8:12]:
+        (root / "SegmentationClass" / f"{name}.png").unlink()
+    return root
+
+
+def _paint(root: Path, name: str, i: int) -> set[int]:
+    """Draw scene ``i`` and its mask; say which labels are in it."""
+    height, width = (40, 32) if i % 2 else (32, 48)
+    mask = torch.zeros(height, width, dtype=torch.uint8)
+    mask[12:22, 8:16] = 1 + i % 3
+    if i % 4 == 0:
+        mask[14:26, 18:24] = 1 + (i + 1) % 3
+    image = SHADES[mask.long()].permute(2, 0, 1).to(torch.uint8)
+    if i == 0:
+        mask[:2] = VOID
+    write_image(root / "JPEGImages" / f"{name}.jpg", image)
+    write_mask(root / "SegmentationClass" / f"{name}.png", mask, PETS)
+    return set(mask.unique().tolist())
+
+
+def _write(path: Path, lines: list[str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
