@@ -42,7 +42,7 @@ def assemble(settings: Settings, schema: Schema) -> Assembly:
         ValueError: If they do not fit together.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
+        torch.default_generator.manual_seed(settings.seed)  # leaves those of GPUs alone
         model = _model(settings, schema)
         guide = _guide(settings, schema)
     return Assembly(model, guide, _objective(settings, guide))

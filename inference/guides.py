@@ -8,6 +8,7 @@ as ours are, ``YourGuide(schema, views, latent=..., width=...)``, and used by th
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import cast
 
 import pyro
 import pyro.distributions as dist
@@ -178,4 +179,4 @@ class EmptyGuide(Guide):
 
 
 def _features(stems: nn.ModuleDict, *names: str) -> int:
-    return sum(int(net.features) for name, net in stems.items() if not names or name in names)  # type: ignore[arg-type]
+    return sum(cast(int, stems[name].features) for name in names or stems)

@@ -144,7 +144,9 @@ class Settings:
             raise ValueError(f"There is no setting called {strange[0]!r}; is the run newer?")
         if "recipe" not in data:
             raise ValueError("The settings name no recipe.")
-        pairs = {k: tuple(v) if k in ("size", "encode") else v for k, v in data.items()}
+        pairs: dict[str, Any] = {
+            k: tuple(v) if k in ("size", "encode") else v for k, v in data.items()
+        }
         return cls(**pairs)
 
 
@@ -217,6 +219,21 @@ RECIPES: dict[str, Recipe] = {
     ),
 }
 """Recipes by name."""
+
+
+def able(settings: Settings, given: tuple[str, ...]) -> bool:
+    """Say whether a run of these settings has a belief about scenes given these views.
+
+    A guess from names alone, to choose among runs without loading them; a foreign guide is
+    taken to accept what its recipe would ask of it.
+    """
+    if settings.recipe == "segmenter":
+        return given == ("image",)
+    if settings.recipe == "cvae":
+        return set(given) in ({"image"}, {"image", "mask"})
+    if not given or settings.guide in ("poe", "retrofit"):
+        return set(given) <= set(settings.encode) if settings.recipe == "jvae" else True
+    return settings.recipe != "jvae" or set(given) == set(settings.encode)
 
 
 def recipe(name: str) -> Recipe:

@@ -34,6 +34,9 @@ class Vgg16(nn.Module):
         Simonyan & Zisserman (2015), Very Deep Convolutional Networks, configuration D.
     """
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, size: tuple[int, int], weights: Weights = "none") -> None:
         super().__init__()
         if min(size) < 32:

@@ -98,21 +98,21 @@ class LabelMap(TorchDistribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Sum the log probability over pixels that are not void."""
-        value = value.expand(*self.batch_shape, *self.event_shape)
+        batch = torch.broadcast_shapes(value.shape[:-2], self.batch_shape)
         loss = F.cross_entropy(
-            self.logits.flatten(0, -4) if self.batch_shape else self.logits[None],
-            value.reshape(-1, *self.event_shape),
+            _flat(self.logits, batch, 3),
+            _flat(value, batch, 2),
             ignore_index=VOID,
             reduction="none",
         )
-        return -loss.flatten(1).sum(-1).reshape(self.batch_shape)
+        return -loss.flatten(1).sum(-1).reshape(batch)
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """Draw masks, each pixel on its own."""
         logits = self.logits.movedim(-3, -1)
-        return torch.distributions.Categorical(logits=logits, validate_args=False).sample(
-            torch.Size(sample_shape)
-        )
+        pixels = torch.distributions.Categorical(logits=logits, validate_args=False)
+        mask: Tensor = pixels.sample(torch.Size(sample_shape))
+        return mask
 
 
 class ClassVector(TorchDistribution):
@@ -143,10 +143,16 @@ class ClassVector(TorchDistribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Sum the log probability over classes."""
-        value = value.expand_as(self.logits)
-        return -F.binary_cross_entropy_with_logits(self.logits, value, reduction="none").sum(-1)
+        logits, value = torch.broadcast_tensors(self.logits, value)
+        return -F.binary_cross_entropy_with_logits(logits, value, reduction="none").sum(-1)
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """Draw class vectors."""
         probs = self.probs.expand(self._extended_shape(sample_shape))
         return torch.bernoulli(probs)
+
+
+def _flat(tensor: Tensor, batch: torch.Size, event: int) -> Tensor:
+    """Broadcast all but the last ``event`` dimensions to ``batch``, and make them one."""
+    shape = tensor.shape[-event:]
+    return tensor.expand(*batch, *shape).reshape(-1, *shape)

@@ -60,7 +60,7 @@ class SceneModel(nn.Module):
             observed = [name for name in self.views if name in views]
             for name, likelihood in self.decode(z, views, observed).items():
                 with poutine.mask(mask=views.present[name]):
-                    pyro.sample(name, likelihood, obs=views[name])
+                    pyro.sample(name, likelihood, obs=_blanked(views, name))
         return z
 
 
@@ -191,6 +191,14 @@ class SegmentedScene(SceneModel):
         """Label every pixel of the image."""
         assert views is not None
         return {"mask": LabelMap(self.net(views["image"]))} if "mask" in names else {}
+
+
+def _blanked(views: Views, name: str) -> Tensor:
+    """Put zeros for placeholders: what is masked must still be finite, or gradients are not."""
+    missing = ~views.present[name]
+    if not bool(missing.any()):
+        return views[name]
+    return views[name].masked_fill(missing.view(-1, *[1] * (views[name].dim() - 1)), 0)
 
 
 def standard_normal(count: int, latent: int, device: torch.device) -> dist.Distribution:

@@ -45,7 +45,8 @@ class Stem(nn.Module):
         flat = picture.reshape(-1, *picture.shape[-3:])
         if bottom or right:
             flat = F.pad(flat, (0, right, 0, bottom))
-        return self.convolutions(flat).reshape(*picture.shape[:-3], self.features).float()
+        found: Tensor = self.convolutions(flat).float()
+        return found.reshape(*picture.shape[:-3], self.features)
 
 
 class MaskStem(Stem):
@@ -79,7 +80,8 @@ class ClassStem(nn.Module):
 
     def forward(self, classes: Tensor) -> Tensor:
         """Read class vectors."""
-        return self.layer(2 * classes - 1).relu().float()
+        found: Tensor = self.layer(2 * classes - 1).relu()
+        return found.float()
 
 
 def stem(view: str, schema: Schema, width: int) -> Stem | MaskStem | ClassStem:
@@ -144,7 +146,8 @@ class Painter(nn.Module):
         """Draw pictures."""
         coarse = self.spread(vector).reshape(-1, *self.coarse)
         coarse = coarse.contiguous(memory_format=torch.channels_last)
-        picture = self.deconvolutions(coarse).float()[..., : self.size[0], : self.size[1]]
+        picture: Tensor = self.deconvolutions(coarse).float()
+        picture = picture[..., : self.size[0], : self.size[1]]
         return picture.reshape(*vector.shape[:-1], *picture.shape[-3:])
 
 
@@ -163,7 +166,8 @@ class ClassHead(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Judge each class."""
-        return self.layers(z).float()
+        logits: Tensor = self.layers(z)
+        return logits.float()
 
 
 class UNet(nn.Module):
@@ -203,7 +207,8 @@ class UNet(nn.Module):
             skips.append(x)
         for block, skip in zip(self.up, skips[-2::-1], strict=True):
             x = block(torch.cat([F.interpolate(x, scale_factor=2.0), skip], dim=1))
-        return self.write(x).float()[..., :height, :width]
+        logits: Tensor = self.write(x)
+        return logits.float()[..., :height, :width]
 
 
 def grid(size: tuple[int, int]) -> tuple[int, int]:
@@ -217,7 +222,7 @@ def grid(size: tuple[int, int]) -> tuple[int, int]:
 
 def _pixels_last(net: nn.Module) -> nn.Module:
     """Store weights channels-last: on a CPU that halves the time of narrow convolutions."""
-    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return net.to(memory_format=torch.channels_last)
 
 
 def _block(inner: int, outer: int) -> nn.Sequential:

@@ -86,5 +86,5 @@ def _from_file(path: Path, kind: str) -> ModuleType:
 def _from_path(place: str, kind: str) -> ModuleType:
     try:
         return importlib.import_module(place)
-    except ImportError as error:
+    except (ImportError, ValueError) as error:
         raise LookupError(f"No module {place!r} to load a {kind} from: {error}.") from error

@@ -62,7 +62,7 @@ def iwae(log_w: Tensor) -> Tensor:
     return log_w.logsumexp(0) - math.log(len(log_w))
 
 
-class Objective(pyro.infer.ELBO):  # type: ignore[misc]
+class Objective(pyro.infer.ELBO):
     """What every objective shares: it is a Pyro ELBO made of terms, each a mean over scenes.
 
     ``objective(model, guide)`` is an ``ELBOModule``: call it with a batch for the loss.
@@ -116,8 +116,8 @@ class Objective(pyro.infer.ELBO):  # type: ignore[misc]
     def loss_and_grads(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> float:
         """Give the same as a float, and leave gradients in the parameters."""
         loss = self.differentiable_loss(model, guide, *args, **kwargs)
-        loss.backward()  # type: ignore[no-untyped-call]
-        return float(loss)
+        loss.backward()
+        return float(loss.detach())
 
     def _get_trace(self, model: Any, guide: Any, args: Any, kwargs: Any) -> Any:
         return get_importance_trace("flat", self.max_plate_nesting, model, guide, args, kwargs)
@@ -171,6 +171,8 @@ class Bound(Objective):
         """
         conditions = tuple(getattr(model, "conditions", ()))
         scored = tuple(name for name in scored if name in views)
+        if not scored:
+            return None
         usable = views.having({*given, *conditions})
         observed = torch.stack([views.present[name] for name in scored]).any(0)
         rows = usable & observed
@@ -242,6 +244,6 @@ class IWAE(Bound):
 def _parts(found: Evidence, shown: Views) -> dict[str, Tensor]:
     parts = {"kl": (found.log_q - found.log_prior).detach().mean()}
     for name, term in found.likelihoods.items():
-        seen = shown.present[name].float() if name in shown else torch.ones(term.shape[-1])
+        seen = shown.present[name].float() if name in shown else torch.ones_like(term[0])
         parts[name] = (term.detach() * seen).mean(0).sum() / seen.sum().clamp(min=1)
     return parts

@@ -9,6 +9,7 @@ from typing import Any
 import pyro
 import torch
 from pyro import poutine
+from pyro.distributions.util import scale_and_mask
 from torch import Tensor
 
 Program = Callable[..., Any]
@@ -22,7 +23,8 @@ class Evidence:
     Attributes:
         likelihoods: log p(view | z) of each observed site, ``(K, B)``, in nats.
         log_prior: log p(z), ``(K, B)``, summed over latent sites.
-        log_q: log q(z | views), ``(K, B)``, likewise.
+        log_q: log q(z | views), ``(K, B)``, likewise; sites that the guide marks
+            ``is_auxiliary``, as Pyro's own guides do, count too.
         divergence: KL(q ‖ p), ``(K, B)``, exact, where Pyro knows it for every latent site.
     """
 
@@ -80,9 +82,10 @@ def evidence(
     _require_plates(scored)
     drawn.compute_log_prob()
     scored.compute_log_prob()
-    latents = [name for name in drawn.stochastic_nodes if name in scored.nodes]
+    latents = [name for name in _latents(drawn) if name in scored.nodes]
+    auxiliary = [n for n in _latents(drawn) if drawn.nodes[n]["infer"].get("is_auxiliary")]
     likelihoods = {name: scored.nodes[name]["log_prob"] for name in scored.observation_nodes}
-    log_q = [drawn.nodes[name]["log_prob"] for name in latents]
+    log_q = [drawn.nodes[name]["log_prob"] for name in (*latents, *auxiliary)]
     shape = torch.broadcast_shapes(*(t.shape for t in [*likelihoods.values(), *log_q]))
     full = torch.Size((particles, shape[-1]))
     zero = torch.zeros(full, device=next(iter([*likelihoods.values(), *log_q])).device)
@@ -90,7 +93,7 @@ def evidence(
         {name: term.expand(full) for name, term in likelihoods.items()},
         sum((scored.nodes[name]["log_prob"].expand(full) for name in latents), zero),
         sum((term.expand(full) for term in log_q), zero),
-        _divergence(drawn, scored, latents, zero) if exact_kl else None,
+        _divergence(drawn, scored, latents, zero) if exact_kl and not auxiliary else None,
     )
 
 
@@ -102,9 +105,18 @@ def _side_by_side(program: Program, particles: int) -> Program:
     return run if particles > 1 else program
 
 
+def _latents(trace: Any) -> list[str]:
+    """Name what was drawn; Pyro's own list holds the plates too."""
+    return [name for name in trace.stochastic_nodes if not _is_plate(trace.nodes[name])]
+
+
+def _is_plate(site: Any) -> bool:
+    return type(site["fn"]).__name__ == "_Subsample"
+
+
 def _require_plates(trace: Any) -> None:
     for name, site in trace.nodes.items():
-        if site["type"] != "sample" or type(site["fn"]).__name__ == "_Subsample":
+        if site["type"] != "sample" or _is_plate(site):
             continue
         if not any(frame.dim == -1 for frame in site["cond_indep_stack"]):
             raise ValueError(
@@ -117,8 +129,9 @@ def _divergence(drawn: Any, scored: Any, latents: list[str], zero: Tensor) -> Te
     total = zero
     for name in latents:
         try:
-            q, p = drawn.nodes[name]["fn"], scored.nodes[name]["fn"]
-            total = total + torch.distributions.kl_divergence(q, p)
+            site = drawn.nodes[name]
+            kl = torch.distributions.kl_divergence(site["fn"], scored.nodes[name]["fn"])
         except NotImplementedError:
             return None
+        total = total + scale_and_mask(kl, site["scale"], site["mask"])
     return total

@@ -110,6 +110,41 @@ def colours_and_labels(dataset):
     return colour.flatten().numpy(), views["mask"].flatten().numpy()
 
 
+@pytest.mark.parametrize(
+    ("preset", "version", "classes", "areas", "means", "middles"),
+    [
+        (
+            "default",
+            1,
+            ["ring", "square", "circle"],
+            [760, 972, 987],
+            [64.8, 71.7, 75.5],
+            [[45, 79, 170], [36, 59, 80], [225, 155, 69]],
+        ),
+        (
+            "confounded",
+            1,
+            ["cross", "circle", "square"],
+            [506, 684, 822],
+            [136.0, 138.4, 135.1],
+            [[149, 171, 129], [187, 158, 150], [136, 110, 119]],
+        ),
+    ],
+)
+def test_a_version_of_a_preset_is_frozen(preset, version, classes, areas, means, middles):
+    """Whoever changes what is drawn raises the version, and writes the new scenes down here."""
+    dataset = SyntheticScenes("test", preset, count=3)
+    views = everything(dataset)
+    grey = views["image"] * 255
+    assert dataset.difficulty.version == version
+    assert [dataset.schema.labels.decode(row) for row in views["classes"]] == [
+        (c,) for c in classes
+    ]
+    assert np.allclose((views["mask"] > 0).sum((1, 2)), areas, atol=2)
+    assert np.allclose(grey.mean((1, 2, 3)), means, atol=0.2)
+    assert np.allclose(grey[:, :, 32, 32], middles, atol=2)
+
+
 def test_shapes_stay_shapes_when_turned():
     """Turned any way, no two classes of `default` cover the same points."""
     axis = np.linspace(-1.3, 1.3, 60, dtype=np.float32)

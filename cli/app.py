@@ -1,0 +1,65 @@
+"""The `scene` command: what it offers, and how it says no."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from cli.console import console, notes
+from cli.data import app as data
+from cli.evaluate import evaluate
+from cli.sample import sample, with_stock_sources
+from cli.train import train
+
+app = typer.Typer(
+    name="scene",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Model a scene (image, classes, segmentation mask) as one probabilistic program.",
+)
+app.command()(train)
+app.command()(sample)
+app.command()(evaluate)
+app.add_typer(data, name="data")
+
+
+@app.callback()
+def _root(
+    show_version: Annotated[bool, typer.Option("--version", is_eager=True)] = False,
+) -> None:
+    if show_version:
+        console.print(f"scene {version('scene-suite')}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command; a refusal is one sentence on standard error and exit code 1."""
+    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
+    try:
+        app(with_stock_sources(sys.argv[1:]))
+    except (LookupError, ValueError, ArithmeticError, OSError) as refusal:
+        if os.environ.get("SCENE_TRACEBACK"):
+            raise
+        notes.print(f"[bold red]scene:[/] {_sentence(refusal)}", markup=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        notes.print("[bold red]scene:[/] interrupted.")
+        sys.exit(130)
+
+
+def _sentence(refusal: BaseException) -> str:
+    from rich.markup import escape
+
+    words = refusal.args[0] if len(refusal.args) == 1 else str(refusal)
+    return escape(str(words))
+
+
+if __name__ == "__main__":
+    main()

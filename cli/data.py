@@ -1,0 +1,77 @@
+"""`scene data`: what is in a dataset, in numbers and in a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.console import console
+from cli.options import Download, Force, Json, Size
+
+app = typer.Typer(help="Look at data.", no_args_is_help=True)
+
+Source = Annotated[str, typer.Argument(help="As --data of other commands.")]
+Split = Annotated[str, typer.Option(help="train, tune, val or test.")]
+
+
+@app.command()
+def info(
+    data: Source = "synthetic",
+    split: Split = "train",
+    size: Size = None,
+    count: Annotated[int | None, typer.Option(help="Look at so many scenes only.")] = None,
+    json: Json = False,
+    download: Download = False,
+) -> None:
+    """Count DATA's scenes, views and classes."""
+    from rich.table import Table
+
+    from scene.datasets.catalogue import describe, open_data, splits_of
+    from scene.sizes import parse_size
+
+    found = open_data(
+        data, split, parse_size(size) if size else None, download=download, count=count
+    )
+    about = describe(found)
+    if json:
+        console.print_json(data={**about, "splits": splits_of(data)})
+        return
+    views = ", ".join(f"{n} with {name}" for name, n in about["views"].items())
+    height, width = about["size"]
+    console.print(
+        f"[bold]{about['name']}[/] {split}: {about['scenes']} scenes at {height}x{width}"
+    )
+    console.print(f"views: {views}; splits: {', '.join(splits_of(data))}")
+    table = Table("id", "label", "scenes, %", "pixels, %")
+    for i, name in enumerate(about["labels"]):
+        share = about["frequency"].get(name)
+        scenes = "–" if share is None else f"{100 * share:.1f}"
+        table.add_row(str(i), name, scenes, f"{100 * about['pixels'][name]:.2f}")
+    console.print(table)
+    console.print(f"void: {100 * about['void']:.2f} % of pixels")
+
+
+@app.command()
+def preview(
+    data: Source = "synthetic",
+    split: Split = "train",
+    size: Size = None,
+    n: Annotated[int, typer.Option("-n", help="How many scenes.")] = 16,
+    out: Annotated[Path, typer.Option(help="Where the picture goes.")] = Path("preview.png"),
+    force: Force = False,
+    download: Download = False,
+) -> None:
+    """Draw some of DATA's scenes with their masks and classes."""
+    from scene.datasets.catalogue import open_data
+    from scene.draw import draw_scenes
+    from scene.sizes import parse_size
+
+    if n < 1:
+        raise ValueError(f"-n must be 1 or more, not {n}.")
+    if out.exists() and not force:
+        raise FileExistsError(f"{out} exists; choose another --out, or --force to replace it.")
+    found = open_data(data, split, parse_size(size) if size else None, download=download)
+    draw_scenes(out, [found[i] for i in range(min(n, len(found)))], found.schema.labels)
+    console.print(f"[bold]{out}[/]: {min(n, len(found))} of {len(found)} scenes")

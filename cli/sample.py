@@ -1,0 +1,84 @@
+"""`scene sample`: draw scenes from a mask, an image, some classes, or from nothing at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.console import console
+from cli.options import Data, Device, Force, Run, Seed, Trust, chosen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from inference.runs import Run as RunFolder
+
+_SOURCES = ("--from-image", "--from-mask", "--from-classes")
+
+
+def sample(
+    run: Run = None,
+    from_image: Annotated[
+        str | None, typer.Option(help="A picture's path, or test:N; bare: test:0.")
+    ] = None,
+    from_mask: Annotated[str | None, typer.Option(help="Likewise a mask.")] = None,
+    from_classes: Annotated[
+        str | None, typer.Option(help="Names, as circle,cross, or test:N; bare: test:0.")
+    ] = None,
+    n: Annotated[int, typer.Option("-n", help="How many scenes to draw.")] = 16,
+    walk: Annotated[
+        bool, typer.Option("--walk", help="Walk through z in a straight line.")
+    ] = False,
+    picture: Annotated[Path | None, typer.Option(help="Where the grid goes.")] = None,
+    out: Annotated[Path | None, typer.Option(help="A folder for each view as a file.")] = None,
+    data: Data = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    trust: Trust = False,
+    force: Force = False,
+) -> None:
+    """Draw scenes given any views of one; given none, from the prior.
+
+    The three --from options combine into any of the 7 sets of views.
+    """
+    from inference.sampling import Request, draw_request
+
+    if n < 1:
+        raise ValueError(f"-n must be 1 or more, not {n}.")
+    given = {"image": from_image, "classes": from_classes, "mask": from_mask}
+    asked = {name: text for name, text in given.items() if text is not None}
+    found = chosen(
+        run, f"a model that samples from {' + '.join(asked) or 'its prior'}", _can(asked)
+    )
+    request = Request(asked, n, walk, seed, data or found.settings.data)
+    made = draw_request(
+        found, request, picture=picture, out=out, device=device, trust=trust, force=force
+    )
+    console.print(f"[bold]{made.picture}[/]: {made.title}")
+    if made.out is not None:
+        console.print(f"[bold]{made.out}[/]: {made.files} files")
+
+
+def with_stock_sources(words: list[str]) -> list[str]:
+    """Let a ``--from-…`` stand bare: it then takes the first scene of the test split.
+
+    >>> with_stock_sources(["sample", "--from-mask", "-n", "4"])
+    ['sample', '--from-mask', 'test:0', '-n', '4']
+    """
+    if words[:1] != ["sample"]:
+        return words
+    filled: list[str] = []
+    for word, following in zip(words, [*words[1:], "-"], strict=True):
+        filled.append(word)
+        if word in _SOURCES and following.startswith("-"):
+            filled.append("test:0")
+    return filled
+
+
+def _can(asked: dict[str, str]) -> Callable[[RunFolder], bool]:
+    """Say which runs could answer, by their settings alone."""
+    from inference.recipes import able
+
+    return lambda run: able(run.settings, tuple(asked))

@@ -1,0 +1,236 @@
+"""`scene train`: learn a scene model from data, watch it, and see what it learned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from cli.console import console, notes
+from cli.options import Data, Device, Download, Force, Size, Trust
+from inference.recipes import GUIDES, OBJECTIVES, RECIPES
+
+if TYPE_CHECKING:
+    from inference.session import Outcome
+    from inference.train import Report
+
+_NAMES = ", ".join(RECIPES)
+_BOUNDS = f"{', '.join(OBJECTIVES)}, or path/file.py:Name"
+_MODEL, _LEARNING, _GENERATORS = "Model and guide", "Learning", "Objective"
+
+
+def _option(help: str, panel: str, *names: str, **more: Any) -> Any:
+    return typer.Option(*names, help=help, rich_help_panel=panel, **more)
+
+
+def train(
+    recipe: Annotated[str | None, typer.Argument(help=f"One of: {_NAMES}.")] = None,
+    data: Data = None,
+    size: Size = None,
+    count: Annotated[int | None, typer.Option(help="Training scenes to use.")] = None,
+    device: Device = "auto",
+    download: Download = False,
+    resume: Annotated[Path | None, typer.Option(help="Go on with an interrupted run.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
+    force: Force = False,
+    trust: Trust = False,
+    objective: Annotated[str | None, _option(_BOUNDS, _GENERATORS)] = None,
+    particles: Annotated[int | None, _option("Draws of z a scene (K).", _GENERATORS)] = None,
+    retrofit_objective: Annotated[str | None, _option(_BOUNDS, _GENERATORS)] = None,
+    retrofit_particles: Annotated[
+        int | None, _option("K of the retrofit terms.", _GENERATORS)
+    ] = None,
+    subsets: Annotated[
+        str | None, _option("What retrofit terms see: report, singles or all.", _GENERATORS)
+    ] = None,
+    retrofit: Annotated[
+        str | None, _option("What they score: own or predict-all.", _GENERATORS)
+    ] = None,
+    generator_gradients: Annotated[
+        str | None, _option("Whether they train generators: shared or stopped.", _GENERATORS)
+    ] = None,
+    alpha: Annotated[float | None, _option("Weight of JMVAE's penalties.", _GENERATORS)] = None,
+    beta: Annotated[float | None, _option("Weight of the KL.", _GENERATORS)] = None,
+    warmup: Annotated[int | None, _option("Steps over which β rises.", _GENERATORS)] = None,
+    weight: Annotated[
+        list[str] | None,
+        _option("Weight of a view's likelihood in training, as mask=2.", _GENERATORS),
+    ] = None,
+    guide: Annotated[
+        str | None, _option(f"{', '.join(GUIDES)}, or path/file.py:Name.", _MODEL)
+    ] = None,
+    encode: Annotated[
+        str | None, _option("Views a plain guide reads, as image,classes.", _MODEL)
+    ] = None,
+    latent: Annotated[int | None, _option("Length of z.", _MODEL)] = None,
+    width: Annotated[int | None, _option("Channels of the generators.", _MODEL)] = None,
+    guide_width: Annotated[int | None, _option("Channels of the guide.", _MODEL)] = None,
+    noise: Annotated[str | None, _option("Pixel noise: normal or laplace.", _MODEL)] = None,
+    image_scale: Annotated[float | None, _option("Scale of that noise.", _MODEL)] = None,
+    learn_scale: Annotated[bool | None, _option("Learn that scale.", _MODEL)] = None,
+    backbone: Annotated[
+        str | None, _option("What reads a cVAE's image: small or vgg16.", _MODEL)
+    ] = None,
+    weights: Annotated[
+        str | None, _option("The backbone's: none, imagenet or a path.", _MODEL)
+    ] = None,
+    steps: Annotated[int | None, _option("Optimisation steps.", _LEARNING)] = None,
+    batch_size: Annotated[int | None, _option("Scenes a step.", _LEARNING)] = None,
+    optimizer: Annotated[str | None, _option("adam, adamw or sgd.", _LEARNING)] = None,
+    learning_rate: Annotated[
+        float | None, _option("Its peak.", _LEARNING, "--learning-rate", "--lr")
+    ] = None,
+    schedule: Annotated[str | None, _option("constant, cosine or onecycle.", _LEARNING)] = None,
+    clip: Annotated[float | None, _option("Largest gradient norm; 0 = any.", _LEARNING)] = None,
+    augment: Annotated[str | None, _option("none, flip or crop.", _LEARNING)] = None,
+    patience: Annotated[
+        int | None, _option("Validations without gain before stopping; 0 = never.", _LEARNING)
+    ] = None,
+    validate_every: Annotated[int | None, _option("Steps between them.", _LEARNING)] = None,
+    seed: Annotated[int | None, _option("Of everything random.", _LEARNING)] = None,
+    workers: Annotated[int | None, _option("Processes that load data.", _LEARNING)] = None,
+    precision: Annotated[
+        Literal["fp32", "bf16"] | None, _option("Of the networks.", _LEARNING)
+    ] = None,
+) -> None:
+    """Train RECIPE: cvae, jvae, jmvae, telbo or segmenter.
+
+    The run goes to runs/RECIPE-DATA-TIME/ (SCENE_RUNS overrides runs/). A recipe brings its own
+    defaults; options given here win.
+    """
+    given = {
+        name: value
+        for name, value in locals().items()
+        if name not in ("recipe", "device", "download", "resume", "out", "force", "trust")
+        and value is not None
+    }
+    if resume is not None:
+        _refuse_with_resume(recipe, given)
+        _resume(resume, device, trust)
+        return
+    if recipe is None:
+        raise ValueError(f"Which recipe? One of {_NAMES}: scene train telbo.")
+    from inference.recipes import recipe as find
+
+    settings = find(recipe).settings(**_parsed(given))
+    from inference.session import train as learn
+
+    if out is not None and force:
+        _clear(out)
+    with _bar(settings.steps) as (watch, started):
+        outcome = learn(
+            settings, folder=out, device=device, download=download, watch=watch, started=started
+        )
+    _say(outcome)
+
+
+def _resume(folder: Path, device: Any, trust: bool) -> None:
+    from inference.runs import read
+    from inference.session import resume
+
+    run = read(folder)
+    with _bar(run.settings.steps) as (watch, started):
+        outcome = resume(run, device=device, trust=trust, watch=watch, started=started)
+    _say(outcome)
+
+
+def _say(outcome: Outcome) -> None:
+    from scene.metrics import MaskScore
+
+    cell, score = outcome.cell, outcome.cell.score
+    mark = "" if cell.trained else " †"
+    found = f"{score.miou:.1f}{mark}" if isinstance(score, MaskScore) else "–"
+    notes.print(f"[dim]run {outcome.run.folder}[/]")
+    console.print(
+        f"{cell.title} mIoU {found} ({outcome.split}, {cell.scenes} scenes, 8 draws)  "
+        f"{outcome.picture}"
+    )
+
+
+def _refuse_with_resume(recipe: str | None, given: dict[str, Any]) -> None:
+    if recipe is not None or given:
+        odd = recipe or "--" + next(iter(given)).replace("_", "-")
+        raise ValueError(f"--resume goes on with the run's own settings; leave out {odd}.")
+
+
+def _parsed(given: dict[str, Any]) -> dict[str, Any]:
+    """Turn what was typed into settings."""
+    from scene.sizes import parse_size
+
+    parsed = dict(given)
+    if "size" in parsed:
+        parsed["size"] = parse_size(parsed["size"])
+    if "encode" in parsed:
+        parsed["encode"] = tuple(name.strip() for name in parsed["encode"].split(","))
+    if "weight" in parsed:
+        parsed["weights"], backbone = (
+            dict(map(_weight, parsed.pop("weight"))),
+            parsed.get("weights"),
+        )
+        if backbone is not None:
+            parsed["backbone_weights"] = backbone
+    elif "weights" in parsed:
+        parsed["backbone_weights"] = parsed.pop("weights")
+    return parsed
+
+
+def _weight(text: str) -> tuple[str, float]:
+    name, _, number = text.partition("=")
+    try:
+        return name.strip(), float(number)
+    except ValueError:
+        raise ValueError(f"--weight {text!r} is not like mask=2.") from None
+
+
+def _clear(folder: Path) -> None:
+    """Remove an old run, but nothing that is not one."""
+    import shutil
+
+    if not folder.exists():
+        return
+    if any(folder.iterdir()) and not (folder / "config.json").is_file():
+        raise ValueError(f"{folder} is not a run, so --force will not remove it; choose another.")
+    shutil.rmtree(folder)
+
+
+class _bar:
+    """A progress bar with each term of the objective, drawn on standard error."""
+
+    def __init__(self, steps: int) -> None:
+        self.progress = Progress(
+            TextColumn("step"),
+            MofNCompleteColumn(),
+            BarColumn(bar_width=24),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[terms]}"),
+            console=notes,
+            transient=True,
+        )
+        self.task = self.progress.add_task("", total=steps, terms="")
+        self.steps = steps
+
+    def __enter__(self) -> tuple[Any, Any]:
+        self.progress.start()
+        return self.watch, self.started
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def started(self, run: Any) -> None:
+        """Say where the run goes."""
+        notes.print(f"[dim]run {run.folder}[/]")
+
+    def watch(self, report: Report) -> None:
+        """Move the bar."""
+        terms = "  ".join(
+            f"{name} {sum(v for k, v in report.terms.items() if k == f'{name}/mask'):.0f}"
+            for name in dict.fromkeys(key.partition("/")[0] for key in report.terms)
+        )
+        text = f"loss {report.loss:.0f}  mask nats: {terms}"
+        self.progress.update(self.task, completed=report.step, terms=text)
+        if report.val is not None:
+            notes.print(
+                f"[dim]step {report.step}: loss {report.loss:.1f}, val {report.val:.1f}[/]"
+            )

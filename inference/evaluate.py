@@ -1,0 +1,163 @@
+"""Evaluation: every view from every others, by one protocol.
+
+A prediction is the argmax of per-pixel probabilities averaged over seeded draws of z; masks are
+scored at the pixels their images were stored with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from inference.assemble import Assembly
+from inference.predict import able, predict, trained
+from scene.datasets.base import SceneDataset
+from scene.metrics import ClassScore, MaskScore, MaskScorer, class_score
+from scene.views import VIEWS, Views
+
+DRAWS = 8
+"""Draws of z that a prediction averages, unless told otherwise."""
+
+MASKS = (("image",), ("image", "classes"), ("mask",), VIEWS)
+"""What masks are predicted from."""
+
+CLASSES = (("image",), ("mask",), ("image", "mask"))
+"""What classes are predicted from."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One direction of inference: a target, predicted given some views.
+
+    Attributes:
+        given: The views conditioned on.
+        target: ``mask`` or ``classes``.
+        trained: Whether a term of the objective trained the posterior given just these views.
+        scenes: How many scenes were scored.
+        score: The score; None where the model cannot go this way, or no scene could be scored.
+    """
+
+    given: tuple[str, ...]
+    target: str
+    trained: bool
+    scenes: int
+    score: MaskScore | ClassScore | None
+
+    @property
+    def title(self) -> str:
+        """The direction, as ``image + classes → mask``."""
+        given = "all" if len(self.given) == len(VIEWS) else " + ".join(self.given)
+        return f"{given} → {self.target}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Give plain data."""
+        return {**asdict(self), "title": self.title}
+
+
+def evaluate(
+    assembly: Assembly,
+    dataset: SceneDataset,
+    *,
+    draws: int = DRAWS,
+    at_mean: bool = False,
+    seed: int = 0,
+    batch_size: int = 50,
+    directions: tuple[tuple[tuple[str, ...], str], ...] | None = None,
+    watch: Callable[[str], None] = lambda title: None,
+) -> list[Cell]:
+    """Score every direction of inference.
+
+    Args:
+        assembly: Model and guide.
+        dataset: The scenes to score on; those that lack a view a direction needs are left out.
+        draws: Draws of z that each prediction averages.
+        at_mean: Use the posterior's mean in place of draws.
+        seed: Of the draws.
+        batch_size: Scenes at once.
+        directions: Pairs of views given and target; by default `MASKS` and `CLASSES`.
+        watch: Told the title of each direction before it is scored.
+
+    Raises:
+        ValueError: If there is no scene, or not one draw.
+    """
+    if not len(dataset):
+        raise ValueError(f"The split {dataset.split!r} of {dataset.name} is empty.")
+    if draws < 1:
+        raise ValueError(f"A prediction averages 1 draw or more, not {draws}.")
+    assembly.model.eval()
+    assembly.guide.eval()
+    asked = directions or tuple((g, "mask") for g in MASKS) + tuple(
+        (g, "classes") for g in CLASSES
+    )
+    cells = []
+    for given, target in asked:
+        cell = Cell(given, target, trained(assembly, given), 0, None)
+        if able(assembly, given, target):
+            watch(cell.title)
+            score = _masks if target == "mask" else _classes
+            with torch.random.fork_rng():
+                torch.manual_seed(seed)
+                cell = score(assembly, dataset, given, draws, at_mean, batch_size)
+        cells.append(cell)
+    return cells
+
+
+def _masks(
+    assembly: Assembly,
+    dataset: SceneDataset,
+    given: tuple[str, ...],
+    draws: int,
+    at_mean: bool,
+    batch_size: int,
+) -> Cell:
+    scorer, count = MaskScorer(dataset.schema.labels), 0
+    for indices, views in _batches(assembly, dataset, (*given, "mask"), batch_size):
+        found = predict(assembly, views.only(given), ["mask"], draws=draws, at_mean=at_mean)
+        for index, probs in zip(indices, found.views["mask"].cpu(), strict=True):
+            scorer.add(*_restored(dataset, index, probs))
+        count += len(indices)
+    return Cell(given, "mask", trained(assembly, given), count, scorer.score() if count else None)
+
+
+def _restored(dataset: SceneDataset, index: int, probs: Tensor) -> tuple[Tensor, Tensor]:
+    """Put a prediction back to the stored pixels: labels and truth of those it covers."""
+    true = dataset.original(index).mask
+    assert true is not None
+    restored, covered = dataset.restore(probs, index)
+    return restored.argmax(0)[covered], true[covered]
+
+
+def _classes(
+    assembly: Assembly,
+    dataset: SceneDataset,
+    given: tuple[str, ...],
+    draws: int,
+    at_mean: bool,
+    batch_size: int,
+) -> Cell:
+    probs, true = [], []
+    for _, views in _batches(assembly, dataset, (*given, "classes"), batch_size):
+        found = predict(assembly, views.only(given), ["classes"], draws=draws, at_mean=at_mean)
+        probs.append(found.views["classes"].cpu())
+        true.append(views["classes"].cpu())
+    count = sum(map(len, true))
+    labels = dataset.schema.labels
+    score = class_score(labels, torch.cat(probs), torch.cat(true)) if count else None
+    return Cell(given, "classes", trained(assembly, given), count, score)
+
+
+def _batches(
+    assembly: Assembly, dataset: SceneDataset, needed: tuple[str, ...], batch_size: int
+) -> Iterator[tuple[list[int], Views]]:
+    """Give the scenes that have every view needed, with their indices."""
+    device = next(assembly.model.parameters()).device
+    for first in range(0, len(dataset), batch_size):
+        rows = torch.arange(first, min(len(dataset), first + batch_size))
+        views = dataset.views(rows.tolist())
+        having = views.having(needed)
+        if having.any():
+            yield rows[having].tolist(), views.rows(having).to(device)

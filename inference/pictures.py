@@ -1,0 +1,135 @@
+"""Pictures of what a model believes: predictions beside the truth, and samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from inference.assemble import Assembly
+from inference.predict import able, expected, predict
+from scene.datasets.base import SceneDataset
+from scene.draw import Panel, draw_grid
+from scene.labels import Labels
+from scene.views import VIEWS, Views
+
+DIRECTIONS = (
+    (("image",), "mask"),
+    (("image", "classes"), "mask"),
+    (("mask",), "mask"),
+    (("mask",), "image"),
+    (("classes",), "image"),
+    (VIEWS, "image"),
+)
+"""What the picture of a run shows, where its model can."""
+
+
+def draw_predictions(
+    path: Path, assembly: Assembly, dataset: SceneDataset, *, scenes: int = 8, seed: int = 0
+) -> None:
+    """Draw the first scenes of a dataset, and each view as predicted from others.
+
+    Args:
+        path: Where the PNG goes.
+        assembly: Model and guide, in evaluation mode.
+        dataset: Scenes that have every view are drawn.
+        scenes: How many, at most.
+        seed: Of the draws of z.
+    """
+    labels = dataset.schema.labels
+    device = next(assembly.model.parameters()).device
+    views = dataset.views(range(min(len(dataset), 4 * scenes)))
+    complete = views.rows(views.having(VIEWS).nonzero().squeeze(-1)[:scenes]).to(device)
+    if not len(complete):
+        return
+    columns, titles = [list(complete["image"]), list(complete["mask"])], ["image", "mask"]
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        for given, target in DIRECTIONS:
+            if able(assembly, given, target):
+                found = predict(assembly, complete.only(given), [target])
+                columns.append(list(found.mask if target == "mask" else found.views[target]))
+                source = "all" if len(given) == len(VIEWS) else "+".join(given)
+                titles.append(f"{source} → {target}")
+    rows = [
+        [Panel(picture, named(labels, vector) if i == 1 else "") for i, picture in enumerate(line)]
+        for line, vector in zip(zip(*columns, strict=True), complete["classes"], strict=True)
+    ]
+    draw_grid(path, rows, labels, columns=titles)
+
+
+def draw_samples(
+    path: Path, given: Views | None, samples: dict[str, Tensor], labels: Labels, title: str
+) -> None:
+    """Draw samples of a scene in a grid, what was given first.
+
+    Args:
+        path: Where the PNG goes.
+        given: One scene's views that were conditioned on, or None.
+        samples: Views of N samples: means or probabilities, as `sampled` gives them.
+        labels: The vocabulary.
+        title: Above everything.
+    """
+    count = len(next(iter(samples.values())))
+    wide = min(8, count)
+    rows: list[list[Panel]] = []
+    names: list[str] = []
+    if given is not None:
+        first = [Panel(given[n][0], "given") for n in ("image", "mask") if n in given]
+        if "classes" in given and not first:
+            title = f"{title}: {named(labels, given['classes'][0])}"
+        if first:
+            rows.append([*first, *[Panel()] * (wide - len(first))][: max(wide, len(first))])
+            names.append("given")
+    wide = max(wide, *(len(row) for row in rows)) if rows else wide
+    rows = [[*row, *[Panel()] * (wide - len(row))] for row in rows]
+    for start in range(0, count, wide):
+        for name in ("image", "mask"):
+            if name in samples:
+                caption = name == "mask" or "mask" not in samples
+                rows.append(_line(name, samples, start, wide, labels, caption))
+                names.append(name)
+    draw_grid(path, rows, labels, rows=names, title=title)
+
+
+def sampled(assembly: Assembly, z: Tensor | None, given: Views | None) -> dict[str, Tensor]:
+    """Decode draws of z into what `draw_samples` draws and `save_samples` writes.
+
+    Args:
+        assembly: Model and guide.
+        z: ``(N, 1, L)``; None for a model without latent.
+        given: One scene's views, for a model with conditions.
+
+    Returns:
+        Mean images ``(N, 3, H, W)``, class probabilities ``(N, C)``, masks ``(N, H, W)``.
+    """
+    with torch.no_grad():
+        decoded = assembly.model.decode(z, given, assembly.model.views)
+    found = {name: expected(x) for name, x in decoded.items()}
+    flat = {name: value.squeeze(1) if z is not None else value for name, value in found.items()}
+    if "mask" in flat:
+        flat["mask"] = flat["mask"].argmax(-3)
+    return flat
+
+
+def named(labels: Labels, vector: Tensor) -> str:
+    """Name the classes of a vector ``(C,)``, for a caption."""
+    return ", ".join(labels.decode(vector)) or "none"
+
+
+def _line(
+    name: str,
+    samples: dict[str, Tensor],
+    start: int,
+    wide: int,
+    labels: Labels,
+    caption: bool,
+) -> list[Panel]:
+    pictures: Sequence[Tensor] = list(samples[name][start : start + wide])
+    captions = [""] * len(pictures)
+    if caption and "classes" in samples:
+        captions = [named(labels, v) for v in samples["classes"][start : start + wide]]
+    line = [Panel(p, text) for p, text in zip(pictures, captions, strict=True)]
+    return [*line, *[Panel()] * (wide - len(line))]

@@ -1,0 +1,162 @@
+"""Runs: the folder that training writes, as data that anyone can read, and nothing pickled.
+
+::
+
+    runs/telbo-synthetic-default-20260102-030405/
+        config.json             settings, labels, versions
+        metrics.jsonl           one line a report
+        checkpoint.safetensors  all that resuming needs: weights, optimizer, random state, step
+        weights.safetensors     the weights to use; its presence makes the run complete
+        summary.json            the figures of the run
+        samples.png             pictures
+        code/                   a stranger's guide or objective, copied here
+        events.out.tfevents.*   for TensorBoard
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from inference.recipes import Settings
+from scene.labels import Labels
+from scene.views import Schema
+
+FORMAT = 1
+"""Version of the folder's layout; a run of another version is refused."""
+
+WEIGHTS, CHECKPOINT, CONFIG = "weights.safetensors", "checkpoint.safetensors", "config.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder, and what it was made from."""
+
+    folder: Path
+    settings: Settings
+    schema: Schema
+
+    @property
+    def complete(self) -> bool:
+        """Whether training came to its end."""
+        return (self.folder / WEIGHTS).is_file()
+
+    def path(self, name: str) -> Path:
+        """Give the path of a file in the folder."""
+        return self.folder / name
+
+
+def home() -> Path:
+    """Say where runs are kept: ``SCENE_RUNS``, or ``runs`` in the working directory."""
+    return Path(os.environ.get("SCENE_RUNS", "runs"))
+
+
+def create(settings: Settings, schema: Schema, dataset: str, folder: Path | None = None) -> Run:
+    """Make the folder of a new run and write its config.
+
+    Args:
+        settings: What the run is made from.
+        schema: Labels and size of its data.
+        dataset: Name of the dataset, for the folder's name.
+        folder: Where to put it; by default a name made of recipe, data and time.
+
+    Raises:
+        ValueError: If ``folder`` already holds something.
+    """
+    if folder is None:
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        folder = _free(home() / f"{settings.recipe}-{dataset}-{stamp}")
+    elif folder.exists() and any(folder.iterdir()):
+        raise ValueError(f"{folder} already holds something; choose another folder or --force.")
+    folder.mkdir(parents=True, exist_ok=True)
+    labels = schema.labels
+    config = {
+        "format": FORMAT,
+        "settings": settings.to_json(),
+        "labels": {"names": labels.names, "colours": labels.colours},
+    }
+    write_json(folder / CONFIG, config)
+    return Run(folder, settings, schema)
+
+
+def read(folder: Path) -> Run:
+    """Read a run's config.
+
+    Raises:
+        LookupError: If the folder is not there or holds no run.
+        ValueError: If its config is damaged or of another format.
+    """
+    if not folder.is_dir():
+        raise LookupError(f"There is no run {folder}; `ls {home()}` lists those there are.")
+    if not (folder / CONFIG).is_file():
+        raise LookupError(f"{folder} is not a run: it holds no {CONFIG}.")
+    try:
+        config = json.loads((folder / CONFIG).read_text())
+        if config["format"] != FORMAT:
+            raise ValueError(f"format {config['format']} is not {FORMAT}, the one read here")
+        settings = Settings.from_json(config["settings"])
+        names, colours = config["labels"]["names"], config["labels"]["colours"]
+        labels = Labels(tuple(names), tuple((r, g, b) for r, g, b in colours))
+    except (ValueError, KeyError, TypeError, LookupError) as error:
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise ValueError(f"The config of {folder} cannot be used: {reason}") from error
+    return Run(folder, settings, Schema(labels, settings.size))
+
+
+def newest(fits: Callable[[Run], bool] = lambda run: True, wanted: str = "a run") -> Run:
+    """Find the newest complete run that fits.
+
+    Args:
+        fits: Says whether a run will do.
+        wanted: What is looked for, for the message.
+
+    Raises:
+        LookupError: If there is none; the message says how to make one.
+    """
+    for folder in sorted(home().glob("*/"), key=_age, reverse=True):
+        try:
+            run = read(folder)
+        except (LookupError, ValueError):
+            continue
+        if run.complete and fits(run):
+            return run
+    raise LookupError(
+        f"There is no complete run of {wanted} in {home()}/; make one with `scene train telbo`, "
+        "or name one with --run."
+    )
+
+
+def write_json(path: Path, data: Mapping[str, Any]) -> None:
+    """Write JSON that is either whole or not there."""
+    replace_file(path, lambda part: part.write_text(json.dumps(data, indent=2) + "\n"))
+
+
+def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
+    """Let ``write`` fill a file beside ``path``, then put it in place in one move."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        write(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _free(folder: Path) -> Path:
+    for n in range(1, 1000):
+        candidate = folder if n == 1 else folder.with_name(f"{folder.name}-{n}")
+        try:
+            candidate.mkdir(parents=True)
+            return candidate
+        except FileExistsError:
+            continue
+    raise ValueError(f"{folder} and its next 999 names are taken.")
+
+
+def _age(folder: Path) -> float:
+    made = folder / WEIGHTS
+    return made.stat().st_mtime if made.exists() else 0.0

@@ -1,0 +1,196 @@
+"""Scenes drawn on request: find the views given, draw z, decode, and write what came out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from inference.assemble import Assembly
+from inference.pictures import draw_samples, named, sampled
+from inference.predict import draw
+from inference.restore import restore
+from inference.runs import Run
+from inference.train import Device, launch
+from scene.datasets.catalogue import open_data
+from scene.datasets.framing import Frame
+from scene.labels import Labels
+from scene.pictures import read_image, read_mask, write_image, write_mask
+from scene.views import VIEWS, Scene, Schema, Views, stack
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to draw.
+
+    Attributes:
+        given: For each view to condition on: a path, ``test:N``, or names of classes.
+        count: How many scenes.
+        walk: Whether they lie on a straight line through z, between two draws.
+        seed: Of the draws.
+        data: Where ``test:N`` is looked up.
+    """
+
+    given: Mapping[str, str]
+    count: int
+    walk: bool
+    seed: int
+    data: str
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was drawn: the picture, its title, and the folder of raw views with their number."""
+
+    picture: Path
+    title: str
+    out: Path | None
+    files: int
+
+
+def draw_request(
+    run: Run,
+    request: Request,
+    *,
+    picture: Path | None = None,
+    out: Path | None = None,
+    device: Device = "auto",
+    trust: bool = False,
+    force: bool = False,
+) -> Made:
+    """Draw scenes with a run's model and write them.
+
+    Everything that can be refused is refused before anything is written.
+
+    Raises:
+        LookupError: If a class or a scene is unknown.
+        FileExistsError: If an output exists and ``force`` is not set.
+        ValueError: If a view cannot be read, or the model has no belief given these views.
+    """
+    if not force:
+        for path in (picture, out):
+            if path is not None and path.exists():
+                raise FileExistsError(f"{path} exists; choose another, or --force to replace it.")
+    assembly = restore(run, device=launch(device).device, trust=trust)
+    given = gather(request, run.schema)
+    home = next(assembly.model.parameters()).device
+    given = given.to(home) if given is not None else None
+    _require(assembly, given)
+    with torch.random.fork_rng():
+        torch.manual_seed(request.seed)
+        z = _latents(assembly, given, request)
+        samples = sampled(assembly, z, given)
+    samples = {name: view.cpu() for name, view in samples.items()}
+    title = _title(request, given, run.schema.labels)
+    picture = picture or _free(run.folder / "samples", _stem(request))
+    draw_samples(
+        picture, given.to("cpu") if given is not None else None, samples, run.schema.labels, title
+    )
+    files = _write(out, samples, run.schema.labels) if out is not None else 0
+    return Made(picture, title, out, files)
+
+
+def gather(request: Request, schema: Schema) -> Views | None:
+    """Find the views to condition on, as a batch of one scene; None if there are none.
+
+    Pictures are resized and cropped to the schema's size, masks by nearest neighbour.
+    """
+    if not request.given:
+        return None
+    found = {name: _view(name, text, request, schema) for name, text in request.given.items()}
+    names = [name for name in VIEWS if name in found]
+    scene = Scene(found.get("image"), found.get("classes"), found.get("mask"))
+    return stack([scene], schema).only(names)
+
+
+def walk(ends: Tensor, steps: int) -> Tensor:
+    """Step in a straight line between two latents: ``(2, B, L)`` to ``(steps, B, L)``.
+
+    >>> walk(torch.tensor([[[0.0]], [[2.0]]]), 3).flatten()
+    tensor([0., 1., 2.])
+    """
+    along = torch.linspace(0, 1, steps, device=ends.device).view(-1, 1, 1)
+    return torch.lerp(ends[:1], ends[1:], along)
+
+
+def _latents(assembly: Assembly, given: Views | None, request: Request) -> Tensor | None:
+    draws = 2 if request.walk else request.count
+    z = draw(assembly, given, draws, 1)
+    return walk(z, request.count) if request.walk and z is not None else z
+
+
+def _require(assembly: Assembly, given: Views | None) -> None:
+    names = given.names if given is not None else ()
+    if missing := [name for name in assembly.model.conditions if name not in names]:
+        raise ValueError(f"This model draws given an {missing[0]}; add --from-{missing[0]}.")
+    if set(names) - set(assembly.model.conditions):
+        assembly.guide.require(names)
+
+
+def _view(name: str, text: str, request: Request, schema: Schema) -> Tensor:
+    labels = schema.labels
+    split, colon, number = text.partition(":")
+    if colon and split in ("train", "tune", "val", "test") and number.isdigit():
+        return _of_scene(name, request.data, split, int(number), schema)
+    if name == "classes":
+        return labels.encode(word.strip() for word in text.split(",") if word.strip())
+    path = Path(text).expanduser()
+    picture = read_image(path) if name == "image" else read_mask(path, labels)
+    frame = Frame((picture.shape[-2], picture.shape[-1]), schema.size)
+    return frame.apply_image(picture) if name == "image" else frame.apply_mask(picture)
+
+
+def _of_scene(name: str, data: str, split: str, number: int, schema: Schema) -> Tensor:
+    dataset = open_data(data, split, schema.size)
+    if number >= len(dataset):
+        raise LookupError(
+            f"{split}:{number} is not there; {dataset.name} {split} has scenes 0 to "
+            f"{len(dataset) - 1}."
+        )
+    found: Tensor | None = getattr(dataset[number], name)
+    if found is None:
+        raise LookupError(f"{split}:{number} of {dataset.name} has no {name}; choose another.")
+    return found
+
+
+def _title(request: Request, given: Views | None, labels: Labels) -> str:
+    if given is None:
+        start = "drawn from the prior"
+    else:
+        source = " + ".join(
+            named(labels, given["classes"][0]) if name == "classes" else f"the {name}"
+            for name in given
+        )
+        start = f"drawn given {source}"
+    return f"{start}, a walk" if request.walk else start
+
+
+def _stem(request: Request) -> str:
+    return "from-" + ("+".join(n for n in VIEWS if n in request.given) or "prior")
+
+
+def _free(folder: Path, stem: str) -> Path:
+    number = 1
+    while (folder / f"{stem}-{number}.png").exists():
+        number += 1
+    return folder / f"{stem}-{number}.png"
+
+
+def _write(out: Path, samples: Mapping[str, Tensor], labels: Labels) -> int:
+    out.mkdir(parents=True, exist_ok=True)
+    count = len(next(iter(samples.values())))
+    for i in range(count):
+        if "image" in samples:
+            write_image(out / f"{i:03}_image.png", samples["image"][i])
+        if "mask" in samples:
+            write_mask(out / f"{i:03}_mask.png", samples["mask"][i], labels)
+    files = count * sum(name in samples for name in ("image", "mask"))
+    if "classes" in samples:
+        listed = [dict(zip(labels.classes, v.tolist(), strict=True)) for v in samples["classes"]]
+        (out / "classes.json").write_text(json.dumps(listed, indent=2) + "\n")
+        files += 1
+    return files

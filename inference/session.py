@@ -1,0 +1,130 @@
+"""A whole training session: data, model, guide, fit, pictures and figures, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from inference.assemble import assemble
+from inference.evaluate import DRAWS, Cell, evaluate
+from inference.foreign import adopt, is_foreign, located
+from inference.pictures import draw_predictions
+from inference.predict import able
+from inference.recipes import Settings
+from inference.runs import CHECKPOINT, CONFIG, Run, create, write_json
+from inference.train import Device, Watch, fit, launch
+from scene.datasets.base import SceneDataset
+from scene.datasets.catalogue import evaluation_split, open_data, splits_of
+
+HEADLINES = (("image",), ("image", "classes"), ("mask",))
+"""The direction whose score sums up a run: the first that its model can go."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a session.
+
+    Attributes:
+        run: The complete run.
+        cell: The score that sums it up.
+        split: What it was scored on.
+        picture: Path of the picture.
+        steps: Steps taken.
+    """
+
+    run: Run
+    cell: Cell
+    split: str
+    picture: Path
+
+
+def train(
+    settings: Settings,
+    *,
+    folder: Path | None = None,
+    device: Device = "auto",
+    download: bool = False,
+    watch: Watch = lambda report: None,
+    started: Callable[[Run], None] = lambda run: None,
+) -> Outcome:
+    """Train a new run and score it.
+
+    Everything that can be refused is refused before the run's folder is made.
+
+    Args:
+        settings: What to train; its data are opened.
+        folder: Where to put the run; by default a new folder under `inference.runs.home`.
+        device: Where to compute.
+        download: Let data be fetched.
+        watch: Called after every step.
+        started: Told the run before its first step.
+    """
+    launch(device, settings.precision)
+    data = _open(settings, download)
+    settings = replace(settings, data=data[0].source)
+    assembly = assemble(settings, data[0].schema)
+    run = create(settings, data[0].schema, data[0].name, folder)
+    if is_foreign(settings):
+        run = _adopted(run)
+    started(run)
+    fit(assembly, data[0], data[1], run, device=device, watch=watch)
+    return conclude(run, assembly, data[2])
+
+
+def resume(
+    run: Run,
+    *,
+    device: Device = "auto",
+    trust: bool = False,
+    watch: Watch = lambda report: None,
+    started: Callable[[Run], None] = lambda run: None,
+) -> Outcome:
+    """Go on with an interrupted run, exactly as if it had not been.
+
+    Raises:
+        LookupError: If it wrote no checkpoint, or is complete already.
+    """
+    if run.complete:
+        raise LookupError(f"{run.folder} is complete; there is nothing to resume.")
+    if not run.path(CHECKPOINT).is_file():
+        raise LookupError(f"{run.folder} has no checkpoint to resume from; train it anew.")
+    launch(device, run.settings.precision)
+    data = _open(run.settings, False)
+    assembly = assemble(located(run.settings, run.folder, trust), run.schema)
+    started(run)
+    fit(assembly, data[0], data[1], run, device=device, watch=watch, resume=True)
+    return conclude(run, assembly, data[2])
+
+
+def conclude(run: Run, assembly: Any, scored: SceneDataset) -> Outcome:
+    """Score a finished run, draw its picture, and write both into its folder."""
+    given = next((g for g in HEADLINES if able(assembly, g, "mask")), HEADLINES[-1])
+    (cell,) = evaluate(assembly, scored, draws=DRAWS, directions=((given, "mask"),))
+    picture = run.path("samples.png")
+    draw_predictions(picture, assembly, scored, seed=run.settings.seed)
+    write_json(
+        run.path("summary.json"),
+        {"data": scored.name, "split": scored.split, "draws": DRAWS, "headline": cell.to_json()},
+    )
+    return Outcome(run, cell, scored.split, picture)
+
+
+def _open(
+    settings: Settings, download: bool
+) -> tuple[SceneDataset, SceneDataset | None, SceneDataset]:
+    """Open the scenes to train on, to validate on, and to score on."""
+    size = settings.size
+    train = open_data(settings.data, "train", size, download=download, count=settings.count)
+    val = open_data(settings.data, "val", size) if "val" in splits_of(settings.data) else None
+    return train, val, open_data(settings.data, evaluation_split(settings.data), size)
+
+
+def _adopted(run: Run) -> Run:
+    import json
+
+    settings = adopt(run.settings, run.folder)
+    config = json.loads(run.path(CONFIG).read_text())
+    write_json(run.path(CONFIG), {**config, "settings": settings.to_json()})
+    return Run(run.folder, settings, run.schema)

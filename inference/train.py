@@ -1,0 +1,294 @@
+"""Training: stochastic variational inference, watched, checkpointed and resumable."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim import SGD, Adam, AdamW, Optimizer
+
+from inference.assemble import Assembly
+from inference.batches import batches
+from inference.checkpoints import (
+    Learning,
+    load_learning,
+    load_weights,
+    save_learning,
+    save_weights,
+)
+from inference.recipes import Settings
+from inference.runs import CHECKPOINT, WEIGHTS, Run, replace_file, write_json
+from scene.datasets.base import SceneDataset
+from scene.views import Views
+
+VALIDATED = 256
+"""At most this many scenes are scored at each validation."""
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What training says of a step.
+
+    Attributes:
+        step: Steps taken so far.
+        steps: Steps there will be.
+        loss: Minus the objective on this step's batch, nats per scene.
+        terms: Each term's parts, ``joint/mask`` and the like: mean nats per scene, unweighted.
+        rate: The learning rate.
+        val: The loss on validation scenes, where this step was followed by a validation.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    terms: dict[str, float] = field(default_factory=dict)
+    rate: float = 0.0
+    val: float | None = None
+
+
+Watch = Callable[[Report], None]
+
+
+class Diverged(ArithmeticError):
+    """The loss is no longer a number; the last good checkpoint is kept."""
+
+
+class Step(nn.Module):
+    """One pass of the objective over a batch, as a module that Fabric can wrap."""
+
+    def __init__(self, assembly: Assembly) -> None:
+        super().__init__()
+        self.model, self.guide = assembly.model, assembly.guide
+        self.objective = assembly.objective
+
+    def forward(self, views: Views) -> tuple[Tensor, dict[str, Tensor]]:
+        """Give the loss, and the parts of each term."""
+        terms = self.objective.terms(self.model, self.guide, views)
+        loss = -self.objective.total(terms, views)
+        parts = {
+            f"{name}/{part}": value
+            for name, term in terms.items()
+            for part, value in term.parts.items()
+        }
+        return loss, parts
+
+
+def fit(
+    assembly: Assembly,
+    train: SceneDataset,
+    val: SceneDataset | None,
+    run: Run,
+    *,
+    device: Device = "auto",
+    watch: Watch = lambda report: None,
+    resume: bool = False,
+) -> Run:
+    """Train until the settings' steps are done, or validation stops improving.
+
+    Args:
+        assembly: Model, guide and objective; trained in place.
+        train: Scenes to learn from.
+        val: Scenes to validate on; None = none.
+        run: Where everything is written, and the settings.
+        device: Where to compute; ``auto`` takes a GPU where there is one.
+        watch: Called after every step.
+        resume: Go on from the run's checkpoint.
+
+    Returns:
+        The run, now complete.
+
+    Raises:
+        Diverged: If the loss is not finite.
+        ValueError: If a dataset is empty, the device is not there, or the checkpoint damaged.
+    """
+    settings = run.settings
+    fabric = launch(device, settings.precision)
+    step_module = fabric.setup_module(Step(assembly))
+    optimizer = fabric.setup_optimizers(_optimizer(settings, step_module.parameters()))
+    learning = Learning(assembly, optimizer)
+    torch.manual_seed(settings.seed)
+    if resume:
+        load_learning(run.path(CHECKPOINT), learning, settings.recipe)
+    log = Log(run, learning.step)
+    every = settings.validate_every or max(1, settings.steps // 5)
+    assembly.model.train()
+    assembly.guide.train()
+    order = batches(
+        train,
+        settings.batch_size,
+        settings.seed,
+        range(learning.step, settings.steps),
+        settings.augment or train.augmentation,
+        settings.workers,
+    )
+    try:
+        for views in order:
+            report = _step(fabric, step_module, learning, views.to(fabric.device), settings)
+            if learning.step % every == 0 or learning.step == settings.steps:
+                report = _validate(report, step_module, learning, val, run, fabric.device)
+            log.write(report)
+            watch(report)
+            if settings.patience and learning.waited >= settings.patience:
+                break
+    finally:
+        log.close()
+    if settings.patience and val is not None:
+        load_weights(run.path("best.safetensors"), assembly, settings.recipe)
+    assembly.model.eval()
+    assembly.guide.eval()
+    save_weights(run.path(WEIGHTS), assembly, settings.recipe)
+    return run
+
+
+def launch(device: Device, precision: str = "fp32") -> Fabric:
+    """Start Fabric on a device.
+
+    Raises:
+        ValueError: If the device is not there.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(device, True):
+        raise ValueError(f"--device {device} was asked for, but there is none; try --device auto.")
+    kind: Any = {"fp32": "32-true", "bf16": "bf16-mixed"}[precision]
+    return Fabric(accelerator=device, devices=1, precision=kind)
+
+
+def rate(settings: Settings, step: int) -> float:
+    """Give the learning rate of a step, counted from 0.
+
+    ``onecycle`` rises over the first tenth and falls to nothing as a cosine; ``cosine`` only
+    falls.
+
+    Source:
+        Smith & Topin (2018), Super-Convergence, https://arxiv.org/abs/1708.07120
+    """
+    peak, progress = settings.learning_rate, step / settings.steps
+    if settings.schedule == "constant":
+        return peak
+    if settings.schedule == "cosine":
+        return peak * 0.5 * (1 + math.cos(math.pi * progress))
+    if progress < 0.1:
+        return peak * (0.04 + 0.96 * progress / 0.1)
+    return peak * 0.5 * (1 + math.cos(math.pi * (progress - 0.1) / 0.9))
+
+
+class Log:
+    """The run's metrics, as lines of JSON and for TensorBoard.
+
+    Args:
+        run: Where they go.
+        step: Lines of later steps, left by an interrupted run, are dropped.
+    """
+
+    EVERY = 10
+
+    def __init__(self, run: Run, step: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.path = run.path("metrics.jsonl")
+        kept = self.path.read_text().splitlines() if self.path.exists() else []
+        lines = [line for line in kept if json.loads(line)["step"] <= step]
+        replace_file(self.path, lambda part: part.write_text("".join(f"{x}\n" for x in lines)))
+        self.board = SummaryWriter(str(run.folder), purge_step=step or None)
+
+    def write(self, report: Report) -> None:
+        """Keep every tenth report, and each with a validation."""
+        if report.step % self.EVERY and report.val is None:
+            return
+        line = {"step": report.step, "loss": report.loss, "rate": report.rate, **report.terms}
+        if report.val is not None:
+            line["val"] = report.val
+        with self.path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        for name, value in line.items():
+            if name != "step":
+                self.board.add_scalar(name, value, report.step)
+
+    def close(self) -> None:
+        """Flush what is left."""
+        self.board.close()
+
+
+def _optimizer(settings: Settings, parameters: Iterable[nn.Parameter]) -> Optimizer:
+    learning = [parameter for parameter in parameters if parameter.requires_grad]
+    if settings.optimizer == "sgd":
+        return SGD(learning, settings.learning_rate, momentum=0.9)
+    kind = AdamW if settings.optimizer == "adamw" else Adam
+    return kind(learning, settings.learning_rate, fused=True)
+
+
+def _step(
+    fabric: Fabric, module: Any, learning: Learning, views: Views, settings: Settings
+) -> Report:
+    now = rate(settings, learning.step)
+    for group in learning.optimizer.param_groups:
+        group["lr"] = now
+    warmed = (learning.step + 1) / settings.warmup if settings.warmup else 1.0
+    learning.assembly.objective.warm(min(1.0, warmed))
+    loss, parts = module(views)
+    if not torch.isfinite(loss):
+        raise Diverged(
+            f"The loss became {float(loss)} at step {learning.step + 1}; the last good checkpoint "
+            "is kept. Try a smaller --learning-rate, or --clip 10."
+        )
+    learning.optimizer.zero_grad(set_to_none=True)
+    fabric.backward(loss)
+    if settings.clip:
+        fabric.clip_gradients(module, learning.optimizer, max_norm=settings.clip)
+    learning.optimizer.step()
+    learning.step += 1
+    terms = {name: float(value) for name, value in parts.items()}
+    return Report(learning.step, settings.steps, float(loss.detach()), terms, now)
+
+
+def _validate(
+    report: Report,
+    module: Any,
+    learning: Learning,
+    val: SceneDataset | None,
+    run: Run,
+    device: torch.device,
+) -> Report:
+    recipe = run.settings.recipe
+    if val is not None and len(val):
+        loss = _loss(module, learning.assembly, val, run.settings, device)
+        learning.waited = 0 if loss < learning.best else learning.waited + 1
+        if loss < learning.best and run.settings.patience:
+            save_weights(run.path("best.safetensors"), learning.assembly, recipe)
+        learning.best = min(loss, learning.best)
+        report = Report(report.step, report.steps, report.loss, report.terms, report.rate, loss)
+    save_learning(run.path(CHECKPOINT), learning, recipe)
+    return report
+
+
+def _loss(
+    module: Any, assembly: Assembly, val: SceneDataset, settings: Settings, device: torch.device
+) -> float:
+    """Average the loss over validation scenes, at full β, leaving the random state as it was."""
+    assembly.model.eval()
+    assembly.guide.eval()
+    assembly.objective.warm(1.0)
+    total, count = 0.0, min(len(val), VALIDATED)
+    devices = [device.index or 0] if device.type == "cuda" else []
+    with torch.no_grad(), torch.random.fork_rng(devices=devices):
+        torch.manual_seed(settings.seed)
+        for first in range(0, count, settings.batch_size):
+            rows = range(first, min(count, first + settings.batch_size))
+            loss, _ = module(val.views(rows).to(device))
+            total += float(loss) * len(rows)
+    assembly.model.train()
+    assembly.guide.train()
+    return total / count
+
+
+def write_summary(run: Run, figures: dict[str, Any]) -> None:
+    """Write the figures of a finished run."""
+    write_json(run.path("summary.json"), figures)

@@ -1,0 +1,156 @@
+"""Worlds small enough to know: a linear-Gaussian one in closed form, and scenes of two pets."""
+
+import math
+
+import pyro
+import pyro.distributions as dist
+import pytest
+import torch
+from torch import nn
+
+from inference.guides import RetrofitGuide
+from scene.labels import VOID, Labels
+from scene.models import JointScene
+from scene.views import VIEWS, Schema, Views
+
+
+class LinearGaussian(nn.Module):
+    """z ~ N(0, I), x | z ~ N(W z + b, diag s²): everything worth knowing has a closed form."""
+
+    views = ("x",)
+
+    def __init__(self, latent=3, observed=5):
+        super().__init__()
+        draw = torch.Generator().manual_seed(0)
+        self.weight = nn.Parameter(torch.randn(observed, latent, generator=draw).double())
+        self.bias = nn.Parameter(torch.randn(observed, generator=draw).double())
+        self.scale = torch.linspace(0.5, 1.5, observed).double()
+
+    def forward(self, views):
+        with pyro.plate("scenes", len(views), dim=-1):
+            zero = torch.zeros(len(views), self.weight.shape[1]).double()
+            z = pyro.sample("z", dist.Normal(zero, 1.0).to_event(1))
+            x = dist.Normal(z @ self.weight.T + self.bias, self.scale).to_event(1)
+            pyro.sample("x", x, obs=views["x"])
+
+    def log_evidence(self, views):
+        covariance = self.weight @ self.weight.T + self.scale.square().diag()
+        return dist.MultivariateNormal(self.bias, covariance).log_prob(views["x"])
+
+    def posterior(self, views):
+        scaled = self.weight.T / self.scale.square()
+        covariance = (torch.eye(self.weight.shape[1]).double() + scaled @ self.weight).inverse()
+        loc = (views["x"] - self.bias) @ scaled.T @ covariance
+        return dist.MultivariateNormal(loc, covariance)
+
+
+class Believer(nn.Module):
+    """A guide of that world: a posterior given as a function of the views."""
+
+    views = ("x",)
+
+    def __init__(self, posterior):
+        super().__init__()
+        self.posterior = posterior
+
+    def forward(self, views):
+        with pyro.plate("scenes", len(views), dim=-1):
+            return pyro.sample("z", self.posterior(views))
+
+
+class Diagonal(nn.Module):
+    """A diagonal Normal whose mean is linear in x: a belief that is somewhat wrong."""
+
+    def __init__(self, latent=3, observed=5):
+        super().__init__()
+        draw = torch.Generator().manual_seed(1)
+        self.weight = nn.Parameter(0.1 * torch.randn(latent, observed, generator=draw).double())
+        self.log_scale = nn.Parameter(torch.full((latent,), -0.3).double())
+
+    def forward(self, views):
+        loc = views["x"] @ self.weight.T
+        return dist.Normal(loc, self.log_scale.exp().expand_as(loc)).to_event(1)
+
+
+@pytest.fixture
+def linear():
+    return LinearGaussian()
+
+
+@pytest.fixture
+def exact(linear):
+    """Make the guide that is right."""
+    return Believer(linear.posterior)
+
+
+@pytest.fixture
+def rough():
+    """Make a guide that is not."""
+    return Believer(Diagonal())
+
+
+@pytest.fixture
+def data():
+    """Make 8 scenes of 5 numbers."""
+    return Views({"x": 2 * torch.randn(8, 5, generator=torch.Generator().manual_seed(2)).double()})
+
+
+@pytest.fixture
+def schema():
+    return Schema(Labels(("background", "cat", "dog")), (20, 18))
+
+
+@pytest.fixture
+def views():
+    """Make 6 scenes of every view, with void pixels."""
+    draw = torch.Generator().manual_seed(3)
+    mask = torch.randint(3, (6, 20, 18), generator=draw)
+    mask[:, :2] = VOID
+    classes = torch.randint(2, (6, 2), generator=draw).float()
+    return Views(
+        {"image": torch.rand(6, 3, 20, 18, generator=draw), "classes": classes, "mask": mask}
+    )
+
+
+@pytest.fixture
+def partial(views):
+    """Make the same scenes partly labelled; the first two are complete, no image is missing."""
+    present = {
+        "image": torch.ones(6, dtype=torch.bool),
+        "classes": torch.tensor([1, 1, 1, 0, 0, 1]).bool(),
+        "mask": torch.tensor([1, 1, 0, 1, 0, 0]).bool(),
+    }
+    return Views({name: views[name] for name in VIEWS}, present)
+
+
+@pytest.fixture
+def model(schema):
+    torch.manual_seed(0)
+    return JointScene(schema, latent=4, width=2)
+
+
+@pytest.fixture
+def guide(schema):
+    torch.manual_seed(1)
+    return RetrofitGuide(schema, VIEWS, latent=4, width=2)
+
+
+@pytest.fixture
+def noise(monkeypatch):
+    """Make every standard normal draw 0.3: sampled terms become functions of the views."""
+    monkeypatch.setattr(
+        "torch.distributions.normal._standard_normal",
+        lambda shape, dtype, device: torch.full(shape, 0.3, dtype=dtype, device=device),
+    )
+    return 0.3
+
+
+@pytest.fixture
+def cubature(monkeypatch):
+    """Make 2 L draws the points ±√L eᵢ, whose average is exact for quadratics of z."""
+
+    def points(shape, dtype, device):
+        axes = math.sqrt(shape[-1]) * torch.eye(shape[-1], dtype=dtype, device=device)
+        return torch.cat([axes, -axes]).unsqueeze(1).expand(shape)
+
+    monkeypatch.setattr("torch.distributions.normal._standard_normal", points)

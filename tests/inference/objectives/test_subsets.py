@@ -1,0 +1,268 @@
+import pyro.distributions as dist
+import pytest
+import torch
+from torch.distributions import Bernoulli, Categorical, Laplace, Normal, kl_divergence
+
+from inference.guides import JointGuide, ProductGuide
+from inference.objectives.bounds import ELBO, IWAE
+from inference.objectives.subsets import JMVAE, TELBO, divergence, subsets
+from scene.labels import VOID
+from scene.views import VIEWS, Views
+
+REPORT = (("image", "classes"), ("mask",))
+
+
+def _elbo_by_hand(model, guide, views, given, scored, noise):
+    """Write eq. 3 out with torch's own distributions: the slow oracle, ``(B,)``."""
+    q = guide.posterior(views.only(given))
+    z = q.mean + noise * q.stddev
+    log_p = 0
+    if "image" in scored:
+        image = Normal(model.image(z).sigmoid(), 0.1).log_prob(views["image"])
+        log_p = log_p + image.sum((1, 2, 3))
+    if "classes" in scored:
+        classes = Bernoulli(logits=model.classes(z)).log_prob(views["classes"])
+        log_p = log_p + classes.sum(1)
+    if "mask" in scored:
+        seen = views["mask"] != VOID
+        pixels = Categorical(logits=model.mask(z).movedim(1, -1))
+        mask = pixels.log_prob(views["mask"].where(seen, 0)) * seen
+        log_p = log_p + mask.sum((1, 2))
+    return log_p - kl_divergence(Normal(q.mean, q.stddev), Normal(0.0, 1.0)).sum(1)
+
+
+def test_telbo_is_the_mean_of_three_bounds(model, guide, views, noise):
+    """Eq. 9 to 11 written out: joint, retrofit on image and classes, retrofit on the mask."""
+    objective = TELBO(ELBO(1), subsets=subsets("report"), predict="own", generators="shared")
+    by_hand = [
+        _elbo_by_hand(model, guide, views, given, given, noise).mean()
+        for given in (VIEWS, *REPORT)
+    ]
+    terms = objective.terms(model, guide, views)
+    assert list(terms) == ["joint", "image+classes", "mask"]
+    torch.testing.assert_close([t.bound for t in terms.values()], by_hand)
+    torch.testing.assert_close(
+        objective.differentiable_loss(model, guide, views), -sum(by_hand) / 3
+    )
+
+
+def test_predicting_all_scores_every_observed_view(model, guide, partial, noise):
+    terms = TELBO(ELBO(1), subsets=REPORT, predict="all").terms(model, guide, partial)
+    for given in REPORT:
+        rows = partial.having(given).nonzero().squeeze(1)
+        bounds = []
+        for row in rows:
+            scene = partial.rows(row.view(1))
+            scored = [name for name in VIEWS if scene.present[name]]
+            bounds.append(_elbo_by_hand(model, guide, scene, given, scored, noise))
+        term = terms["+".join(given)]
+        assert term.scenes == len(rows)
+        torch.testing.assert_close(term.bound, torch.cat(bounds).mean())
+
+
+def test_terms_may_have_bounds_of_their_own(model, guide, views, noise):
+    objective = TELBO(ELBO(1), IWAE(3), subsets=REPORT, predict="own")
+    terms = objective.terms(model, guide, views)
+    joint = ELBO(1).terms(model, guide, views)["joint"].bound
+    mask = IWAE(3).term(model, guide, views, given=("mask",), scored=("mask",)).bound
+    torch.testing.assert_close((terms["joint"].bound, terms["mask"].bound), (joint, mask))
+
+
+def _gradients(objective, model, guide, views):
+    for net in (model, guide):
+        net.zero_grad()
+    torch.manual_seed(0)
+    loss = objective.differentiable_loss(model, guide, views)
+    loss.backward()
+    found = [[p.grad for p in net.parameters()] for net in (model, guide)]
+    return loss.detach(), *[[None if g is None else g.clone() for g in gs] for gs in found]
+
+
+@pytest.mark.parametrize("predict", ["own", "all"])
+def test_stopped_generators_learn_from_the_joint_term_only(model, guide, views, predict):
+    shared, stopped = (
+        TELBO(IWAE(2), subsets=REPORT, predict=predict, generators=generators)
+        for generators in ("shared", "stopped")
+    )
+    loss, model_grads, guide_grads = _gradients(shared, model, guide, views)
+    same, joint_grads, same_grads = _gradients(stopped, model, guide, views)
+    torch.testing.assert_close(loss, same)
+    torch.testing.assert_close(guide_grads, same_grads)
+    _, alone, _ = _gradients(IWAE(2), model, guide, views)
+    thirds = [None if g is None else g / 3 for g in alone]
+    torch.testing.assert_close(_known(joint_grads), _known(thirds))
+    pairs = zip(_known(model_grads), _known(thirds), strict=True)
+    assert not all(torch.allclose(shared, joint) for shared, joint in pairs)
+
+
+def _known(gradients):
+    return [g for g in gradients if g is not None]
+
+
+def test_stopping_leaves_what_may_learn_as_it_was(model, guide, views):
+    model.classes.requires_grad_(False)
+    before = [p.requires_grad for p in model.parameters()]
+    objective = TELBO(IWAE(1), subsets=REPORT, generators="stopped")
+    objective.loss(model, guide, views)
+    assert [p.requires_grad for p in model.parameters()] == before
+    assert not all(before)
+
+
+def test_stopping_is_undone_after_an_error(model, schema, views):
+    before = [p.requires_grad for p in model.parameters()]
+    guide = JointGuide(schema, VIEWS, latent=4, width=2)  # has no posterior given fewer views
+    objective = TELBO(IWAE(1), subsets=REPORT, generators="stopped")
+    with pytest.raises(KeyError):
+        objective.loss(model, guide, views)
+    assert [p.requires_grad for p in model.parameters()] == before
+
+
+@pytest.mark.usefixtures("noise")
+@pytest.mark.parametrize("predict", ["own", "all"])
+def test_a_term_averages_over_the_scenes_that_have_what_it_sees(model, guide, partial, predict):
+    objective = TELBO(IWAE(2), subsets=subsets("all"), predict=predict)
+    terms = objective.terms(model, guide, partial)
+    for given in subsets("all"):
+        rows = partial.having(given)
+        alone = objective.terms(model, guide, partial.rows(rows))["+".join(given)]
+        assert terms["+".join(given)].scenes == int(rows.sum())
+        torch.testing.assert_close(terms["+".join(given)].bound, alone.bound)
+
+
+@pytest.mark.usefixtures("noise")
+@pytest.mark.parametrize("objective", [TELBO(IWAE(2)), JMVAE(ELBO(1))])
+def test_missing_views_change_nothing_for_scenes_that_have_them(
+    model, guide, views, partial, objective
+):
+    """The joint term of a mixed batch is that of its complete scenes, to the last gradient."""
+    complete = views.rows(torch.arange(2))
+    mixed = objective.terms(model, guide, partial)["joint"]
+    alone = objective.terms(model, guide, complete)["joint"]
+    assert mixed.scenes == 2
+    torch.testing.assert_close(mixed.bound, alone.bound)
+    grads = [torch.autograd.grad(t.bound, guide.joint.head.parameters()) for t in (mixed, alone)]
+    torch.testing.assert_close(*grads)
+
+
+@pytest.mark.usefixtures("noise")
+def test_a_term_that_no_scene_can_use_is_left_out(model, guide, views):
+    maskless = Views(dict(views.items()), {"mask": torch.zeros(6, dtype=torch.bool)})
+    objective = TELBO(IWAE(2), subsets=REPORT)
+    terms = objective.terms(model, guide, maskless)
+    assert list(terms) == ["image+classes"]
+    assert objective.loss(model, guide, maskless) == -float(terms["image+classes"].bound.detach())
+    assert JMVAE(IWAE(2)).terms(model, guide, maskless) == {}
+
+
+def _filled(views, values):
+    """Put other placeholders where nothing was seen."""
+    tensors = {}
+    for name, tensor in views.items():
+        tensors[name] = tensor.clone()
+        tensors[name][~views.present[name]] = values[name]
+    return Views(tensors, views.present)
+
+
+@pytest.mark.parametrize(
+    ("objective", "reads"),
+    [
+        (IWAE(2), ("image",)),
+        (ELBO(1), ("image", "classes")),
+        (IWAE(2), VIEWS),
+        (TELBO(IWAE(2), subsets=subsets("all"), predict="own"), VIEWS),
+        (TELBO(ELBO(2), subsets=subsets("singles"), generators="stopped"), VIEWS),
+        (JMVAE(ELBO(1)), VIEWS),
+    ],
+    ids=["image", "image+classes", "everything", "own", "all", "jmvae"],
+)
+def test_placeholders_never_reach_a_network(model, schema, partial, objective, reads):
+    torch.manual_seed(0)
+    guide = ProductGuide(schema, reads, latent=4, width=2)
+    partial.present["image"][4] = False
+    partial.present["image"][5] = False  # classes alone
+    nan = float("nan")
+    wild = _filled(partial, {"image": nan, "classes": nan, "mask": 77})
+    tame = _filled(partial, {"image": 0.5, "classes": 1.0, "mask": 1})
+    loss, *gradients = _gradients(objective, model, guide, wild)
+    same_loss, *same_gradients = _gradients(objective, model, guide, tame)
+    torch.testing.assert_close(loss, same_loss, rtol=0, atol=0)
+    torch.testing.assert_close(gradients, same_gradients, rtol=0, atol=0)
+    assert loss.isfinite()
+    assert all(g.isfinite().all() for net in gradients for g in _known(net))
+
+
+def test_jmvaes_penalty_is_the_divergence_from_the_joint_posterior(model, guide, views):
+    """KL(q(z | all) ‖ q(z | view)) between diagonal Normals, written out."""
+    objective = JMVAE(ELBO(1), alpha=0.7)
+    terms = objective.terms(model, guide, views)
+    q = guide.posterior(views)
+    total = 0
+    for name in VIEWS:
+        p = guide.posterior(views.only((name,)))
+        apart = (q.variance + (q.mean - p.mean) ** 2) / p.variance
+        kl = 0.5 * (apart - 1 + (p.variance / q.variance).log()).sum(1).mean()
+        torch.testing.assert_close(terms[name].bound, -kl)
+        total = total + kl
+    expected = terms["joint"].bound - 0.7 * total
+    torch.testing.assert_close(objective.total(terms, views), expected)
+
+
+@pytest.mark.usefixtures("noise")
+def test_without_alpha_jmvae_is_the_joint_bound(model, guide, partial):
+    loss = JMVAE(IWAE(3), alpha=0.0).loss(model, guide, partial)
+    assert loss == pytest.approx(IWAE(3).loss(model, guide, partial), rel=1e-6)
+
+
+def test_a_posterior_is_nowhere_from_itself(guide, views):
+    q = guide.posterior(views)
+    torch.testing.assert_close(divergence(q, q), torch.zeros(6))
+
+
+def test_without_a_closed_form_the_divergence_is_right_on_average():
+    loc = torch.zeros(20_000, 1)
+    q, p = Normal(loc, 1.0), Laplace(loc, 1.0)
+    closed = kl_divergence(p, q).mean()  # known this way round only in torch
+    sampled = divergence(_Opaque(p), _Opaque(q)).mean()
+    torch.testing.assert_close(sampled, closed, rtol=0.05, atol=0.02)
+
+
+class _Opaque(dist.TorchDistribution):
+    """A distribution of which nothing is known but how to draw and score."""
+
+    def __init__(self, known):
+        self.known = known
+        super().__init__(known.batch_shape, validate_args=False)
+
+    def rsample(self, shape=()):
+        return self.known.rsample(shape)
+
+    def log_prob(self, value):
+        return self.known.log_prob(value)
+
+
+@pytest.mark.usefixtures("noise")
+@pytest.mark.parametrize("form", [TELBO, JMVAE])
+def test_warming_reaches_the_bounds_inside(model, guide, views, form):
+    warm, cold = form(ELBO(1, beta=4.0)), form(ELBO(1, beta=1.0))
+    warm.warm(0.25)
+    assert warm.loss(model, guide, views) == cold.loss(model, guide, views)
+
+
+@pytest.mark.parametrize("form", [TELBO, JMVAE])
+def test_every_subset_is_a_posterior_that_is_trained(guide, form):
+    objective = form(IWAE(1), subsets=REPORT)
+    assert objective.conditionings(guide) == {
+        frozenset(VIEWS), frozenset({"image", "classes"}), frozenset({"mask"})
+    }  # fmt: skip
+
+
+def test_all_subsets_are_proper_and_differ():
+    found = subsets("all")
+    assert len(set(found)) == 6
+    assert VIEWS not in found
+    assert set(subsets("singles")) < set(found)
+
+
+def test_an_unknown_choice_of_subsets_is_refused():
+    with pytest.raises(LookupError, match="No choice of subsets is called 'pairs'"):
+        subsets("pairs")
