@@ -91,53 +91,58 @@ def _covered(dataset: Any) -> float:
 
 
 def _show(about: dict[str, Any], results: dict[str, list[Cell]], labels: Any) -> None:
-    from rich.table import Table
-
-    from scene.metrics import ClassScore, MaskScore
-
-    titles = list(results)
-    cells = list(zip(*results.values(), strict=True))
-    masks = Table(title="Masks: IoU, %", title_justify="left")
-    for column in ("direction", "scenes", *(f"mIoU, {t}" for t in titles), *labels.names):
-        masks.add_column(column, justify="left" if column == "direction" else "right")
-    classes = Table(title="Classes, %", title_justify="left")
-    for column in ("direction", "scenes", *(f"{s}, {t}" for t in titles for s in ("F1", "AP"))):
-        classes.add_column(column, justify="left" if column == "direction" else "right")
-    marked = False
-    for row in cells:
-        first, scores = row[0], [cell.score for cell in row]
-        mark = "" if first.trained or first.score is None else " †"
-        marked |= bool(mark)
-        count = str(first.scenes) if first.score is not None else "–"
-        if first.target == "mask":
-            means = [f"{s.miou:.1f}" if isinstance(s, MaskScore) else "–" for s in scores]
-            each = first.score.iou if isinstance(first.score, MaskScore) else {}
-            masks.add_row(
-                first.title + mark, count, *means, *(_number(each.get(n)) for n in labels.names)
-            )
-        else:
-            means = []
-            for s in scores:
-                known = isinstance(s, ClassScore)
-                means += [
-                    _number(s.macro_f1 if known else None),
-                    _number(s.map if known else None),
-                ]  # type: ignore[union-attr]
-            classes.add_row(first.title + mark, count, *means)
     console.print(
         f"{about['run']}: {about['recipe']} on {about['data']} ({about['split']}, "
         f"{about['scenes']} scenes, {about['size']})"
     )
-    console.print(masks)
-    console.print(classes)
+    rows = list(zip(*results.values(), strict=True))
+    masks = [row for row in rows if row[0].target == "mask"]
+    console.print(_means(list(results), masks, "masks, %", {"mIoU": "miou"}))
+    console.print(_per_label([row[0] for row in masks], labels.names))
+    classes = [row for row in rows if row[0].target == "classes"]
+    scores = {"macro-F1": "macro_f1", "AP": "map"}
+    console.print(_means(list(results), classes, "classes, %", scores))
     if about["covered"] < 0.995:
         console.print(
             f"Scored at the stored pixels; the crop to {about['size']} covers "
             f"{about['covered']:.0%} of them, and the rest is left out."
         )
-    if marked:
+    if any(_title(row[0]).endswith("†") for row in rows):
         console.print("† no term of the objective trained this posterior on its own.")
+    console.print("– the model cannot go this way, or the label never occurs.")
+
+
+def _means(protocols: list[str], rows: list[Any], title: str, scores: dict[str, str]) -> Any:
+    from rich.table import Table
+
+    table = Table(title)
+    table.add_column("scenes", justify="right")
+    for protocol in protocols:
+        for name in scores:
+            table.add_column(f"{name}, {protocol}", justify="right")
+    for row in rows:
+        found = [_number(getattr(c.score, f, None)) for c in row for f in scores.values()]
+        count = str(row[0].scenes) if row[0].score is not None else "–"
+        table.add_row(_title(row[0]), count, *found)
+    return table
+
+
+def _per_label(cells: list[Cell], names: tuple[str, ...]) -> Any:
+    from rich.table import Table
+
+    known = [cell for cell in cells if cell.score is not None]
+    table = Table("IoU, %")
+    for cell in known:
+        table.add_column(_title(cell), justify="right")
+    for name in names:
+        scores: list[Any] = [cell.score for cell in known]
+        table.add_row(name, *(_number(score.iou[name]) for score in scores))
+    return table
+
+
+def _title(cell: Cell) -> str:
+    return cell.title if cell.trained or cell.score is None else f"{cell.title} †"
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1f}"
+    return "–" if value is None or value != value else f"{value:.1f}"

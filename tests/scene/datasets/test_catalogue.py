@@ -9,9 +9,9 @@ from scene.datasets.catalogue import (
     describe,
     evaluation_split,
     open_data,
-    parse_size,
     splits_of,
 )
+from scene.sizes import parse_size
 
 
 @pytest.fixture

@@ -1,0 +1,113 @@
+import pytest
+import torch
+from pyro import poutine
+from torch.distributions import Normal
+
+from scene.models import ConditionalScene, JointScene, SegmentedScene
+from scene.views import VIEWS, Views
+
+
+def _model(kind, schema):
+    torch.manual_seed(0)
+    small = {} if kind is SegmentedScene else {"latent": 4}
+    return kind(schema, width=2, **small).eval()
+
+
+MODELS = [JointScene, ConditionalScene, SegmentedScene]
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_every_observed_view_is_one_site_in_the_plate(kind, schema, views):
+    model = _model(kind, schema)
+    trace = poutine.trace(model).get_trace(views)
+    trace.compute_log_prob()
+    assert tuple(trace.observation_nodes) == model.views
+    for name in model.views:
+        assert trace.nodes[name]["log_prob"].shape == (len(views),)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_the_program_scores_views_by_its_likelihoods_and_the_missing_by_nothing(
+    kind, schema, views
+):
+    model = _model(kind, schema)
+    trace = poutine.trace(model).get_trace(views)
+    trace.compute_log_prob()
+    z = trace.nodes["z"]["value"] if "z" in trace.nodes else None
+    for name, likelihood in model.decode(z, views, model.views).items():
+        expected = likelihood.log_prob(views[name]) * views.present[name]
+        torch.testing.assert_close(trace.nodes[name]["log_prob"], expected)
+    assert trace.nodes["mask"]["log_prob"][3] == 0
+
+
+@pytest.mark.parametrize("names", [("image",), ("mask", "classes"), VIEWS, ()])
+def test_a_joint_scene_decodes_just_what_is_named(schema, names):
+    found = _model(JointScene, schema).decode(torch.randn(3, 4), None, names)
+    assert set(found) == set(names)
+    assert all(likelihood.batch_shape == (3,) for likelihood in found.values())
+
+
+@pytest.mark.parametrize("kind", [JointScene, ConditionalScene])
+def test_particles_are_decoded_as_if_one_by_one(kind, schema, views):
+    model, z = _model(kind, schema), torch.randn(5, 4, 4)
+    together = model.decode(z, views, model.views)
+    for k in range(5):
+        for name, alone in model.decode(z[k], views, model.views).items():
+            torch.testing.assert_close(
+                together[name].log_prob(views[name])[k], alone.log_prob(views[name])
+            )
+
+
+def test_the_prior_is_standard_normal(schema, views):
+    z = torch.randn(4, 4)
+    for kind in (JointScene, ConditionalScene):
+        prior = _model(kind, schema).prior(views)
+        torch.testing.assert_close(prior.log_prob(z), Normal(0.0, 1.0).log_prob(z).sum(1))
+    assert _model(SegmentedScene, schema).prior(views) is None
+
+
+def test_the_noise_of_pixels_is_as_asked(schema):
+    z = torch.randn(2, 4)
+    model = JointScene(schema, latent=4, width=2, noise="laplace", image_scale=0.25)
+    pixels = model.decode(z, None, ("image",))["image"]
+    assert pixels.noise == "laplace"
+    torch.testing.assert_close(pixels.scale, torch.tensor(0.25))
+    assert 0 <= pixels.mean.min() <= pixels.mean.max() <= 1
+
+
+@pytest.mark.parametrize("learn", [True, False])
+def test_the_scale_learns_if_it_may(schema, views, learn):
+    model = JointScene(schema, latent=4, width=2, learn_scale=learn)
+    assert model.log_scale.requires_grad is learn
+    pixels = model.decode(torch.randn(4, 4), None, ("image",))["image"]
+    pixels.log_prob(views["image"]).sum().backward()
+    assert (model.log_scale.grad is not None) is learn
+
+
+def test_a_conditional_scene_reads_the_image_once_for_all_particles(schema, views):
+    model, seen = _model(ConditionalScene, schema), []
+    model.features.register_forward_hook(lambda *call: seen.append(len(call[1][0])))
+    model.decode(torch.randn(7, 4, 4), views, ("mask",))
+    assert seen == [4]
+    assert model.decode(torch.randn(4, 4), views, ()) == {}
+
+
+def test_a_conditional_mask_depends_on_the_image_and_on_z(schema, views):
+    torch.manual_seed(0)
+    model, z = ConditionalScene(schema, latent=4, width=8), torch.randn(4, 4, requires_grad=True)
+    image = views["image"].requires_grad_()
+    likelihood = model.decode(z, Views({"image": image}), ("mask",))["mask"]
+    likelihood.log_prob(views["mask"]).sum().backward()
+    assert z.grad.any(1).all()
+    assert image.grad.flatten(1).any(1).all()
+
+
+def test_placeholders_leave_gradients_finite(schema, views):
+    model = _model(JointScene, schema)
+    views["image"][0] = float("nan")
+    views["mask"][3] = 77
+    present = {**views.present, "image": torch.tensor([False, True, True, True])}
+    trace = poutine.trace(model).get_trace(Views(dict(views.items()), present))
+    trace.log_prob_sum().backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters() if p.requires_grad)
+    assert views["image"][0].isnan().all()

@@ -1,0 +1,96 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scene.labels import VOID
+from scene.views import VIEWS, Scene, Views, stack
+
+flags = st.lists(st.booleans(), min_size=1, max_size=6)
+
+
+def _of(image, mask):
+    count = len(image)
+    return Views(
+        {
+            "image": torch.arange(count).float().view(-1, 1),
+            "mask": torch.arange(count).view(-1, 1),
+        },
+        {"image": torch.tensor(image), "mask": torch.tensor(mask)},
+    )
+
+
+def test_stacking_keeps_each_view_and_says_which_are_real(schema):
+    image = torch.randint(256, (3, 20, 18), dtype=torch.uint8)
+    mask = torch.full((20, 18), VOID, dtype=torch.uint8)
+    scenes = [Scene(image, torch.tensor([1.0, 0.0]), mask), Scene(image), Scene(mask=mask)]
+    views = stack(scenes, schema)
+    assert views.names == VIEWS
+    assert {name: p.tolist() for name, p in views.present.items()} == {
+        "image": [True, True, False],
+        "classes": [True, False, False],
+        "mask": [True, False, True],
+    }
+    torch.testing.assert_close(views["image"][1], image / 255)
+    assert views["mask"].dtype == torch.int64
+    assert (views["mask"][2] == VOID).all()
+    assert all(tensor.isfinite().all() for _, tensor in views.items())
+
+
+@settings(deadline=None, max_examples=30)
+@given(flags, st.data())
+def test_having_is_and_over_views(image, data):
+    mask = data.draw(st.lists(st.booleans(), min_size=len(image), max_size=len(image)))
+    views = _of(image, mask)
+    both = [a and b for a, b in zip(image, mask, strict=True)]
+    assert views.having(("image", "mask")).tolist() == both
+    assert views.having(("image",)).tolist() == image
+    assert views.having(()).all()
+    assert not views.having(("image", "classes")).any()
+
+
+@settings(deadline=None, max_examples=30)
+@given(flags, st.data())
+def test_choosing_rows_and_choosing_views_commute(image, data):
+    views = _of(image, image[::-1])
+    rows = torch.tensor(data.draw(st.lists(st.integers(0, len(image) - 1), min_size=1)))
+    one, other = views.rows(rows).only(("mask",)), views.only(("mask",)).rows(rows)
+    assert one["mask"].equal(other["mask"])
+    assert one["mask"].flatten().equal(rows)
+    assert one.present["mask"].equal(other.present["mask"])
+
+
+def test_rows_by_flag_and_by_number_agree():
+    views, flag = _of([True] * 4, [True, False] * 2), torch.tensor([True, False, True, True])
+    assert views.rows(flag)["image"].equal(views.rows(flag.nonzero().squeeze(1))["image"])
+    assert views.rows(torch.ones(4, dtype=torch.bool)) is views
+
+
+def test_a_view_is_present_unless_said_otherwise():
+    views = Views(
+        {"image": torch.zeros(3, 1), "mask": torch.zeros(3, 1)}, {"mask": torch.zeros(3)}
+    )
+    assert views.present["image"].all()
+    assert not views.present["mask"].any()
+
+
+def test_moving_keeps_what_was_seen():
+    views = _of([True, False], [False, True])
+    moved = views.to("meta")
+    assert moved.device.type == "meta"
+    assert moved.present["mask"].device.type == "meta"
+    assert views.to("cpu").present["mask"].equal(views.present["mask"])
+
+
+def test_a_batch_knows_what_it_holds():
+    views = _of([True, False], [False, True])
+    assert len(views) == 2
+    assert list(views) == ["image", "mask"]
+    assert "mask" in views
+    assert "classes" not in views
+
+
+@pytest.mark.parametrize("tensors", [{}, {"image": torch.zeros(2), "mask": torch.zeros(3)}])
+def test_views_that_disagree_on_the_number_of_scenes_are_refused(tensors):
+    with pytest.raises(ValueError, match="hold equally many scenes"):
+        Views(tensors)

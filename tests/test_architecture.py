@@ -1,0 +1,103 @@
+"""The arrows cli → inference → scene, and the habits of files, held by reading the source."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FILES = {
+    file.relative_to(ROOT).as_posix(): file
+    for package in ("scene", "inference", "cli")
+    for file in sorted((ROOT / package).rglob("*.py"))
+}
+FORBIDDEN = {
+    "scene": {"inference", "cli", "typer", "rich"},
+    "inference": {"cli", "typer", "rich"},
+    "cli": set(),
+}
+LIGHT = [name for name in FILES if name.startswith("cli/")] + [
+    "inference/recipes.py",
+    "scene/registry.py",
+]
+"""Files that `scene --help` reads: none of them may wait for torch."""
+
+
+def _tree(name: str) -> ast.Module:
+    return ast.parse(FILES[name].read_text(encoding="utf-8"))
+
+
+def _imported(nodes: Iterator[ast.AST]) -> set[str]:
+    """Name the top packages that import statements among ``nodes`` ask for."""
+    found = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute: a path of import is a path of files"
+            found.add((node.module or "").split(".")[0])
+    return found
+
+
+def _at_import(tree: ast.AST) -> Iterator[ast.AST]:
+    """Walk what runs when a module is imported: no function bodies, no type checking."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        yield node
+        yield from _at_import(node)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_arrows_run_from_cli_to_inference_to_scene(name):
+    imported = _imported(ast.walk(_tree(name)))
+    assert not imported & FORBIDDEN[name.split("/")[0]]
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_what_help_reads_does_not_import_torch(name):
+    assert not _imported(_at_import(_tree(name))) & {"torch", "pyro", "torchvision"}
+
+
+def test_help_is_instant():
+    """Nothing that those files import brings torch along either."""
+    modules = [name.removesuffix(".py").replace("/", ".") for name in LIGHT]
+    modules = [name.removesuffix(".__init__") for name in modules]
+    code = f"import sys\nfor name in {modules}:\n    __import__(name)\n"
+    code += "    assert 'torch' not in sys.modules, name"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_file_says_what_it_is_for(name):
+    docstring = ast.get_docstring(_tree(name))
+    assert docstring
+    assert docstring.split("\n\n")[0].rstrip()[-1] in ".:?"
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name.endswith("__init__.py")])
+def test_an_init_holds_a_docstring_only(name):
+    assert len(_tree(name).body) == 1
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_fits_a_sitting(name):
+    assert len(FILES[name].read_text(encoding="utf-8").splitlines()) <= 350
+
+
+def test_every_folder_of_code_is_a_package():
+    folders = {file.parent for file in FILES.values()}
+    assert all((folder / "__init__.py").is_file() for folder in folders)
+
+
+def test_everything_has_a_home_and_a_name():
+    assert not [name for name in FILES if Path(name).name in ("utils.py", "helpers.py")]
+
+
+def test_tests_are_no_package():
+    assert not list((ROOT / "tests").rglob("__init__.py"))
