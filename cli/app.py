@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
-from cli.console import console, notes
+from cli.console import console, entitled, notes
 from cli.data import app as data
 from cli.evaluate import evaluate
 from cli.sample import sample, with_stock_sources
@@ -47,18 +47,31 @@ def main() -> None:
     except (LookupError, ValueError, ArithmeticError, OSError) as refusal:
         if os.environ.get("SCENE_TRACEBACK"):
             raise
-        notes.print(f"[bold red]scene:[/] {_sentence(refusal)}", markup=True)
-        sys.exit(1)
+        _refuse(_sentence(refusal))
+    except (MemoryError, RuntimeError) as error:
+        if os.environ.get("SCENE_TRACEBACK") or not _is_about_memory(error):
+            raise
+        _refuse("Memory ran out; try a smaller --size or --batch-size.")
     except KeyboardInterrupt:
-        notes.print("[bold red]scene:[/] interrupted.")
+        notes.print(entitled("scene", "interrupted.", "bold red"))
         sys.exit(130)
 
 
-def _sentence(refusal: BaseException) -> str:
-    from rich.markup import escape
+def _refuse(sentence: str) -> NoReturn:
+    notes.print(entitled("scene", sentence, "bold red"))
+    sys.exit(1)
 
-    words = refusal.args[0] if len(refusal.args) == 1 else str(refusal)
-    return escape(str(words))
+
+def _sentence(refusal: BaseException) -> str:
+    if isinstance(refusal, OSError) and refusal.strerror:
+        where = f"{refusal.filename}: " if refusal.filename else ""
+        return f"{where}{refusal.strerror}."
+    return str(refusal.args[0] if len(refusal.args) == 1 else refusal)
+
+
+def _is_about_memory(error: BaseException) -> bool:
+    told = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, MemoryError) or any(words in str(error) for words in told)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli.console import console
+from cli.console import console, entitled
 from cli.options import Download, Force, Json, Size
 
 app = typer.Typer(help="Look at data.", no_args_is_help=True)
@@ -41,7 +41,7 @@ def info(
     views = ", ".join(f"{n} with {name}" for name, n in about["views"].items())
     height, width = about["size"]
     console.print(
-        f"[bold]{about['name']}[/] {split}: {about['scenes']} scenes at {height}x{width}"
+        entitled(f"{about['name']} {split}", f"{about['scenes']} scenes at {height}x{width}")
     )
     console.print(f"views: {views}; splits: {', '.join(splits_of(data))}")
     table = Table("id", "label", "scenes, %", "pixels, %")
@@ -65,13 +65,12 @@ def preview(
 ) -> None:
     """Draw some of DATA's scenes with their masks and classes."""
     from scene.datasets.catalogue import open_data
-    from scene.draw import draw_scenes
+    from scene.draw import claim, draw_scenes
     from scene.sizes import parse_size
 
     if n < 1:
         raise ValueError(f"-n must be 1 or more, not {n}.")
-    if out.exists() and not force:
-        raise FileExistsError(f"{out} exists; choose another --out, or --force to replace it.")
+    claim(out, force)
     found = open_data(data, split, parse_size(size) if size else None, download=download)
     draw_scenes(out, [found[i] for i in range(min(n, len(found)))], found.schema.labels)
-    console.print(f"[bold]{out}[/]: {min(n, len(found))} of {len(found)} scenes")
+    console.print(entitled(out, f"{min(n, len(found))} of {len(found)} scenes"))

@@ -97,33 +97,32 @@ def _show(about: dict[str, Any], results: dict[str, list[Cell]], labels: Any) ->
     )
     rows = list(zip(*results.values(), strict=True))
     masks = [row for row in rows if row[0].target == "mask"]
-    console.print(_means(list(results), masks, "masks, %", {"mIoU": "miou"}))
+    console.print(_means("mask from", list(results), masks, {"mIoU, %": "miou"}))
     console.print(_per_label([row[0] for row in masks], labels.names))
     classes = [row for row in rows if row[0].target == "classes"]
-    scores = {"macro-F1": "macro_f1", "AP": "map"}
-    console.print(_means(list(results), classes, "classes, %", scores))
+    scores = {"macro-F1, %": "macro_f1", "AP, %": "map"}
+    console.print(_means("classes from", list(results), classes, scores))
     if about["covered"] < 0.995:
         console.print(
             f"Scored at the stored pixels; the crop to {about['size']} covers "
             f"{about['covered']:.0%} of them, and the rest is left out."
         )
-    if any(_title(row[0]).endswith("†") for row in rows):
+    if any(_source(row[0]).endswith("†") for row in rows):
         console.print("† no term of the objective trained this posterior on its own.")
     console.print("– the model cannot go this way, or the label never occurs.")
 
 
-def _means(protocols: list[str], rows: list[Any], title: str, scores: dict[str, str]) -> Any:
+def _means(title: str, protocols: list[str], rows: list[Any], scores: dict[str, str]) -> Any:
     from rich.table import Table
 
     table = Table(title)
-    table.add_column("scenes", justify="right")
-    for protocol in protocols:
-        for name in scores:
-            table.add_column(f"{name}, {protocol}", justify="right")
+    for name in ("prediction", "scenes", *scores):
+        table.add_column(name, justify="right")
     for row in rows:
-        found = [_number(getattr(c.score, f, None)) for c in row for f in scores.values()]
-        count = str(row[0].scenes) if row[0].score is not None else "–"
-        table.add_row(_title(row[0]), count, *found)
+        for protocol, cell in zip(protocols, row, strict=True):
+            found = [_number(getattr(cell.score, field, None)) for field in scores.values()]
+            count = str(cell.scenes) if cell.score is not None else "–"
+            table.add_row(_source(cell) if cell is row[0] else "", protocol, count, *found)
     return table
 
 
@@ -131,17 +130,17 @@ def _per_label(cells: list[Cell], names: tuple[str, ...]) -> Any:
     from rich.table import Table
 
     known = [cell for cell in cells if cell.score is not None]
-    table = Table("IoU, %")
+    table = Table("IoU, %, from")
     for cell in known:
-        table.add_column(_title(cell), justify="right")
+        table.add_column(_source(cell), justify="right")
     for name in names:
         scores: list[Any] = [cell.score for cell in known]
         table.add_row(name, *(_number(score.iou[name]) for score in scores))
     return table
 
 
-def _title(cell: Cell) -> str:
-    return cell.title if cell.trained or cell.score is None else f"{cell.title} †"
+def _source(cell: Cell) -> str:
+    return cell.source if cell.trained or cell.score is None else f"{cell.source} †"
 
 
 def _number(value: float | None) -> str:

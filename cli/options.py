@@ -34,7 +34,7 @@ Trust = Annotated[bool, typer.Option("--trust", help="Run code that came with th
 Download = Annotated[bool, typer.Option("--download", help="Fetch voc2012 if it is not there.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON in place of a table.")]
-Seed = Annotated[int, typer.Option(help="Of every draw.")]
+Seed = Annotated[int, typer.Option(help="Of every draw.", min=0, max=2**32 - 1)]
 
 
 def chosen(
@@ -47,5 +47,5 @@ def chosen(
     if folder is not None:
         return read(folder)
     run = newest(fits, wanted)
-    notes.print(f"[dim]run {run.folder}[/]")
+    notes.print(f"run {run.folder}", style="dim")
     return run

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.console import console
+from cli.console import console, entitled
 from cli.options import Data, Device, Force, Run, Seed, Trust, chosen
 
 if TYPE_CHECKING:
@@ -56,9 +56,9 @@ def sample(
     made = draw_request(
         found, request, picture=picture, out=out, device=device, trust=trust, force=force
     )
-    console.print(f"[bold]{made.picture}[/]: {made.title}")
+    console.print(entitled(made.picture, made.title))
     if made.out is not None:
-        console.print(f"[bold]{made.out}[/]: {made.files} files")
+        console.print(entitled(made.out, f"{made.files} files"))
 
 
 def with_stock_sources(words: list[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,8 +14,8 @@ from cli.options import Data, Device, Download, Force, Size, Trust
 from inference.recipes import GUIDES, OBJECTIVES, RECIPES
 
 if TYPE_CHECKING:
+    from inference.reports import Report
     from inference.session import Outcome
-    from inference.train import Report
 
 _NAMES = ", ".join(RECIPES)
 _BOUNDS = f"{', '.join(OBJECTIVES)}, or path/file.py:Name"
@@ -51,9 +52,11 @@ def train(
     generator_gradients: Annotated[
         str | None, _option("Whether they train generators: shared or stopped.", _GENERATORS)
     ] = None,
-    alpha: Annotated[float | None, _option("Weight of JMVAE's penalties.", _GENERATORS)] = None,
-    beta: Annotated[float | None, _option("Weight of the KL.", _GENERATORS)] = None,
-    warmup: Annotated[int | None, _option("Steps over which β rises.", _GENERATORS)] = None,
+    alpha: Annotated[
+        float | None, _option("Weight of JMVAE's penalties.", _GENERATORS, min=0)
+    ] = None,
+    beta: Annotated[float | None, _option("Weight of the KL.", _GENERATORS, min=0)] = None,
+    warmup: Annotated[int | None, _option("Steps over which β rises.", _GENERATORS, min=0)] = None,
     weight: Annotated[
         list[str] | None,
         _option("Weight of a view's likelihood in training, as mask=2.", _GENERATORS),
@@ -83,14 +86,19 @@ def train(
         float | None, _option("Its peak.", _LEARNING, "--learning-rate", "--lr")
     ] = None,
     schedule: Annotated[str | None, _option("constant, cosine or onecycle.", _LEARNING)] = None,
-    clip: Annotated[float | None, _option("Largest gradient norm; 0 = any.", _LEARNING)] = None,
+    clip: Annotated[
+        float | None, _option("Largest gradient norm; 0 = any.", _LEARNING, min=0)
+    ] = None,
     augment: Annotated[str | None, _option("none, flip or crop.", _LEARNING)] = None,
     patience: Annotated[
-        int | None, _option("Validations without gain before stopping; 0 = never.", _LEARNING)
+        int | None,
+        _option("Validations without gain before stopping; 0 = never.", _LEARNING, min=0),
     ] = None,
-    validate_every: Annotated[int | None, _option("Steps between them.", _LEARNING)] = None,
-    seed: Annotated[int | None, _option("Of everything random.", _LEARNING)] = None,
-    workers: Annotated[int | None, _option("Processes that load data.", _LEARNING)] = None,
+    validate_every: Annotated[int | None, _option("Steps between them.", _LEARNING, min=0)] = None,
+    seed: Annotated[
+        int | None, _option("Of everything random.", _LEARNING, min=0, max=2**32 - 1)
+    ] = None,
+    workers: Annotated[int | None, _option("Processes that load data.", _LEARNING, min=0)] = None,
     precision: Annotated[
         Literal["fp32", "bf16"] | None, _option("Of the networks.", _LEARNING)
     ] = None,
@@ -107,7 +115,7 @@ def train(
         and value is not None
     }
     if resume is not None:
-        _refuse_with_resume(recipe, given)
+        _refuse_with_resume(recipe, {**given, **({} if out is None else {"out": out})})
         _resume(resume, device, trust)
         return
     if recipe is None:
@@ -117,11 +125,15 @@ def train(
     settings = find(recipe).settings(**_parsed(given))
     from inference.session import train as learn
 
-    if out is not None and force:
-        _clear(out)
     with _bar(settings.steps) as (watch, started):
         outcome = learn(
-            settings, folder=out, device=device, download=download, watch=watch, started=started
+            settings,
+            folder=out,
+            force=force,
+            device=device,
+            download=download,
+            watch=watch,
+            started=started,
         )
     _say(outcome)
 
@@ -142,7 +154,7 @@ def _say(outcome: Outcome) -> None:
     cell, score = outcome.cell, outcome.cell.score
     mark = "" if cell.trained else " †"
     found = f"{score.miou:.1f}{mark}" if isinstance(score, MaskScore) else "–"
-    notes.print(f"[dim]run {outcome.run.folder}[/]")
+    notes.print(f"run {outcome.run.folder}", style="dim")
     console.print(
         f"{cell.title} mIoU {found} ({outcome.split}, {cell.scenes} scenes, 8 draws)  "
         f"{outcome.picture}"
@@ -163,36 +175,26 @@ def _parsed(given: dict[str, Any]) -> dict[str, Any]:
     if "size" in parsed:
         parsed["size"] = parse_size(parsed["size"])
     if "encode" in parsed:
-        parsed["encode"] = tuple(name.strip() for name in parsed["encode"].split(","))
-    if "weight" in parsed:
-        parsed["weights"], backbone = (
-            dict(map(_weight, parsed.pop("weight"))),
-            parsed.get("weights"),
-        )
-        if backbone is not None:
-            parsed["backbone_weights"] = backbone
-    elif "weights" in parsed:
+        named = [name.strip() for name in parsed["encode"].split(",")]
+        parsed["encode"] = tuple(dict.fromkeys(named))
+    if "weights" in parsed:
         parsed["backbone_weights"] = parsed.pop("weights")
+    if "weight" in parsed:
+        parsed["weights"] = dict(map(_weight, parsed.pop("weight")))
     return parsed
 
 
 def _weight(text: str) -> tuple[str, float]:
     name, _, number = text.partition("=")
     try:
-        return name.strip(), float(number)
+        weight = float(number)
     except ValueError:
-        raise ValueError(f"--weight {text!r} is not like mask=2.") from None
-
-
-def _clear(folder: Path) -> None:
-    """Remove an old run, but nothing that is not one."""
-    import shutil
-
-    if not folder.exists():
-        return
-    if any(folder.iterdir()) and not (folder / "config.json").is_file():
-        raise ValueError(f"{folder} is not a run, so --force will not remove it; choose another.")
-    shutil.rmtree(folder)
+        weight = math.nan
+    if not 0 <= weight < math.inf:
+        raise ValueError(
+            f"--weight {text!r} is not a view and a number of 0 or more, like mask=2."
+        )
+    return name.strip(), weight
 
 
 class _bar:
@@ -220,7 +222,7 @@ class _bar:
 
     def started(self, run: Any) -> None:
         """Say where the run goes."""
-        notes.print(f"[dim]run {run.folder}[/]")
+        notes.print(f"run {run.folder}", style="dim")
 
     def watch(self, report: Report) -> None:
         """Move the bar."""
@@ -231,6 +233,5 @@ class _bar:
         text = f"loss {report.loss:.0f}  mask nats: {terms}"
         self.progress.update(self.task, completed=report.step, terms=text)
         if report.val is not None:
-            notes.print(
-                f"[dim]step {report.step}: loss {report.loss:.1f}, val {report.val:.1f}[/]"
-            )
+            said = f"step {report.step}: loss {report.loss:.1f}, val {report.val:.1f}"
+            notes.print(said, style="dim")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import blake2b
 from typing import Any, cast
 
 import torch
@@ -50,9 +51,9 @@ class Order(Sampler[list[Draw]]):
     def _draw(self, position: int) -> Draw:
         epoch, place = divmod(position, self.scenes)
         if epoch != self._epoch:
-            generator = torch.Generator().manual_seed((self.seed << 32) + epoch)
+            generator = torch.Generator().manual_seed(_mixed("epoch", self.seed, epoch))
             self._epoch, self._order = epoch, torch.randperm(self.scenes, generator=generator)
-        return int(self._order[place]), (self.seed << 40) + position
+        return int(self._order[place]), _mixed("scene", self.seed, position)
 
 
 class Varied(Dataset[Views]):
@@ -106,8 +107,15 @@ def batches(
         num_workers=workers,
         collate_fn=cast(Any, _as_it_is),
         persistent_workers=False,
+        generator=torch.Generator(),  # or starting would draw from the global one
     )
     return loader
+
+
+def _mixed(what: str, seed: int, number: int) -> int:
+    """Hash a seed and a number into one seed: torch reads the low 32 bits of a seed only."""
+    digest = blake2b(f"{what} {seed} {number}".encode(), digest_size=7).digest()
+    return int.from_bytes(digest, "little")
 
 
 def _as_it_is(batch: Views) -> Views:

@@ -98,13 +98,9 @@ def load_learning(path: Path, learning: Learning, recipe: str) -> None:
     if about.get("recipe") != recipe:
         raise ValueError(f"{path} is a checkpoint of {about.get('recipe')!r}, not of {recipe!r}.")
     _restore(path, learning.assembly, tensors)
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith("optimizer/"):
-            _, index, key = name.split("/")
-            state.setdefault(int(index), {})[key] = tensor
-    groups = json.loads(about["groups"])
-    learning.optimizer.load_state_dict({"state": state, "param_groups": groups})
+    if not {"groups", "progress"} <= set(about) or "random/cpu" not in tensors:
+        raise ValueError(f"{path} holds no state of training to resume from; train anew.")
+    _restore_optimizer(learning.optimizer, tensors, json.loads(about["groups"]))
     progress = json.loads(about["progress"])
     learning.step, learning.best = progress["step"], float(progress["best"])
     learning.waited = progress["waited"]
@@ -128,6 +124,19 @@ def _restore(path: Path, assembly: Assembly, tensors: Tensors) -> None:
         except RuntimeError as error:
             reason = str(error).splitlines()[-1].strip()
             raise ValueError(f"{path} does not fit this {prefix}: {reason}") from error
+
+
+def _restore_optimizer(optimizer: Optimizer, tensors: Tensors, groups: list[Any]) -> None:
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    state: dict[int, Tensors] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer/"):
+            _, index, key = name.split("/")
+            like = parameters[int(index)]
+            if tensor.shape == like.shape:  # fused steps want the parameter's own memory layout
+                tensor = torch.empty_like(like).copy_(tensor)
+            state.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
 def _save(path: Path, tensors: Tensors, about: dict[str, str]) -> None:

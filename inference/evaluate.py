@@ -48,14 +48,19 @@ class Cell:
     score: MaskScore | ClassScore | None
 
     @property
+    def source(self) -> str:
+        """The views conditioned on, as ``image + classes``."""
+        return "all" if len(self.given) == len(VIEWS) else " + ".join(self.given)
+
+    @property
     def title(self) -> str:
         """The direction, as ``image + classes → mask``."""
-        given = "all" if len(self.given) == len(VIEWS) else " + ".join(self.given)
-        return f"{given} → {self.target}"
+        return f"{self.source} → {self.target}"
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data."""
-        return {**asdict(self), "title": self.title}
+        """Give plain data; what is not a number is None."""
+        known = asdict(self, dict_factory=_known)
+        return {**known, "title": self.title}
 
 
 def evaluate(
@@ -104,6 +109,11 @@ def evaluate(
                 cell = score(assembly, dataset, given, draws, at_mean, batch_size)
         cells.append(cell)
     return cells
+
+
+def _known(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Put None for NaN, which JSON does not know."""
+    return {name: None if value != value else value for name, value in pairs}
 
 
 def _masks(

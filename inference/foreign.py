@@ -34,12 +34,12 @@ def adopt(settings: Settings, folder: Path) -> Settings:
     """
     named = {}
     for field, path in _files(settings).items():
-        copy = folder / CODE / path.name
+        copy = _place(folder / CODE, path)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
         _trust(copy)
         attribute = getattr(settings, field).rpartition(":")[2]
-        named[field] = f"{CODE}/{path.name}:{attribute}"
+        named[field] = f"{CODE}/{copy.name}:{attribute}"
     return replace(settings, **named)  # type: ignore[arg-type]
 
 
@@ -68,6 +68,14 @@ def located(settings: Settings, folder: Path, trust: bool) -> Settings:
             )
         named[field] = f"{copy}:{getattr(settings, field).rpartition(':')[2]}"
     return replace(settings, **named)  # type: ignore[arg-type]
+
+
+def _place(code: Path, path: Path) -> Path:
+    """Find a name for a copy that no other file has taken."""
+    copy, number = code / path.name, 2
+    while copy.exists() and copy.read_bytes() != path.read_bytes():
+        copy, number = code / f"{path.stem}_{number}{path.suffix}", number + 1
+    return copy
 
 
 def _files(settings: Settings) -> dict[str, Path]:

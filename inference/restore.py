@@ -26,7 +26,9 @@ def restore(run: Run, *, device: torch.device | str = "cpu", trust: bool = False
         ValueError: If its weights are damaged or of another recipe.
     """
     if not run.complete:
-        raise LookupError(f"{run.folder} is not complete; finish it with `--resume {run.folder}`.")
+        raise LookupError(
+            f"{run.folder} is not complete; finish it with `scene train --resume {run.folder}`."
+        )
     settings = located(replace(run.settings, backbone_weights="none"), run.folder, trust)
     assembly = assemble(settings, run.schema)
     load_weights(run.path(WEIGHTS), assembly, run.settings.recipe)

@@ -17,18 +17,23 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from inference.configs import as_table, labels_from, settings_from
 from inference.recipes import Settings
-from scene.labels import Labels
 from scene.views import Schema
 
 FORMAT = 1
 """Version of the folder's layout; a run of another version is refused."""
+
+VERSIONS = ("scene-suite", "torch", "pyro-ppl")
+"""Packages whose versions a config notes."""
 
 WEIGHTS, CHECKPOINT, CONFIG = "weights.safetensors", "checkpoint.safetensors", "config.json"
 
@@ -56,7 +61,13 @@ def home() -> Path:
     return Path(os.environ.get("SCENE_RUNS", "runs"))
 
 
-def create(settings: Settings, schema: Schema, dataset: str, folder: Path | None = None) -> Run:
+def create(
+    settings: Settings,
+    schema: Schema,
+    dataset: str,
+    folder: Path | None = None,
+    force: bool = False,
+) -> Run:
     """Make the folder of a new run and write its config.
 
     Args:
@@ -64,21 +75,24 @@ def create(settings: Settings, schema: Schema, dataset: str, folder: Path | None
         schema: Labels and size of its data.
         dataset: Name of the dataset, for the folder's name.
         folder: Where to put it; by default a name made of recipe, data and time.
+        force: Replace a run that is in ``folder``.
 
     Raises:
-        ValueError: If ``folder`` already holds something.
+        FileExistsError: If ``folder`` already holds something.
+        ValueError: If it holds something that is no run, which ``force`` does not replace.
     """
     if folder is None:
         stamp = time.strftime("%Y%m%d-%H%M%S")
         folder = _free(home() / f"{settings.recipe}-{dataset}-{stamp}")
-    elif folder.exists() and any(folder.iterdir()):
-        raise ValueError(f"{folder} already holds something; choose another folder or --force.")
+    else:
+        _make_room(folder, force)
     folder.mkdir(parents=True, exist_ok=True)
     labels = schema.labels
     config = {
         "format": FORMAT,
         "settings": settings.to_json(),
         "labels": {"names": labels.names, "colours": labels.colours},
+        "versions": {name: version(name) for name in VERSIONS},
     }
     write_json(folder / CONFIG, config)
     return Run(folder, settings, schema)
@@ -96,14 +110,12 @@ def read(folder: Path) -> Run:
     if not (folder / CONFIG).is_file():
         raise LookupError(f"{folder} is not a run: it holds no {CONFIG}.")
     try:
-        config = json.loads((folder / CONFIG).read_text())
+        config = as_table("the config", json.loads((folder / CONFIG).read_text()))
         if config["format"] != FORMAT:
-            raise ValueError(f"format {config['format']} is not {FORMAT}, the one read here")
-        settings = Settings.from_json(config["settings"])
-        names, colours = config["labels"]["names"], config["labels"]["colours"]
-        labels = Labels(tuple(names), tuple((r, g, b) for r, g, b in colours))
-    except (ValueError, KeyError, TypeError, LookupError) as error:
-        reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+            raise ValueError(f"it has format {config['format']}, but only {FORMAT} is read here.")
+        settings, labels = settings_from(config["settings"]), labels_from(config["labels"])
+    except (ValueError, LookupError) as error:
+        reason = f"it lacks {error}." if isinstance(error, KeyError) else str(error)
         raise ValueError(f"The config of {folder} cannot be used: {reason}") from error
     return Run(folder, settings, Schema(labels, settings.size))
 
@@ -127,13 +139,15 @@ def newest(fits: Callable[[Run], bool] = lambda run: True, wanted: str = "a run"
             return run
     raise LookupError(
         f"There is no complete run of {wanted} in {home()}/; make one with `scene train telbo`, "
-        "or name one with --run."
+        "or name one."
     )
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """Write JSON that is either whole or not there."""
-    replace_file(path, lambda part: part.write_text(json.dumps(data, indent=2) + "\n"))
+    replace_file(
+        path, lambda part: part.write_text(json.dumps(data, indent=2, allow_nan=False) + "\n")
+    )
 
 
 def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
@@ -144,6 +158,21 @@ def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _make_room(folder: Path, force: bool) -> None:
+    """Remove the run in a folder if that was asked for, but nothing that is not one."""
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; a run is a folder, choose another --out.")
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not force:
+        raise FileExistsError(
+            f"{folder} already holds something; choose another --out, or --force to replace it."
+        )
+    if not (folder / CONFIG).is_file():
+        raise ValueError(f"{folder} is not a run, so --force will not remove it; choose another.")
+    shutil.rmtree(folder)
 
 
 def _free(folder: Path) -> Path:

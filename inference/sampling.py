@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +15,17 @@ from inference.assemble import Assembly
 from inference.pictures import draw_samples, named, sampled
 from inference.predict import draw
 from inference.restore import restore
-from inference.runs import Run
+from inference.runs import Run, replace_file
 from inference.train import Device, launch
+from scene.datasets.base import SPLITS
 from scene.datasets.catalogue import open_data
 from scene.datasets.framing import Frame
+from scene.draw import claim
 from scene.labels import Labels
-from scene.pictures import read_image, read_mask, write_image, write_mask
+from scene.pictures import picture_size, read_image, read_mask, write_image, write_mask
 from scene.views import VIEWS, Scene, Schema, Views, stack
+
+_SCENE = re.compile(f"({'|'.join(SPLITS)}):([0-9]{{1,9}})")
 
 
 @dataclass(frozen=True)
@@ -71,15 +76,15 @@ def draw_request(
         FileExistsError: If an output exists and ``force`` is not set.
         ValueError: If a view cannot be read, or the model has no belief given these views.
     """
-    if not force:
-        for path in (picture, out):
-            if path is not None and path.exists():
-                raise FileExistsError(f"{path} exists; choose another, or --force to replace it.")
+    if picture is not None:
+        claim(picture, force)
+    if out is not None:
+        _claim_folder(out, force)
     assembly = restore(run, device=launch(device).device, trust=trust)
     given = gather(request, run.schema)
     home = next(assembly.model.parameters()).device
     given = given.to(home) if given is not None else None
-    _require(assembly, given)
+    _require(assembly, given, run.settings.recipe)
     with torch.random.fork_rng():
         torch.manual_seed(request.seed)
         z = _latents(assembly, given, request)
@@ -101,6 +106,7 @@ def gather(request: Request, schema: Schema) -> Views | None:
     """
     if not request.given:
         return None
+    _same_size(request)
     found = {name: _view(name, text, request, schema) for name, text in request.given.items()}
     names = [name for name in VIEWS if name in found]
     scene = Scene(found.get("image"), found.get("classes"), found.get("mask"))
@@ -123,25 +129,48 @@ def _latents(assembly: Assembly, given: Views | None, request: Request) -> Tenso
     return walk(z, request.count) if request.walk and z is not None else z
 
 
-def _require(assembly: Assembly, given: Views | None) -> None:
+def _claim_folder(out: Path, force: bool) -> None:
+    if out.exists() and not out.is_dir():
+        raise FileExistsError(f"{out} is a file; --out names a folder.")
+    if out.exists() and not force:
+        raise FileExistsError(f"{out} exists; choose another, or --force to replace it.")
+
+
+def _require(assembly: Assembly, given: Views | None, recipe: str) -> None:
     names = given.names if given is not None else ()
     if missing := [name for name in assembly.model.conditions if name not in names]:
-        raise ValueError(f"This model draws given an {missing[0]}; add --from-{missing[0]}.")
-    if set(names) - set(assembly.model.conditions):
-        assembly.guide.require(names)
+        raise ValueError(f"A {recipe} draws given an {missing[0]}; add --from-{missing[0]}.")
+    evidence = set(names) - set(assembly.model.conditions)
+    if evidence and not assembly.guide.accepts(names):
+        raise ValueError(
+            f"This {recipe} has no belief given just {' + '.join(names)}; give other views, or "
+            "take a run that accepts any, such as one of telbo."
+        )
 
 
 def _view(name: str, text: str, request: Request, schema: Schema) -> Tensor:
     labels = schema.labels
-    split, colon, number = text.partition(":")
-    if colon and split in ("train", "tune", "val", "test") and number.isdigit():
-        return _of_scene(name, request.data, split, int(number), schema)
+    if scene := _SCENE.fullmatch(text):
+        return _of_scene(name, request.data, scene[1], int(scene[2]), schema)
     if name == "classes":
         return labels.encode(word.strip() for word in text.split(",") if word.strip())
     path = Path(text).expanduser()
     picture = read_image(path) if name == "image" else read_mask(path, labels)
     frame = Frame((picture.shape[-2], picture.shape[-1]), schema.size)
     return frame.apply_image(picture) if name == "image" else frame.apply_mask(picture)
+
+
+def _same_size(request: Request) -> None:
+    """Refuse an image and a mask that do not show the same pixels."""
+    paths = [request.given.get(name, "test:0") for name in ("image", "mask")]
+    if any(map(_SCENE.fullmatch, paths)):
+        return
+    (h, w), (tall, wide) = (picture_size(Path(path).expanduser()) for path in paths)
+    if (h, w) != (tall, wide):
+        raise ValueError(
+            f"{paths[0]} is {w}×{h} but {paths[1]} is {wide}×{tall}; give an image and its mask "
+            "at one size."
+        )
 
 
 def _of_scene(name: str, data: str, split: str, number: int, schema: Schema) -> Tensor:
@@ -191,6 +220,7 @@ def _write(out: Path, samples: Mapping[str, Tensor], labels: Labels) -> int:
     files = count * sum(name in samples for name in ("image", "mask"))
     if "classes" in samples:
         listed = [dict(zip(labels.classes, v.tolist(), strict=True)) for v in samples["classes"]]
-        (out / "classes.json").write_text(json.dumps(listed, indent=2) + "\n")
+        text = json.dumps(listed, indent=2) + "\n"
+        replace_file(out / "classes.json", lambda part: part.write_text(text))
         files += 1
     return files

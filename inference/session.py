@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,8 +15,10 @@ from inference.foreign import adopt, is_foreign, located
 from inference.pictures import draw_predictions
 from inference.predict import able
 from inference.recipes import Settings
+from inference.reports import Watch
 from inference.runs import CHECKPOINT, CONFIG, Run, create, write_json
-from inference.train import Device, Watch, fit, launch
+from inference.train import Device, fit, launch
+from scene.datasets.augment import augmenter
 from scene.datasets.base import SceneDataset
 from scene.datasets.catalogue import evaluation_split, open_data, splits_of
 
@@ -44,6 +48,7 @@ def train(
     settings: Settings,
     *,
     folder: Path | None = None,
+    force: bool = False,
     device: Device = "auto",
     download: bool = False,
     watch: Watch = lambda report: None,
@@ -51,11 +56,13 @@ def train(
 ) -> Outcome:
     """Train a new run and score it.
 
-    Everything that can be refused is refused before the run's folder is made.
+    Everything that can be refused is refused before the run's folder is made, and a training
+    that fails before its first checkpoint leaves none.
 
     Args:
         settings: What to train; its data are opened.
         folder: Where to put the run; by default a new folder under `inference.runs.home`.
+        force: Replace a run that is there.
         device: Where to compute.
         download: Let data be fetched.
         watch: Called after every step.
@@ -64,12 +71,18 @@ def train(
     launch(device, settings.precision)
     data = _open(settings, download)
     settings = replace(settings, data=data[0].source)
+    augmenter(settings.augment or data[0].augmentation, data[0].schema.labels)
     assembly = assemble(settings, data[0].schema)
-    run = create(settings, data[0].schema, data[0].name, folder)
-    if is_foreign(settings):
-        run = _adopted(run)
-    started(run)
-    fit(assembly, data[0], data[1], run, device=device, watch=watch)
+    run = create(settings, data[0].schema, data[0].name, folder, force)
+    try:
+        if is_foreign(settings):
+            run = _adopted(run)
+        started(run)
+        fit(assembly, data[0], data[1], run, device=device, watch=watch)
+    except Exception:
+        if not run.path(CHECKPOINT).is_file():
+            shutil.rmtree(run.folder)
+        raise
     return conclude(run, assembly, data[2])
 
 
@@ -122,8 +135,6 @@ def _open(
 
 
 def _adopted(run: Run) -> Run:
-    import json
-
     settings = adopt(run.settings, run.folder)
     config = json.loads(run.path(CONFIG).read_text())
     write_json(run.path(CONFIG), {**config, "settings": settings.to_json()})

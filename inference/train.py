@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -23,7 +22,8 @@ from inference.checkpoints import (
     save_weights,
 )
 from inference.recipes import Settings
-from inference.runs import CHECKPOINT, WEIGHTS, Run, replace_file, write_json
+from inference.reports import Log, Report, Watch
+from inference.runs import CHECKPOINT, WEIGHTS, Run
 from scene.datasets.base import SceneDataset
 from scene.views import Views
 
@@ -33,32 +33,23 @@ VALIDATED = 256
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
 
-@dataclass(frozen=True)
-class Report:
-    """What training says of a step.
+class Diverged(ArithmeticError):
+    """Something is no longer a number; the last good checkpoint is kept.
 
-    Attributes:
-        step: Steps taken so far.
-        steps: Steps there will be.
-        loss: Minus the objective on this step's batch, nats per scene.
-        terms: Each term's parts, ``joint/mask`` and the like: mean nats per scene, unweighted.
-        rate: The learning rate.
-        val: The loss on validation scenes, where this step was followed by a validation.
+    Args:
+        what: Which number.
+        value: What it became.
+        step: At which step.
+        run: Where a checkpoint would be.
     """
 
-    step: int
-    steps: int
-    loss: float
-    terms: dict[str, float] = field(default_factory=dict)
-    rate: float = 0.0
-    val: float | None = None
-
-
-Watch = Callable[[Report], None]
-
-
-class Diverged(ArithmeticError):
-    """The loss is no longer a number; the last good checkpoint is kept."""
+    def __init__(self, what: str, value: float, step: int, run: Run) -> None:
+        kept = run.path(CHECKPOINT).is_file()
+        where = "the last good checkpoint is kept" if kept else "before the first checkpoint"
+        super().__init__(
+            f"The {what} became {value} at step {step}, {where}; try a smaller --learning-rate, "
+            "or --clip 10."
+        )
 
 
 class Step(nn.Module):
@@ -125,18 +116,18 @@ def fit(
         train,
         settings.batch_size,
         settings.seed,
-        range(learning.step, settings.steps),
+        range(learning.step, learning.step if _waited(learning, settings) else settings.steps),
         settings.augment or train.augmentation,
         settings.workers,
     )
     try:
         for views in order:
-            report = _step(fabric, step_module, learning, views.to(fabric.device), settings)
+            report = _step(fabric, step_module, learning, views.to(fabric.device), run)
             if learning.step % every == 0 or learning.step == settings.steps:
                 report = _validate(report, step_module, learning, val, run, fabric.device)
             log.write(report)
             watch(report)
-            if settings.patience and learning.waited >= settings.patience:
+            if _waited(learning, settings):
                 break
     finally:
         log.close()
@@ -180,43 +171,6 @@ def rate(settings: Settings, step: int) -> float:
     return peak * 0.5 * (1 + math.cos(math.pi * (progress - 0.1) / 0.9))
 
 
-class Log:
-    """The run's metrics, as lines of JSON and for TensorBoard.
-
-    Args:
-        run: Where they go.
-        step: Lines of later steps, left by an interrupted run, are dropped.
-    """
-
-    EVERY = 10
-
-    def __init__(self, run: Run, step: int) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
-        self.path = run.path("metrics.jsonl")
-        kept = self.path.read_text().splitlines() if self.path.exists() else []
-        lines = [line for line in kept if json.loads(line)["step"] <= step]
-        replace_file(self.path, lambda part: part.write_text("".join(f"{x}\n" for x in lines)))
-        self.board = SummaryWriter(str(run.folder), purge_step=step or None)
-
-    def write(self, report: Report) -> None:
-        """Keep every tenth report, and each with a validation."""
-        if report.step % self.EVERY and report.val is None:
-            return
-        line = {"step": report.step, "loss": report.loss, "rate": report.rate, **report.terms}
-        if report.val is not None:
-            line["val"] = report.val
-        with self.path.open("a") as file:
-            file.write(json.dumps(line) + "\n")
-        for name, value in line.items():
-            if name != "step":
-                self.board.add_scalar(name, value, report.step)
-
-    def close(self) -> None:
-        """Flush what is left."""
-        self.board.close()
-
-
 def _optimizer(settings: Settings, parameters: Iterable[nn.Parameter]) -> Optimizer:
     learning = [parameter for parameter in parameters if parameter.requires_grad]
     if settings.optimizer == "sgd":
@@ -225,9 +179,13 @@ def _optimizer(settings: Settings, parameters: Iterable[nn.Parameter]) -> Optimi
     return kind(learning, settings.learning_rate, fused=True)
 
 
-def _step(
-    fabric: Fabric, module: Any, learning: Learning, views: Views, settings: Settings
-) -> Report:
+def _waited(learning: Learning, settings: Settings) -> bool:
+    """Say whether validation has not improved for as long as anyone cared to wait."""
+    return 0 < settings.patience <= learning.waited
+
+
+def _step(fabric: Fabric, module: Any, learning: Learning, views: Views, run: Run) -> Report:
+    settings = run.settings
     now = rate(settings, learning.step)
     for group in learning.optimizer.param_groups:
         group["lr"] = now
@@ -235,14 +193,15 @@ def _step(
     learning.assembly.objective.warm(min(1.0, warmed))
     loss, parts = module(views)
     if not torch.isfinite(loss):
-        raise Diverged(
-            f"The loss became {float(loss)} at step {learning.step + 1}; the last good checkpoint "
-            "is kept. Try a smaller --learning-rate, or --clip 10."
-        )
+        raise Diverged("loss", float(loss.detach()), learning.step + 1, run)
     learning.optimizer.zero_grad(set_to_none=True)
     fabric.backward(loss)
     if settings.clip:
-        fabric.clip_gradients(module, learning.optimizer, max_norm=settings.clip)
+        norm = fabric.clip_gradients(
+            module, learning.optimizer, max_norm=settings.clip, error_if_nonfinite=False
+        )
+        if norm is not None and not torch.isfinite(norm):
+            raise Diverged("gradient", float(norm), learning.step + 1, run)
     learning.optimizer.step()
     learning.step += 1
     terms = {name: float(value) for name, value in parts.items()}
@@ -258,13 +217,17 @@ def _validate(
     device: torch.device,
 ) -> Report:
     recipe = run.settings.recipe
-    if val is not None and len(val):
+    if not all(bool(weight.isfinite().all()) for weight in module.parameters()):
+        raise Diverged("weights", math.nan, learning.step, run)
+    if val is not None:
         loss = _loss(module, learning.assembly, val, run.settings, device)
+        if not math.isfinite(loss):
+            raise Diverged("validation loss", loss, learning.step, run)
         learning.waited = 0 if loss < learning.best else learning.waited + 1
         if loss < learning.best and run.settings.patience:
             save_weights(run.path("best.safetensors"), learning.assembly, recipe)
         learning.best = min(loss, learning.best)
-        report = Report(report.step, report.steps, report.loss, report.terms, report.rate, loss)
+        report = replace(report, val=loss)
     save_learning(run.path(CHECKPOINT), learning, recipe)
     return report
 
@@ -287,8 +250,3 @@ def _loss(
     assembly.model.train()
     assembly.guide.train()
     return total / count
-
-
-def write_summary(run: Run, figures: dict[str, Any]) -> None:
-    """Write the figures of a finished run."""
-    write_json(run.path("summary.json"), figures)

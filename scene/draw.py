@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from torch import Tensor
@@ -33,6 +34,21 @@ class Panel:
     caption: str = ""
 
 
+def claim(path: Path, force: bool) -> None:
+    """Refuse a path that a picture may not be written to.
+
+    Raises:
+        FileExistsError: If it exists, and ``force`` does not allow replacing it.
+        ValueError: If its name does not end in ``.png``, or it is a folder.
+    """
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name a .png file in it.")
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"A grid is a PNG; call it {path.stem}.png, not {path.name}.")
+    if path.exists() and not force:
+        raise FileExistsError(f"{path} exists; choose another, or --force to replace it.")
+
+
 def coloured(mask: Tensor, labels: Labels) -> np.ndarray:
     """Paint a mask in its labels' colours: ``(H, W)`` ids to ``(H, W, 3)`` uint8."""
     palette = labels.palette.copy()
@@ -40,6 +56,7 @@ def coloured(mask: Tensor, labels: Labels) -> np.ndarray:
     return palette[mask.cpu().numpy().astype(np.uint8)]
 
 
+@rc_context({"text.parse_math": False})  # a label such as a$b is no formula
 def draw_grid(
     path: Path,
     panels: Sequence[Sequence[Panel]],
@@ -83,8 +100,11 @@ def draw_grid(
     figure.legend(handles=_legend(labels), loc="outside lower center", ncols=8, fontsize=7)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
-    figure.savefig(part, format="png")
-    part.replace(path)
+    try:
+        figure.savefig(part, format="png")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def draw_scenes(path: Path, scenes: Sequence[Scene], labels: Labels, *, wide: int = 8) -> None:

@@ -100,7 +100,7 @@ class LabelMap(TorchDistribution):
         """Sum the log probability over pixels that are not void."""
         batch = torch.broadcast_shapes(value.shape[:-2], self.batch_shape)
         loss = F.cross_entropy(
-            _flat(self.logits, batch, 3),
+            _flat(self.logits, batch, 3).contiguous(),  # channels-last, it takes 1.2 times longer
             _flat(value, batch, 2),
             ignore_index=VOID,
             reduction="none",

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torchmetrics.classification import (
-    MulticlassConfusionMatrix,
-    MultilabelAveragePrecision,
-    MultilabelF1Score,
-)
+from torchmetrics.classification import MulticlassConfusionMatrix
+from torchmetrics.functional.classification import binary_average_precision, binary_f1_score
 
 from scene.labels import VOID, Labels
 
@@ -62,15 +60,16 @@ class MaskScorer:
 
     def __init__(self, labels: Labels) -> None:
         self.labels = labels
-        self._counts = MulticlassConfusionMatrix(len(labels.names), ignore_index=VOID)
+        self._counts = MulticlassConfusionMatrix(max(2, len(labels.names)), ignore_index=VOID)
 
     def add(self, predicted: Tensor, true: Tensor) -> None:
         """Count masks of label ids of equal shape; pixels whose truth is 255 do not count."""
-        self._counts.update(predicted.cpu(), true.cpu().long())
+        self._counts.update(predicted.cpu(), true.cpu().to(torch.int64))
 
     def score(self) -> MaskScore:
         """Score all that was counted."""
-        counts = self._counts.confmat.double()
+        count = len(self.labels.names)
+        counts = self._counts.confmat[:count, :count].double()
         hits = counts.diag()
         union = counts.sum(0) + counts.sum(1) - hits
         iou = [100 * float(h / u) if u else None for h, u in zip(hits, union, strict=True)]
@@ -84,24 +83,16 @@ def class_score(labels: Labels, probs: Tensor, true: Tensor) -> ClassScore:
 
     A class that never occurs in truth is left out of the means.
     """
-    count, truth = len(labels.classes), true.cpu().long()
-    occurs = truth.any(0).tolist()
-    found = []
-    for metric in (
-        MultilabelF1Score(count, average=None),
-        MultilabelAveragePrecision(count, average=None),
-    ):
-        values = 100 * torch.atleast_1d(metric(probs.cpu(), truth))
-        found.append(
-            [float(v) if there else None for v, there in zip(values, occurs, strict=True)]
-        )
-    f1, ap = found
-    names = labels.classes
-    return ClassScore(
-        dict(zip(names, f1, strict=True)), _mean(f1), dict(zip(names, ap, strict=True)), _mean(ap)
-    )
+    f1: dict[str, float | None] = dict.fromkeys(labels.classes)
+    ap: dict[str, float | None] = dict.fromkeys(labels.classes)
+    columns = zip(labels.classes, probs.cpu().T, true.cpu().long().T, strict=True)
+    for name, guess, truth in columns:
+        if truth.any():
+            f1[name] = 100 * float(binary_f1_score(guess, truth))
+            ap[name] = 100 * float(binary_average_precision(guess, truth))
+    return ClassScore(f1, _mean(f1.values()), ap, _mean(ap.values()))
 
 
-def _mean(values: list[float | None]) -> float:
+def _mean(values: Iterable[float | None]) -> float:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else float("nan")

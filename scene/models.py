@@ -180,7 +180,8 @@ class SegmentedScene(SceneModel):
 
     def __init__(self, schema: Schema, width: int = 16) -> None:
         super().__init__()
-        self.net = UNet(3, len(schema.labels.names), width)
+        halvings = 4 if min(schema.size) >= 32 else 3
+        self.net = UNet(3, len(schema.labels.names), width, halvings)
 
     def prior(self, views: Views) -> None:
         """Have no latent, hence no prior."""

@@ -18,6 +18,9 @@ STRIDE = 16
 class Stem(nn.Module):
     """Read a picture through four strided convolutions into one feature vector.
 
+    All but the last are batch-normalised: without it the masks of small training budgets are
+    not learned at all. So in training mode a scene's features depend a little on its batch.
+
     Args:
         channels: Channels of the picture.
         size: Its height and width in pixels.
@@ -31,8 +34,10 @@ class Stem(nn.Module):
         super().__init__()
         sizes = (channels, width, 2 * width, 4 * width, 4 * width)
         layers: list[nn.Module] = []
-        for inner, outer in pairwise(sizes):
-            layers += [nn.Conv2d(inner, outer, 4, stride=2, padding=1), nn.ReLU()]
+        for inner, outer in pairwise(sizes[:-1]):
+            layers += [nn.Conv2d(inner, outer, 4, stride=2, padding=1, bias=False)]
+            layers += [nn.BatchNorm2d(outer), nn.ReLU()]
+        layers += [nn.Conv2d(4 * width, 4 * width, 4, stride=2, padding=1), nn.ReLU()]
         self.convolutions = _pixels_last(nn.Sequential(*layers))
         self.size = size
         rows, columns = grid(size)
@@ -42,11 +47,15 @@ class Stem(nn.Module):
         """Read pictures."""
         rows, columns = grid(self.size)
         bottom, right = STRIDE * rows - self.size[0], STRIDE * columns - self.size[1]
-        flat = picture.reshape(-1, *picture.shape[-3:])
+        flat = self.prepare(picture.reshape(-1, *picture.shape[-3:]))
         if bottom or right:
             flat = F.pad(flat, (0, right, 0, bottom))
-        found: Tensor = self.convolutions(flat).float()
-        return found.reshape(*picture.shape[:-3], self.features)
+        features: Tensor = self.convolutions(flat)
+        return features.reshape(*picture.shape[:-3], self.features).float()
+
+    def prepare(self, picture: Tensor) -> Tensor:
+        """Centre pixel values, which come in [0, 1]."""
+        return 4 * picture - 2
 
 
 class MaskStem(Stem):
@@ -64,6 +73,10 @@ class MaskStem(Stem):
         """Read masks."""
         ids = torch.arange(self.labels, device=mask.device).view(-1, 1, 1)
         return super().forward((mask.unsqueeze(-3) == ids).float())
+
+    def prepare(self, picture: Tensor) -> Tensor:
+        """Leave one-hot channels as they are."""
+        return picture
 
 
 class ClassStem(nn.Module):
@@ -122,11 +135,14 @@ class GaussianHead(nn.Module):
 class Painter(nn.Module):
     """Draw a picture from a vector: a linear layer to the coarsest grid, then deconvolutions.
 
+    All but the last are batch-normalised, as in `Stem`. Coarse layers are wide, since that is
+    where a shape is decided and where width is cheap; fine ones are narrow.
+
     Args:
         inputs: Length of the vector.
         channels: Channels of the picture.
         size: Its height and width in pixels.
-        width: Channels before the last deconvolution; there are more the coarser the grid.
+        width: Channels before the last deconvolution; they double at each coarser grid.
 
     Shape:
         ``(..., inputs)`` to ``(..., channels, H, W)``.
@@ -134,12 +150,13 @@ class Painter(nn.Module):
 
     def __init__(self, inputs: int, channels: int, size: tuple[int, int], width: int) -> None:
         super().__init__()
-        self.size, self.coarse = size, (4 * width, *grid(size))
+        self.size, self.coarse = size, (8 * width, *grid(size))
         self.spread = nn.Linear(inputs, math.prod(self.coarse))
-        layers: list[nn.Module] = []
-        for inner, outer in pairwise((4 * width, 2 * width, width, width)):
-            layers += [nn.ReLU(), nn.ConvTranspose2d(inner, outer, 4, stride=2, padding=1)]
-        layers += [nn.ReLU(), nn.ConvTranspose2d(width, channels, 2, stride=2)]
+        layers: list[nn.Module] = [nn.ReLU()]
+        for inner, outer in pairwise((8 * width, 4 * width, 2 * width, width)):
+            layers += [nn.ConvTranspose2d(inner, outer, 4, stride=2, padding=1, bias=False)]
+            layers += [nn.BatchNorm2d(outer), nn.ReLU()]
+        layers += [nn.ConvTranspose2d(width, channels, 2, stride=2)]
         self.deconvolutions = _pixels_last(nn.Sequential(*layers))
 
     def forward(self, vector: Tensor) -> Tensor:
@@ -176,7 +193,8 @@ class UNet(nn.Module):
     Args:
         channels: Channels of the picture read.
         labels: Channels of logits written.
-        width: Channels at full resolution; they double at each of three halvings.
+        width: Channels at full resolution; they double at each halving, up to eightfold.
+        halvings: How often the resolution is halved.
 
     Shape:
         ``(B, channels, H, W)`` to ``(B, labels, H, W)``.
@@ -185,9 +203,9 @@ class UNet(nn.Module):
         Ronneberger et al. (2015), U-Net, https://arxiv.org/abs/1505.04597
     """
 
-    def __init__(self, channels: int, labels: int, width: int) -> None:
+    def __init__(self, channels: int, labels: int, width: int, halvings: int = 4) -> None:
         super().__init__()
-        widths = (width, 2 * width, 4 * width, 8 * width)
+        widths = [width * min(8, 2**depth) for depth in range(halvings + 1)]
         self.down = nn.ModuleList(
             _block(inner, outer) for inner, outer in zip((channels, *widths), widths, strict=False)
         )
@@ -196,11 +214,13 @@ class UNet(nn.Module):
             for deep, shallow in zip(widths[:0:-1], widths[-2::-1], strict=True)
         )
         self.write = nn.Conv2d(width, labels, 1)
+        _pixels_last(self)
 
     def forward(self, picture: Tensor) -> Tensor:
         """Score every label at every pixel."""
         height, width = picture.shape[-2:]
-        x = F.pad(picture, (0, -width % 8, 0, -height % 8), mode="replicate")
+        whole = 2 ** (len(self.down) - 1)
+        x = F.pad(4 * picture - 2, (0, -width % whole, 0, -height % whole), mode="replicate")
         skips = []
         for i, block in enumerate(self.down):
             x = block(F.max_pool2d(x, 2) if i else x)

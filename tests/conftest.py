@@ -1,15 +1,23 @@
-"""What several tests stand on: a tiny folder in VOC layout."""
+"""What several tests stand on: a tiny folder in VOC layout, and a handful of generated scenes."""
 
 from pathlib import Path
 
 import pytest
 import torch
 
+from scene.datasets.synthetic import COUNTS
 from scene.labels import VOID, Labels
 from scene.pictures import write_image, write_mask
 
 PETS = Labels(("background", "cat", "dog", "bird"))
 SHADES = torch.tensor([[90, 90, 90], [220, 40, 40], [40, 200, 40], [40, 40, 220]])
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Make every split of generated scenes a handful."""
+    for split, count in {"train": 8, "tune": 4, "val": 4, "test": 6}.items():
+        monkeypatch.setitem(COUNTS, split, count)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from inference.objectives.bounds import Bound, Objective, Term
+from scene.registry import unknown
 from scene.views import VIEWS, Views
 
 Subset = tuple[str, ...]
@@ -23,13 +24,16 @@ def subsets(name: str, views: Sequence[str] = VIEWS) -> tuple[Subset, ...]:
     """List the subsets of views that retrofit terms condition on.
 
     ``report`` is {image, classes} and {mask}; ``singles`` each view alone; ``all`` every
-    proper non-empty subset, the whole set being the joint term's.
+    proper non-empty subset, the whole set being the joint term's. Any others can be written
+    out, with commas between subsets and plus signs within.
 
     Raises:
-        LookupError: If there is no such choice.
+        LookupError: If there is no such choice, or no such view.
 
     >>> subsets("report")
     (('image', 'classes'), ('mask',))
+    >>> subsets("image,image+mask")
+    (('image',), ('image', 'mask'))
     """
     match name:
         case "report":
@@ -39,7 +43,12 @@ def subsets(name: str, views: Sequence[str] = VIEWS) -> tuple[Subset, ...]:
         case "all":
             sizes = range(1, len(views))
             return tuple(subset for size in sizes for subset in combinations(views, size))
-    raise LookupError(f"No choice of subsets is called {name!r}. Known: {', '.join(SUBSETS)}.")
+    written = tuple(tuple(part.strip().split("+")) for part in name.split(","))
+    if not all(view in views for subset in written for view in subset):
+        raise LookupError(
+            unknown(name, SUBSETS, "choice of subsets") + "; or your own: image,image+classes."
+        )
+    return tuple(tuple(view for view in views if view in subset) for subset in written)
 
 
 class TELBO(Objective):

@@ -27,9 +27,8 @@ class Difficulty:
         turn: Greatest rotation either way, in radians.
         apart: Distance of two objects' centres aimed at, in sums of their radii; less than
             about .9 lets them occlude each other.
-        dusk: Share of its brightness that the dimmer of objects and ground keeps; distractors
-            belong to the ground.
-        night: Share of scenes whose ground is the dimmer; in the others the objects are.
+        dusk: Share of its brightness that the ground keeps, distractors with it; at 1 the ground
+            is as bright as the objects.
         ground: How far the background moves towards its second colour, 0 to 1.
         spread: Greatest shift of an object's colour off the palette, either way.
         tone: Greatest grey levels by which the two halves of a thing differ from its colour.
@@ -56,7 +55,6 @@ class Difficulty:
     turn: float
     apart: float
     dusk: float
-    night: float
     ground: float
     spread: float
     tone: float
@@ -95,7 +93,6 @@ PRESETS: dict[str, Difficulty] = {
         turn=0.35,
         apart=0.75,
         dusk=0.45,
-        night=0.85,
         ground=0.2,
         spread=12.0,
         tone=6.0,
@@ -122,7 +119,6 @@ PRESETS: dict[str, Difficulty] = {
         turn=0.5,
         apart=0.85,
         dusk=1.0,
-        night=0.5,
         ground=1.0,
         spread=30.0,
         tone=12.0,

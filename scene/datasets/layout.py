@@ -58,12 +58,8 @@ def layout(
         takes the first two; and the things in it from back to front, distractors then objects.
     """
     palette = _palettes(difficulty, rng, count)
-    night = rng.random((count, 1)) < difficulty.night
-    ground, things = (
-        palette * np.where(dim, difficulty.dusk, 1).astype(np.float32)[..., None]
-        for dim in (night, ~night)
-    )
-    return ground, _decoys(difficulty, rng, ground) + _objects(difficulty, rng, things)
+    ground = palette * np.float32(difficulty.dusk)
+    return ground, _decoys(difficulty, rng, ground) + _objects(difficulty, rng, palette)
 
 
 def _decoys(difficulty: Difficulty, rng: np.random.Generator, palette: Field) -> list[Layer]:

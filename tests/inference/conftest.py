@@ -8,10 +8,21 @@ import pytest
 import torch
 from torch import nn
 
+from inference.assemble import assemble
 from inference.guides import RetrofitGuide
+from inference.recipes import recipe
+from inference.runs import create, read
+from inference.train import fit
+from scene.datasets.catalogue import open_data
 from scene.labels import VOID, Labels
 from scene.models import JointScene
 from scene.views import VIEWS, Schema, Views
+
+TINY = {
+    "size": (16, 16), "steps": 4, "batch_size": 4, "latent": 4, "width": 4, "guide_width": 4,
+    "validate_every": 2,
+}  # fmt: skip
+"""Settings that train in a tenth of a second."""
 
 
 class LinearGaussian(nn.Module):
@@ -154,3 +165,28 @@ def cubature(monkeypatch):
         return torch.cat([axes, -axes]).unsqueeze(1).expand(shape)
 
     monkeypatch.setattr("torch.distributions.normal._standard_normal", points)
+
+
+@pytest.fixture
+def tiny(few):
+    """Make settings of a recipe that trains in a moment, on a handful of scenes."""
+    return lambda name="telbo", **choices: recipe(name).settings(**{**TINY, **choices})
+
+
+@pytest.fixture
+def fitted(tmp_path, tiny):
+    """Train in a folder of the test's own, or go on there: gives the run and what learned."""
+
+    def train(name="telbo", folder="run", watch=lambda report: None, resume=False, **choices):
+        settings = tiny(name, **choices)
+        scenes, val = (
+            open_data(settings.data, split, settings.size) for split in ("train", "val")
+        )
+        if resume:
+            run = read(tmp_path / folder)
+        else:
+            run = create(settings, scenes.schema, scenes.name, tmp_path / folder)
+        assembly = assemble(run.settings, scenes.schema)
+        return fit(assembly, scenes, val, run, device="cpu", watch=watch, resume=resume), assembly
+
+    return train

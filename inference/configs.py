@@ -1,0 +1,78 @@
+"""Configs: plain data as JSON gives it, turned into settings and labels, or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from inference.recipes import Settings, recipe
+from scene.labels import Labels
+
+
+def as_table(what: str, data: Any) -> dict[str, Any]:
+    """Give data that are names and values.
+
+    Raises:
+        ValueError: If they are something else.
+    """
+    if not isinstance(data, dict):
+        raise ValueError(f"{what} is {data!r}, where names and values were expected.")
+    return data
+
+
+def settings_from(data: Any) -> Settings:
+    """Read settings.
+
+    Raises:
+        LookupError: If the recipe, or the name of a choice, is unknown.
+        ValueError: If a setting is of the wrong kind, does not exist, or cannot have its value.
+
+    >>> settings_from({"recipe": "telbo", "steps": "many"})
+    Traceback (most recent call last):
+    ValueError: its setting steps cannot be 'many'.
+    """
+    kinds = get_type_hints(Settings)
+    for name, value in as_table("its settings", data).items():
+        if name in kinds and not is_a(value, kinds[name]):
+            raise ValueError(f"its setting {name} cannot be {value!r}.")
+    settings = Settings.from_json(data)
+    recipe(settings.recipe)
+    return settings
+
+
+def labels_from(data: Any) -> Labels:
+    """Read labels.
+
+    Raises:
+        KeyError: If there are no names or no colours.
+        ValueError: If they are no names and colours, or unequally many.
+    """
+    table = as_table("its labels", data)
+    names, colours = table["names"], table["colours"]
+    if not is_a(names, tuple[str, ...]):
+        raise ValueError(f"its labels cannot be called {names!r}.")
+    if not is_a(colours, tuple[tuple[int, int, int], ...]) or len(colours) != len(names):
+        raise ValueError(f"its labels cannot have the colours {colours!r}.")
+    return Labels(tuple(names), tuple((red, green, blue) for red, green, blue in colours))
+
+
+def is_a(value: Any, kind: Any) -> bool:
+    """Say whether a value read from JSON is of a kind, lists counting as tuples.
+
+    >>> is_a([96, 64], tuple[int, int]), is_a(True, int), is_a(None, int | None)
+    (True, False, True)
+    """
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin is UnionType:
+        return any(is_a(value, part) for part in parts)
+    if origin is Mapping:
+        return isinstance(value, dict) and all(is_a(v, parts[1]) for v in value.values())
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            return False
+        kinds = parts[:1] * len(value) if parts[-1] is ... else parts
+        return len(kinds) == len(value) and all(map(is_a, value, kinds))
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, int | float if kind is float else kind)

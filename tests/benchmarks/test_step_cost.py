@@ -1,0 +1,132 @@
+"""What a training step costs: against the same written by hand, and with more particles."""
+
+import math
+from copy import deepcopy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.optim import Adam
+
+from inference.assemble import assemble
+from inference.recipes import recipe
+from scene.datasets.synthetic import SyntheticScenes
+from scene.views import VIEWS
+
+BATCH = 32
+TERMS = (VIEWS, ("image", "classes"), ("mask",))
+
+
+def twin_loss(model, guide, batch, particles):
+    """Work out the default TELBO in plain PyTorch: no Pyro, no views that could be missing."""
+    bounds = []
+    for seen in TERMS:
+        loc, scale = posterior(guide, batch, seen)
+        noise = torch.randn(particles, *loc.shape)
+        z = loc + scale * noise
+        log_w = log_joint(model, batch, z) - gaussian(noise) + scale.log().sum(-1)
+        bounds.append((log_w.logsumexp(0) - math.log(particles)).mean())
+    return -torch.stack(bounds).mean()
+
+
+def posterior(guide, batch, seen):
+    """Ask the joint network given every view, else multiply the experts and the prior."""
+    if seen == VIEWS:
+        joint = guide.joint
+        return joint.head(torch.cat([joint.stems[name](batch[name]) for name in seen], dim=-1))
+    product, precision, weighted = guide.product, 1.0, 0.0
+    for name in seen:
+        loc, scale = product.heads[name](product.stems[name](batch[name]))
+        sharpness = scale.square().reciprocal()
+        precision, weighted = precision + sharpness, weighted + sharpness * loc
+    return weighted / precision, precision.rsqrt()
+
+
+def log_joint(model, batch, z):
+    """Add log p(z), log p(image | z), log p(classes | z) and log p(mask | z): (K, B)."""
+    scale = model.log_scale.exp()
+    error = (batch["image"] - model.image(z).sigmoid()).square().flatten(2).sum(-1)
+    constant = batch["image"][0].numel() * (model.log_scale + 0.5 * math.log(2 * math.pi))
+    image = -error / (2 * scale.square()) - constant
+    odds = model.classes(z)
+    truth = batch["classes"].expand_as(odds)
+    classes = -F.binary_cross_entropy_with_logits(odds, truth, reduction="none").sum(-1)
+    logits = model.mask(z).flatten(0, 1).contiguous()
+    labels = batch["mask"].expand(len(z), -1, -1, -1).flatten(0, 1)
+    each = F.cross_entropy(logits, labels, ignore_index=255, reduction="none")
+    mask = -each.flatten(1).sum(-1).view(z.shape[:-1])
+    return gaussian(z) + image + classes + mask
+
+
+def gaussian(z):
+    """Work out log N(z; 0, I), summed over the last dimension."""
+    return -0.5 * (z.square() + math.log(2 * math.pi)).sum(-1)
+
+
+@pytest.fixture(scope="module")
+def views():
+    return SyntheticScenes("val", count=BATCH).views(range(BATCH))
+
+
+def assembled(views, particles):
+    schema = SyntheticScenes("val", count=1).schema
+    made = assemble(recipe("telbo").settings(particles=particles), schema)
+    made.model.train()
+    made.guide.train()
+    return made
+
+
+def stepper(model, guide, loss):
+    """Make a function that takes one step of Adam."""
+    parameters = [p for p in (*model.parameters(), *guide.parameters()) if p.requires_grad]
+    optimizer = Adam(parameters, 1e-3, fused=True)
+
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        loss().backward()
+        optimizer.step()
+
+    return step
+
+
+def ours(views, particles):
+    made = assembled(views, particles)
+    loss = made.objective.differentiable_loss
+    return stepper(made.model, made.guide, lambda: loss(made.model, made.guide, views))
+
+
+def by_hand(views, particles):
+    made, batch = assembled(views, particles), dict(views.items())
+    loss = lambda: twin_loss(made.model, made.guide, batch, particles)  # noqa: E731
+    return stepper(made.model, made.guide, loss)
+
+
+@pytest.mark.parametrize("particles", [1, 5])
+def test_the_twin_is_the_same_objective(views, particles):
+    """Same weights, same draws: the same loss and the same gradients."""
+    made = assembled(views, particles)
+    copy = deepcopy(made)
+    torch.manual_seed(0)
+    loss = made.objective.differentiable_loss(made.model, made.guide, views)
+    torch.manual_seed(0)
+    twin = twin_loss(copy.model, copy.guide, dict(views.items()), particles)
+    torch.testing.assert_close(loss, twin)
+    loss.backward()
+    twin.backward()
+    for net, other in ((made.model, copy.model), (made.guide, copy.guide)):
+        for p, q in zip(net.parameters(), other.parameters(), strict=True):
+            if p.requires_grad:
+                torch.testing.assert_close(p.grad, q.grad, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("particles", [1, 5])
+def test_a_telbo_step_costs_what_it_does_by_hand(views, particles, paired, say):
+    found = paired(ours(views, particles), by_hand(views, particles))
+    say(f"ours, by hand: {found}")
+    assert found.ratio <= 1.15
+
+
+def test_five_particles_cost_less_than_five(views, paired, say):
+    found = paired(ours(views, 5), ours(views, 1))
+    say(f"K = 5, K = 1: {found}")
+    assert found.ratio <= 2.5

@@ -1,0 +1,108 @@
+"""The command as a whole: instant help, words where they belong, and no markup in names."""
+
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.app import app
+
+
+def test_help_names_everything_without_torch():
+    code = """
+import sys
+from cli.app import main
+for words in ([], ["--help"], ["train", "-h"], ["sample", "--help"], ["data"], ["--version"]):
+    sys.argv = ["scene", *words]
+    try:
+        main()
+    except SystemExit:
+        pass
+    assert "torch" not in sys.modules, words
+"""
+    found = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    )
+    for word in ("train", "sample", "evaluate", "data", "--from-mask", "--particles", "preview"):
+        assert word in found.stdout
+
+
+@pytest.mark.parametrize("words", [[], ["data"], ["--help"], ["data", "--help"]])
+def test_without_words_the_help_is_shown(words):
+    said = CliRunner().invoke(app, words)
+    assert "Usage:" in said.output
+    assert "Traceback" not in said.output
+
+
+def test_the_version_is_known(scene):
+    said = scene("--version")
+    assert said.code == 0
+    assert said.out.startswith("scene 0.")
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["trian"], "No such command"),
+        (["train", "telbo", "--device", "tpu"], "'tpu' is not one of"),
+        (["train", "telbo", "--steps", "x"], "'x' is not a valid int"),
+        (["train", "telbo", "--speed", "9"], "No such option"),
+        (["train", "telbo", "--workers", "-1"], "x>=0"),
+        (["train", "telbo", "--seed", str(2**80)], "range"),
+        (["sample", "--seed", "-3"], "range"),
+        (["train", "telbo", "--precision", "fp16"], "'fp16' is not one of"),
+    ],
+)
+def test_words_that_are_no_option_are_answered_at_once(scene, words, complaint, tmp_path):
+    said = scene(*words)
+    assert said.code == 2
+    assert said.out == ""
+    assert complaint in " ".join(said.err.split())
+    assert not (tmp_path / "runs").exists()
+
+
+def test_brackets_and_colons_in_names_are_written_as_they_are(scene, place):
+    name = "[bold]x[/] :cat: [0].png"
+    said = scene("data", "preview", "--out", name, "-n", 1, "--size", "16x16")
+    assert said.out == f"{name}: 1 of 8 scenes\n"
+    assert (place / name).is_file()
+    said = scene("data", "preview", "--out", name)
+    assert said.err == f"scene: {name} exists; choose another, or --force to replace it.\n"
+
+
+def test_developers_may_have_the_traceback(scene, monkeypatch):
+    monkeypatch.setenv("SCENE_TRACEBACK", "1")
+    with pytest.raises(LookupError):
+        scene("sample")
+
+
+def test_what_the_system_refuses_is_a_sentence(scene, place):
+    (place / "file").touch()
+    said = scene("data", "preview", "-n", 1, "--size", "16x16", "--out", "file/a.png")
+    assert said.code == 1
+    assert said.err.startswith("scene: file")
+    assert "Errno" not in said.err
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), RuntimeError("[enforce] DefaultCPUAllocator: can't allocate memory: you")],
+)
+def test_memory_that_runs_out_is_a_sentence(scene, monkeypatch, error):
+    def full(*_, **__):
+        raise error
+
+    monkeypatch.setattr("scene.datasets.catalogue.open_data", full)
+    said = scene("data", "info")
+    assert said.code == 1
+    assert said.err == "scene: Memory ran out; try a smaller --size or --batch-size.\n"
+
+
+def test_a_mistake_of_ours_is_not_dressed_up(scene, monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr("scene.datasets.catalogue.open_data", broken)
+    with pytest.raises(RuntimeError, match="mat1"):
+        scene("data", "info")

@@ -1,0 +1,127 @@
+"""What a newcomer types, one command after the other."""
+
+import json
+import re
+
+import pytest
+
+from inference.runs import read
+from scene.pictures import read_image
+
+TINY = "--size 16x16 --batch-size 4 --latent 4 --width 4 --guide-width 4 --device cpu".split()
+LAST = re.compile(r"image → mask mIoU \d{1,3}\.\d( †)? \(test, 6 scenes, 8 draws\)  (\S+\.png)\n")
+
+
+def test_train_sample_evaluate_and_look_at_data(scene, tmp_path, place):
+    said = scene("train", "telbo", "--particles", 5, "--steps", 2, *TINY)
+    assert said.code == 0
+    found = LAST.fullmatch(said.out)
+    assert found
+    (run,) = (tmp_path / "runs").iterdir()
+    assert found[2] == str(run / "samples.png")
+    assert read_image(found[2]).shape[0] == 3
+    assert said.err.splitlines()[0] == said.last == f"run {run}"
+
+    said = scene("sample", "--from-mask", "-n", 2, "--device", "cpu", "--out", "views")
+    assert said.code == 0
+    assert said.err == f"run {run}\n"
+    picture, out = said.out.splitlines()
+    assert picture == f"{run}/samples/from-mask-1.png: drawn given the mask"
+    assert out == "views: 5 files"
+    assert len(list((place / "views").iterdir())) == 5
+
+    said = scene("evaluate", "--json", "--device", "cpu")
+    assert said.code == 0
+    assert said.err.splitlines()[0] == f"run {run}"
+    assert json.loads(said.out)["recipe"] == "telbo"
+
+    said = scene("data", "info", "--size", "16x16", "--json")
+    assert (said.code, said.err) == (0, "")
+    assert json.loads(said.out)["views"] == {"image": 8, "classes": 8, "mask": 8}
+
+    said = scene("data", "preview", "--size", "16x16", "-n", 3)
+    assert (said.out, said.err) == ("preview.png: 3 of 8 scenes\n", "")
+    assert (place / "preview.png").is_file()
+
+
+@pytest.mark.parametrize("name", ["cvae", "jvae", "jmvae", "segmenter"])
+def test_every_recipe_ends_with_its_score_and_a_picture(scene, name):
+    words = ("--encode", "image") if name == "jvae" else ()
+    said = scene("train", name, "--steps", 3, *TINY, *words)
+    assert said.code == 0
+    assert LAST.fullmatch(said.out)
+
+
+def test_progress_is_said_on_standard_error(scene):
+    said = scene("train", "segmenter", "--steps", 10, "--validate-every", 5, *TINY)
+    assert re.search(r"\nstep 5: loss -?\d+\.\d, val -?\d+\.\d\nstep 10: loss ", said.err)
+    assert "step 5" not in said.out
+
+
+def test_an_interrupted_run_is_resumed(scene, tmp_path, monkeypatch):
+    def pull(self, report):
+        if report.step == 3:
+            raise ValueError("The plug was pulled.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cli.train._bar.watch", pull)
+        said = scene("train", "cvae", "--steps", 4, "--validate-every", 2, *TINY)
+    assert said.code == 1
+    (run,) = (tmp_path / "runs").iterdir()
+    assert not read(run).complete
+    said = scene("train", "--resume", run, "--device", "cpu")
+    assert said.code == 0
+    assert LAST.fullmatch(said.out)
+    assert read(run).complete
+
+
+def test_a_run_is_put_where_it_is_wanted_and_replaced_by_force(scene, place, refused):
+    words = ("train", "segmenter", "--steps", 1, "--out", "mine", *TINY)
+    assert scene(*words).code == 0
+    assert read(place / "mine").complete
+    assert refused(*words) == (
+        "mine already holds something; choose another --out, or --force to replace it."
+    )
+    refused(*words, "--force", "--guide", "peo")
+    assert scene(*words, "--force", "--seed", 5).code == 0
+    assert read(place / "mine").settings.seed == 5
+
+
+def test_what_is_typed_reaches_the_settings(scene, place):
+    said = scene(
+        "train", "jvae", "--steps", 1, "--out", "mine", *TINY, "--encode", "mask, image,mask",
+        "--weight", "mask=2", "--weight", "classes = 0.5", "--lr", 0.01, "--count", 5,
+        "--learn-scale", "--weights", "none", "--warmup", 3, "--objective", "elbo",
+    )  # fmt: skip
+    assert said.code == 0
+    settings = read(place / "mine").settings
+    assert settings.encode == ("mask", "image")
+    assert settings.weights == {"mask": 2.0, "classes": 0.5}
+    assert (settings.learning_rate, settings.count, settings.warmup) == (0.01, 5, 3)
+    assert (settings.learn_scale, settings.backbone_weights) == (True, "none")
+    assert (settings.objective, settings.data) == ("elbo", "synthetic:default")
+
+
+def test_partly_labelled_scenes_are_trained_on_and_evaluated(scene, voc_folder, tmp_path):
+    said = scene("train", "telbo", "--data", voc_folder, "--steps", 2, *TINY)
+    assert re.match(r"image → mask mIoU .* \(val, 4 scenes, 8 draws\)  ", said.out)
+    said = scene("evaluate", "--device", "cpu")
+    assert said.code == 0
+    assert "telbo on pets (val, 4 scenes, 16x16)" in said.out
+    assert "of them, and the rest is left out" in said.out
+    assert scene("data", "info", voc_folder).code == 0
+    assert scene("data", "preview", voc_folder, "--out", tmp_path / "p.png").code == 0
+
+
+def test_a_strangers_guide_runs_where_it_was_trained_and_else_if_trusted(
+    scene, refused, tmp_path, place, monkeypatch
+):
+    (place / "lab.py").write_text(
+        "from inference.guides import RetrofitGuide\n\nclass Mine(RetrofitGuide):\n    pass\n"
+    )
+    assert scene("train", "telbo", "--guide", "lab.py:Mine", "--steps", 1, *TINY).code == 0
+    (place / "lab.py").unlink()
+    assert scene("sample", "-n", 1, "--device", "cpu").code == 0
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "elsewhere"))
+    assert "was not trained here; read it, and add --trust" in refused("sample", "-n", 1)
+    assert scene("sample", "-n", 1, "--device", "cpu", "--trust").code == 0

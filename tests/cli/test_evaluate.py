@@ -1,0 +1,74 @@
+"""`scene evaluate`: tables that fit a terminal, and JSON that stands alone."""
+
+import json
+
+import pytest
+
+
+def _rows(text, heading):
+    """Read one table: the cells of each row, by its first."""
+    lines = text.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith(f"┃ {heading}"))
+    end = next(i for i in range(start, len(lines)) if lines[i].startswith("└"))
+    cells = [[c.strip() for c in x.strip("│").split("│")] for x in lines[start + 2 : end]]
+    return {row[0]: row[1:] for row in cells}
+
+
+def test_tables_fit_a_terminal_of_80_columns(scene, trained):
+    trained()
+    said = scene("evaluate", "--draws", 4, "--at-mean", "--device", "cpu")
+    assert said.code == 0
+    lines = said.out.splitlines()
+    assert max(map(len, lines[1:])) <= 80
+    assert all("┃" not in line or line.count("┃") > 2 for line in lines)
+    headings = [line for line in lines if line.startswith("┃")]
+    assert len(headings) == 3  # none is broken over several lines
+
+
+def test_other_draws_are_shown_beside_the_protocol_never_instead(scene, trained):
+    trained()
+    said = scene("evaluate", "--draws", 4, "--at-mean", "--json", "--device", "cpu")
+    assert list(json.loads(said.out)["results"]) == ["8 draws", "4 draws", "at mean"]
+    alone = scene("evaluate", "--json", "--device", "cpu")
+    again = json.loads(said.out)["results"]["8 draws"]
+    assert json.loads(alone.out)["results"] == {"8 draws": again}
+
+
+def test_json_is_alone_on_standard_output(scene, trained):
+    folder = trained()
+    said = scene("evaluate", "--json", "--device", "cpu")
+    found = json.loads(said.out, parse_constant=lambda word: pytest.fail(word))
+    assert said.err.splitlines()[0] == f"run {folder}"
+    assert {k: found[k] for k in ("data", "split", "scenes", "size", "recipe")} == {
+        "data": "synthetic-default", "split": "test", "scenes": 6, "size": "16x16",
+        "recipe": "telbo",
+    }  # fmt: skip
+    titles = [cell["title"] for cell in found["results"]["8 draws"]]
+    assert titles[:4] == ["image → mask", "image + classes → mask", "mask → mask", "all → mask"]
+
+
+def test_what_a_model_cannot_do_is_a_dash(scene, trained):
+    said = scene("evaluate", trained("cvae"), "--device", "cpu")
+    assert said.err == ""
+    masks = _rows(said.out, "mask from")
+    assert masks["image"][2] != "–"
+    assert {masks[source][2] for source in ("image + classes", "mask", "all")} == {"–"}
+    assert {row[2] for row in _rows(said.out, "classes from").values()} == {"–"}
+    assert "†" not in said.out
+
+
+def test_what_was_not_trained_on_its_own_is_marked(scene, trained):
+    said = scene("evaluate", trained("jmvae"), "--device", "cpu")
+    assert set(_rows(said.out, "mask from")) == {"image", "image + classes †", "mask", "all"}
+    assert "† no term of the objective trained this posterior on its own." in said.out
+
+
+def test_another_split_can_be_asked_for(scene, trained):
+    said = scene("evaluate", trained(), "--split", "val", "--device", "cpu", "--json")
+    assert json.loads(said.out)["scenes"] == 4
+
+
+def test_data_of_other_labels_are_refused(refused, trained, voc_folder):
+    assert "was trained on other labels than those of pets" in refused(
+        "evaluate", trained(), "--data", voc_folder, "--device", "cpu"
+    )

@@ -1,0 +1,173 @@
+"""Checkpoints: everything comes back bit for bit, and what does not fit is refused."""
+
+import json
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch.optim import SGD, Adam, AdamW
+
+from inference.assemble import assemble
+from inference.checkpoints import (
+    Learning,
+    load_learning,
+    load_weights,
+    save_learning,
+    save_weights,
+)
+from inference.recipes import recipe
+from scene.labels import Labels
+from scene.views import Schema
+
+SMALL = {"latent": 4, "width": 2, "guide_width": 2}
+
+
+@pytest.fixture
+def build(schema):
+    return lambda name="telbo", **choices: assemble(
+        recipe(name).settings(**{**SMALL, **choices}), schema
+    )
+
+
+def _learning(assembly, kind=Adam, views=None, steps=0):
+    """Make what learns, after some steps."""
+    more = {"momentum": 0.9} if kind is SGD else {}
+    optimizer = kind(assembly.module.parameters(), lr=1e-3, **more)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        assembly.module(views).backward()
+        optimizer.step()
+    return Learning(assembly, optimizer, steps)
+
+
+def _same(one, other):
+    a, b = one.module.state_dict(), other.module.state_dict()
+    return a.keys() == b.keys() and all(a[name].equal(b[name]) for name in a)
+
+
+@pytest.mark.parametrize("name", ["telbo", "segmenter"])
+def test_weights_come_back_bit_for_bit(build, tmp_path, name):
+    one, other = build(name, seed=1), build(name, seed=2)
+    assert not _same(one, other)
+    save_weights(tmp_path / "w", one, name)
+    load_weights(tmp_path / "w", other, name)
+    assert _same(one, other)
+
+
+@pytest.mark.parametrize("kind", [Adam, AdamW, SGD])
+def test_learning_goes_on_as_if_it_had_not_stopped(build, views, tmp_path, kind):
+    torch.manual_seed(0)
+    one = _learning(build(), kind, views, steps=2)
+    one.step, one.best, one.waited = 2, -1.5, 3
+    save_learning(tmp_path / "c", one, "telbo")
+    ahead = torch.rand(3)
+    other = _learning(build(seed=5), kind)
+    load_learning(tmp_path / "c", other, "telbo")
+    assert (other.step, other.best, other.waited) == (2, -1.5, 3)
+    assert torch.rand(3).equal(ahead)
+    for learning in (one, other):
+        torch.manual_seed(1)
+        learning.optimizer.zero_grad()
+        learning.assembly.module(views).backward()
+        learning.optimizer.step()
+    assert _same(one.assembly, other.assembly)
+
+
+def test_a_best_that_was_never_found_comes_back(build, tmp_path):
+    save_learning(tmp_path / "c", _learning(build()), "telbo")
+    other = _learning(build())
+    load_learning(tmp_path / "c", other, "telbo")
+    assert other.best == float("inf")
+
+
+def test_files_hold_tensors_and_text_only(build, views, tmp_path):
+    save_learning(tmp_path / "c", _learning(build(), Adam, views, steps=1), "telbo")
+    with safe_open(tmp_path / "c", framework="pt") as file:
+        about = file.metadata()
+        assert {key.partition("/")[0] for key in file.keys()} == {
+            "model", "guide", "optimizer", "random",
+        }  # fmt: skip
+    assert about["recipe"] == "telbo"
+    assert json.loads(about["progress"])["step"] == 1
+    assert json.loads(about["groups"])[0]["lr"] == 1e-3
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[:-10], lambda b: b[:20], lambda b: b"", lambda b: b"x" * 99]
+)
+@pytest.mark.parametrize("what", ["weights", "checkpoint"])
+def test_a_truncated_file_is_a_sentence(build, tmp_path, damage, what):
+    path, assembly = tmp_path / f"{what}.safetensors", build()
+    if what == "weights":
+        save_weights(path, assembly, "telbo")
+    else:
+        save_learning(path, _learning(assembly), "telbo")
+    learning = _learning(assembly)
+    read = {
+        "weights": lambda: load_weights(path, assembly, "telbo"),
+        "checkpoint": lambda: load_learning(path, learning, "telbo"),
+    }[what]
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(
+        ValueError, match=rf"{what}\.safetensors is truncated or damaged \(.*\); train"
+    ):
+        read()
+
+
+def test_weights_of_another_recipe_are_refused(build, tmp_path):
+    save_weights(tmp_path / "w", build("cvae"), "cvae")
+    with pytest.raises(ValueError, match="holds weights of 'cvae', not of 'telbo'"):
+        load_weights(tmp_path / "w", build(), "telbo")
+    save_learning(tmp_path / "c", _learning(build("cvae")), "cvae")
+    with pytest.raises(ValueError, match="is a checkpoint of 'cvae', not of 'telbo'"):
+        load_learning(tmp_path / "c", _learning(build()), "telbo")
+
+
+def test_a_strangers_tensors_are_refused(build, tmp_path):
+    save_file({"weight": torch.zeros(3)}, tmp_path / "w")
+    with pytest.raises(ValueError, match="holds weights of None, not of 'telbo'"):
+        load_weights(tmp_path / "w", build(), "telbo")
+
+
+def test_weights_are_no_checkpoint(build, tmp_path):
+    save_weights(tmp_path / "w", build(), "telbo")
+    with pytest.raises(ValueError, match="holds no state of training to resume from"):
+        load_learning(tmp_path / "w", _learning(build()), "telbo")
+
+
+@pytest.mark.parametrize(
+    "choices", [{"latent": 5}, {"width": 3}, {"guide_width": 3}, {"guide": "poe"}]
+)
+def test_weights_of_another_shape_are_refused(build, tmp_path, choices):
+    save_weights(tmp_path / "w", build(), "telbo")
+    with pytest.raises(ValueError, match=r"w does not fit this (model|guide): .") as caught:
+        load_weights(tmp_path / "w", build(**choices), "telbo")
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_for_other_labels_are_refused(build, tmp_path):
+    save_weights(tmp_path / "w", build(), "telbo")
+    other = Schema(Labels(("background", "cat", "dog", "bird")), (20, 18))
+    with pytest.raises(ValueError, match="does not fit this model"):
+        load_weights(tmp_path / "w", assemble(recipe("telbo").settings(**SMALL), other), "telbo")
+
+
+def test_a_missing_file_is_named(build, tmp_path):
+    with pytest.raises(LookupError, match=r"There is no w\.safetensors in "):
+        load_weights(tmp_path / "w.safetensors", build(), "telbo")
+
+
+def test_a_save_that_fails_leaves_the_old_file(build, tmp_path, monkeypatch):
+    save_weights(tmp_path / "w", build(), "telbo")
+    before = (tmp_path / "w").read_bytes()
+
+    def full(tensors, path, metadata):
+        path.write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr("inference.checkpoints.save_file", full)
+    with pytest.raises(OSError, match="disk full"):
+        save_weights(tmp_path / "w", build(seed=2), "telbo")
+    assert [path.name for path in tmp_path.iterdir()] == ["w"]
+    assert (tmp_path / "w").read_bytes() == before

@@ -1,0 +1,106 @@
+"""Pictures of a run: what its model can do, and no more."""
+
+import pytest
+import torch
+
+from inference.assemble import assemble
+from inference.pictures import draw_predictions, draw_samples, named, sampled
+from inference.recipes import RECIPES, recipe
+from scene.datasets.synthetic import SyntheticScenes
+from scene.datasets.voc import VOCScenes
+from scene.labels import Labels
+
+SMALL = {"latent": 4, "width": 2, "guide_width": 2}
+ANY = [
+    "image → mask", "image+classes → mask", "mask → mask", "mask → image", "classes → image",
+    "all → image",
+]  # fmt: skip
+COLUMNS = {
+    "cvae": ["image → mask"],
+    "segmenter": ["image → mask"],
+    "jvae": ["image+classes → mask"],
+    "telbo": ANY,
+    "jmvae": ANY,
+}
+
+
+@pytest.fixture
+def grids(monkeypatch):
+    """Note what would be drawn."""
+    drawn = []
+    monkeypatch.setattr(
+        "inference.pictures.draw_grid", lambda *args, **more: drawn.append((*args, more))
+    )
+    return drawn
+
+
+def _built(schema, name="telbo"):
+    made = assemble(recipe(name).settings(**SMALL), schema)
+    made.model.eval()
+    made.guide.eval()
+    return made
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_predictions_stand_beside_the_truth(tmp_path, grids, name):
+    scenes = SyntheticScenes("test", size=(16, 16), count=5)
+    draw_predictions(tmp_path / "a.png", _built(scenes.schema, name), scenes, scenes=3)
+    ((_, rows, labels, more),) = grids
+    assert more["columns"] == ["image", "mask", *COLUMNS[name]]
+    assert labels == scenes.schema.labels
+    assert [len(row) for row in rows] == [2 + len(COLUMNS[name])] * 3
+    for row, scene in zip(rows, scenes, strict=False):
+        assert row[1].picture.equal(scene.mask.long())
+        assert row[1].caption == (", ".join(labels.decode(scene.classes)) or "none")
+
+
+def test_only_scenes_with_every_view_are_drawn(tmp_path, grids, voc_folder):
+    for name in ("cat", "dog", "bird"):
+        (voc_folder / "ImageSets" / "Main" / f"{name}_train.txt").unlink()
+    scenes = VOCScenes(voc_folder, "train", (16, 16))
+    draw_predictions(tmp_path / "a.png", _built(scenes.schema), scenes, scenes=20)
+    masked = sum(scene.mask is not None for scene in scenes)
+    assert len(grids[0][1]) == masked < len(scenes)
+
+
+def test_pictures_are_drawn_from_a_seed_and_leave_the_random_state(tmp_path, grids):
+    scenes = SyntheticScenes("test", size=(16, 16), count=2)
+    assembly = _built(scenes.schema)
+    before = torch.get_rng_state()
+    for seed in (1, 1, 2):
+        draw_predictions(tmp_path / "a.png", assembly, scenes, seed=seed)
+    assert torch.get_rng_state().equal(before)
+    first, again, other = ([row[-1].picture for row in rows] for _, rows, _, _ in grids)
+    assert all(a.equal(b) for a, b in zip(first, again, strict=True))
+    assert not all(a.equal(b) for a, b in zip(first, other, strict=True))
+
+
+@pytest.mark.parametrize("count", [1, 3, 8, 11])
+@pytest.mark.parametrize("given", [None, ("image",), ("classes",), ("image", "classes", "mask")])
+def test_samples_make_rows_of_equal_length(tmp_path, grids, schema, views, given, count):
+    assembly = _built(schema)
+    one = views.rows(torch.tensor([0])).only(given) if given else None
+    samples = sampled(assembly, torch.randn(count, 1, 4), one)
+    draw_samples(tmp_path / "a.png", one, samples, schema.labels, "drawn")
+    ((_, rows, _, more),) = grids
+    assert len({len(row) for row in rows}) == 1
+    shown = sum(panel.picture is not None for row in rows for panel in row)
+    first = len({"image", "mask"} & set(given or ()))
+    assert shown == 2 * count + first
+    lines = -(-count // 8)
+    assert more["rows"] == ["given"] * bool(first) + ["image", "mask"] * lines
+
+
+def test_what_is_sampled_is_what_the_model_says(schema):
+    assembly, z = _built(schema), torch.randn(3, 1, 4)
+    found = sampled(assembly, z, None)
+    with torch.no_grad():
+        wanted = assembly.model.decode(z, None, ("image", "classes", "mask"))
+    assert found["image"].equal(wanted["image"].mean[:, 0])
+    assert found["classes"].equal(wanted["classes"].probs[:, 0])
+    assert found["mask"].equal(wanted["mask"].logits[:, 0].argmax(1))
+
+
+def test_a_scene_of_nothing_is_captioned_none():
+    assert named(Labels(("background", "cat")), torch.zeros(1)) == "none"
+    assert named(Labels(("background", "cat", "dog")), torch.ones(2)) == "cat, dog"

@@ -1,0 +1,196 @@
+"""Sampling on request: from any set of views, from a seed, refused before anything is written."""
+
+import json
+from itertools import combinations
+
+import pytest
+import torch
+
+from inference.restore import restore
+from inference.sampling import Request, draw_request, gather, walk
+from scene.datasets.framing import Frame
+from scene.datasets.synthetic import SyntheticScenes
+from scene.pictures import read_image, read_mask, write_image, write_mask
+from scene.views import VIEWS
+
+SETS = [given for size in range(4) for given in combinations(VIEWS, size)]
+
+
+def _request(*names, count=2, walk=False, seed=0, **texts):
+    given = {name: texts.get(name, "test:0") for name in (*names, *texts)}
+    return Request(given, count, walk, seed, "synthetic:default")
+
+
+@pytest.fixture
+def run(fitted):
+    return fitted(steps=1)[0]
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Leave out the picture, which takes longer than the rest."""
+    monkeypatch.setattr("inference.sampling.draw_samples", lambda *_: None)
+
+
+def _read(folder, labels):
+    images = [read_image(path) for path in sorted(folder.glob("*_image.png"))]
+    masks = [read_mask(path, labels) for path in sorted(folder.glob("*_mask.png"))]
+    return images, masks
+
+
+@pytest.mark.parametrize("given", SETS, ids="+".join)
+def test_scenes_are_drawn_given_any_views(run, tmp_path, undrawn, given):
+    out = tmp_path / "out"
+    made = draw_request(run, _request(*given, count=3), out=out, device="cpu")
+    images, masks = _read(out, run.schema.labels)
+    assert [x.shape for x in images] == [(3, 16, 16)] * 3
+    assert [x.shape for x in masks] == [(16, 16)] * 3
+    listed = json.loads((out / "classes.json").read_text())
+    assert [set(classes) for classes in listed] == [set(run.schema.labels.classes)] * 3
+    assert made.files == len(list(out.iterdir())) == 7
+    assert made.picture.name == f"from-{'+'.join(given) or 'prior'}-1.png"
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "files"),
+    [("cvae", ("image",), 3), ("cvae", ("image", "mask"), 3), ("segmenter", ("image",), 1)],
+)
+def test_a_model_of_masks_draws_masks(fitted, tmp_path, name, given, files):
+    made = draw_request(
+        fitted(name, steps=1)[0], _request(*given, count=3), out=tmp_path / "out", device="cpu"
+    )
+    assert made.files == files
+    assert made.picture.is_file()
+
+
+def test_the_picture_says_what_was_given(run):
+    made = draw_request(run, _request("image", classes="circle, ring"), device="cpu")
+    assert made.title == "drawn given the image + circle, ring"
+    assert made.picture.read_bytes().startswith(b"\x89PNG")
+    assert draw_request(run, _request(), device="cpu").title == "drawn from the prior"
+
+
+def test_the_same_seed_draws_the_same_scenes(run, tmp_path, undrawn):
+    before = torch.get_rng_state()
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        draw_request(run, _request("mask", seed=seed), out=tmp_path / name, device="cpu")
+    a, b, c = (_bytes(tmp_path / name) for name in "abc")
+    assert a == b
+    assert a != c
+    assert torch.get_rng_state().equal(before)
+
+
+def _bytes(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_pictures_do_not_replace_each_other(run, undrawn, monkeypatch):
+    monkeypatch.setattr("inference.sampling.draw_samples", lambda path, *_: _touch(path))
+    names = [draw_request(run, _request("mask"), device="cpu").picture.name for _ in range(2)]
+    assert names == ["from-mask-1.png", "from-mask-2.png"]
+
+
+def _touch(path):
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+
+
+def test_a_walk_leads_in_a_straight_line_from_draw_to_draw(run, tmp_path, undrawn):
+    ends = torch.randn(2, 1, 4)
+    path = walk(ends, 5)
+    assert path[0].equal(ends[0])
+    assert path[-1].equal(ends[1])
+    torch.testing.assert_close(path[1:] - path[:-1], ((ends[1] - ends[0]) / 4).expand(4, 1, 4))
+    for name, count, along in (("draws", 2, False), ("walk", 5, True)):
+        request = _request("image", count=count, walk=along)
+        made = draw_request(run, request, out=tmp_path / name, device="cpu")
+    assert made.title == "drawn given the image, a walk"
+    draws, steps = (_read(tmp_path / name, run.schema.labels) for name in ("draws", "walk"))
+    for plain, along in zip(draws, steps, strict=True):
+        assert len(along) == 5
+        assert plain[0].equal(along[0])
+        assert plain[1].equal(along[-1])
+
+
+def test_what_is_written_is_what_was_drawn(run, tmp_path, undrawn):
+    from inference.pictures import sampled
+    from inference.predict import draw
+
+    draw_request(run, _request("mask", seed=4), out=tmp_path / "out", device="cpu")
+    assembly, given = restore(run), gather(_request("mask"), run.schema)
+    torch.manual_seed(4)
+    wanted = sampled(assembly, draw(assembly, given, 2, 1), given)
+    images, masks = _read(tmp_path / "out", run.schema.labels)
+    assert torch.stack(masks).long().equal(wanted["mask"])
+    assert (torch.stack(images) / 255 - wanted["image"]).abs().max() <= 0.5 / 255 + 1e-6
+
+
+def test_a_scene_of_a_split_gives_its_views(run):
+    scenes = SyntheticScenes("val", size=(16, 16))
+    found = gather(_request(image="val:3", mask="val:3", classes="val:3"), run.schema)
+    wanted = scenes.views([3])
+    assert found.names == VIEWS
+    assert all(found[name].equal(wanted[name]) for name in VIEWS)
+
+
+def test_pictures_are_resized_and_masks_keep_their_ids(run, tmp_path):
+    mask = torch.randint(0, 7, (40, 33), dtype=torch.uint8)
+    image = torch.randint(0, 256, (3, 40, 33), dtype=torch.uint8)
+    write_mask(tmp_path / "m.png", mask, run.schema.labels)
+    write_image(tmp_path / "i.png", image)
+    request = _request(image=str(tmp_path / "i.png"), mask=str(tmp_path / "m.png"))
+    found = gather(request, run.schema)
+    frame = Frame((40, 33), (16, 16))
+    assert found["mask"][0].equal(frame.apply_mask(mask).long())
+    assert (found["image"][0] * 255).equal(frame.apply_image(image).float())
+
+
+def test_names_of_classes_are_a_class_vector(run):
+    found = gather(_request(classes=" ring ,circle,"), run.schema)["classes"][0]
+    assert run.schema.labels.decode(found) == ("circle", "ring")
+
+
+def test_nothing_given_is_nothing(run):
+    assert gather(_request(), run.schema) is None
+
+
+@pytest.mark.parametrize(
+    ("texts", "sentence"),
+    [
+        ({"image": "gone.png"}, r"There is no picture gone\.png"),
+        ({"mask": "test:99"}, "test:99 is not there; synthetic-default test has scenes 0 to 5"),
+        ({"classes": "circel"}, "No class is called 'circel'. Did you mean 'circle'"),
+    ],
+)
+def test_views_that_are_not_there_are_a_sentence(run, texts, sentence):
+    before = sorted(run.folder.rglob("*"))
+    with pytest.raises((LookupError, OSError), match=sentence):
+        draw_request(run, _request(**texts), device="cpu")
+    assert sorted(run.folder.rglob("*")) == before
+
+
+def test_an_image_and_a_mask_of_other_sizes_are_refused(run, tmp_path):
+    write_mask(tmp_path / "m.png", torch.zeros(20, 30).byte(), run.schema.labels)
+    write_image(tmp_path / "i.png", torch.zeros(3, 30, 20).byte())
+    request = _request(image=str(tmp_path / "i.png"), mask=str(tmp_path / "m.png"))
+    with pytest.raises(ValueError, match=r"i\.png is 20×30 but .*m\.png is 30×20; give an image"):
+        draw_request(run, request, device="cpu")
+
+
+def test_a_model_that_reads_images_asks_for_one(fitted):
+    run, _ = fitted("cvae", steps=1)
+    with pytest.raises(ValueError, match="A cvae draws given an image; add --from-image"):
+        draw_request(run, _request("mask"), device="cpu")
+    with pytest.raises(ValueError, match=r"cvae has no belief given just image \+ classes; give"):
+        draw_request(run, _request("image", "classes"), device="cpu")
+
+
+def test_outputs_that_exist_are_kept_unless_forced(run, tmp_path, undrawn):
+    (tmp_path / "a.png").write_text("mine")
+    (tmp_path / "out").mkdir()
+    for paths in ({"picture": tmp_path / "a.png"}, {"out": tmp_path / "out"}):
+        with pytest.raises(FileExistsError, match="exists; choose another, or --force"):
+            draw_request(run, _request(), device="cpu", **paths)
+        draw_request(run, _request(), device="cpu", force=True, **paths)
+    with pytest.raises(FileExistsError, match="is a file; --out names a folder"):
+        draw_request(run, _request(), device="cpu", force=True, out=tmp_path / "a.png")

@@ -1,0 +1,144 @@
+"""Sessions: trained, scored and drawn in one call; refused before anything is written."""
+
+import json
+
+import pytest
+
+from inference.recipes import RECIPES
+from inference.runs import create, read
+from inference.session import resume, train
+from inference.train import Diverged, Step
+from scene.datasets.catalogue import open_data
+
+
+@pytest.fixture(autouse=True)
+def runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("SCENE_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Leave out the picture, which takes longer than the rest."""
+    monkeypatch.setattr("inference.session.draw_predictions", lambda *_, **__: None)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_is_trained_scored_and_drawn(tiny, runs, name):
+    started = []
+    outcome = train(tiny(name, steps=3), device="cpu", started=started.append)
+    assert outcome.run.complete
+    assert [run.folder for run in started] == [outcome.run.folder] == list(runs.iterdir())
+    source = "image + classes" if name == "jvae" else "image"
+    assert outcome.cell.title == f"{source} → mask"
+    assert (outcome.cell.scenes, outcome.split) == (6, "test")
+    assert 0 <= outcome.cell.score.miou <= 100
+    assert outcome.picture.read_bytes().startswith(b"\x89PNG")
+    summary = json.loads(outcome.run.path("summary.json").read_text())
+    assert summary["headline"]["score"]["miou"] == outcome.cell.score.miou
+
+
+@pytest.mark.parametrize(
+    ("name", "choices", "title"),
+    [
+        ("jvae", {"encode": ("image",)}, "image → mask"),
+        ("jvae", {"encode": ("image", "classes")}, "image + classes → mask"),
+        ("jvae", {"encode": ("mask",)}, "mask → mask"),
+    ],
+)
+def test_a_run_is_summed_up_by_a_direction_it_can_go(tiny, undrawn, name, choices, title):
+    assert train(tiny(name, steps=1, **choices), device="cpu").cell.title == title
+
+
+def test_partly_labelled_scenes_are_scored_where_they_have_masks(tiny, voc_folder):
+    outcome = train(tiny(data=str(voc_folder), steps=2), device="cpu")
+    assert (outcome.split, outcome.cell.scenes) == ("val", 4)
+    assert outcome.run.settings.data == str(voc_folder)
+
+
+def test_the_same_settings_give_the_same_score(tiny, undrawn):
+    scores = [train(tiny(steps=2), device="cpu").cell.score for _ in range(2)]
+    assert scores[0] == scores[1]
+
+
+def test_an_interrupted_session_is_resumed_to_the_same_end(tiny, undrawn):
+    def pull(report):
+        if report.step == 3:
+            raise KeyboardInterrupt
+
+    whole = train(tiny(), device="cpu")
+    found = []
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny(), device="cpu", watch=pull, started=found.append)
+    resumed = resume(read(found[0].folder), device="cpu")
+    assert resumed.cell == whole.cell
+    with pytest.raises(LookupError, match="is complete; there is nothing to resume"):
+        resume(resumed.run)
+
+
+def test_a_run_without_a_checkpoint_cannot_be_resumed(tiny):
+    found = []
+
+    def pull(report):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny(), device="cpu", watch=pull, started=found.append)
+    with pytest.raises(LookupError, match="has no checkpoint to resume from; train it anew"):
+        resume(found[0])
+
+
+def test_a_session_that_diverges_keeps_its_checkpoint(tiny, runs, monkeypatch):
+    forward, calls = Step.forward, []
+
+    def step(self, views):
+        calls.append(views)
+        loss, parts = forward(self, views)
+        return loss * (float("nan") if len(calls) > 6 else 1), parts
+
+    monkeypatch.setattr(Step, "forward", step)
+    with pytest.raises(Diverged, match="the last good checkpoint is kept"):
+        train(tiny(steps=20), device="cpu")
+    (folder,) = runs.iterdir()
+    assert (folder / "checkpoint.safetensors").is_file()
+    assert not read(folder).complete
+
+
+def test_a_session_that_fails_before_its_first_checkpoint_leaves_nothing(tiny, runs, voc_folder):
+    for name in ("photo_01", "photo_03"):
+        (voc_folder / "SegmentationClass" / f"{name}.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match="cannot be read as a picture"):
+        train(tiny(data=str(voc_folder), batch_size=12), device="cpu")
+    assert not list(runs.iterdir())
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {"augment": "flpi"},
+        {"guide": "peo"},
+        {"objective": "iwea"},
+        {"subsets": "sum"},
+        {"data": "synthetic:easy"},
+        {"guide": "joint"},
+    ],
+)
+def test_what_is_refused_leaves_the_run_that_force_would_replace(tiny, tmp_path, choices):
+    old = _run(tiny(), tmp_path / "run")
+    with pytest.raises((LookupError, ValueError)):
+        train(tiny(**choices), folder=old.folder, force=True)
+    assert read(old.folder) == old
+
+
+def test_force_replaces_a_run(tiny, tmp_path, undrawn):
+    old = _run(tiny(seed=1), tmp_path / "run")
+    old.path("letter.txt").touch()
+    new = train(tiny(seed=2), device="cpu", folder=old.folder, force=True).run
+    assert read(new.folder).settings.seed == 2
+    assert not new.path("letter.txt").exists()
+
+
+def _run(settings, folder):
+    scenes = open_data(settings.data, "train", settings.size)
+    return create(settings, scenes.schema, scenes.name, folder)

@@ -1,0 +1,120 @@
+"""Scores: as a slow count over pixels and scenes has them."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scene.labels import VOID, Labels
+from scene.metrics import MaskScorer, class_score
+
+PETS = Labels(("background", "cat", "dog"))
+
+
+def _score(pairs, labels=PETS):
+    scorer = MaskScorer(labels)
+    for predicted, true in pairs:
+        scorer.add(predicted, true)
+    return scorer.score()
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 2**31), count=st.integers(1, 4), low=st.integers(0, 2))
+def test_masks_agree_with_a_slow_count(seed, count, low):
+    draw = torch.Generator().manual_seed(seed)
+    pairs = []
+    for _ in range(count):
+        true = torch.randint(low, 4, (5, 6), generator=draw)
+        true[true == 3] = VOID
+        pairs.append((torch.randint(low, 3, (5, 6), generator=draw), true))
+    found = _score(pairs)
+    pixels = [
+        (int(p), int(t)) for a, b in pairs for p, t in zip(a.flatten(), b.flatten(), strict=True)
+    ]
+    pixels = [(p, t) for p, t in pixels if t != VOID]
+    for label, name in enumerate(PETS.names):
+        both = sum(p == label and t == label for p, t in pixels)
+        either = sum(p == label or t == label for p, t in pixels)
+        assert found.iou[name] == (pytest.approx(100 * both / either) if either else None)
+    known = [value for value in found.iou.values() if value is not None]
+    if pixels:
+        assert found.miou == pytest.approx(sum(known) / len(known))
+        right = sum(p == t for p, t in pixels)
+        assert found.accuracy == pytest.approx(100 * right / len(pixels))
+
+
+def test_a_label_in_neither_truth_nor_prediction_is_left_out_of_the_mean():
+    score = _score([(torch.tensor([[0, 1]]), torch.tensor([[0, 0]]))])
+    assert score.iou == {"background": 50.0, "cat": 0.0, "dog": None}
+    assert score.miou == 25.0
+
+
+def test_void_is_not_scored_whatever_was_predicted_there():
+    truth = torch.tensor([[0, VOID, VOID]])
+    assert _score([(torch.tensor([[0, 1, 2]]), truth)]).miou == 100
+    assert _score([(torch.tensor([[0, 1, 2]]), truth)]).iou["cat"] is None
+
+
+def test_nothing_but_void_is_not_a_number():
+    score = _score([(torch.zeros(1, 2).long(), torch.full((1, 2), VOID))])
+    assert math.isnan(score.miou)
+    assert math.isnan(score.accuracy)
+
+
+def test_stored_bytes_are_counted_like_numbers():
+    truth = torch.tensor([[0, 1, 2, VOID]], dtype=torch.uint8)
+    assert _score([(torch.tensor([[0, 1, 2, 0]]), truth)]).miou == 100
+
+
+def test_one_label_alone_can_be_scored():
+    truth = torch.tensor([[0, VOID]])
+    assert _score([(torch.zeros(1, 2).long(), truth)], Labels(("sky",))).iou == {"sky": 100.0}
+
+
+def _slow_f1(probs, true):
+    guess = [p >= 0.5 for p in probs]
+    hits = sum(g and t for g, t in zip(guess, true, strict=True))
+    return 200 * hits / (sum(guess) + sum(true))
+
+
+def _slow_ap(probs, true):
+    """Add up precision times the rise in recall, from the surest scene to the least sure."""
+    total, found, area = sum(true), 0, 0.0
+    ranked = sorted(zip(probs, true, strict=True), reverse=True)
+    for rank, (_, there) in enumerate(ranked, start=1):
+        found += there
+        area += there * found / rank / total
+    return 100 * area
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 2**31), count=st.integers(2, 12))
+def test_classes_agree_with_slow_scores(seed, count):
+    draw = torch.Generator().manual_seed(seed)
+    probs = torch.rand(count, 2, generator=draw)
+    true = torch.randint(2, (count, 2), generator=draw).float()
+    true[0] = 1
+    found = class_score(PETS, probs, true)
+    for c, name in enumerate(PETS.classes):
+        columns = probs[:, c].tolist(), true[:, c].long().tolist()
+        assert found.f1[name] == pytest.approx(_slow_f1(*columns), abs=1e-3)
+        assert found.ap[name] == pytest.approx(_slow_ap(*columns), abs=1e-3)
+    assert found.macro_f1 == pytest.approx(sum(found.f1.values()) / 2)
+    assert found.map == pytest.approx(sum(found.ap.values()) / 2)
+
+
+def test_a_class_that_never_occurs_is_left_out():
+    score = class_score(PETS, torch.tensor([[0.9, 0.8]]), torch.tensor([[1.0, 0.0]]))
+    assert score.f1 == {"cat": 100.0, "dog": None}
+    assert score.macro_f1 == score.map == 100
+    nothing = class_score(PETS, torch.rand(3, 2), torch.zeros(3, 2))
+    assert math.isnan(nothing.macro_f1)
+    assert math.isnan(nothing.map)
+
+
+def test_a_dataset_of_one_class_can_be_scored():
+    cats = Labels(("background", "cat"))
+    score = class_score(cats, torch.tensor([[0.9], [0.2]]), torch.tensor([[1.0], [0.0]]))
+    assert score.f1 == score.ap == {"cat": 100.0}
