@@ -30,13 +30,20 @@ app.command()(evaluate)
 app.add_typer(data, name="data")
 
 
-@app.callback()
-def _root(
-    show_version: Annotated[bool, typer.Option("--version", is_eager=True)] = False,
-) -> None:
-    if show_version:
+def _show_version(wanted: bool) -> None:
+    if wanted:
         console.print(f"scene {version('scene-suite')}")
         raise typer.Exit
+
+
+@app.callback()
+def _root(
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_show_version, help="Say which."),
+    ] = False,
+) -> None:
+    pass
 
 
 def main() -> None:
@@ -51,7 +58,7 @@ def main() -> None:
     except (MemoryError, RuntimeError) as error:
         if os.environ.get("SCENE_TRACEBACK") or not _is_about_memory(error):
             raise
-        _refuse("Memory ran out; try a smaller --size or --batch-size.")
+        _refuse("Memory ran out; try a smaller --size, --batch-size or --particles.")
     except KeyboardInterrupt:
         notes.print(entitled("scene", "interrupted.", "bold red"))
         sys.exit(130)

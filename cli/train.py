@@ -172,6 +172,9 @@ def _parsed(given: dict[str, Any]) -> dict[str, Any]:
     from scene.sizes import parse_size
 
     parsed = dict(given)
+    for name, value in given.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"--{name.replace('_', '-')} must be a number, not {value}.")
     if "size" in parsed:
         parsed["size"] = parse_size(parsed["size"])
     if "encode" in parsed:
@@ -214,15 +217,17 @@ class _bar:
         self.steps = steps
 
     def __enter__(self) -> tuple[Any, Any]:
-        self.progress.start()
         return self.watch, self.started
 
     def __exit__(self, *_: object) -> None:
-        self.progress.stop()
+        if self.progress.live.is_started:
+            self.progress.stop()
 
     def started(self, run: Any) -> None:
-        """Say where the run goes."""
+        """Say where the run goes, and begin to draw if there is somebody to see it."""
         notes.print(f"run {run.folder}", style="dim")
+        if notes.is_interactive:
+            self.progress.start()
 
     def watch(self, report: Report) -> None:
         """Move the bar."""

@@ -151,4 +151,6 @@ def _load(path: Path) -> tuple[Tensors, dict[str, Any]]:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path} is truncated or damaged ({error}); train again.") from error
+        raise ValueError(
+            f"{path} is truncated or damaged; copy it again, or train anew."
+        ) from error

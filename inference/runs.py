@@ -110,7 +110,11 @@ def read(folder: Path) -> Run:
     if not (folder / CONFIG).is_file():
         raise LookupError(f"{folder} is not a run: it holds no {CONFIG}.")
     try:
-        config = as_table("the config", json.loads((folder / CONFIG).read_text()))
+        text = json.loads((folder / CONFIG).read_text())
+    except ValueError as error:
+        raise ValueError(f"The config of {folder} is not JSON: {error}.") from error
+    try:
+        config = as_table("the config", text)
         if config["format"] != FORMAT:
             raise ValueError(f"it has format {config['format']}, but only {FORMAT} is read here.")
         settings, labels = settings_from(config["settings"]), labels_from(config["labels"])

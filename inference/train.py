@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Literal
@@ -149,7 +151,13 @@ def launch(device: Device, precision: str = "fp32") -> Fabric:
     if not there.get(device, True):
         raise ValueError(f"--device {device} was asked for, but there is none; try --device auto.")
     kind: Any = {"fp32": "32-true", "bf16": "bf16-mixed"}[precision]
-    return Fabric(accelerator=device, devices=1, precision=kind)
+    talk = logging.getLogger("lightning_fabric.utilities.rank_zero")
+    level = talk.level
+    talk.setLevel(logging.WARNING)  # Fabric announces what was asked for
+    try:
+        return Fabric(accelerator=device, devices=1, precision=kind)
+    finally:
+        talk.setLevel(level)
 
 
 def rate(settings: Settings, step: int) -> float:
@@ -191,7 +199,7 @@ def _step(fabric: Fabric, module: Any, learning: Learning, views: Views, run: Ru
         group["lr"] = now
     warmed = (learning.step + 1) / settings.warmup if settings.warmup else 1.0
     learning.assembly.objective.warm(min(1.0, warmed))
-    loss, parts = module(views)
+    loss, parts = _scored(module, views)
     if not torch.isfinite(loss):
         raise Diverged("loss", float(loss.detach()), learning.step + 1, run)
     learning.optimizer.zero_grad(set_to_none=True)
@@ -206,6 +214,19 @@ def _step(fabric: Fabric, module: Any, learning: Learning, views: Views, run: Ru
     learning.step += 1
     terms = {name: float(value) for name, value in parts.items()}
     return Report(learning.step, settings.steps, float(loss.detach()), terms, now)
+
+
+def _scored(module: Any, views: Views) -> tuple[Tensor, dict[str, Tensor]]:
+    """Give the loss and its parts; NaN where a density refuses NaN for its parameters."""
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Encountered (NaN|[+-]?inf)")  # `Diverged` says so
+            loss, parts = module(views)
+    except ValueError as error:
+        if "to satisfy the constraint" not in str(error):
+            raise
+        return torch.tensor(math.nan), {}
+    return loss, parts
 
 
 def _validate(
@@ -245,7 +266,7 @@ def _loss(
         torch.manual_seed(settings.seed)
         for first in range(0, count, settings.batch_size):
             rows = range(first, min(count, first + settings.batch_size))
-            loss, _ = module(val.views(rows).to(device))
+            loss, _ = _scored(module, val.views(rows).to(device))
             total += float(loss) * len(rows)
     assembly.model.train()
     assembly.guide.train()

@@ -1,9 +1,11 @@
 """What a newcomer types, one command after the other."""
 
+import io
 import json
 import re
 
 import pytest
+from rich.console import Console
 
 from inference.runs import read
 from scene.pictures import read_image
@@ -32,7 +34,7 @@ def test_train_sample_evaluate_and_look_at_data(scene, tmp_path, place):
 
     said = scene("evaluate", "--json", "--device", "cpu")
     assert said.code == 0
-    assert said.err.splitlines()[0] == f"run {run}"
+    assert said.err == f"run {run}\n"
     assert json.loads(said.out)["recipe"] == "telbo"
 
     said = scene("data", "info", "--size", "16x16", "--json")
@@ -56,6 +58,25 @@ def test_progress_is_said_on_standard_error(scene):
     said = scene("train", "segmenter", "--steps", 10, "--validate-every", 5, *TINY)
     assert re.search(r"\nstep 5: loss -?\d+\.\d, val -?\d+\.\d\nstep 10: loss ", said.err)
     assert "step 5" not in said.out
+
+
+def test_a_terminal_is_shown_a_bar_with_each_term(scene, monkeypatch):
+    seen = io.StringIO()
+    terminal = Console(file=seen, force_terminal=True, width=120, markup=False)
+    monkeypatch.setattr("cli.train.notes", terminal)
+    said = scene("train", "telbo", "--subsets", "report", "--steps", 3, *TINY)
+    assert (said.code, said.err) == (0, "")
+    assert LAST.fullmatch(said.out)
+    assert "3/3" in seen.getvalue()
+    assert re.search(
+        r"loss -?\d+  mask nats: joint -\d+  image\+classes -\d+  mask -\d+", seen.getvalue()
+    )
+
+
+@pytest.mark.parametrize("words", [(), ("--precision", "bf16")])
+def test_nothing_but_notes_is_said_on_the_way(scene, words):
+    said = scene("train", "cvae", "--steps", 1, *TINY, *words)
+    assert [line.split()[0] for line in said.err.splitlines()] == ["run", "step", "run"]
 
 
 def test_an_interrupted_run_is_resumed(scene, tmp_path, monkeypatch):

@@ -38,7 +38,7 @@ def test_json_is_alone_on_standard_output(scene, trained):
     folder = trained()
     said = scene("evaluate", "--json", "--device", "cpu")
     found = json.loads(said.out, parse_constant=lambda word: pytest.fail(word))
-    assert said.err.splitlines()[0] == f"run {folder}"
+    assert said.err == f"run {folder}\n"
     assert {k: found[k] for k in ("data", "split", "scenes", "size", "recipe")} == {
         "data": "synthetic-default", "split": "test", "scenes": 6, "size": "16x16",
         "recipe": "telbo",

@@ -109,9 +109,7 @@ def test_a_truncated_file_is_a_sentence(build, tmp_path, damage, what):
         "checkpoint": lambda: load_learning(path, learning, "telbo"),
     }[what]
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(
-        ValueError, match=rf"{what}\.safetensors is truncated or damaged \(.*\); train"
-    ):
+    with pytest.raises(ValueError, match=rf"{what}\.safetensors is truncated or damaged; copy"):
         read()
 
 

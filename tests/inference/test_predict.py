@@ -50,8 +50,8 @@ def test_a_cvae_averages_over_draws_of_its_prior(build, views):
     torch.manual_seed(0)
     with torch.no_grad():
         shown = [
-            assembly.model.decode(torch.randn(6, 4), views.only(["image"]), ["mask"])["mask"]
-            for _ in range(3)
+            assembly.model.decode(z, views.only(["image"]), ["mask"])["mask"]
+            for z in torch.randn(3, 6, 4)
         ]
     torch.testing.assert_close(found, sum(x.logits.softmax(-3) for x in shown) / 3)
 

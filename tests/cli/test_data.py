@@ -1,0 +1,41 @@
+"""`scene data`: what is in a dataset, counted and drawn."""
+
+import json
+
+
+def test_generated_scenes_are_counted(scene):
+    said = scene("data", "info", "--split", "val", "--size", "16x32")
+    assert (said.code, said.err) == (0, "")
+    lines = said.out.splitlines()
+    assert lines[0] == "synthetic-default val: 4 scenes at 16x32"
+    assert lines[1] == "views: 4 with image, 4 with classes, 4 with mask; " + (
+        "splits: train, tune, val, test"
+    )
+    assert max(map(len, lines)) <= 80
+
+
+def test_partly_labelled_scenes_are_counted(scene, voc_folder):
+    said = scene("data", "info", voc_folder, "--json", "--size", "16x16")
+    assert (said.code, said.err) == (0, "")
+    found = json.loads(said.out)
+    assert found["name"] == "pets"
+    assert found["views"]["mask"] < found["views"]["classes"] == found["scenes"]
+    assert found["labels"] == ["background", "cat", "dog", "bird"]
+
+
+def test_a_label_is_written_as_it_is(scene, voc_folder):
+    """A name in brackets is no markup."""
+    path = voc_folder / "labelmap.txt"
+    path.write_text(path.read_text().replace("bird:", "[red]x[/]:"))
+    for file in (voc_folder / "ImageSets" / "Main").glob("*_*.txt"):
+        file.unlink()
+    said = scene("data", "info", voc_folder, "--size", "16x16")
+    assert said.code == 0
+    assert "│ [red]x[/]" in said.out
+
+
+def test_more_scenes_than_there_are_is_all_of_them(scene, place):
+    said = scene("data", "preview", "-n", 99, "--split", "val", "--size", "16x16")
+    assert said.out == "preview.png: 4 of 4 scenes\n"
+    assert scene("data", "preview", "--size", "16x16").code == 1
+    assert scene("data", "preview", "--size", "16x16", "--force").code == 0

@@ -1,0 +1,62 @@
+"""`scene sample`: views given bare, by scene, by path or by name, and the newest run that fits."""
+
+import os
+
+import pytest
+
+from cli.sample import with_stock_sources
+
+
+@pytest.mark.parametrize(
+    ("words", "title"),
+    [
+        ((), "drawn from the prior"),
+        (("--walk",), "drawn from the prior, a walk"),
+        (("--from-mask",), "drawn given the mask"),
+        (("--from-image", "--from-mask", "val:1"), "drawn given the image + the mask"),
+        (("--from-classes", "ring, star"), "drawn given star, ring"),
+        (("--from-image", "--from-mask", "--from-classes", "ring"),
+         "drawn given the image + ring + the mask"),
+    ],
+)  # fmt: skip
+def test_the_picture_is_named_with_what_was_given(scene, trained, place, words, title):
+    run = trained()
+    said = scene("sample", *words, "-n", 2, "--picture", "a.png", "--device", "cpu")
+    assert (said.code, said.out, said.err) == (0, f"a.png: {title}\n", f"run {run}\n")
+    assert (place / "a.png").is_file()
+
+
+def test_a_bare_source_is_the_first_scene_of_the_test_split(scene, trained, place):
+    run = trained()
+    for out, words in (("a", ("--from-mask",)), ("b", ("--from-mask", "test:0"))):
+        scene("sample", *words, "-n", 1, "--run", run, "--out", out, "--device", "cpu")
+    for name in ("000_image.png", "000_mask.png", "classes.json"):
+        assert (place / "a" / name).read_bytes() == (place / "b" / name).read_bytes()
+
+
+def test_only_sample_fills_in_bare_sources():
+    assert with_stock_sources(["train", "--from-mask"]) == ["train", "--from-mask"]
+    assert with_stock_sources(["sample", "--from-mask=m.png"]) == ["sample", "--from-mask=m.png"]
+
+
+def test_the_newest_run_that_fits_is_taken(scene, trained):
+    runs = {name: trained(name) for name in ("telbo", "jvae", "cvae", "segmenter")}
+    for age, folder in enumerate(runs.values()):
+        os.utime(folder / "weights.safetensors", (1e9 + age, 1e9 + age))
+    for words, name in (
+        (("--from-image",), "segmenter"),
+        (("--from-image", "--from-mask"), "cvae"),
+        (("--from-image", "--from-classes"), "jvae"),
+        (("--from-mask",), "telbo"),
+        ((), "jvae"),
+    ):
+        said = scene("sample", *words, "-n", 1, "--device", "cpu")
+        assert said.err == f"run {runs[name]}\n"
+
+
+def test_force_replaces_a_picture(scene, trained, place):
+    trained()
+    (place / "a.png").write_text("old")
+    said = scene("sample", "-n", 1, "--picture", "a.png", "--force", "--device", "cpu")
+    assert said.code == 0
+    assert (place / "a.png").read_bytes().startswith(b"\x89PNG")
