@@ -29,7 +29,7 @@ from inference.runs import CHECKPOINT, WEIGHTS, Run
 from scene.datasets.base import SceneDataset
 from scene.views import Views
 
-VALIDATED = 256
+VALIDATED = 128
 """At most this many scenes are scored at each validation."""
 
 Device = Literal["auto", "cpu", "cuda", "mps"]

@@ -15,11 +15,23 @@ STRIDE = 16
 """How many pixels of the scene one cell of the coarsest grid covers."""
 
 
+class Norm(nn.BatchNorm2d):
+    """Batch normalisation, by the running statistics where a batch is too small to have any."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise each channel: ``(N, C, H, W)`` to the same."""
+        if self.training and input.numel() == input.shape[1]:
+            return F.batch_norm(
+                input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+            )
+        return super().forward(input)
+
+
 class Stem(nn.Module):
     """Read a picture through four strided convolutions into one feature vector.
 
-    All but the last are batch-normalised: without it the masks of small training budgets are
-    not learned at all. So in training mode a scene's features depend a little on its batch.
+    Each is batch-normalised: without that, masks are not learned at all on a small training
+    budget. So in training mode a scene's features depend a little on its batch.
 
     Args:
         channels: Channels of the picture.
@@ -34,10 +46,9 @@ class Stem(nn.Module):
         super().__init__()
         sizes = (channels, width, 2 * width, 4 * width, 4 * width)
         layers: list[nn.Module] = []
-        for inner, outer in pairwise(sizes[:-1]):
+        for inner, outer in pairwise(sizes):
             layers += [nn.Conv2d(inner, outer, 4, stride=2, padding=1, bias=False)]
-            layers += [nn.BatchNorm2d(outer), nn.ReLU()]
-        layers += [nn.Conv2d(4 * width, 4 * width, 4, stride=2, padding=1), nn.ReLU()]
+            layers += [Norm(outer), nn.ReLU()]
         self.convolutions = _pixels_last(nn.Sequential(*layers))
         self.size = size
         rows, columns = grid(size)
@@ -135,7 +146,7 @@ class GaussianHead(nn.Module):
 class Painter(nn.Module):
     """Draw a picture from a vector: a linear layer to the coarsest grid, then deconvolutions.
 
-    All but the last are batch-normalised, as in `Stem`. Coarse layers are wide, since that is
+    All but the last are fed batch-normalised, as in `Stem`. Coarse layers are wide, since that is
     where a shape is decided and where width is cheap; fine ones are narrow.
 
     Args:
@@ -152,10 +163,10 @@ class Painter(nn.Module):
         super().__init__()
         self.size, self.coarse = size, (8 * width, *grid(size))
         self.spread = nn.Linear(inputs, math.prod(self.coarse))
-        layers: list[nn.Module] = [nn.ReLU()]
+        layers: list[nn.Module] = [Norm(8 * width), nn.ReLU()]
         for inner, outer in pairwise((8 * width, 4 * width, 2 * width, width)):
             layers += [nn.ConvTranspose2d(inner, outer, 4, stride=2, padding=1, bias=False)]
-            layers += [nn.BatchNorm2d(outer), nn.ReLU()]
+            layers += [Norm(outer), nn.ReLU()]
         layers += [nn.ConvTranspose2d(width, channels, 2, stride=2)]
         self.deconvolutions = _pixels_last(nn.Sequential(*layers))
 
@@ -248,9 +259,9 @@ def _pixels_last(net: nn.Module) -> nn.Module:
 def _block(inner: int, outer: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inner, outer, 3, padding=1, bias=False),
-        nn.BatchNorm2d(outer),
+        Norm(outer),
         nn.ReLU(),
         nn.Conv2d(outer, outer, 3, padding=1, bias=False),
-        nn.BatchNorm2d(outer),
+        Norm(outer),
         nn.ReLU(),
     )

@@ -27,6 +27,8 @@ class Difficulty:
         turn: Greatest rotation either way, in radians.
         apart: Distance of two objects' centres aimed at, in sums of their radii; less than
             about .9 lets them occlude each other.
+        edge: Least distance of a thing's centre from the frame, in its radii; below 1 the frame
+            may cut it.
         dusk: Share of its brightness that the ground keeps, distractors with it; at 1 the ground
             is as bright as the objects.
         ground: How far the background moves towards its second colour, 0 to 1.
@@ -54,6 +56,7 @@ class Difficulty:
     radius: tuple[float, float]
     turn: float
     apart: float
+    edge: float
     dusk: float
     ground: float
     spread: float
@@ -92,6 +95,7 @@ PRESETS: dict[str, Difficulty] = {
         radius=(0.28, 0.37),
         turn=0.35,
         apart=0.75,
+        edge=1.15,
         dusk=0.45,
         ground=0.2,
         spread=12.0,
@@ -118,6 +122,7 @@ PRESETS: dict[str, Difficulty] = {
         radius=(0.19, 0.30),
         turn=0.5,
         apart=0.85,
+        edge=0.85,
         dusk=1.0,
         ground=1.0,
         spread=30.0,

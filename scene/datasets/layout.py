@@ -125,7 +125,7 @@ def _lay(
         return rng.uniform(low, high, (count, *shape)).astype(np.float32)
 
     radius = between(*difficulty.radius)
-    margin = 0.85 * radius[:, None, None]
+    margin = np.minimum(np.float32(difficulty.edge) * radius, 0.5)[:, None, None]
     places = margin + between(0, 1, _TRIES, 2) * (1 - 2 * margin)
     gap = np.full((count, _TRIES), difficulty.apart, dtype=np.float32)
     for other in others:

@@ -9,12 +9,14 @@ import torch.nn.functional as F
 from torch.optim import Adam
 
 from inference.assemble import assemble
+from inference.objectives.subsets import subsets
 from inference.recipes import recipe
 from scene.datasets.synthetic import SyntheticScenes
 from scene.views import VIEWS
 
-BATCH = 32
-TERMS = (VIEWS, ("image", "classes"), ("mask",))
+SETTINGS = recipe("telbo").settings()
+BATCH = SETTINGS.batch_size
+TERMS = (VIEWS, *subsets(SETTINGS.subsets))
 
 
 def twin_loss(model, guide, batch, particles):
@@ -24,8 +26,12 @@ def twin_loss(model, guide, batch, particles):
         loc, scale = posterior(guide, batch, seen)
         noise = torch.randn(particles, *loc.shape)
         z = loc + scale * noise
-        log_w = log_joint(model, batch, z) - gaussian(noise) + scale.log().sum(-1)
-        bounds.append((log_w.logsumexp(0) - math.log(particles)).mean())
+        if seen == VIEWS:
+            log_w = log_joint(model, batch, z) - gaussian(noise) + scale.log().sum(-1)
+            bounds.append((log_w.logsumexp(0) - math.log(particles)).mean())
+        else:
+            kl = 0.5 * (scale.square() + loc.square() - 1).sum(-1) - scale.log().sum(-1)
+            bounds.append((log_joint(model, batch, z) - gaussian(z) - kl).mean())
     return -torch.stack(bounds).mean()
 
 
@@ -55,7 +61,8 @@ def log_joint(model, batch, z):
     labels = batch["mask"].expand(len(z), -1, -1, -1).flatten(0, 1)
     each = F.cross_entropy(logits, labels, ignore_index=255, reduction="none")
     mask = -each.flatten(1).sum(-1).view(z.shape[:-1])
-    return gaussian(z) + image + classes + mask
+    weight = SETTINGS.weights
+    return gaussian(z) + image + weight["classes"] * classes + mask
 
 
 def gaussian(z):
