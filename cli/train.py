@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cli.console import console, notes
 from cli.options import Data, Device, Download, Force, Size, Trust
 from inference.recipes import GUIDES, OBJECTIVES, RECIPES
 
 if TYPE_CHECKING:
-    from inference.reports import Report
     from inference.session import Outcome
 
 _NAMES = ", ".join(RECIPES)
@@ -123,9 +121,10 @@ def train(
     from inference.recipes import recipe as find
 
     settings = find(recipe).settings(**_parsed(given))
+    from cli.progress import Bar
     from inference.session import train as learn
 
-    with _bar(settings.steps) as (watch, started):
+    with Bar(settings.steps) as (watch, started):
         outcome = learn(
             settings,
             folder=out,
@@ -139,11 +138,12 @@ def train(
 
 
 def _resume(folder: Path, device: Any, trust: bool) -> None:
+    from cli.progress import Bar
     from inference.runs import read
     from inference.session import resume
 
     run = read(folder)
-    with _bar(run.settings.steps) as (watch, started):
+    with Bar(run.settings.steps) as (watch, started):
         outcome = resume(run, device=device, trust=trust, watch=watch, started=started)
     _say(outcome)
 
@@ -198,45 +198,3 @@ def _weight(text: str) -> tuple[str, float]:
             f"--weight {text!r} is not a view and a number of 0 or more, like mask=2."
         )
     return name.strip(), weight
-
-
-class _bar:
-    """A progress bar with each term of the objective, drawn on standard error."""
-
-    def __init__(self, steps: int) -> None:
-        self.progress = Progress(
-            TextColumn("step"),
-            MofNCompleteColumn(),
-            BarColumn(bar_width=24),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[terms]}"),
-            console=notes,
-            transient=True,
-        )
-        self.task = self.progress.add_task("", total=steps, terms="")
-        self.steps = steps
-
-    def __enter__(self) -> tuple[Any, Any]:
-        return self.watch, self.started
-
-    def __exit__(self, *_: object) -> None:
-        if self.progress.live.is_started:
-            self.progress.stop()
-
-    def started(self, run: Any) -> None:
-        """Say where the run goes, and begin to draw if there is somebody to see it."""
-        notes.print(f"run {run.folder}", style="dim")
-        if notes.is_interactive:
-            self.progress.start()
-
-    def watch(self, report: Report) -> None:
-        """Move the bar."""
-        terms = "  ".join(
-            f"{name} {sum(v for k, v in report.terms.items() if k == f'{name}/mask'):.0f}"
-            for name in dict.fromkeys(key.partition("/")[0] for key in report.terms)
-        )
-        text = f"loss {report.loss:.0f}  mask nats: {terms}"
-        self.progress.update(self.task, completed=report.step, terms=text)
-        if report.val is not None:
-            said = f"step {report.step}: loss {report.loss:.1f}, val {report.val:.1f}"
-            notes.print(said, style="dim")

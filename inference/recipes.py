@@ -183,9 +183,15 @@ class Recipe:
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
     def settings(self, **given: Any) -> Settings:
-        """Make settings: the recipe's own, then those given that are not None."""
+        """Make settings: the recipe's own, then those given that are not None.
+
+        A weight given for one view leaves those of the others as they are.
+        """
         named = {key: value for key, value in given.items() if value is not None}
-        return replace(Settings(self.name), **{**self.defaults, **named})
+        own = replace(Settings(self.name), **self.defaults)
+        if "weights" in named:
+            named["weights"] = {**own.weights, **named["weights"]}
+        return replace(own, **named)
 
     @property
     def name(self) -> str:

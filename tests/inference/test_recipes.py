@@ -95,3 +95,10 @@ def test_names_are_listed_without_torch():
     """`scene --help` must not wait for torch."""
     code = "import sys, inference.recipes; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_weight_leaves_those_of_other_views_as_they_are():
+    own = recipe("telbo").settings().weights
+    given = recipe("telbo").settings(weights={"mask": 2.0}).weights
+    assert given == {**own, "mask": 2.0}
+    assert recipe("telbo").settings(weights={"classes": 3.0}).weights == {**own, "classes": 3.0}

@@ -10,6 +10,7 @@ from inference.restore import restore
 from inference.sampling import Request, draw_request, gather, walk
 from scene.datasets.framing import Frame
 from scene.datasets.synthetic import SyntheticScenes
+from scene.datasets.voc import VOCScenes
 from scene.pictures import read_image, read_mask, write_image, write_mask
 from scene.views import VIEWS
 
@@ -194,3 +195,9 @@ def test_outputs_that_exist_are_kept_unless_forced(run, tmp_path, undrawn):
         draw_request(run, _request(), device="cpu", force=True, **paths)
     with pytest.raises(FileExistsError, match="is a file; --out names a folder"):
         draw_request(run, _request(), device="cpu", force=True, out=tmp_path / "a.png")
+
+
+def test_a_folder_without_a_test_split_gives_scenes_of_the_one_it_is_scored_on(voc_folder):
+    val = VOCScenes(voc_folder, "val", (16, 16))
+    request = Request({"mask": "test:1"}, 1, False, 0, str(voc_folder))
+    assert torch.equal(gather(request, val.schema)["mask"][0], val[1].mask.long())

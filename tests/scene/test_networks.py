@@ -2,7 +2,17 @@ import pytest
 import torch
 
 from scene.labels import VOID, Labels
-from scene.networks import ClassHead, GaussianHead, MaskStem, Painter, Stem, UNet, grid, stem
+from scene.networks import (
+    ClassHead,
+    GaussianHead,
+    MaskStem,
+    Norm,
+    Painter,
+    Stem,
+    UNet,
+    grid,
+    stem,
+)
 from scene.views import VIEWS, Schema
 
 SIZES = [(16, 16), (17, 31), (33, 64), (1, 1), (20, 18)]
@@ -36,14 +46,14 @@ def test_a_stem_reads_views_of_any_size_under_any_leading_dims(size, leading, vi
     torch.testing.assert_close(found, net(given.reshape(-1, *event)).reshape(found.shape))
 
 
-def test_a_stem_sees_a_small_picture_as_one_on_black():
+def test_a_stem_sees_a_small_picture_as_one_on_grey():
     torch.manual_seed(0)
     small, large = Stem(3, (20, 18), 2), Stem(3, (32, 32), 2)
     large.load_state_dict(small.state_dict())
     picture = torch.rand(2, 3, 20, 18)
-    black = torch.zeros(2, 3, 32, 32)
-    black[..., :20, :18] = picture
-    torch.testing.assert_close(small(picture), large(black))
+    grey = torch.full((2, 3, 32, 32), 0.5)
+    grey[..., :20, :18] = picture
+    torch.testing.assert_close(small(picture), large(grey))
 
 
 def test_a_stem_sees_every_pixel():
@@ -102,3 +112,15 @@ def test_networks_write_single_precision_under_autocast(kind, given):
     with torch.autocast("cpu", torch.bfloat16):
         found = net(given)
         assert found.dtype == painter(found).dtype == torch.float32
+
+
+def test_a_lone_value_is_normalised_by_what_was_seen_before():
+    """One value a channel has no statistics of its own; anything more has."""
+    norm = Norm(2)
+    norm.running_mean.copy_(torch.tensor([1.0, -1.0]))
+    norm.running_var.fill_(4.0)
+    alone = norm(torch.tensor([3.0, 3.0]).view(1, 2, 1, 1))
+    torch.testing.assert_close(alone.flatten(), torch.tensor([1.0, 2.0]), atol=1e-4, rtol=0)
+    assert norm.running_mean.tolist() == [1.0, -1.0]
+    together = norm(torch.randn(5, 2, 3, 3) + 7)
+    torch.testing.assert_close(together.mean((0, 2, 3)), torch.zeros(2), atol=1e-5, rtol=0)

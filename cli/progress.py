@@ -1,0 +1,57 @@
+"""The bar that training draws, if there is somebody to see it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from cli.console import notes
+
+if TYPE_CHECKING:
+    from inference.reports import Report
+
+
+class Bar:
+    """A progress bar with each term of the objective, drawn on standard error.
+
+    Args:
+        steps: How many there will be.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self.progress = Progress(
+            TextColumn("step"),
+            MofNCompleteColumn(),
+            BarColumn(bar_width=24),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[terms]}"),
+            console=notes,
+            transient=True,
+        )
+        self.task = self.progress.add_task("", total=steps, terms="")
+
+    def __enter__(self) -> tuple[Any, Any]:
+        return self.watch, self.started
+
+    def __exit__(self, *_: object) -> None:
+        if self.progress.live.is_started:
+            self.progress.stop()
+
+    def started(self, run: Any) -> None:
+        """Say where the run goes, and begin to draw if there is somebody to see it."""
+        notes.print(f"run {run.folder}", style="dim")
+        if notes.is_interactive:
+            self.progress.start()
+
+    def watch(self, report: Report) -> None:
+        """Move the bar."""
+        terms = "  ".join(
+            f"{name} {sum(v for k, v in report.terms.items() if k == f'{name}/mask'):.0f}"
+            for name in dict.fromkeys(key.partition("/")[0] for key in report.terms)
+        )
+        text = f"loss {report.loss:.0f}  mask nats: {terms}"
+        self.progress.update(self.task, completed=report.step, terms=text)
+        if report.val is not None:
+            said = f"step {report.step}: loss {report.loss:.1f}, val {report.val:.1f}"
+            notes.print(said, style="dim")
