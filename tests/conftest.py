@@ -1,5 +1,6 @@
 """What several tests stand on: a tiny folder in VOC layout, and a handful of generated scenes."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,9 @@ import torch
 from scene.datasets.synthetic import COUNTS
 from scene.labels import VOID, Labels
 from scene.pictures import write_image, write_mask
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    torch.set_num_threads(1)  # workers share the cores; threads of theirs would queue for them
 
 PETS = Labels(("background", "cat", "dog", "bird"))
 SHADES = torch.tensor([[90, 90, 90], [220, 40, 40], [40, 200, 40], [40, 40, 220]])

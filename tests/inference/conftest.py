@@ -137,13 +137,13 @@ def partial(views):
 @pytest.fixture
 def model(schema):
     torch.manual_seed(0)
-    return JointScene(schema, latent=4, width=2)
+    return JointScene(schema, latent=4, width=2).eval()  # in training, a batch shares its norms
 
 
 @pytest.fixture
 def guide(schema):
     torch.manual_seed(1)
-    return RetrofitGuide(schema, VIEWS, latent=4, width=2)
+    return RetrofitGuide(schema, VIEWS, latent=4, width=2).eval()
 
 
 @pytest.fixture

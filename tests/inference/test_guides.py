@@ -21,7 +21,7 @@ def _parameters(q):
 @pytest.fixture
 def product(schema):
     torch.manual_seed(0)
-    return ProductGuide(schema, VIEWS, latent=4, width=2)
+    return ProductGuide(schema, VIEWS, latent=4, width=2).eval()
 
 
 @pytest.mark.parametrize("given", EVERY, ids="+".join)

@@ -83,7 +83,7 @@ def test_the_log_of_the_mean_weight_is_never_below_the_mean_log_weight():
 def test_pyros_own_objective_gives_our_value(model, schema, ours, theirs, batch, request):
     """Pyro sums over scenes where we average."""
     views = request.getfixturevalue(batch).rows(torch.arange(3))
-    guide = ProductGuide(schema, ("image",), latent=4, width=2)
+    guide = ProductGuide(schema, ("image",), latent=4, width=2).eval()
     torch.manual_seed(0)
     summed = theirs.loss(model, guide, views)
     torch.manual_seed(0)
@@ -199,7 +199,7 @@ def test_a_bound_uses_just_the_scenes_that_have_what_the_guide_reads(model, sche
 
 def test_a_view_that_is_missing_is_integrated_out(model, schema, partial, noise):
     """Without masks, the bound is that of a model that has no masks."""
-    guide = ProductGuide(schema, ("image",), latent=4, width=2)
+    guide = ProductGuide(schema, ("image",), latent=4, width=2).eval()
     few = Views(dict(partial.items()), {"mask": torch.zeros(6, dtype=torch.bool)})
     terms = IWAE(2).terms(model, guide, few)["joint"]
     plain = IWAE(2).terms(model, guide, few.only(("image", "classes")))["joint"]
@@ -209,7 +209,7 @@ def test_a_view_that_is_missing_is_integrated_out(model, schema, partial, noise)
 
 @pytest.mark.usefixtures("noise")
 def test_parts_are_means_over_the_scenes_that_have_the_view(model, schema, partial):
-    guide = ProductGuide(schema, ("image",), latent=4, width=2)
+    guide = ProductGuide(schema, ("image",), latent=4, width=2).eval()
     whole = IWAE(2).terms(model, guide, partial)["joint"]
     masked = partial.rows(partial.present["mask"])
     some = IWAE(2).terms(model, guide, masked)["joint"]

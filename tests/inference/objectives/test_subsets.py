@@ -177,7 +177,7 @@ def _filled(views, values):
 )
 def test_placeholders_never_reach_a_network(model, schema, partial, objective, reads):
     torch.manual_seed(0)
-    guide = ProductGuide(schema, reads, latent=4, width=2)
+    guide = ProductGuide(schema, reads, latent=4, width=2).eval()
     partial.present["image"][4] = False
     partial.present["image"][5] = False  # classes alone
     nan = float("nan")
