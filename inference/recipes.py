@@ -232,7 +232,7 @@ RECIPES: dict[str, Recipe] = {
     "segmenter": Recipe(
         "U-Net trained on true masks: the supervised yardstick.",
         "scene.models:SegmentedScene",
-        defaults={"guide": "none", "encode": ("image",), "learning_rate": 2e-3},
+        defaults={"guide": "none", "encode": ("image",), "learning_rate": 4e-3, "batch_size": 32},
     ),
 }
 """Recipes by name."""

@@ -218,11 +218,12 @@ class UNet(nn.Module):
         super().__init__()
         widths = [width * min(8, 2**depth) for depth in range(halvings + 1)]
         self.down = nn.ModuleList(
-            _block(inner, outer) for inner, outer in zip((channels, *widths), widths, strict=False)
+            _block(inner, outer, stride=2 if depth else 1, twice=depth > 0)
+            for depth, (inner, outer) in enumerate(pairwise([channels, *widths]))
         )
         self.up = nn.ModuleList(
-            _block(deep + shallow, shallow)
-            for deep, shallow in zip(widths[:0:-1], widths[-2::-1], strict=True)
+            _block(deep + shallow, shallow, twice=depth > 0)
+            for depth, (shallow, deep) in reversed(list(enumerate(pairwise(widths))))
         )
         self.write = nn.Conv2d(width, labels, 1)
         _pixels_last(self)
@@ -233,8 +234,8 @@ class UNet(nn.Module):
         whole = 2 ** (len(self.down) - 1)
         x = F.pad(4 * picture - 2, (0, -width % whole, 0, -height % whole), mode="replicate")
         skips = []
-        for i, block in enumerate(self.down):
-            x = block(F.max_pool2d(x, 2) if i else x)
+        for block in self.down:
+            x = block(x)
             skips.append(x)
         for block, skip in zip(self.up, skips[-2::-1], strict=True):
             x = block(torch.cat([F.interpolate(x, scale_factor=2.0), skip], dim=1))
@@ -256,12 +257,12 @@ def _pixels_last(net: nn.Module) -> nn.Module:
     return net.to(memory_format=torch.channels_last)
 
 
-def _block(inner: int, outer: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inner, outer, 3, padding=1, bias=False),
-        Norm(outer),
-        nn.ReLU(),
-        nn.Conv2d(outer, outer, 3, padding=1, bias=False),
-        Norm(outer),
-        nn.ReLU(),
-    )
+def _block(inner: int, outer: int, stride: int = 1, twice: bool = True) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for source, step in ((inner, stride), (outer, 1))[: 1 + twice]:
+        layers += [
+            nn.Conv2d(source, outer, 3, step, padding=1, bias=False),
+            Norm(outer),
+            nn.ReLU(),
+        ]
+    return nn.Sequential(*layers)

@@ -30,9 +30,9 @@ def test_every_name_in_the_tables_loads(table):
 
 def test_what_is_given_outvotes_the_recipe_and_the_recipe_the_defaults():
     assert Settings("segmenter").learning_rate == 1e-2
-    assert recipe("segmenter").settings().learning_rate == 2e-3
+    assert recipe("segmenter").settings().learning_rate == 4e-3
     assert recipe("segmenter").settings(learning_rate=0.1).learning_rate == 0.1
-    assert recipe("segmenter").settings(learning_rate=None).learning_rate == 2e-3
+    assert recipe("segmenter").settings(learning_rate=None).learning_rate == 4e-3
 
 
 @settings(deadline=None, max_examples=50)
