@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from scene.registry import unknown
 
 VOID = 255
 """The label of a pixel whose class is unknown; it is never scored and never drawn on."""
@@ -87,10 +88,7 @@ class Labels:
         vector = torch.zeros(len(self.classes))
         for name in classes:
             if name not in self.classes:
-                near = get_close_matches(name, self.classes, n=1)
-                hint = f" Did you mean {near[0]!r}?" if near else ""
-                known = ", ".join(self.classes)
-                raise LookupError(f"No class is called {name!r}.{hint} Known: {known}.")
+                raise LookupError(unknown(name, self.classes, "class") + ".")
             vector[self.classes.index(name)] = 1.0
         return vector
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from difflib import get_close_matches
 
 import torch
 from torch import Tensor
@@ -13,6 +12,7 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
 from scene.labels import Labels
+from scene.registry import unknown
 from scene.views import Scene
 
 Augmenter = Callable[[Scene, int], Scene]
@@ -40,9 +40,7 @@ def augmenter(kind: str, labels: Labels) -> Augmenter:
         "crop": lambda scene, seed: _crop(scene, seed, labels),
     }
     if kind not in kinds:
-        near = get_close_matches(kind, kinds, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise LookupError(f"No augmentation is called {kind!r}.{hint} Known: {', '.join(kinds)}.")
+        raise LookupError(unknown(kind, kinds, "augmentation") + ".")
     return kinds[kind]
 
 
