@@ -32,12 +32,11 @@ OBJECTIVES = {
 class Settings:
     """Every choice a run is made from, as plain data; a run's ``config.json`` holds just this.
 
-    The defaults are what measured best on the tune split of `synthetic:default`. Three matter
-    more than they look: classes weigh 50, because a few nats of them would otherwise be lost
-    among thousands of pixels; the image's noise is 0.2, because a narrower one spends the latent
-    on colours before shapes, and a wider one leaves colours out; and retrofit terms average
-    their particles (``elbo``), because a tighter bound (``iwae``) tells q(z | image) less about
-    how to infer.
+    The defaults were chosen from single-seed runs on the tune split of `synthetic:default`. Three
+    matter more than they look: classes weigh 50, because a few nats of them would otherwise be
+    lost among thousands of pixels; the image's noise is 0.2, because a narrower one spends the
+    latent on colours before shapes, and a wider one leaves colours out; and retrofit terms
+    average their particles (``elbo``).
 
     Attributes:
         recipe: A key of `RECIPES`.
