@@ -1,0 +1,1 @@
+"""The fully connected CRF: marginals in which similar pixels agree."""

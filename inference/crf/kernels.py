@@ -1,0 +1,181 @@
+"""The kernels of a dense CRF: which pixels are neighbours, and how strongly they pull."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+Normalization = Literal["symmetric", "before", "after", "mean", "none"]
+Width = float | Tensor
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Kernel:
+    """k(i, j) = exp(−|f_i − f_j|² / 2) over all pairs of pixels, and what it does to labels.
+
+    With D = K·1, the matrix that filters the marginals is, by ``normalization``: D^-½ K D^-½
+    (``symmetric``), K D⁻¹ (``before``), D⁻¹ K (``after``), K / mean D (``mean``) or K itself
+    (``none``). One iteration of mean field then adds ``weight`` · compatibility · (K Q) to the
+    logits.
+
+    Attributes:
+        weight: How strongly neighbours pull; a tensor with one element if it is to be learned.
+        compatibility: ``(L, L)``: what a neighbour labelled m (column) adds to the logit of label
+            l (row); or ``(L,)``, its diagonal; None is Potts, the identity. A penalty μ as papers
+            write it is −compatibility; adding the same row to every row changes nothing.
+        normalization: See above.
+        self_term: Keep a pixel's pull on itself, as the reference engine does. Without it, K − 1
+            stands in place of K, and D stays as it was.
+
+    Source:
+        Krähenbühl & Koltun (2011), Efficient Inference in Fully Connected CRFs with Gaussian Edge
+        Potentials, equations 2 and 3, https://arxiv.org/abs/1210.5644
+    """
+
+    weight: float | Tensor = 1.0
+    compatibility: Tensor | None = None
+    normalization: Normalization = "symmetric"
+    self_term: bool = True
+
+    def __post_init__(self) -> None:
+        if self.normalization not in get_args(Normalization):
+            known = ", ".join(get_args(Normalization))
+            raise ValueError(f"No normalization is called {self.normalization!r}; known: {known}.")
+        if not bool(torch.isfinite(torch.as_tensor(self.weight)).all()):
+            raise ValueError(f"A kernel's weight must be a finite number, not {self.weight}.")
+
+    def features(self, image: Tensor | None, like: Tensor) -> Tensor:
+        """Give each pixel's place in the space where distances are measured.
+
+        Args:
+            image: ``(B, H, W, 3)`` on the scale 0-255, or None if there is none.
+            like: ``(..., H, W)``; says the size, the device and the float type.
+
+        Returns:
+            ``(B, D, H, W)``, or ``(1, D, H, W)`` if all images share them; each divided by its σ.
+
+        Raises:
+            ValueError: If the kernel needs an image and there is none.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Smoothness(Kernel):
+    """Near pixels agree: features are positions.
+
+    Attributes:
+        sigma: σ_γ in pixels; or two, vertical and horizontal.
+    """
+
+    sigma: Width | tuple[Width, Width] = 3.0
+    weight: float | Tensor = 3.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for width in _pair(self.sigma):
+            _positive("sigma", width)
+
+    def features(self, image: Tensor | None, like: Tensor) -> Tensor:
+        """Give positions, ``(1, 2, H, W)``."""
+        return positions(self.sigma, like).unsqueeze(0)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Appearance(Kernel):
+    """Near pixels of like colour agree: features are positions and colours.
+
+    Attributes:
+        sigma_xy: σ_α in pixels; or two, vertical and horizontal.
+        sigma_rgb: σ_β in units of colour, 0-255.
+    """
+
+    sigma_xy: Width | tuple[Width, Width] = 80.0
+    sigma_rgb: Width = 13.0
+    weight: float | Tensor = 10.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for width in _pair(self.sigma_xy):
+            _positive("sigma_xy", width)
+        _positive("sigma_rgb", self.sigma_rgb)
+
+    def features(self, image: Tensor | None, like: Tensor) -> Tensor:
+        """Give positions and colours, ``(B, 5, H, W)``."""
+        if image is None:
+            raise ValueError(
+                "An appearance kernel compares colours; pass an image, or leave the kernel out."
+            )
+        colours = image.to(like).permute(0, 3, 1, 2) / self.sigma_rgb
+        places = positions(self.sigma_xy, like).expand(len(image), -1, -1, -1)
+        return torch.cat((places, colours), dim=1)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FeatureMap(Kernel):
+    """Pixels with like features agree: depth, infrared, further channels, positions in 3-D.
+
+    Attributes:
+        values: ``(D, H, W)``, or ``(B, D, H, W)`` for a batch, in any units.
+        sigma: One width for all D, or one for each, in those units.
+        sigma_xy: Width in pixels of the position, which joins the features; None leaves it out.
+    """
+
+    values: Tensor = field(kw_only=True)
+    sigma: Width | Sequence[float] = 1.0
+    sigma_xy: Width | tuple[Width, Width] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.values.ndim not in (3, 4) or self.values.shape[-3] == 0:
+            raise ValueError(
+                "A feature map is (D, H, W) or (B, D, H, W) with D ≥ 1, "
+                f"not {tuple(self.values.shape)}."
+            )
+        if not bool(torch.isfinite(self.values).all()):
+            raise ValueError("A feature map holds a NaN or an infinity; mend it or fill it in.")
+        _positive("sigma", self.sigma)
+        for width in _pair(self.sigma_xy) if self.sigma_xy is not None else ():
+            _positive("sigma_xy", width)
+
+    def features(self, image: Tensor | None, like: Tensor) -> Tensor:
+        """Give the map, and positions if they are asked for: ``(B, D or D + 2, H, W)``."""
+        values = self.values if self.values.ndim == 4 else self.values.unsqueeze(0)
+        if values.shape[-2:] != like.shape[-2:]:
+            raise ValueError(
+                f"A feature map is {values.shape[-2]}×{values.shape[-1]} (height × width), but "
+                f"the scene is {like.shape[-2]}×{like.shape[-1]}."
+            )
+        widths = torch.as_tensor(self.sigma).to(like)
+        values = values.to(like) / widths.reshape(-1, 1, 1)
+        if self.sigma_xy is None:
+            return values
+        places = positions(self.sigma_xy, like).expand(len(values), -1, -1, -1)
+        return torch.cat((places, values), dim=1)
+
+
+def positions(sigma: Width | tuple[Width, Width], like: Tensor) -> Tensor:
+    """Give rows and columns of a grid over their widths, ``(2, H, W)``, about its centre."""
+    across = [
+        (torch.arange(n, dtype=like.dtype, device=like.device) - (n - 1) / 2) / width
+        for n, width in zip(like.shape[-2:], _pair(sigma), strict=True)
+    ]
+    return torch.stack(torch.meshgrid(*across, indexing="ij"))
+
+
+def _pair(width: Width | tuple[Width, Width]) -> tuple[Width, Width]:
+    return width if isinstance(width, tuple) else (width, width)
+
+
+def _positive(name: str, width: object) -> None:
+    values = torch.as_tensor(width)
+    if not bool((torch.isfinite(values) & (values > 0)).all()):
+        raise ValueError(f"{name} must be positive (a width of the kernel), not {width}.")
+
+
+DEFAULT = (Smoothness(), Appearance())
+"""σ 3, w 3 and σ_xy 80, σ_rgb 13, w 10: the kernels the reference engine's users start from."""

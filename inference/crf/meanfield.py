@@ -1,0 +1,216 @@
+"""Refining what each pixel is by what similar pixels are: the front door of the dense CRF."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from inference.crf.checks import (
+    check_image,
+    check_labels,
+    check_logits,
+    check_probs,
+    check_void,
+)
+from inference.crf.engines import Field, engine
+from inference.crf.kernels import DEFAULT, Kernel
+
+FLOOR = 1e-5
+"""The least probability of a label before its logarithm is taken."""
+
+VOID = 255
+"""The label of a pixel of which nothing is known."""
+
+
+def refine(
+    probs: Any,
+    image: Any = None,
+    *,
+    kernels: Sequence[Kernel] = DEFAULT,
+    iterations: int = 10,
+    engine: str = "auto",
+    void: Any = None,
+) -> Any:
+    """Refine probabilities: marginals of a dense CRF whose unaries are −log ``probs``.
+
+    Tensors and NumPy arrays are taken alike, and the answer is what ``probs`` is: its kind, type
+    and device, and its gradient if the engine has one. Lists of scenes of different sizes give
+    lists.
+
+    Args:
+        probs: ``(L, H, W)`` or ``(B, L, H, W)``, in [0, 1], summing to one over labels.
+        image: ``(H, W, 3)`` or ``(B, H, W, 3)``, uint8, or float on the scale 0-255; None if no
+            kernel looks at it.
+        kernels: The pairwise terms, by default smoothness (σ 3, w 3) and appearance (σ_xy 80,
+            σ_rgb 13, w 10).
+        iterations: Of mean field; 0 gives ``probs`` back.
+        engine: ``auto``, or a key of `inference.crf.engines.ENGINES`, or ``path/file.py:Name``.
+        void: ``(H, W)`` or ``(B, H, W)`` bool: pixels that say nothing, to themselves or others.
+
+    Returns:
+        Marginals in the shape of ``probs``.
+
+    Raises:
+        ValueError: If the shapes do not fit, or ``probs`` are not probabilities; one sentence.
+        LookupError: If there is no such engine.
+
+    Source:
+        Krähenbühl & Koltun (2011), algorithm 1, https://arxiv.org/abs/1210.5644
+
+    >>> import numpy as np
+    >>> probs = np.full((2, 4, 4), 0.5, dtype=np.float32)
+    >>> probs[:, 0, 0] = 0.9, 0.1
+    >>> refined = refine(probs, np.zeros((4, 4, 3), dtype=np.uint8))
+    >>> refined.shape, bool((refined[0] > 0.5).all())
+    ((2, 4, 4), True)
+    """
+    options: dict[str, Any] = {"kernels": kernels, "iterations": iterations, "engine": engine}
+    if isinstance(probs, (list, tuple)):
+        return _each(refine, probs, image, void, options)
+    check_probs(probs)
+    logits = _tensor(probs).clamp_min(FLOOR).log()
+    return _like(refine_logits(logits, image, void=void, **options), probs)
+
+
+def refine_logits(
+    logits: Any,
+    image: Any = None,
+    *,
+    kernels: Sequence[Kernel] = DEFAULT,
+    iterations: int = 10,
+    engine: str = "auto",
+    void: Any = None,
+) -> Any:
+    """Refine logits, that is minus the unary energies: otherwise as `refine`."""
+    options: dict[str, Any] = {"kernels": kernels, "iterations": iterations, "engine": engine}
+    if isinstance(logits, (list, tuple)):
+        return _each(refine_logits, logits, image, void, options)
+    check_logits(logits)
+    batch = _tensor(logits)
+    single = batch.ndim == 3
+    batch = batch.unsqueeze(0) if single else batch
+    if iterations < 0:
+        raise ValueError(f"iterations must be 0 or more, not {iterations}.")
+    field = Field(batch, _image(image, batch, single), tuple(kernels), _void(void, batch, single))
+    if field.void is not None:
+        quiet = field.void.unsqueeze(1)
+        field = Field(batch.masked_fill(quiet, 0.0), field.image, field.kernels, field.void)
+    found = _engine(engine, field).marginals(field, iterations)
+    return _like(found[0] if single else found, logits)
+
+
+def refine_labels(
+    labels: Any,
+    image: Any = None,
+    *,
+    count: int,
+    confidence: float = 0.7,
+    kernels: Sequence[Kernel] = DEFAULT,
+    iterations: int = 10,
+    engine: str = "auto",
+) -> Any:
+    """Refine hard labels, each believed with some confidence.
+
+    Args:
+        labels: ``(H, W)`` or ``(B, H, W)`` integer, 0 to ``count`` − 1; 255 where nothing is
+            known: such pixels start uniform, and are pulled by the others.
+        image: As in `refine`.
+        count: L, how many labels there are.
+        confidence: Probability that a given label is right, above 1 / L and below 1; the rest is
+            spread evenly over the others.
+        kernels: As in `refine`.
+        iterations: As in `refine`.
+        engine: As in `refine`.
+
+    Returns:
+        Marginals, ``(L, H, W)`` or ``(B, L, H, W)``, float32.
+
+    Raises:
+        ValueError: If a label is out of range, or nothing fits; one sentence.
+
+    >>> refine_labels(np.array([[0, 1], [0, 255]]), count=2, iterations=0, kernels=())[0]
+    array([[0.7, 0.3],
+           [0.7, 0.5]], dtype=float32)
+    """
+    options: dict[str, Any] = {"kernels": kernels, "iterations": iterations, "engine": engine}
+    if isinstance(labels, (list, tuple)):
+        more = {"count": count, "confidence": confidence}
+        return _each(refine_labels, labels, image, None, {**options, **more})
+    check_labels(labels, count, confidence)
+    ids = torch.as_tensor(labels).long()
+    logits = logits_of_labels(ids, count, confidence)
+    marginals = refine_logits(logits, image, **options)
+    return marginals if isinstance(labels, Tensor) else marginals.numpy()
+
+
+def logits_of_labels(labels: Tensor, count: int, confidence: float) -> Tensor:
+    """Give the logits of labels believed with some confidence.
+
+    Args:
+        labels: ``(..., H, W)`` integer below ``count``, or 255, which says nothing.
+        count: L.
+        confidence: Probability of the label given; the others share the rest.
+
+    Returns:
+        ``(..., L, H, W)`` float32.
+    """
+    if count == 1:
+        return torch.zeros(*labels.shape[:-2], 1, *labels.shape[-2:], device=labels.device)
+    ids = torch.arange(count, device=labels.device).view(-1, 1, 1)
+    right = labels.unsqueeze(-3) == ids
+    known = (labels != VOID).unsqueeze(-3)
+    other = math.log((1 - confidence) / (count - 1))
+    said = torch.where(right, math.log(confidence), other)
+    return torch.where(known, said, -math.log(count))
+
+
+_engine = engine
+
+
+def _each(do: Any, scenes: Any, images: Any, voids: Any, options: dict[str, Any]) -> list[Any]:
+    """Refine scenes one by one, for they may differ in size."""
+    for name, others in (("images", images), ("void masks", voids)):
+        if others is not None and len(others) != len(scenes):
+            raise ValueError(f"There are {len(scenes)} scenes but {len(others)} {name}.")
+    images = [None] * len(scenes) if images is None else images
+    more = [{}] * len(scenes) if voids is None else [{"void": void} for void in voids]
+    return [
+        do(scene, image, **options, **void)
+        for scene, image, void in zip(scenes, images, more, strict=True)
+    ]
+
+
+def _tensor(values: Any) -> Tensor:
+    """Take anything to a float tensor: double stays double, everything else is float32."""
+    found = torch.as_tensor(values)
+    return found if found.dtype == torch.float64 else found.float()
+
+
+def _like(found: Tensor, given: Any) -> Any:
+    """Give the answer as what was given: an array for an array, and of its float type."""
+    if isinstance(given, Tensor):
+        return found.to(given.dtype) if given.is_floating_point() else found
+    numbers = found.detach().cpu().numpy()
+    given = np.asarray(given)
+    return numbers.astype(given.dtype) if given.dtype.kind == "f" else numbers
+
+
+def _image(image: Any, batch: Tensor, single: bool) -> Tensor | None:
+    if image is None:
+        return None
+    check_image(image, batch, single)
+    found = torch.as_tensor(image).to(batch.device)
+    return found.unsqueeze(0) if single else found
+
+
+def _void(void: Any, batch: Tensor, single: bool) -> Tensor | None:
+    if void is None:
+        return None
+    check_void(void, batch, single)
+    found = torch.as_tensor(void).to(batch.device)
+    return found.unsqueeze(0) if single else found
