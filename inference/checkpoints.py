@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from inference.assemble import Assembly
-from inference.runs import replace_file
+from scene.files import replace_file
 
 Tensors = dict[str, Tensor]
 

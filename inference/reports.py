@@ -7,7 +7,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from inference.runs import Run, replace_file
+from inference.runs import Run
+from scene.files import replace_file
 
 
 @dataclass(frozen=True)

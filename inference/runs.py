@@ -27,6 +27,7 @@ from typing import Any
 
 from inference.configs import as_table, labels_from, settings_from
 from inference.recipes import Settings
+from scene.files import replace_file
 from scene.views import Schema
 
 FORMAT = 1
@@ -58,7 +59,7 @@ class Run:
 
 def home() -> Path:
     """Say where runs are kept: ``SCENE_RUNS``, or ``runs`` in the working directory."""
-    return Path(os.environ.get("SCENE_RUNS", "runs"))
+    return Path(os.environ.get("SCENE_RUNS") or "runs")
 
 
 def create(
@@ -152,16 +153,6 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
     replace_file(
         path, lambda part: part.write_text(json.dumps(data, indent=2, allow_nan=False) + "\n")
     )
-
-
-def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let ``write`` fill a file beside ``path``, then put it in place in one move."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        write(part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _make_room(folder: Path, force: bool) -> None:

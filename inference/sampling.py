@@ -15,12 +15,13 @@ from inference.assemble import Assembly
 from inference.pictures import draw_samples, named, sampled
 from inference.predict import draw
 from inference.restore import restore
-from inference.runs import Run, replace_file
+from inference.runs import Run
 from inference.train import Device, launch
 from scene.datasets.base import SPLITS
 from scene.datasets.catalogue import evaluation_split, open_data
 from scene.datasets.framing import Frame
 from scene.draw import claim
+from scene.files import replace_file
 from scene.labels import Labels
 from scene.pictures import picture_size, read_image, read_mask, write_image, write_mask
 from scene.views import VIEWS, Scene, Schema, Views, stack

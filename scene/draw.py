@@ -13,11 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from torch import Tensor
 
-from scene.labels import VOID, Labels
+from scene.files import replace_file
+from scene.labels import Labels
 from scene.views import Scene
-
-VOID_COLOUR = (224, 224, 192)
-"""How void pixels are drawn: VOC's cream."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +48,8 @@ def claim(path: Path, force: bool) -> None:
 
 
 def coloured(mask: Tensor, labels: Labels) -> np.ndarray:
-    """Paint a mask in its labels' colours: ``(H, W)`` ids to ``(H, W, 3)`` uint8."""
-    palette = labels.palette.copy()
-    palette[VOID] = VOID_COLOUR
-    return palette[mask.cpu().numpy().astype(np.uint8)]
+    """Paint a mask in its labels' colours, void in VOC's: ``(H, W)`` to ``(H, W, 3)`` uint8."""
+    return labels.palette[mask.cpu().numpy().astype(np.uint8)]
 
 
 @rc_context({"text.parse_math": False})  # a label such as a$b is no formula
@@ -99,12 +95,7 @@ def draw_grid(
         figure.suptitle(title, fontsize=10)
     figure.legend(handles=_legend(labels), loc="outside lower center", ncols=8, fontsize=7)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        figure.savefig(part, format="png")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    replace_file(path, lambda part: figure.savefig(part, format="png"))
 
 
 def draw_scenes(path: Path, scenes: Sequence[Scene], labels: Labels, *, wide: int = 8) -> None:

@@ -26,10 +26,12 @@ class Labels:
 
     Args:
         names: One name per label id, from 0.
-        colours: RGB colours of the same length; the VOC colour map if left empty.
+        colours: One RGB colour per label, each part from 0 to 255; the VOC colour map if left
+            empty.
 
     Raises:
-        ValueError: If there are no labels, more than 255, or two of the same name.
+        ValueError: If there are no labels, more than 255, two of the same name, or colours that
+            are none or not one per label.
 
     >>> Labels(("background", "cat", "dog")).classes
     ('cat', 'dog')
@@ -45,6 +47,16 @@ class Labels:
             raise ValueError(f"The label {twice[0]!r} is listed twice; names must differ.")
         if not self.colours:
             object.__setattr__(self, "colours", voc_colours(len(self.names)))
+        if len(self.colours) != len(self.names):
+            raise ValueError(
+                f"{len(self.names)} labels have as many colours, not {len(self.colours)}."
+            )
+        for name, colour in zip(self.names, self.colours, strict=True):
+            if len(colour) != 3 or not all(0 <= part <= 255 for part in colour):
+                raise ValueError(
+                    f"The label {name!r} cannot have the colour {colour}; give red, green and "
+                    "blue, each from 0 to 255."
+                )
 
     @property
     def background(self) -> int | None:
@@ -75,6 +87,18 @@ class Labels:
         """
         pixels = masks.flatten(-2)
         return torch.stack([(pixels == i).any(-1) for i in self.ids], dim=-1).float()
+
+    def require(self, other: Labels, dataset: str) -> None:
+        """Refuse the labels of a dataset that are not these, in this order; colours may differ.
+
+        Raises:
+            ValueError: If they are not.
+        """
+        if self.names != other.names:
+            raise ValueError(
+                f"This model was trained on other labels than those of {dataset}; give it data "
+                "with its own labels, in the same order."
+            )
 
     def encode(self, classes: Iterable[str]) -> Tensor:
         """Turn class names into a class vector.

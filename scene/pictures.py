@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 import zlib
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from scene.datasets.labelmap import ids_from_colours, ids_from_indices
+from scene.files import replace_file
 from scene.labels import Labels
 
 _ORIENTATION = 0x0112  # the EXIF tag; values from 5 on swap height and width
@@ -149,14 +149,9 @@ def _rgb(picture: Image.Image) -> Image.Image:
 
 
 def _save(picture: Image.Image, path: Path) -> None:
-    """Write beside ``path`` and rename, so that no reader ever meets half a picture."""
+    """Write in the format that the suffix names."""
     kind = Image.registered_extensions().get(path.suffix.lower())
     if kind not in Image.SAVE:
         raise ValueError(f"No picture format ends in {path.suffix!r}; name {path.stem}.png.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        picture.save(partial, format=kind)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    replace_file(path, lambda part: picture.save(part, format=kind))

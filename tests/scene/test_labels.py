@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -79,3 +81,26 @@ def test_background_is_no_class():
 def test_a_vocabulary_that_cannot_be_is_refused(names, sentence):
     with pytest.raises(ValueError, match=sentence):
         Labels(names)
+
+
+@pytest.mark.parametrize(
+    ("colours", "sentence"),
+    [
+        (((0, 0, 0),), "2 labels have as many colours, not 1"),
+        (((0, 0, 0), (1, 2, 3), (4, 5, 6)), "2 labels have as many colours, not 3"),
+        (((0, 0, 0), (1, 2)), "The label 'cat' cannot have the colour (1, 2); give red, green"),
+        (((0, 0, 256), (1, 2, 3)), "'background' cannot have the colour (0, 0, 256)"),
+        (((0, 0, 0), (1, -2, 3)), "'cat' cannot have the colour (1, -2, 3)"),
+    ],
+)
+def test_colours_that_are_none_or_not_one_a_label_are_refused(colours, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        Labels(("background", "cat"), colours)
+
+
+def test_other_labels_are_refused_whatever_their_colours():
+    labels = Labels(("background", "cat", "dog"))
+    labels.require(Labels(labels.names, ((1, 1, 1), (2, 2, 2), (3, 3, 3))), "pets")
+    for names in (("background", "dog", "cat"), ("background", "cat")):
+        with pytest.raises(ValueError, match="on other labels than those of pets; give it data"):
+            labels.require(Labels(names), "pets")
