@@ -42,11 +42,7 @@ def evaluate(
     source = data or found.settings.data
     split = split or evaluation_split(source, download=download)
     dataset = open_data(source, split, found.settings.size, download=download)
-    if dataset.schema.labels.names != found.schema.labels.names:
-        raise ValueError(
-            f"{found.folder} was trained on other labels than those of {dataset.name}; "
-            "evaluate it on data of its own labels."
-        )
+    found.schema.labels.require(dataset.schema.labels, dataset.name)
     assembly = restore(found, device=launch(device).device, trust=trust)
     protocols: dict[str, dict[str, Any]] = {f"{DRAWS} draws": {"draws": DRAWS}}
     if draws is not None and draws != DRAWS:
@@ -72,22 +68,13 @@ def evaluate(
         "split": split,
         "scenes": len(dataset),
         "size": f"{height}x{width}",
-        "covered": _covered(dataset),
+        "covered": dataset.coverage(),
     }
     if json:
         cells = {name: [cell.to_json() for cell in cells] for name, cells in results.items()}
         console.print_json(data={**about, "results": cells})
         return
     _show(about, results, dataset.schema.labels)
-
-
-def _covered(dataset: Any) -> float:
-    """Give the share of the first scene's pixels that the crop covers."""
-    import torch
-
-    height, width = dataset.schema.size
-    _, covered = dataset.restore(torch.zeros(1, height, width), 0)
-    return float(covered.float().mean())
 
 
 def _show(about: dict[str, Any], results: dict[str, list[Cell]], labels: Any) -> None:

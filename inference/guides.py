@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from inference.experts import product_of_experts
 from scene.networks import GaussianHead, stem
+from scene.sizes import STOCK_LATENT, STOCK_WIDTH
 from scene.views import Schema, Views
 
 
@@ -31,7 +32,11 @@ class Guide(nn.Module):
     """
 
     def __init__(
-        self, schema: Schema, views: Collection[str], latent: int = 64, width: int = 16
+        self,
+        schema: Schema,
+        views: Collection[str],
+        latent: int = STOCK_LATENT,
+        width: int = STOCK_WIDTH,
     ) -> None:
         super().__init__()
         self.schema, self.views = schema, tuple(views)
@@ -77,7 +82,11 @@ class JointGuide(Guide):
     """
 
     def __init__(
-        self, schema: Schema, views: Collection[str], latent: int = 64, width: int = 16
+        self,
+        schema: Schema,
+        views: Collection[str],
+        latent: int = STOCK_LATENT,
+        width: int = STOCK_WIDTH,
     ) -> None:
         super().__init__(schema, views, latent, width)
         self.stems = nn.ModuleDict({name: stem(name, schema, width) for name in self.views})
@@ -97,7 +106,11 @@ class ProductGuide(Guide):
     """
 
     def __init__(
-        self, schema: Schema, views: Collection[str], latent: int = 64, width: int = 16
+        self,
+        schema: Schema,
+        views: Collection[str],
+        latent: int = STOCK_LATENT,
+        width: int = STOCK_WIDTH,
     ) -> None:
         super().__init__(schema, views, latent, width)
         self.stems = nn.ModuleDict({name: stem(name, schema, width) for name in self.views})
@@ -150,7 +163,11 @@ class RetrofitGuide(Guide):
     """
 
     def __init__(
-        self, schema: Schema, views: Collection[str], latent: int = 64, width: int = 16
+        self,
+        schema: Schema,
+        views: Collection[str],
+        latent: int = STOCK_LATENT,
+        width: int = STOCK_WIDTH,
     ) -> None:
         super().__init__(schema, views, latent, width)
         self.joint = JointGuide(schema, views, latent, width)

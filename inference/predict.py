@@ -75,8 +75,8 @@ def draw(
     elif given is not None:
         belief = assembly.model.prior(given)
     else:
-        latent: int = getattr(assembly.model, "latent", 1)
-        belief = standard_normal(scenes, latent, device)
+        latent = assembly.model.latent
+        belief = standard_normal(scenes, latent, device) if latent else None
     if belief is None:
         return None
     return _mean(belief)[None] if at_mean else belief.sample(torch.Size((draws,)))

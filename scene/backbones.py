@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scene.networks import Stem
+from scene.registry import unknown
 from scene.views import Schema
 
 Weights = str
@@ -25,7 +26,12 @@ class Vgg16(nn.Module):
     """The convolutions of VGG-16, averaged to at most 7 × 7 cells and flattened.
 
     Args:
+        size: Height and width of the images in pixels.
         weights: Where the weights come from.
+
+    Raises:
+        ValueError: If the images are too small, or the weights are not of this network.
+        LookupError: If the weights cannot be had.
 
     Shape:
         ``(B, 3, H, W)`` in [0, 1] to ``(B, features)``.
@@ -66,7 +72,7 @@ def features(name: str, schema: Schema, width: int, weights: Weights = "none") -
         return Stem(3, schema.size, width)
     if name == "vgg16":
         return Vgg16(schema.size, weights)
-    raise LookupError(f"No backbone is called {name!r}. Known: {', '.join(BACKBONES)}.")
+    raise LookupError(unknown(name, BACKBONES, "backbone") + ".")
 
 
 def _torchvision_vgg16(weights: Weights) -> Any:
@@ -75,7 +81,7 @@ def _torchvision_vgg16(weights: Weights) -> Any:
     if weights == "imagenet":
         try:
             return vgg16(weights=VGG16_Weights.IMAGENET1K_V1)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # the latter where the file is not the right one
             raise LookupError(
                 f"ImageNet weights of vgg16 could not be downloaded ({error}); "
                 "give --weights none, or the path of a state dict as safetensors."
@@ -95,5 +101,5 @@ def _load(net: nn.Module, path: Path) -> None:
     try:
         net.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[-1].strip()  # the first only says that there are some
         raise ValueError(f"{path} does not hold the weights of vgg16: {reason}") from error

@@ -3,6 +3,7 @@
 A model says nothing about learning, and does not know its guide. Every one offers
 
 - ``views``, the views it explains, and ``conditions``, those it takes as given;
+- ``latent``, the length of z, 0 if it has none;
 - ``prior(views)``, its belief about z before looking, or None if it has no latent;
 - ``decode(z, views, names)``, the likelihood of each view named;
 - ``forward(views)``, the Pyro program: z from the prior, then each observed view from z.
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from scene.backbones import Weights, features
 from scene.likelihoods import ClassVector, LabelMap, Pixels
 from scene.networks import ClassHead, Painter, UNet
+from scene.sizes import STOCK_LATENT, STOCK_WIDTH
 from scene.views import VIEWS, Schema, Views
 
 Likelihood = Pixels | LabelMap | ClassVector
@@ -35,10 +37,14 @@ class SceneModel(nn.Module):
 
     views: tuple[str, ...]
     conditions: tuple[str, ...] = ()
+    latent: int = 0
 
     def prior(self, views: Views) -> dist.Distribution | None:
-        """Say p(z) for the scenes of ``views``: batch shape ``(B,)``, event ``(L,)``."""
-        raise NotImplementedError
+        """Say p(z) for the scenes of ``views``: N(0, I), or None for a model without latent.
+
+        Batch shape ``(B,)``, event shape ``(L,)``.
+        """
+        return standard_normal(len(views), self.latent, views.device) if self.latent else None
 
     def decode(
         self, z: Tensor | None, views: Views | None, names: Iterable[str]
@@ -81,8 +87,8 @@ class JointScene(SceneModel):
     def __init__(
         self,
         schema: Schema,
-        latent: int = 64,
-        width: int = 16,
+        latent: int = STOCK_LATENT,
+        width: int = STOCK_WIDTH,
         noise: Literal["normal", "laplace"] = "normal",
         image_scale: float = 0.1,
         learn_scale: bool = False,
@@ -95,10 +101,6 @@ class JointScene(SceneModel):
         self.classes = ClassHead(latent, 8 * width, len(labels.classes))
         log_scale = torch.tensor(float(image_scale)).log()
         self.log_scale = nn.Parameter(log_scale, requires_grad=learn_scale)
-
-    def prior(self, views: Views) -> dist.Distribution:
-        """Say N(0, I)."""
-        return standard_normal(len(views), self.latent, views.device)
 
     def decode(
         self, z: Tensor | None, views: Views | None, names: Iterable[str]
@@ -123,7 +125,7 @@ class ConditionalScene(SceneModel):
         schema: Labels and image size.
         latent: Length of z.
         width: Channels of the finest layer of the painter.
-        backbone: What reads the image: ``small``, ``vgg16`` or another name of `backbones`.
+        backbone: What reads the image: one of `scene.backbones.BACKBONES`.
         weights: Where the backbone's weights come from: ``none``, ``imagenet`` or a path.
         hidden: Length of the image's feature vector.
 
@@ -138,8 +140,8 @@ class ConditionalScene(SceneModel):
     def __init__(
         self,
         schema: Schema,
-        latent: int = 64,
-        width: int = 16,
+        latent: int = STOCK_LATENT,
+        width: int = STOCK_WIDTH,
         backbone: str = "small",
         weights: Weights = "none",
         hidden: int = 256,
@@ -149,10 +151,6 @@ class ConditionalScene(SceneModel):
         self.features = features(backbone, schema, width, weights)
         self.condense = nn.Sequential(nn.Linear(self.features.features, hidden), nn.ReLU())
         self.mask = Painter(latent + hidden, len(schema.labels.names), schema.size, width)
-
-    def prior(self, views: Views) -> dist.Distribution:
-        """Say N(0, I), whatever the image."""
-        return standard_normal(len(views), self.latent, views.device)
 
     def decode(
         self, z: Tensor | None, views: Views | None, names: Iterable[str]
@@ -178,13 +176,10 @@ class SegmentedScene(SceneModel):
     views = ("mask",)
     conditions = ("image",)
 
-    def __init__(self, schema: Schema, width: int = 16) -> None:
+    def __init__(self, schema: Schema, width: int = STOCK_WIDTH) -> None:
         super().__init__()
         halvings = 4 if min(schema.size) >= 32 else 3
         self.net = UNet(3, len(schema.labels.names), width, halvings)
-
-    def prior(self, views: Views) -> None:
-        """Have no latent, hence no prior."""
 
     def decode(
         self, z: Tensor | None, views: Views | None, names: Iterable[str]

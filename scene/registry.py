@@ -77,14 +77,19 @@ def _from_file(path: Path, kind: str) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[key]
-        raise LookupError(
-            f"{path} could not be imported: {type(error).__name__}: {error}"
-        ) from error
+        raise LookupError(f"{path} could not be imported: {_reason(error)}") from error
     return module
 
 
 def _from_path(place: str, kind: str) -> ModuleType:
     try:
         return importlib.import_module(place)
-    except (ImportError, ValueError) as error:
-        raise LookupError(f"No module {place!r} to load a {kind} from: {error}.") from error
+    except Exception as error:
+        reason = _reason(error)
+        raise LookupError(f"No module {place!r} to load a {kind} from: {reason}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Say in one sentence what a stranger's code met."""
+    first, *_ = [*str(error).splitlines(), ""]
+    return f"{type(error).__name__}: {first}".rstrip(".: ") + "."

@@ -1,4 +1,4 @@
-"""Sizes as people write them."""
+"""Sizes: those of scenes and networks unless somebody says otherwise, and how one is written."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import re
 
 STOCK_SIZE = (64, 64)
 """Height and width of scenes if nobody says otherwise."""
+
+STOCK_LATENT, STOCK_WIDTH = 64, 16
+"""Length of z, and channels of the finest layer of a network."""
 
 SMALLEST = 16
 """The least height and width, in pixels, that the networks can take."""
@@ -23,9 +26,18 @@ def parse_size(text: str) -> tuple[int, int]:
     found = re.fullmatch(r"\s*(\d{1,5})\s*[x×]\s*(\d{1,5})\s*", text.lower())
     if not found:
         raise ValueError(f"{text!r} is not a size; write height x width in pixels, like 96x64.")
-    height, width = int(found[1]), int(found[2])
-    if min(height, width) < SMALLEST:
+    size = int(found[1]), int(found[2])
+    require_size(size)
+    return size
+
+
+def require_size(size: tuple[int, int]) -> None:
+    """Refuse a height and width that are too small for the networks.
+
+    Raises:
+        ValueError: If one of them is less than `SMALLEST`.
+    """
+    if min(size) < SMALLEST:
         raise ValueError(
-            f"{height}x{width} is too small; height and width are at least {SMALLEST} pixels."
+            f"{size[0]}x{size[1]} is too small; height and width are at least {SMALLEST} pixels."
         )
-    return height, width

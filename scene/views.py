@@ -55,23 +55,27 @@ class Views:
 
     Args:
         tensors: The views held, each with B as its first dimension.
-        present: Which scenes have the view; all of them where a name is left out.
+        present: Which scenes have the view, ``(B,)``; all of them where a name is left out.
 
     Raises:
-        ValueError: If the views disagree on B, or there are none.
+        ValueError: If the views, or what is said of them, disagree on B, or there are none.
     """
 
     def __init__(
         self, tensors: dict[str, Tensor], present: dict[str, Tensor] | None = None
     ) -> None:
-        sizes = {name: len(tensor) for name, tensor in tensors.items()}
-        if len(set(sizes.values())) != 1:
-            raise ValueError(f"The views of a batch hold equally many scenes, not {sizes}.")
         self._tensors = dict(tensors)
         self.present = {
             name: (present or {}).get(name, torch.ones(len(t), dtype=torch.bool, device=t.device))
             for name, t in tensors.items()
         }
+        sizes = {name: (len(t), len(self.present[name])) for name, t in tensors.items()}
+        if len({size for pair in sizes.values() for size in pair}) != 1:
+            counts = {name: count for name, (count, _) in sizes.items()}
+            raise ValueError(
+                f"The views of a batch hold equally many scenes, not {counts}, and say of each "
+                "whether it is present."
+            )
 
     def __getitem__(self, name: str) -> Tensor:
         return self._tensors[name]
@@ -120,10 +124,11 @@ class Views:
         )
 
     def to(self, device: torch.device | str) -> Views:
-        """Move every tensor to ``device``."""
+        """Move every tensor to ``device``; what comes back to the CPU has arrived."""
+        ahead = torch.device(device).type == "cuda"  # the other way one could read it too early
         return Views(
-            {n: t.to(device, non_blocking=True) for n, t in self.items()},
-            {n: p.to(device, non_blocking=True) for n, p in self.present.items()},
+            {n: t.to(device, non_blocking=ahead) for n, t in self.items()},
+            {n: p.to(device, non_blocking=ahead) for n, p in self.present.items()},
         )
 
 

@@ -15,6 +15,7 @@ from scene.datasets.folder import splits
 from scene.datasets.voc import VOCScenes
 from scene.labels import VOID
 from scene.sizes import STOCK_SIZE
+from scene.views import VIEWS
 
 _WORDS = ("synthetic", "synthetic:default", "synthetic:confounded", "voc2012")
 
@@ -92,7 +93,7 @@ def describe(dataset: SceneDataset) -> dict[str, Any]:
         are not void; ``void``: the share of masks' pixels that are. A share of nothing is 0.
     """
     labels = dataset.schema.labels
-    views = {"image": 0, "classes": 0, "mask": 0}
+    views = dict.fromkeys(VIEWS, 0)
     present = torch.zeros(len(labels.classes))
     pixels = torch.zeros(VOID + 1, dtype=torch.int64)
     for index in range(len(dataset)):

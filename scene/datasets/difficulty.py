@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-Colour = tuple[int, int, int]
+from scene.labels import Colour
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,22 @@ class Frame:
         (height, width), (tall, wide) = self.size, self.resized
         return (tall - height) // 2, (wide - width) // 2
 
+    @property
+    def covered(self) -> Tensor:
+        """Which stored pixels have their centre within the crop, ``(H0, W0)`` bool."""
+        down, across = (
+            (at >= 0) & (at < extent) for at, extent in zip(self._places, self.size, strict=True)
+        )
+        return down[:, None] & across[None, :]
+
+    @property
+    def _places(self) -> tuple[Tensor, ...]:
+        """Where in the crop the centre of each stored row and column lies, in its pixels."""
+        return tuple(
+            (torch.arange(old) + 0.5) * (new / old) - start
+            for old, new, start in zip(self.original, self.resized, self.corner, strict=True)
+        )
+
     def apply_image(self, image: Tensor) -> Tensor:
         """Frame an image ``(3, H0, W0)`` as ``(3, H, W)``; the type is kept."""
         if self.resized != self.original:
@@ -66,19 +82,15 @@ class Frame:
             probs: ``(C, H, W)`` float.
 
         Returns:
-            ``(C, H0, W0)``, and ``(H0, W0)`` bool: which stored pixels have their centre within
-            the crop. Outside it the probabilities of the nearest edge are repeated.
+            ``(C, H0, W0)``, and `covered`. Outside the crop the probabilities of the nearest edge
+            are repeated.
         """
-        places = [
-            (torch.arange(old, device=probs.device) + 0.5) * (new / old) - start
-            for old, new, start in zip(self.original, self.resized, self.corner, strict=True)
-        ]
-        inside = [(at >= 0) & (at < extent) for at, extent in zip(places, self.size, strict=True)]
-        covered = inside[0][:, None] & inside[1][None, :]
+        covered = self.covered.to(probs.device)
         if self.resized == self.original == self.size:
             return probs, covered
         down, across = (
-            2 * at / extent - 1 for at, extent in zip(places, self.size, strict=True)
+            2 * at.to(probs.device) / extent - 1
+            for at, extent in zip(self._places, self.size, strict=True)
         )  # as grid_sample counts: -1 and 1 are the outer edges of the crop
         grid = torch.stack(torch.meshgrid(across, down, indexing="xy"), dim=-1)[None]
         back = functional.grid_sample(

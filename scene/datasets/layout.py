@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scene.datasets.difficulty import Difficulty
-from scene.datasets.shapes import Region
-from scene.datasets.textures import Field
+from scene.datasets.shapes import Field, Region
 
 Names = NDArray[np.str_]
 Ids = NDArray[np.int64]

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from scene.datasets.difficulty import Difficulty
 from scene.datasets.layout import Layer, layout
-from scene.datasets.shapes import SHAPES
-from scene.datasets.textures import TEXTURES, Field, grain, smooth_noise
+from scene.datasets.shapes import SHAPES, Field
+from scene.datasets.textures import TEXTURES, grain, smooth_noise
 
 Bytes = NDArray[np.uint8]
 Indices = NDArray[np.int64]

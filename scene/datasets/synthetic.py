@@ -12,6 +12,7 @@ from scene.datasets.difficulty import PRESETS
 from scene.datasets.painting import paint
 from scene.labels import Colour, Labels
 from scene.registry import unknown
+from scene.sizes import STOCK_SIZE, require_size
 from scene.views import Scene, Schema, Views, batch
 
 COUNTS = {"train": 6000, "tune": 400, "val": 400, "test": 500}
@@ -39,7 +40,7 @@ class SyntheticScenes(SceneDataset):
 
     Raises:
         LookupError: If there is no such split or preset; the message suggests the nearest.
-        ValueError: If there are no scenes, or they are smaller than 16 pixels.
+        ValueError: If there are no scenes, or they are too small.
 
     >>> scenes = SyntheticScenes("test", count=10)
     >>> scenes[3].image.shape, scenes.schema.labels.classes[:2]
@@ -50,7 +51,7 @@ class SyntheticScenes(SceneDataset):
         self,
         split: str = "train",
         preset: str = "default",
-        size: tuple[int, int] = (64, 64),
+        size: tuple[int, int] = STOCK_SIZE,
         count: int | None = None,
     ) -> None:
         if split not in SPLITS:
@@ -60,10 +61,7 @@ class SyntheticScenes(SceneDataset):
         count = COUNTS[split] if count is None else count
         if count < 1:
             raise ValueError(f"A dataset has at least one scene, not {count}.")
-        if min(size) < 16:
-            raise ValueError(
-                f"Synthetic scenes are at least 16×16 pixels, not {size[0]}×{size[1]}."
-            )
+        require_size(size)
         self.difficulty = PRESETS[preset]
         names = ("background", *self.difficulty.classes)
         self.name, self.source = f"synthetic-{preset}", f"synthetic:{preset}"

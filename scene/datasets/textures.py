@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-Field = NDArray[np.float32]
+from scene.datasets.shapes import Field
 
 TEXTURES: dict[str, Callable[[Field, Field], Field]] = {
     "across": lambda s, t: _wave(t),

@@ -11,6 +11,7 @@ from scene.datasets.base import SceneDataset
 from scene.datasets.folder import entries, labels_of, locate
 from scene.datasets.framing import Frame
 from scene.pictures import picture_size, read_image, read_mask
+from scene.sizes import STOCK_SIZE, require_size
 from scene.views import Scene, Schema
 
 CACHE_BYTES = 2**30
@@ -36,20 +37,22 @@ class VOCScenes(SceneDataset):
     Raises:
         LookupError: If the folder has no such split, or its labels are not known.
         FileNotFoundError: If the folder, an image or a mask is missing.
-        ValueError: If the split is empty or the folder's lists contradict each other. Getting a
-            scene raises it too, if its picture or mask is damaged or they do not match.
+        ValueError: If the split is empty, the folder's lists contradict each other, or the size
+            is too small. Getting a scene raises it too, if its picture or mask is damaged or they
+            do not match.
     """
 
     def __init__(
         self,
         root: str | Path,
         split: str = "train",
-        size: tuple[int, int] = (64, 64),
+        size: tuple[int, int] = STOCK_SIZE,
         *,
         augmentation: str = "flip",
         count: int | None = None,
     ) -> None:
         folder = locate(root)
+        require_size(size)
         if count is not None and count < 1:
             raise ValueError(f"A dataset has at least one scene, not {count}.")
         self.name = re.sub(r"[^a-z0-9]+", "-", folder.name.lower()).strip("-") or "folder"
@@ -100,6 +103,15 @@ class VOCScenes(SceneDataset):
         """Undo resizing and cropping, see `SceneDataset.restore`."""
         stored = picture_size(self.entries[index].image)
         return Frame(stored, self.schema.size).undo(probs)
+
+    def coverage(self) -> float:
+        """Say how much of the masks the crop covers, see `SceneDataset.coverage`."""
+        stored = covered = 0
+        for entry in self.entries:
+            if entry.mask is not None:
+                inside = Frame(picture_size(entry.image), self.schema.size).covered
+                stored, covered = stored + inside.numel(), covered + int(inside.sum())
+        return covered / stored if stored else 1.0
 
     def _framed(self, index: int) -> Scene:
         """Read one scene and bring it to ``schema.size``."""

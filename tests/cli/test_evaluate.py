@@ -68,6 +68,16 @@ def test_another_split_can_be_asked_for(scene, trained):
     assert json.loads(said.out)["scenes"] == 4
 
 
+def test_the_share_that_is_scored_is_that_of_all_scenes(scene, trained, voc_folder):
+    """A dataset of one aspect loses what each of its pictures loses; of two, their mean."""
+    words = ("--data", voc_folder, "--steps", 1, "--size", "32x32", "--device", "cpu")
+    assert scene("train", "segmenter", "--width", 2, *words).code == 0
+    said = scene("evaluate", "--json", "--device", "cpu")
+    pixels = 2 * 40 * 32 + 2 * 32 * 48  # two upright, two lying
+    assert json.loads(said.out)["covered"] == pytest.approx(4 * 32 * 32 / pixels)
+    assert f"covers {4 * 32 * 32 / pixels:.0%} of them" in scene("evaluate", "--device", "cpu").out
+
+
 def test_data_of_other_labels_are_refused(refused, trained, voc_folder):
     assert "was trained on other labels than those of pets" in refused(
         "evaluate", trained(), "--data", voc_folder, "--device", "cpu"

@@ -62,15 +62,27 @@ def test_a_misspelt_class_of_a_stranger_is_answered_with_the_nearest(tmp_path):
 
 @pytest.mark.parametrize(
     ("code", "reason"),
-    [("1 / 0", "ZeroDivisionError"), ("def (:", "SyntaxError"), ("import lost_x", "lost_x")],
-)
+    [
+        ("1 / 0", "ZeroDivisionError"), ("def (:", "SyntaxError"), ("import lost_x", "lost_x"),
+        ("raise OSError('one.\\ntwo.')", "OSError: one"), ("raise OSError", "OSError"),
+    ],
+)  # fmt: skip
 def test_a_file_that_does_not_run_is_answered_with_its_error(tmp_path, code, reason):
     path = tmp_path / "broken.py"
     path.write_text(code + "\n", encoding="utf-8")
     before = set(sys.modules)
-    with pytest.raises(LookupError, match=f"could not be imported: .*{reason}"):
+    with pytest.raises(LookupError, match=f"could not be imported: .*{reason}") as caught:
         load(f"{path}:Thing", {}, "guide")
+    assert str(caught.value).endswith(".")
+    assert len(str(caught.value).splitlines()) == 1
     assert not {name for name in set(sys.modules) - before if name.startswith("scene_foreign")}
+
+
+def test_a_module_that_does_not_run_is_answered_with_its_error(tmp_path, monkeypatch):
+    (tmp_path / "broken_module.py").write_text("1 / 0\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(LookupError, match=r"from: ZeroDivisionError: division by zero\.$"):
+        load("broken_module:Thing", {}, "guide")
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,27 @@ def test_a_batch_knows_what_it_holds():
     assert "classes" not in views
 
 
-@pytest.mark.parametrize("tensors", [{}, {"image": torch.zeros(2), "mask": torch.zeros(3)}])
-def test_views_that_disagree_on_the_number_of_scenes_are_refused(tensors):
+@pytest.mark.parametrize(
+    ("tensors", "present"),
+    [
+        ({}, {}),
+        ({"image": torch.zeros(2), "mask": torch.zeros(3)}, {}),
+        ({"image": torch.zeros(2)}, {"image": torch.ones(3).bool()}),
+    ],
+)
+def test_views_that_disagree_on_the_number_of_scenes_are_refused(tensors, present):
     with pytest.raises(ValueError, match="hold equally many scenes"):
-        Views(tensors)
+        Views(tensors, present)
+
+
+def test_what_comes_back_to_the_cpu_has_arrived(monkeypatch):
+    """A copy that does not wait may be read before it is there."""
+    move, waited = torch.Tensor.to, []
+
+    def note(self, *args, **more):
+        waited.append(not more.get("non_blocking", False))
+        return move(self, *args, **more)
+
+    monkeypatch.setattr(torch.Tensor, "to", note)
+    _of([True, False], [False, True]).to("cpu")
+    assert waited == [True] * 4

@@ -57,6 +57,28 @@ def test_restoring_a_scenes_own_mask_gives_the_original_back(val):
         assert (probs.argmax(0) == stored)[covered].float().mean() > 0.95
 
 
+@pytest.mark.parametrize("size", [(32, 32), (24, 32), (16, 40)])
+def test_coverage_is_counted_over_the_masks_of_every_scene(voc_folder, size):
+    """Upright and lying pictures lose unequal shares; those without a mask do not count."""
+    scenes = VOCScenes(voc_folder, "train", size)
+    blank = torch.zeros(1, *size)
+    covered = [scenes.restore(blank, i)[1] for i, e in enumerate(scenes.entries) if e.mask]
+    wanted = sum(x.sum() for x in covered) / sum(x.numel() for x in covered)
+    assert scenes.coverage() == pytest.approx(float(wanted))
+    assert len({round(float(x.float().mean()), 3) for x in covered}) > 1
+
+
+def test_what_has_no_mask_loses_nothing(voc_folder):
+    for split in ("train", "val"):
+        (voc_folder / "ImageSets" / "Segmentation" / f"{split}.txt").unlink()
+    assert VOCScenes(voc_folder, "val", SIZE).coverage() == 1
+
+
+def test_scenes_too_small_for_the_networks_are_refused(voc_folder):
+    with pytest.raises(ValueError, match="8x32 is too small"):
+        VOCScenes(voc_folder, "val", (8, 32))
+
+
 def test_a_turned_photograph_is_restored_turned(val):
     """A camera's rotation note changes which side is the height, here as in reading."""
     exif = Image.Exif()
