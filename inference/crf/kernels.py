@@ -77,7 +77,7 @@ class Smoothness(Kernel):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for width in _pair(self.sigma):
+        for width in pair(self.sigma):
             _positive("sigma", width)
 
     def features(self, image: Tensor | None, like: Tensor) -> Tensor:
@@ -100,7 +100,7 @@ class Appearance(Kernel):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for width in _pair(self.sigma_xy):
+        for width in pair(self.sigma_xy):
             _positive("sigma_xy", width)
         _positive("sigma_rgb", self.sigma_rgb)
 
@@ -139,7 +139,7 @@ class FeatureMap(Kernel):
         if not bool(torch.isfinite(self.values).all()):
             raise ValueError("A feature map holds a NaN or an infinity; mend it or fill it in.")
         _positive("sigma", self.sigma)
-        for width in _pair(self.sigma_xy) if self.sigma_xy is not None else ():
+        for width in pair(self.sigma_xy) if self.sigma_xy is not None else ():
             _positive("sigma_xy", width)
 
     def features(self, image: Tensor | None, like: Tensor) -> Tensor:
@@ -162,12 +162,13 @@ def positions(sigma: Width | tuple[Width, Width], like: Tensor) -> Tensor:
     """Give rows and columns of a grid over their widths, ``(2, H, W)``, about its centre."""
     across = [
         (torch.arange(n, dtype=like.dtype, device=like.device) - (n - 1) / 2) / width
-        for n, width in zip(like.shape[-2:], _pair(sigma), strict=True)
+        for n, width in zip(like.shape[-2:], pair(sigma), strict=True)
     ]
     return torch.stack(torch.meshgrid(*across, indexing="ij"))
 
 
-def _pair(width: Width | tuple[Width, Width]) -> tuple[Width, Width]:
+def pair(width: Width | tuple[Width, Width]) -> tuple[Width, Width]:
+    """Give a width of positions for each axis: vertical, then horizontal."""
     return width if isinstance(width, tuple) else (width, width)
 
 

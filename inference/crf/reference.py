@@ -1,0 +1,200 @@
+"""The reference engine: the C++ that papers measured with, if it is installed, made safe."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from inference.crf.engines import Engine, Field
+from inference.crf.kernels import Appearance, Kernel, Smoothness, pair
+
+MISSING = (
+    "The engine 'pydensecrf' is an optional extra, compiled while it is installed: "
+    "pip install 'scene-suite[pydensecrf]' (this takes a C++ compiler and a minute or two)."
+)
+NORMALIZATIONS = {"symmetric": 3, "before": 1, "after": 2}
+"""Its numbers for ours. Its fourth, none, leaves the lattice's own scale, which is not K's."""
+
+DIAGONAL = 1
+"""Its number for a kernel whose widths are one a feature; they only matter to its learning."""
+
+TOO_LARGE = "{pixels} pixels with {labels} labels are too many for pydensecrf; use another engine."
+
+KEYS = 2**15 - 16
+"""Lattice coordinates are kept in 16 bits; a few are left for the neighbours of the outermost."""
+
+
+Term = tuple[Kernel, "float | np.ndarray[Any, Any]"]
+"""A kernel, and what it does to labels: a penalty, or of Potts' a reward."""
+
+
+class Random(Protocol):
+    """The part of its ``DenseCRF2D`` that is used here."""
+
+    addPairwiseGaussian: Callable[..., None]
+    addPairwiseBilateral: Callable[..., None]
+    addPairwiseEnergy: Callable[..., None]
+    setUnaryEnergy: Callable[..., None]
+    inference: Callable[[int], Any]
+    startInference: Callable[[], tuple[Any, Any, Any]]
+    stepInference: Callable[[Any, Any, Any], None]
+
+
+class Reference(Engine):
+    """Hand a field to ``pydensecrf2``, image by image: float32, one thread, no gradients.
+
+    It knows no void pixels, always keeps the self term, and takes symmetric compatibilities only.
+    What would make its C++ read out of bounds, overflow or abort is refused before it is called.
+
+    Raises:
+        LookupError: If it is not installed; the message says how to install it.
+
+    Source:
+        Krähenbühl & Koltun (2011); their code, as ``pydensecrf2`` packages it.
+    """
+
+    def __init__(self) -> None:
+        try:
+            from pydensecrf.densecrf import DenseCRF2D
+        except ImportError as missing:
+            raise LookupError(MISSING) from missing
+        self._random = DenseCRF2D
+
+    def marginals(self, field: Field, iterations: int) -> Tensor:
+        """Iterate in C++; see the base class.
+
+        Raises:
+            ValueError: If the field asks for what it cannot do, or is too large for it.
+        """
+        labels = field.logits.shape[1]
+        _check(field, field.kernels, labels)
+        if labels == 1:  # there is nothing to decide
+            return torch.ones_like(field.logits)
+        terms = [(kernel, _compatibility(kernel)) for kernel in field.kernels]
+        found = []
+        for index, logits in enumerate(field.logits.detach().flatten(2)):
+            random = self._make(field, index, terms, labels)
+            random.setUnaryEnergy(_array((logits.amax(0) - logits).clamp_max(1e30)))
+            found.append(torch.from_numpy(np.asarray(random.inference(iterations))))
+        return torch.stack(found).to(field.logits).reshape(field.logits.shape)
+
+    def filtered(self, field: Field, kernel: Kernel, values: Tensor) -> Tensor:
+        """Multiply by one normalised matrix; see the base class.
+
+        It shows no filter of its own, so a label of zeros is added and one iteration taken: the
+        logarithm of the ratio of two marginals is then what the filter added.
+        """
+        labels = values.shape[1] + 1
+        _check(field, (kernel,), labels)
+        largest = values.abs().max().clamp_min(1e-30)
+        found = []
+        for index, scene in enumerate((values / largest).detach().flatten(2)):
+            random = self._make(field, index, [(kernel, 1.0)], labels)
+            q, *rest = random.startInference()
+            held = np.asarray(q)  # a view: what is written here is written there
+            held[:-1], held[-1] = _array(scene), 0.0
+            random.stepInference(q, *rest)
+            logs = np.log(held)
+            found.append(torch.from_numpy(logs[:-1] - logs[-1:]))
+        return torch.stack(found).to(values).reshape(values.shape) * largest
+
+    def _make(self, field: Field, index: int, terms: Sequence[Term], labels: int) -> Random:
+        """Make its random field of one image; it takes width before height."""
+        height, width = field.logits.shape[-2:]
+        random: Random = self._random(width, height, labels)
+        image = None if field.image is None else _bytes(field.image[index])
+        for kernel, compatibility in terms:
+            how = (compatibility, DIAGONAL, NORMALIZATIONS[kernel.normalization])
+            if isinstance(kernel, Smoothness):
+                down, across = map(float, pair(kernel.sigma))
+                random.addPairwiseGaussian((across, down), *how)
+            elif isinstance(kernel, Appearance) and image is not None:
+                down, across = map(float, pair(kernel.sigma_xy))
+                colour = float(kernel.sigma_rgb)
+                random.addPairwiseBilateral((across, down), colour, image, *how)
+            else:
+                features = kernel.features(field.image, field.logits).detach().flatten(2)
+                random.addPairwiseEnergy(_array(features[index % len(features)]), *how)
+        return random
+
+
+def _check(field: Field, kernels: Sequence[Kernel], labels: int) -> None:
+    """Refuse what the reference cannot do, and what would crash it."""
+    if field.void is not None:
+        raise ValueError("pydensecrf knows no void pixels; use another engine.")
+    pixels, bytes_ = field.logits[0, 0].numel(), 32 * labels
+    for kernel in kernels:
+        if kernel.normalization not in NORMALIZATIONS:
+            known = ", ".join(NORMALIZATIONS)
+            raise ValueError(
+                f"pydensecrf normalises {known}, but not {kernel.normalization!r}; "
+                "use another engine."
+            )
+        if not kernel.self_term:
+            raise ValueError("pydensecrf always keeps the self term; use another engine.")
+        features = kernel.features(field.image, field.logits).detach().flatten(2)
+        _check_keys(features)
+        bytes_ += 40 * (features.shape[1] + 1)
+        if pixels * (features.shape[1] + 1) * (labels + 4) >= 2**33:
+            raise ValueError(TOO_LARGE.format(pixels=pixels, labels=labels))
+    if pixels * bytes_ > _memory():
+        raise ValueError(TOO_LARGE.format(pixels=pixels, labels=labels))
+
+
+def _check_keys(features: Tensor) -> None:
+    """Refuse features whose lattice coordinates would not fit 16 bits.
+
+    The coordinates of a feature f are Σ_{i > j} s_i f_i − j s_j f_j, with s_i as its authors scale
+    them, features counted from 1; this bounds them by the range of each feature.
+    """
+    size = features.shape[1]
+    order = torch.arange(1, size + 1, dtype=torch.float64)
+    scale = (2 / 3) ** 0.5 * (size + 1) / (order * (order + 1)).sqrt()
+    low, high = features.amin((0, 2)), features.amax((0, 2))
+    reach = scale * torch.maximum(high - low, torch.maximum(-low, high)).double().cpu()
+    later = reach.flip(0).cumsum(0).flip(0)
+    largest = torch.maximum(later, later - reach + order * reach).max()
+    if not bool(largest < KEYS):
+        raise ValueError(
+            f"A width is so small that pixels lie {float(features.max() - features.min()):.3g} "
+            "widths apart, which overflows pydensecrf's lattice; use wider ones, or exact."
+        )
+
+
+def _compatibility(kernel: Kernel) -> float | np.ndarray[Any, Any]:
+    """Say what it calls compatibility: of Potts' a reward, otherwise a penalty."""
+    weight = float(kernel.weight)
+    if kernel.compatibility is None:
+        return weight
+    found = kernel.compatibility.detach()
+    if found.ndim == 2 and not torch.equal(found, found.mT):
+        raise ValueError(
+            "pydensecrf takes only label compatibilities that are symmetric; use another engine."
+        )
+    return -weight * _array(found)
+
+
+def _array(values: Tensor) -> np.ndarray[Any, Any]:
+    """Give what its C++ reads: float32, C order, writeable."""
+    return np.require(values.detach().float().cpu().numpy(), np.float32, ["C", "W"])
+
+
+def _bytes(image: Tensor) -> np.ndarray[Any, Any] | None:
+    """Give an image as bytes in C order, if that loses nothing."""
+    found = image.to("cpu", torch.uint8)
+    if image.dtype != torch.uint8 and not torch.equal(found.to(image), image):
+        return None
+    return np.require(found.numpy(), np.uint8, ["C", "W"])
+
+
+def _memory() -> float:
+    """Give the bytes of memory of this machine, if it tells."""
+    try:
+        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, OSError, ValueError):
+        return float("inf")
