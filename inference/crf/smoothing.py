@@ -97,7 +97,8 @@ def coarse_taps(sigma: float, step: int) -> Array:
     if step == 1:
         return taps(sigma)
     narrow = taps(math.sqrt(sigma**2 - (2 * step**2 + 1) / 6) / step)
-    return narrow * (_mass(sigma) / (step * narrow.sum()))
+    between: Array = narrow * (_mass(sigma) / (step * narrow.sum()))
+    return between
 
 
 def _mass(sigma: float) -> float:
