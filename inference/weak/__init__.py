@@ -1,0 +1,1 @@
+"""Weak supervision: from image-level labels to segmentations."""
