@@ -1,22 +1,137 @@
-"""The exact engine: mean field with every pair of pixels, as dense attention."""
+"""The exact engine: mean field with every pair of pixels, as dense products."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
-from inference.crf.engines import Filter, TorchEngine
+from inference.crf.engines import Field, Filter, TorchEngine, pull, scaling
+from inference.crf.kernels import Kernel
+from inference.crf.tiles import BOUND, product, tile
+
+HELD = 2**27
+"""Elements of a matrix that may be held at once; larger products are summed tile by tile."""
 
 
 class Exact(TorchEngine):
-    """Multiply by K itself, and hold it: O(N²) memory. The oracle of all other engines.
+    """Multiply by K itself: the oracle of all other engines, and the fastest where N is small.
 
-    Gradients flow to kernel widths too.
+    Up to 107×107 pixels K is held (O(N²) memory), and the matrices of Potts kernels are added up
+    once, so that an iteration is one batched product. Above, products are summed tile by tile
+    (O(N) memory), and `inference.crf.tiles.tile` says what is left out: less than ``bound`` of any
+    row or column of a normalised matrix.
+
+    Gradients flow to all there is: logits, weights, compatibilities, kernel widths and features.
+
+    Attributes:
+        bound: See above.
+        held: Elements of a matrix that may be held.
     """
 
+    bound = BOUND
+    held = HELD
+
     def raw(self, features: Tensor) -> Filter:
-        """Write K down, ``(B, N, N)``."""
-        centred = (features - features.mean(-1, keepdim=True)).transpose(1, 2)
-        squared = torch.cdist(centred, centred, compute_mode="donot_use_mm_for_euclid_dist")
-        matrix = torch.exp(-0.5 * squared.square())
-        return lambda values: values @ matrix
+        """Prepare to multiply by K; see the base class."""
+        if self._fit(features.shape[-1]):
+            matrix = gram(features)
+            return lambda values: values @ matrix
+        tiles = [tile(scene.detach(), self.bound) for scene in features]
+
+        def summed(values: Tensor) -> Tensor:
+            scenes = range(max(len(values), len(features)))
+            each = ((features[i % len(features)], values[i % len(values)]) for i in scenes)
+            return torch.stack(
+                [product(f, v, tiles[i % len(tiles)]) for i, (f, v) in enumerate(each)]
+            )
+
+        return summed
+
+    def marginals(self, field: Field, iterations: int) -> Tensor:
+        """Iterate as the base class says, as many scenes at once as may be held."""
+        with full_precision(field.logits.device):
+            at_once = self._fit(field.logits[0, 0].numel())
+            if not at_once:
+                return super().marginals(field, iterations)
+            logits, speaking = field.logits.flatten(2), field.speaking
+            features = [k.features(field.image, field.logits).flatten(2) for k in field.kernels]
+            found = []
+            for first in range(0, len(logits), at_once):
+                some = slice(first, first + at_once)
+                terms = [
+                    (kernel, matrix(kernel, f if len(f) == 1 else f[some], _of(speaking, some)))
+                    for kernel, f in zip(field.kernels, features, strict=True)
+                ]
+                found.append(_iterate(logits[some], terms, iterations))
+            return torch.cat(found).reshape(field.logits.shape)
+
+    def filtered(self, field: Field, kernel: Kernel, values: Tensor) -> Tensor:
+        """Multiply by one normalised kernel; see the base class."""
+        with full_precision(field.logits.device):
+            return super().filtered(field, kernel, values)
+
+    def _fit(self, pixels: int) -> int:
+        """Say of how many scenes the matrices may be held at once."""
+        return self.held // pixels**2
+
+
+def gram(features: Tensor) -> Tensor:
+    """Write K down: exp(−|f_i − f_j|²/2) of ``features``, ``(B, D, N)``, as ``(B, N, N)``.
+
+    Squared distances are differences of large numbers, so they are worked out in double.
+    """
+    centred = features.double()
+    centred = centred - centred.mean(-1, keepdim=True)
+    half = -0.5 * centred.square().sum(1, keepdim=True)
+    one = torch.ones_like(half)
+    exponent = torch.cat((centred, one, half), 1).mT @ torch.cat((centred, half, one), 1)
+    return exponent.to(features.dtype).exp()
+
+
+def matrix(kernel: Kernel, features: Tensor, speaking: Tensor | None) -> Tensor:
+    """Write down the normalised matrix of a kernel, ``(B, N, N)``: values are on its left.
+
+    Args:
+        kernel: Says the normalisation, and whether the self term stays.
+        features: ``(B, D, N)``.
+        speaking: As of `Field`.
+    """
+    found = gram(features)
+    mass = found.sum(1, keepdim=True) if speaking is None else speaking @ found
+    before, after = scaling(kernel, mass)
+    if not kernel.self_term:
+        found = found - torch.eye(found.shape[-1]).to(found)
+    return found * (before if speaking is None else before * speaking).mT * after
+
+
+@contextmanager
+def full_precision(device: torch.device) -> Iterator[None]:
+    """Keep float32 products exact: no TF32, no bfloat16, no autocasting."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def _iterate(logits: Tensor, terms: list[tuple[Kernel, Tensor]], iterations: int) -> Tensor:
+    """Do mean field on ``(B, L, N)`` with matrices; those of Potts kernels become one."""
+    potts = [torch.as_tensor(k.weight).to(m) * m for k, m in terms if k.compatibility is None]
+    others = [(kernel, m) for kernel, m in terms if kernel.compatibility is not None]
+    alike = sum(potts[1:], potts[0]) if potts else None
+    q = logits.softmax(1)
+    for _ in range(iterations):
+        total = logits if alike is None else logits + q @ alike
+        for kernel, m in others:
+            total = total + pull(kernel, q @ m)
+        q = total.softmax(1)
+    return q
+
+
+def _of(speaking: Tensor | None, some: slice) -> Tensor | None:
+    return None if speaking is None else speaking[some]

@@ -111,11 +111,11 @@ class Reference(Engine):
         for kernel, compatibility in terms:
             how = (compatibility, DIAGONAL, NORMALIZATIONS[kernel.normalization])
             if isinstance(kernel, Smoothness):
-                down, across = map(float, pair(kernel.sigma))
+                down, across = map(_number, pair(kernel.sigma))
                 random.addPairwiseGaussian((across, down), *how)
             elif isinstance(kernel, Appearance) and image is not None:
-                down, across = map(float, pair(kernel.sigma_xy))
-                colour = float(kernel.sigma_rgb)
+                down, across = map(_number, pair(kernel.sigma_xy))
+                colour = _number(kernel.sigma_rgb)
                 random.addPairwiseBilateral((across, down), colour, image, *how)
             else:
                 features = kernel.features(field.image, field.logits).detach().flatten(2)
@@ -168,7 +168,7 @@ def _check_keys(features: Tensor) -> None:
 
 def _compatibility(kernel: Kernel) -> float | np.ndarray[Any, Any]:
     """Say what it calls compatibility: of Potts' a reward, otherwise a penalty."""
-    weight = float(kernel.weight)
+    weight = _number(kernel.weight)
     if kernel.compatibility is None:
         return weight
     found = kernel.compatibility.detach()
@@ -177,6 +177,10 @@ def _compatibility(kernel: Kernel) -> float | np.ndarray[Any, Any]:
             "pydensecrf takes only label compatibilities that are symmetric; use another engine."
         )
     return -weight * _array(found)
+
+
+def _number(value: float | Tensor) -> float:
+    return float(torch.as_tensor(value).detach())
 
 
 def _array(values: Tensor) -> np.ndarray[Any, Any]:
