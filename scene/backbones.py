@@ -14,7 +14,7 @@ from scene.registry import unknown
 from scene.views import Schema
 
 Weights = str
-"""``none``, ``imagenet``, or the path of a state dict saved as safetensors."""
+"""``none``, ``imagenet``, or the path of a state dict, as safetensors or as torch saves it."""
 
 BACKBONES = ("small", "vgg16")
 
@@ -47,7 +47,7 @@ class Vgg16(nn.Module):
         super().__init__()
         if min(size) < 32:
             raise ValueError(f"vgg16 needs images of 32×32 or more, not {size[0]}×{size[1]}.")
-        self.convolutions = _torchvision_vgg16(weights).features
+        self.convolutions = pretrained("vgg16", weights).features
         self.cells = (min(size[0] // 32, 7), min(size[1] // 32, 7))
         self.features = 512 * self.cells[0] * self.cells[1]
         self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1), persistent=False)
@@ -75,31 +75,54 @@ def features(name: str, schema: Schema, width: int, weights: Weights = "none") -
     raise LookupError(unknown(name, BACKBONES, "backbone") + ".")
 
 
-def _torchvision_vgg16(weights: Weights) -> Any:
-    from torchvision.models import VGG16_Weights, vgg16
+def pretrained(name: str, weights: Weights = "none") -> Any:
+    """Make one of torchvision's networks, and load its weights.
 
+    Args:
+        name: A network of `torchvision.models`, such as ``vgg16`` or ``resnet50``.
+        weights: ``none``, ``imagenet``, or the path of a state dict as safetensors or as
+            torch saves it.
+
+    Raises:
+        LookupError: If the weights cannot be had.
+        ValueError: If they are not of this network.
+    """
+    from torchvision import models
+
+    make = getattr(models, name)
     if weights == "imagenet":
         try:
-            return vgg16(weights=VGG16_Weights.IMAGENET1K_V1)
+            return make(weights=models.get_model_weights(name)["IMAGENET1K_V1"])
         except (OSError, RuntimeError) as error:  # the latter where the file is not the right one
             raise LookupError(
-                f"ImageNet weights of vgg16 could not be downloaded ({error}); "
-                "give --weights none, or the path of a state dict as safetensors."
+                f"ImageNet weights of {name} could not be downloaded ({error}); "
+                "give --weights none, or the path of a state dict."
             ) from error
-    net = vgg16(weights=None)
+    net = make(weights=None)
     if weights != "none":
-        _load(net, Path(weights))
+        _load(net, name, Path(weights))
     return net
 
 
-def _load(net: nn.Module, path: Path) -> None:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
+def _load(net: nn.Module, name: str, path: Path) -> None:
     if not path.is_file():
         raise LookupError(f"There are no weights at {path}; wanted none, imagenet or a file.")
     try:
-        net.load_state_dict(load_file(path))
-    except (SafetensorError, RuntimeError) as error:
+        net.load_state_dict(_state(path))
+    except (RuntimeError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[-1].strip()  # the first only says that there are some
-        raise ValueError(f"{path} does not hold the weights of vgg16: {reason}") from error
+        raise ValueError(f"{path} does not hold the weights of {name}: {reason}") from error
+
+
+def _state(path: Path) -> Any:
+    """Read a state dict: safetensors, or torch's own format, of which no code is run."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except SafetensorError as damaged:
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except Exception:  # whatever a file that is neither happens to spell
+            raise ValueError(f"it is no state dict, or damaged: {damaged}.") from damaged

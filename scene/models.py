@@ -21,6 +21,7 @@ from pyro import poutine
 from torch import Tensor, nn
 
 from scene.backbones import Weights, features
+from scene.classifiers import classifier
 from scene.likelihoods import ClassVector, LabelMap, Pixels
 from scene.networks import ClassHead, Painter, UNet
 from scene.sizes import STOCK_LATENT, STOCK_WIDTH
@@ -187,6 +188,48 @@ class SegmentedScene(SceneModel):
         """Label every pixel of the image."""
         assert views is not None
         return {"mask": LabelMap(self.net(views["image"]))} if "mask" in names else {}
+
+
+class ClassifiedScene(SceneModel):
+    """p(classes | image), with nothing latent: what image-level labels alone can teach.
+
+    Args:
+        schema: Labels and image size.
+        width: Channels of the first stage of the small backbone.
+        backbone: One of `scene.classifiers.CLASSIFIERS`.
+        weights: Where the backbone's weights come from: ``none``, ``imagenet`` or a path.
+    """
+
+    views = ("classes",)
+    conditions = ("image",)
+    _threshold: Tensor
+
+    def __init__(
+        self,
+        schema: Schema,
+        width: int = STOCK_WIDTH,
+        backbone: str = "small",
+        weights: Weights = "none",
+    ) -> None:
+        super().__init__()
+        self.net = classifier(backbone, len(schema.labels.classes), width, weights)
+        self.register_buffer("_threshold", torch.tensor(0.5))
+
+    @property
+    def threshold(self) -> float:
+        """The probability above which a class counts as present; kept with the weights."""
+        return round(float(self._threshold), 6)
+
+    @threshold.setter
+    def threshold(self, value: float) -> None:
+        self._threshold.fill_(value)
+
+    def decode(
+        self, z: Tensor | None, views: Views | None, names: Iterable[str]
+    ) -> dict[str, Likelihood]:
+        """Judge every class of the image."""
+        assert views is not None
+        return {"classes": ClassVector(self.net(views["image"]))} if "classes" in names else {}
 
 
 def _blanked(views: Views, name: str) -> Tensor:

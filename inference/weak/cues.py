@@ -1,0 +1,165 @@
+"""Cues: the few places of an image whose label its class maps leave in no doubt.
+
+Source:
+    Kolesnikov & Lampert (2016), Seed, Expand and Constrain, section 4,
+    https://arxiv.org/abs/1603.06098
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from inference.assemble import Assembly
+from inference.weak.gradcam import cams, resized
+from inference.weak.maps import normalised, require_background
+from scene.datasets.base import SceneDataset
+from scene.labels import Labels
+from scene.models import ClassifiedScene
+
+Saliency = Literal["max", "sum"]
+
+
+@dataclass(frozen=True)
+class CueSettings:
+    """How cues are found.
+
+    Attributes:
+        layer: The classifier's layer; None = the one usually looked at.
+        scales: Sizes at which images are looked at, as multiples of their own.
+        flip: Also look at the mirrored image.
+        foreground: A class is cued where its map exceeds this share of its maximum.
+        background: Share of the image, the least salient, that is cued as background; None =
+            there are no such cues.
+        background_map: How probabilities find background: ``sum``, ``power``, ``max``, ``none``.
+        exponent: Of ``power``.
+        saliency: What is salient: the largest of the present classes' maps, or their sum.
+    """
+
+    layer: str | None = None
+    scales: tuple[float, ...] = (1.0,)
+    flip: bool = False
+    foreground: float = 0.2
+    background: float | None = 0.1
+    background_map: str = "sum"
+    exponent: float = 2.0
+    saliency: Saliency = "max"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.foreground < 1:
+            raise ValueError(f"--foreground is 0 or more and below 1, not {self.foreground}.")
+        if self.background is not None and not 0 < self.background <= 1:
+            raise ValueError(
+                f"--background is a share of the image, above 0 and at most 1, or none; not "
+                f"{self.background}."
+            )
+
+
+def seeds(
+    maps: Tensor,
+    present: Tensor,
+    labels: Labels,
+    *,
+    foreground: float = 0.2,
+    background: float | None = 0.1,
+    saliency: Saliency = "max",
+) -> Tensor:
+    """Find the cues of scenes whose classes are known.
+
+    A present class is cued where its map exceeds ``foreground`` of its maximum. Background is
+    cued where the saliency is within the lowest share ``background`` of the image: cells that
+    tie are all cued, and none are where nothing is salient although a class is present. Of
+    labels that claim one cell, the one that claims fewest cells of the image has it; of equals,
+    the first.
+
+    Args:
+        maps: ``(B, C, h, w)``, zero or more, of any scale.
+        present: ``(B, C)``, 1 where the scene is known to hold the class.
+        labels: The vocabulary.
+        foreground: Share of a map's maximum.
+        background: Share of the image; None = no cues of background.
+        saliency: ``max`` or ``sum`` of the present classes' maps, each divided by its maximum.
+
+    Returns:
+        ``(B, L, h, w)`` bool; at most one label a cell.
+
+    Raises:
+        ValueError: If background is to be cued, but the dataset has no such label.
+
+    >>> maps = torch.tensor([[[[0.0, 0.1, 0.9, 1.0]]]])
+    >>> seeds(maps, torch.ones(1, 1), Labels(("background", "cat")), background=0.25)[0, :, 0] * 1
+    tensor([[1, 0, 0, 0],
+            [0, 0, 1, 1]])
+    """
+    require_background(labels, background is not None, "--background none")
+    shown = normalised(maps) * (present > 0.5)[..., None, None]
+    claims = torch.zeros(len(maps), len(labels.names), *maps.shape[-2:], dtype=torch.bool)
+    claims = claims.to(maps.device)
+    claims[:, list(labels.ids)] = shown > foreground
+    if background is not None:
+        salient = shown.amax(1) if saliency == "max" else shown.sum(1)
+        lowest = salient.flatten(1).quantile(background, dim=1)[:, None, None]
+        blind = (salient.flatten(1).amax(1) == 0) & (present > 0.5).any(1)
+        claims[:, labels.background] = (salient <= lowest) & ~blind[:, None, None]
+    return _undisputed(claims)
+
+
+def cues_of(
+    assembly: Assembly,
+    dataset: SceneDataset,
+    indices: Sequence[int],
+    *,
+    size: tuple[int, int],
+    settings: CueSettings,
+) -> Tensor:
+    """Find the cues of training scenes: the classes present are those they are labelled with.
+
+    Args:
+        assembly: A classifier that was trained.
+        dataset: Where the scenes come from; their masks are not looked at.
+        indices: B scenes; one whose classes are not known gets no cues.
+        size: Height and width of the grid of cues, in cells.
+        settings: How they are found.
+
+    Returns:
+        ``(B, L, h, w)`` bool, on the CPU.
+
+    Raises:
+        ValueError: If the model is no classifier, or background is to be cued and there is none.
+    """
+    views = dataset.views(indices).only(("image", "classes"))
+    maps = maps_of(assembly, views["image"], settings)
+    found = seeds(
+        resized(maps, size),
+        views["classes"],
+        dataset.schema.labels,
+        foreground=settings.foreground,
+        background=settings.background,
+        saliency=settings.saliency,
+    )
+    return found & views.having(("image", "classes"))[:, None, None, None]
+
+
+def maps_of(assembly: Assembly, images: Tensor, settings: CueSettings) -> Tensor:
+    """Map every class of images ``(B, 3, H, W)``: ``(B, C, h, w)``, on the CPU.
+
+    Raises:
+        ValueError: If the model is no classifier.
+    """
+    model = assembly.model
+    if not isinstance(model, ClassifiedScene):
+        raise ValueError("Only a classifier has class maps; train one: scene train classifier.")
+    device = next(model.parameters()).device
+    return cams(model.net, images.to(device), settings.layer, settings.scales, settings.flip).cpu()
+
+
+def _undisputed(claims: Tensor) -> Tensor:
+    """Leave each cell of ``(B, L, h, w)`` to the label that claims fewest."""
+    cells = claims.flatten(2).sum(-1)[..., None, None]
+    region = torch.where(claims, cells, claims[0, 0].numel() + 1)
+    winner = torch.zeros_like(claims).scatter_(1, region.argmin(1, keepdim=True), True)
+    return winner & claims

@@ -1,0 +1,157 @@
+"""From class maps to probabilities of labels: normalising, background, who is present."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from inference.weak.gradcam import resized
+from scene.labels import Labels
+from scene.registry import unknown
+
+BackgroundMap = Literal["sum", "power", "max", "none"]
+
+FLOOR = 1e-5
+"""The least probability of a label before its logarithm is taken."""
+
+
+def normalised(maps: Tensor) -> Tensor:
+    """Divide each map ``(..., h, w)`` by its maximum; one that is zero all over stays so.
+
+    >>> normalised(torch.tensor([[[0.0, 2.0]], [[0.0, 0.0]]]))
+    tensor([[[0., 1.]],
+    <BLANKLINE>
+            [[0., 0.]]])
+    """
+    top = maps.amax((-2, -1), keepdim=True)
+    return torch.where(top > 0, maps / torch.where(top > 0, top, 1), 0)
+
+
+def present_classes(probs: Tensor, labels: Labels, threshold: float = 0.5) -> Tensor:
+    """Say which classes are believed present: those of a probability above the threshold.
+
+    Where there is none and the dataset has no background, the most probable one is: every pixel
+    must be something.
+
+    Args:
+        probs: Class probabilities, ``(B, C)``.
+        labels: The vocabulary.
+        threshold: Above which a class counts as present.
+
+    Returns:
+        ``(B, C)`` bool.
+
+    >>> present_classes(torch.tensor([[0.1, 0.2]]), Labels(("cat", "dog")))
+    tensor([[False,  True]])
+    """
+    present = probs > threshold
+    if labels.background is None:
+        best = torch.zeros_like(present).scatter_(1, probs.argmax(1, keepdim=True), True)
+        present = torch.where(present.any(1, keepdim=True), present, best)
+    return present
+
+
+def background_of(
+    maps: Tensor, present: Tensor, kind: BackgroundMap = "sum", exponent: float = 2.0
+) -> Tensor:
+    """Map the background: what the present classes leave.
+
+    Args:
+        maps: ``(B, C, h, w)``, each divided by its maximum.
+        present: ``(B, C)``, 1 where the class is present.
+        kind: ``sum``: max(0, 1 − Σ maps); ``power``: that to an exponent; ``max``: 1 − the
+            largest map; ``none``: 0.
+        exponent: Of ``power``.
+
+    Returns:
+        ``(B, h, w)`` in [0, 1].
+
+    Raises:
+        LookupError: If there is no such kind.
+    """
+    shown = maps * (present > 0.5)[..., None, None]
+    match kind:
+        case "sum":
+            return (1 - shown.sum(1)).clamp(min=0)
+        case "power":
+            return (1 - shown.sum(1)).clamp(min=0) ** exponent
+        case "max":
+            return 1 - shown.amax(1)
+        case "none":
+            return torch.zeros_like(shown[:, 0])
+    raise LookupError(unknown(kind, get_args(BackgroundMap), "background map") + ".")
+
+
+def probs(
+    maps: Tensor,
+    present: Tensor,
+    labels: Labels,
+    size: tuple[int, int] | None = None,
+    background: BackgroundMap = "sum",
+    exponent: float = 2.0,
+) -> Tensor:
+    """Turn class maps into probabilities of every label at every pixel.
+
+    Maps are divided by their maximum and resized; classes that are not present have none of it;
+    background is added, and every pixel normalised. A pixel that nothing claims belongs to the
+    present classes equally, or to the background if there is none.
+
+    Args:
+        maps: ``(B, C, h, w)``, zero or more.
+        present: ``(B, C)``, 1 where the class is present.
+        labels: The vocabulary.
+        size: Height and width wanted; None = the maps' own.
+        background: As `background_of` takes it.
+        exponent: Likewise.
+
+    Returns:
+        ``(B, L, H, W)``, summing to one over labels.
+
+    Raises:
+        ValueError: If a background map is asked for, but the dataset has no such label.
+    """
+    require_background(labels, background != "none", "--background-map none")
+    height, width = size or (maps.shape[-2], maps.shape[-1])
+    whole = resized(normalised(maps), (height, width))
+    held = (present > 0.5).to(maps.dtype)
+    found = maps.new_zeros(len(maps), len(labels.names), height, width)
+    found[:, list(labels.ids)] = whole * held[..., None, None]
+    if labels.background is not None:
+        found[:, labels.background] = background_of(whole, held, background, exponent)
+    return _shared(found, held, labels)
+
+
+def log_probs(probs: Tensor) -> Tensor:
+    """Take the logarithm of probabilities, floored at `FLOOR`: minus it are the CRF's unaries."""
+    return probs.clamp(min=FLOOR).log()
+
+
+def require_background(labels: Labels, wanted: bool, otherwise: str) -> None:
+    """Refuse to find background in a dataset that has none.
+
+    Raises:
+        ValueError: If it is wanted but not there; the message names the option to give.
+    """
+    if wanted and labels.background is None:
+        raise ValueError(
+            f"None of the labels ({', '.join(labels.names)}) is called background, so there is "
+            f"none to find; give {otherwise}."
+        )
+
+
+def _shared(found: Tensor, held: Tensor, labels: Labels) -> Tensor:
+    """Normalise ``(B, L, H, W)`` per pixel, and share out pixels that nothing claims."""
+    fallback = found.new_zeros(found.shape[:2])
+    fallback[:, list(labels.ids)] = held
+    nobody = held.sum(1) == 0
+    if labels.background is not None:
+        fallback[nobody, labels.background] = 1
+    else:
+        fallback[nobody] = 1
+    fallback = fallback / fallback.sum(1, keepdim=True)
+    total = found.sum(1, keepdim=True)
+    return torch.where(
+        total > 0, found / torch.where(total > 0, total, 1), fallback[..., None, None]
+    )
