@@ -2,31 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from inference.crf.kernels import Appearance, FeatureMap, Kernel
 
 SLACK = 1e-2
 """How far from one probabilities may sum: rounding of half precision, not a missing softmax."""
 
 
-def check_probs(probs: Any) -> None:
+def taken(values: Any, name: str) -> Tensor:
+    """Take a tensor, an array or a picture as a tensor, sharing its memory if it can be shared.
+
+    Raises:
+        ValueError: If these are no numbers.
+    """
+    if isinstance(values, Tensor):
+        return values
+    found = np.asarray(values)
+    if found.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be an array or a tensor of numbers, not {found.dtype}.")
+    backwards = any(step < 0 for step in found.strides)
+    if backwards or not (found.flags.writeable and found.dtype.isnative):
+        found = np.array(found, dtype=found.dtype.newbyteorder("="), order="C")
+    return torch.from_numpy(found)
+
+
+def check_probs(probs: Tensor) -> None:
     """Refuse what are not probabilities over labels.
 
     Raises:
         ValueError: Saying what came, and what to pass instead.
     """
     found = _numbers(probs, "probs")
-    if bool((found < 0).any()):
+    if bool(found.amin() < 0):
         raise ValueError(
             "probs hold negative numbers; if they are logits, use refine_logits instead."
         )
-    total = found.float().sum(-3)
+    total = found.sum(-3, dtype=torch.float32)
     worst = (total - 1).abs().max()
     if bool(worst > SLACK):
         for axis in (-1, -2):
-            if bool(((found.float().sum(axis) - 1).abs() < SLACK).all()):
+            sums = found.sum(axis, dtype=torch.float32)
+            if bool(((sums - 1).abs() < SLACK).all()):
                 raise ValueError(
                     f"probs are {_shape(found)} and sum to one over axis {axis}, not over labels: "
                     "pass (L, H, W), for instance probs.transpose(2, 0, 1) of (H, W, L)."
@@ -38,7 +60,7 @@ def check_probs(probs: Any) -> None:
         )
 
 
-def check_logits(logits: Any) -> None:
+def check_logits(logits: Tensor) -> None:
     """Refuse what is not ``(L, H, W)`` or ``(B, L, H, W)`` of finite numbers.
 
     Raises:
@@ -47,19 +69,19 @@ def check_logits(logits: Any) -> None:
     _numbers(logits, "logits")
 
 
-def check_labels(labels: Any, count: int, confidence: float) -> None:
+def check_labels(labels: Tensor, count: int, confidence: float) -> None:
     """Refuse label ids out of range, and confidences that are none.
 
     Raises:
         ValueError: Saying what came, and what to pass instead.
     """
-    found = torch.as_tensor(labels)
+    found = labels
     if found.ndim not in (2, 3) or found.numel() == 0:
         raise ValueError(f"labels must be (H, W) or (B, H, W), not {_shape(found)}.")
     if found.is_floating_point() or found.dtype == torch.bool:
         raise ValueError(f"labels must be integers, not {found.dtype}.")
-    if count < 1:
-        raise ValueError(f"There must be 1 label or more, not {count}.")
+    if not _whole(count) or count < 1:
+        raise ValueError(f"count is how many labels there are, 1 or more, not {count!r}.")
     found = found.long()
     odd = (found < 0) | ((found >= count) & (found != 255))
     if bool(odd.any()):
@@ -73,46 +95,98 @@ def check_labels(labels: Any, count: int, confidence: float) -> None:
         )
 
 
-def check_image(image: Any, batch: Tensor, single: bool) -> None:
+def check_iterations(iterations: Any) -> None:
+    """Refuse a number of iterations that is none.
+
+    Raises:
+        ValueError: Saying what came.
+    """
+    if not _whole(iterations) or iterations < 0:
+        raise ValueError(f"iterations must be a whole number, 0 or more, not {iterations!r}.")
+
+
+def check_kernels(kernels: Any, batch: Tensor, image: Tensor | None) -> None:
+    """Refuse kernels that do not fit a batch ``(B, L, H, W)`` of logits, or its image.
+
+    Raises:
+        ValueError: Saying what came and what was wanted.
+    """
+    if not isinstance(kernels, Sequence) or not all(isinstance(k, Kernel) for k in kernels):
+        raise ValueError(
+            "kernels must be a sequence of kernels, as (Smoothness(), Appearance()), not "
+            f"{kernels!r}."
+        )
+    labels = batch.shape[1]
+    for kernel in kernels:
+        name, compatibility = type(kernel).__name__, kernel.compatibility
+        if compatibility is not None and len(compatibility) != labels:
+            raise ValueError(
+                f"The compatibility of {name} is {_shape(compatibility)}, but there are {labels} "
+                f"labels: {labels}×{labels} or {labels} numbers are wanted."
+            )
+        if isinstance(kernel, FeatureMap) and kernel.values.ndim == 4:
+            if len(kernel.values) not in (1, len(batch)):
+                raise ValueError(
+                    f"There are {len(kernel.values)} feature maps for {len(batch)} scenes."
+                )
+    if image is not None and image.is_floating_point():
+        if any(isinstance(kernel, Appearance) for kernel in kernels) and 0 < image.amax() <= 1:
+            raise ValueError(
+                "The image lies in [0, 1], but colours are on the scale 0-255; multiply it by 255."
+            )
+
+
+def check_image(image: Tensor, batch: Tensor, single: bool) -> None:
     """Refuse an image that does not fit a batch ``(B, L, H, W)`` of logits.
 
     Raises:
         ValueError: Saying which way round things are.
     """
-    found = torch.as_tensor(image)
+    found = image
     size = tuple(batch.shape[-2:])
     wanted = (*size, 3) if single else (len(batch), *size, 3)
     if tuple(found.shape) != wanted:
         raise ValueError(_misfit(found, batch, wanted))
-    if found.is_complex() or not bool(torch.isfinite(found).all()):
+    if not _finite(found):
         raise ValueError("The image holds a NaN or an infinity.")
 
 
-def check_void(void: Any, batch: Tensor, single: bool) -> None:
+def check_void(void: Tensor, batch: Tensor, single: bool) -> None:
     """Refuse a void mask that is not bool or of another size.
 
     Raises:
         ValueError: Saying what came and what was wanted.
     """
-    found = torch.as_tensor(void)
     wanted = tuple(batch.shape[-2:]) if single else (len(batch), *batch.shape[-2:])
-    if found.dtype != torch.bool or tuple(found.shape) != wanted:
+    if void.dtype != torch.bool or tuple(void.shape) != wanted:
         raise ValueError(
-            f"void must be bool of shape {wanted}, not {found.dtype} of {_shape(found)}."
+            f"void must be bool of shape {wanted}, not {void.dtype} of {_shape(void)}."
         )
 
 
-def _numbers(values: Any, name: str) -> Tensor:
-    found = torch.as_tensor(values).detach()
+def _numbers(values: Tensor, name: str) -> Tensor:
+    found = values.detach()
     if found.ndim not in (3, 4):
         raise ValueError(f"{name} must be (L, H, W) or (B, L, H, W), not {_shape(found)}.")
     if found.shape[-3] == 0:
         raise ValueError(f"{name} are {_shape(found)}: there must be 1 label or more.")
     if found.numel() == 0:
         raise ValueError(f"{name} are {_shape(found)}: there is no pixel to refine.")
-    if found.is_complex() or not bool(torch.isfinite(found).all()):
+    if not _finite(found):
         raise ValueError(f"{name} hold a NaN or an infinity; look where they came from.")
     return found
+
+
+def _finite(values: Tensor) -> bool:
+    """Say whether all are finite, without a copy: a NaN is both the least and the largest."""
+    if values.is_complex():
+        return False
+    least, largest = values.aminmax()
+    return bool(torch.isfinite(least) & torch.isfinite(largest))
+
+
+def _whole(number: Any) -> bool:
+    return isinstance(number, (int, np.integer)) and not isinstance(number, bool)
 
 
 def _misfit(image: Tensor, batch: Tensor, wanted: tuple[int, ...]) -> str:

@@ -150,7 +150,7 @@ def scaling(kernel: Kernel, mass: Tensor) -> tuple[Tensor, Tensor]:
 
 def pull(kernel: Kernel, found: Tensor) -> Tensor:
     """Say what filtered marginals ``(B, L, N)`` add to the logits."""
-    weight = torch.as_tensor(kernel.weight).to(found)
+    weight = torch.as_tensor(kernel.weight, dtype=found.dtype, device=found.device)
     if kernel.compatibility is None:
         return weight * found
     compatibility = kernel.compatibility.to(found)

@@ -121,7 +121,7 @@ def full_precision(device: torch.device) -> Iterator[None]:
 
 def _iterate(logits: Tensor, terms: list[tuple[Kernel, Tensor]], iterations: int) -> Tensor:
     """Do mean field on ``(B, L, N)`` with matrices; those of Potts kernels become one."""
-    potts = [torch.as_tensor(k.weight).to(m) * m for k, m in terms if k.compatibility is None]
+    potts = [pull(k, m) for k, m in terms if k.compatibility is None]
     others = [(kernel, m) for kernel, m in terms if kernel.compatibility is not None]
     alike = sum(potts[1:], potts[0]) if potts else None
     q = logits.softmax(1)

@@ -45,8 +45,11 @@ class Kernel:
         if self.normalization not in get_args(Normalization):
             known = ", ".join(get_args(Normalization))
             raise ValueError(f"No normalization is called {self.normalization!r}; known: {known}.")
-        if not bool(torch.isfinite(torch.as_tensor(self.weight)).all()):
-            raise ValueError(f"A kernel's weight must be a finite number, not {self.weight}.")
+        weight = torch.as_tensor(self.weight)
+        if weight.numel() != 1 or not bool(torch.isfinite(weight).all()):
+            raise ValueError(f"A kernel's weight must be one finite number, not {self.weight}.")
+        if self.compatibility is not None:
+            _check_compatibility(self.compatibility)
 
     def features(self, image: Tensor | None, like: Tensor) -> Tensor:
         """Give each pixel's place in the space where distances are measured.
@@ -110,7 +113,7 @@ class Appearance(Kernel):
             raise ValueError(
                 "An appearance kernel compares colours; pass an image, or leave the kernel out."
             )
-        colours = image.to(like).permute(0, 3, 1, 2) / self.sigma_rgb
+        colours = image.to(like).permute(0, 3, 1, 2) / _beside(self.sigma_rgb, like)
         places = positions(self.sigma_xy, like).expand(len(image), -1, -1, -1)
         return torch.cat((places, colours), dim=1)
 
@@ -131,6 +134,7 @@ class FeatureMap(Kernel):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _require_tensor("The values of a feature map", self.values)
         if self.values.ndim not in (3, 4) or self.values.shape[-3] == 0:
             raise ValueError(
                 "A feature map is (D, H, W) or (B, D, H, W) with D ≥ 1, "
@@ -139,6 +143,11 @@ class FeatureMap(Kernel):
         if not bool(torch.isfinite(self.values).all()):
             raise ValueError("A feature map holds a NaN or an infinity; mend it or fill it in.")
         _positive("sigma", self.sigma)
+        if (count := torch.as_tensor(self.sigma).numel()) not in (1, self.values.shape[-3]):
+            raise ValueError(
+                f"A feature map has {self.values.shape[-3]} features but {count} widths; give one "
+                "for all, or one for each."
+            )
         for width in pair(self.sigma_xy) if self.sigma_xy is not None else ():
             _positive("sigma_xy", width)
 
@@ -150,7 +159,7 @@ class FeatureMap(Kernel):
                 f"A feature map is {values.shape[-2]}×{values.shape[-1]} (height × width), but "
                 f"the scene is {like.shape[-2]}×{like.shape[-1]}."
             )
-        widths = torch.as_tensor(self.sigma).to(like)
+        widths = torch.as_tensor(self.sigma, dtype=like.dtype, device=like.device)
         values = values.to(like) / widths.reshape(-1, 1, 1)
         if self.sigma_xy is None:
             return values
@@ -161,7 +170,8 @@ class FeatureMap(Kernel):
 def positions(sigma: Width | tuple[Width, Width], like: Tensor) -> Tensor:
     """Give rows and columns of a grid over their widths, ``(2, H, W)``, about its centre."""
     across = [
-        (torch.arange(n, dtype=like.dtype, device=like.device) - (n - 1) / 2) / width
+        (torch.arange(n, dtype=like.dtype, device=like.device) - (n - 1) / 2)
+        / _beside(width, like)
         for n, width in zip(like.shape[-2:], pair(sigma), strict=True)
     ]
     return torch.stack(torch.meshgrid(*across, indexing="ij"))
@@ -170,6 +180,26 @@ def positions(sigma: Width | tuple[Width, Width], like: Tensor) -> Tensor:
 def pair(width: Width | tuple[Width, Width]) -> tuple[Width, Width]:
     """Give a width of positions for each axis: vertical, then horizontal."""
     return width if isinstance(width, tuple) else (width, width)
+
+
+def _beside(width: Width, like: Tensor) -> Width:
+    return width.to(like) if isinstance(width, Tensor) else width
+
+
+def _check_compatibility(compatibility: Tensor) -> None:
+    _require_tensor("A label compatibility", compatibility)
+    shape = tuple(compatibility.shape)
+    if len(shape) not in (1, 2) or len(set(shape)) != 1 or 0 in shape:
+        raise ValueError(f"A label compatibility is (L, L), or (L,) its diagonal, not {shape}.")
+    if not bool(torch.isfinite(compatibility).all()):
+        raise ValueError("A label compatibility holds a NaN or an infinity.")
+
+
+def _require_tensor(what: str, values: object) -> None:
+    if not isinstance(values, Tensor):
+        raise ValueError(
+            f"{what} must be a tensor, not {type(values).__name__}; use torch.tensor."
+        )
 
 
 def _positive(name: str, width: object) -> None:

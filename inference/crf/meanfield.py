@@ -12,10 +12,13 @@ from torch import Tensor
 
 from inference.crf.checks import (
     check_image,
+    check_iterations,
+    check_kernels,
     check_labels,
     check_logits,
     check_probs,
     check_void,
+    taken,
 )
 from inference.crf.engines import Field, engine
 from inference.crf.kernels import DEFAULT, Kernel
@@ -72,8 +75,9 @@ def refine(
     options: dict[str, Any] = {"kernels": kernels, "iterations": iterations, "engine": engine}
     if isinstance(probs, (list, tuple)):
         return _each(refine, probs, image, void, options)
-    check_probs(probs)
-    logits = _tensor(probs).clamp_min(FLOOR).log()
+    found = taken(probs, "probs")
+    check_probs(found)
+    logits = _float(found).clamp_min(FLOOR).log_()
     return _like(refine_logits(logits, image, void=void, **options), probs)
 
 
@@ -90,13 +94,14 @@ def refine_logits(
     options: dict[str, Any] = {"kernels": kernels, "iterations": iterations, "engine": engine}
     if isinstance(logits, (list, tuple)):
         return _each(refine_logits, logits, image, void, options)
-    check_logits(logits)
-    batch = _tensor(logits)
-    single = batch.ndim == 3
-    batch = batch.unsqueeze(0) if single else batch
-    if iterations < 0:
-        raise ValueError(f"iterations must be 0 or more, not {iterations}.")
-    field = Field(batch, _image(image, batch, single), tuple(kernels), _void(void, batch, single))
+    given = taken(logits, "logits")
+    check_logits(given)
+    check_iterations(iterations)
+    single = given.ndim == 3
+    batch = _float(given).unsqueeze(0) if single else _float(given)
+    colours = _image(image, batch, single)
+    check_kernels(kernels, batch, colours)
+    field = Field(batch, colours, tuple(kernels), _void(void, batch, single))
     if field.void is not None:
         quiet = field.void.unsqueeze(1)
         field = Field(batch.masked_fill(quiet, 0.0), field.image, field.kernels, field.void)
@@ -133,7 +138,7 @@ def refine_labels(
     Raises:
         ValueError: If a label is out of range, or nothing fits; one sentence.
 
-    >>> refine_labels(np.array([[0, 1], [0, 255]]), count=2, iterations=0, kernels=())[0]
+    >>> refine_labels(np.array([[0, 1], [0, 255]]), count=2, iterations=0, kernels=())[0].round(3)
     array([[0.7, 0.3],
            [0.7, 0.5]], dtype=float32)
     """
@@ -141,9 +146,9 @@ def refine_labels(
     if isinstance(labels, (list, tuple)):
         more = {"count": count, "confidence": confidence}
         return _each(refine_labels, labels, image, None, {**options, **more})
-    check_labels(labels, count, confidence)
-    ids = torch.as_tensor(labels).long()
-    logits = logits_of_labels(ids, count, confidence)
+    ids = taken(labels, "labels")
+    check_labels(ids, count, confidence)
+    logits = logits_of_labels(ids.long(), count, confidence)
     marginals = refine_logits(logits, image, **options)
     return marginals if isinstance(labels, Tensor) else marginals.numpy()
 
@@ -185,10 +190,9 @@ def _each(do: Any, scenes: Any, images: Any, voids: Any, options: dict[str, Any]
     ]
 
 
-def _tensor(values: Any) -> Tensor:
-    """Take anything to a float tensor: double stays double, everything else is float32."""
-    found = torch.as_tensor(values)
-    return found if found.dtype == torch.float64 else found.float()
+def _float(values: Tensor) -> Tensor:
+    """Let double stay double; everything else is float32."""
+    return values if values.dtype == torch.float64 else values.float()
 
 
 def _like(found: Tensor, given: Any) -> Any:
@@ -197,20 +201,20 @@ def _like(found: Tensor, given: Any) -> Any:
         return found.to(given.dtype) if given.is_floating_point() else found
     numbers = found.detach().cpu().numpy()
     given = np.asarray(given)
-    return numbers.astype(given.dtype) if given.dtype.kind == "f" else numbers
+    return numbers.astype(given.dtype, copy=False) if given.dtype.kind == "f" else numbers
 
 
 def _image(image: Any, batch: Tensor, single: bool) -> Tensor | None:
     if image is None:
         return None
-    check_image(image, batch, single)
-    found = torch.as_tensor(image).to(batch.device)
+    found = taken(image, "the image").to(batch.device)
+    check_image(found, batch, single)
     return found.unsqueeze(0) if single else found
 
 
 def _void(void: Any, batch: Tensor, single: bool) -> Tensor | None:
     if void is None:
         return None
-    check_void(void, batch, single)
-    found = torch.as_tensor(void).to(batch.device)
+    found = taken(void, "void").to(batch.device)
+    check_void(found, batch, single)
     return found.unsqueeze(0) if single else found
