@@ -1,0 +1,183 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from scene import coarse
+from scene.classifiers import classifier
+from scene.coarse import CoarseScene, LargeFov, SmallCoarse
+from scene.labels import Labels
+from scene.likelihoods import LabelMap
+from scene.views import Schema, Views
+
+PETS = Labels(("background", "cat", "dog"))
+
+
+def scene(net="small", size=(32, 24), **more):
+    torch.manual_seed(0)
+    return CoarseScene(Schema(PETS, size), net, width=2, **more).eval()
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """Make LargeFOV a thousand times cheaper: the layout of VGG-16, with few channels."""
+    blocks = tuple(tuple(c // 64 for c in block) for block in coarse._BLOCKS)
+    monkeypatch.setattr(coarse, "_BLOCKS", blocks)
+
+    def thin(inner, outer, kernel, dilation=1, make=coarse._convolution):
+        return make(_thin(inner), _thin(outer), kernel, dilation)
+
+    def thin_scores(inner, labels, make=coarse._scores):
+        return make(_thin(inner), labels)
+
+    monkeypatch.setattr(coarse, "_convolution", thin)
+    monkeypatch.setattr(coarse, "_scores", thin_scores)
+
+
+def _thin(channels):
+    return channels // 64 if channels >= 64 else channels
+
+
+@pytest.mark.parametrize("size", [(321, 321), (64, 64), (33, 50)])
+@pytest.mark.parametrize("net", ["small", "largefov"])
+def test_the_grid_is_as_large_as_the_model_says(narrow, net, size):
+    model = scene(net, size)
+    image = torch.rand(1, 3, *size)
+    assert model.scores(image).shape == (1, 3, *model.cells)
+    assert model.shrunk(image).shape == (1, 3, *model.cells)
+
+
+def test_largefov_labels_321_pixels_in_41_cells(narrow):
+    assert scene("largefov", (321, 321)).cells == (41, 41)
+
+
+@pytest.mark.parametrize("net", ["small", "largefov"])
+def test_every_pixel_has_probabilities(narrow, net):
+    likelihood = scene(net).decode(None, Views({"image": torch.rand(2, 3, 32, 24)}), ["mask"])
+    assert isinstance(likelihood["mask"], LabelMap)
+    probs = likelihood["mask"].probs
+    assert probs.shape == (2, 3, 32, 24)
+    torch.testing.assert_close(probs.sum(1), torch.ones(2, 32, 24))
+    assert probs.min() > 0
+
+
+def test_probabilities_are_interpolated_not_logits():
+    model = scene()
+    model.scores = lambda image: torch.zeros(1, 3, 8, 6).index_fill(1, torch.tensor(1), 50.0)
+    model.scores(None)[0, :, :, :3] = 0
+    found = model.decode(None, Views({"image": torch.rand(1, 3, 32, 24)}), ["mask"])
+    soft = model.scores(None).softmax(1)
+    wanted = F.interpolate(soft, (32, 24), mode="bilinear").clamp(min=1e-5)
+    torch.testing.assert_close(found["mask"].probs, wanted / wanted.sum(1, keepdim=True))
+
+
+def test_cells_of_largefov_lie_on_every_eighth_pixel(narrow):
+    """A bright pixel lights up the cell that lies on it most, in the image and in the network."""
+    model = scene("largefov", (81, 65))
+    image = torch.zeros(1, 3, 81, 65)
+    image[..., 24, 32] = 1
+    assert model.shrunk(image)[0, 0].argmax() == 3 * 9 + 4
+    probs = torch.zeros(1, 3, *model.cells)
+    probs[0, 1, 3, 4] = 50
+    model.scores = lambda image: probs
+    found = model.decode(None, Views({"image": image}), ["mask"])["mask"].probs[0, 1]
+    assert found.argmax() == 24 * 65 + 32
+
+
+def test_cells_of_the_small_net_are_averages():
+    image = torch.rand(1, 3, 32, 24)
+    torch.testing.assert_close(
+        scene().shrunk(image)[0, :, 2, 1], image[0, :, 8:12, 4:8].mean((1, 2))
+    )
+
+
+def test_the_small_net_sees_what_the_classifier_saw():
+    """Cells whose place the classifier's coarser grid keeps hold the same maps."""
+    torch.manual_seed(0)
+    source = classifier("small", 5, 4).eval()
+    net = SmallCoarse(3, 4).eval()
+    net.begin(source)
+    for one, other in zip(source.stages[:-1], net.body[:-1], strict=True):
+        image = torch.rand(2, one[-3].in_channels if len(one) < 4 else one[1].in_channels, 8, 8)
+        torch.testing.assert_close(one(image), other(image))
+    ours, theirs = net.body[-1], source.stages[-1]
+    flat = torch.rand(1, 16, 1, 1).expand(1, 16, 32, 32)  # pooling changes nothing of it
+    torch.testing.assert_close(ours(flat)[0, :, 16, 16], theirs(flat)[0, :, 8, 8])
+
+
+def test_a_classifier_of_another_width_is_refused():
+    with pytest.raises(ValueError, match="weights are of another network"):
+        SmallCoarse(3, 4).begin(classifier("small", 5, 8))
+
+
+def test_largefov_takes_over_every_weight_of_vgg(narrow, monkeypatch):
+    """Convolutions as they are; of fc6 and fc7 every fourth channel, and taps 0, 3 and 6."""
+    vgg = Vgg()
+    monkeypatch.setattr(coarse, "pretrained", lambda name, weights: vgg)
+    net = LargeFov(3, "imagenet")
+    ours, theirs = (
+        [layer for layer in part if isinstance(layer, nn.Conv2d)]
+        for part in (net.body, vgg.features)
+    )
+    assert len(ours) == 13
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.weight.equal(other.weight)
+        assert one.bias.equal(other.bias)
+    fc6, fc7 = vgg.classifier[0], vgg.classifier[3]
+    assert net.fc6.weight[5, :, 1, 2].equal(fc6.weight.view(64, 8, 7, 7)[20, :, 3, 6])
+    assert net.fc6.bias[5] == fc6.bias[20]
+    assert net.fc7.weight[5, 6] == fc7.weight[20, 24]
+    assert net.fc7.bias[5] == fc7.bias[20]
+
+
+class Vgg:
+    """VGG-16 as torchvision lays it out, with few channels."""
+
+    def __init__(self):
+        layers, inner = [], 3
+        for block in coarse._BLOCKS:
+            for outer in block:
+                layers += [nn.Conv2d(inner, outer, 3, padding=1), nn.ReLU()]
+                inner = outer
+            layers += [nn.MaxPool2d(2)]
+        self.features = nn.Sequential(*layers)
+        self.classifier = {0: nn.Linear(8 * 49, 64), 3: nn.Linear(64, 64)}
+
+
+def test_the_last_layer_starts_small(narrow):
+    for net in (SmallCoarse(200), LargeFov(200)):
+        assert net.scores.weight.std().item() == pytest.approx(0.01, rel=0.15)
+        assert net.scores.bias.eq(0).all()
+
+
+def test_dropout_is_for_training_only(narrow):
+    for net in ("small", "largefov"):
+        model, image = scene(net), torch.rand(1, 3, 32, 24)
+        assert model.scores(image).equal(model.scores(image))
+        model.net.dropout.train()
+        assert not model.scores(image).equal(model.scores(image))
+
+
+def test_what_does_not_exist_is_refused():
+    with pytest.raises(LookupError, match="No network is called 'larch'"):
+        scene("larch")
+    with pytest.raises(ValueError, match="starts from a classifier or none, not imagenet"):
+        scene("small", weights="imagenet")
+
+
+def test_the_published_layout(narrow):
+    """Strides, windows, dilations and channels (here a 64th of them), layer by layer."""
+    net = LargeFov(21)
+    pools = [layer for layer in net.body if isinstance(layer, nn.MaxPool2d | nn.AvgPool2d)]
+    assert [(p.kernel_size, p.stride, p.padding) for p in pools] == [
+        (3, 2, 1), (3, 2, 1), (3, 2, 1), (3, 1, 1), (3, 1, 1), (3, 1, 1),
+    ]  # fmt: skip
+    assert isinstance(pools[-1], nn.AvgPool2d)
+    convolutions = [layer for layer in net.body if isinstance(layer, nn.Conv2d)]
+    assert [layer.dilation[0] for layer in convolutions] == [1] * 10 + [2] * 3
+    channels = [64] * 2 + [128] * 2 + [256] * 3 + [512] * 6
+    assert [64 * layer.out_channels for layer in convolutions] == channels
+    shapes = [tuple(layer.weight.shape) for layer in (net.fc6, net.fc7, net.scores)]
+    assert shapes == [(16, 8, 3, 3), (16, 16, 1, 1), (21, 16, 1, 1)]
+    assert net.fc6.dilation == (12, 12)
+    assert net.dropout.p == 0.5
