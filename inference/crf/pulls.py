@@ -1,0 +1,157 @@
+"""What all kernels together add to the logits, through cells, and its adjoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+from inference.crf.bags import Bags, regular
+from inference.crf.cells import Cells
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One kernel, normalised: after · (K − own) · before, and ``own`` is 0 if it is kept.
+
+    Attributes:
+        cells: K.
+        before: ``(P,)``.
+        after: ``(P,)``; the same object as ``before`` if they are equal.
+        own: ``(P,)``, or None to keep what a pixel sends to itself.
+    """
+
+    cells: Cells
+    before: Tensor
+    after: Tensor
+    own: Tensor | None
+
+    @cached_property
+    def turned(self) -> Part:
+        """Give the transpose."""
+        if self.before is self.after:
+            return self
+        return Part(self.cells, self.after, self.before, self.own)
+
+    @cached_property
+    def gather(self) -> Bags:
+        """Take rows of pixels to the cells."""
+        return self.cells.gather.scaled(self.before)
+
+    @property
+    def shares(self) -> Tensor:
+        """Give the weights that take cells to pixels, ``(P, E)``."""
+        return self.cells.weights * self.after.unsqueeze(1)
+
+    @cached_property
+    def kept(self) -> Tensor | None:
+        """Give what is to be taken off again, ``(P, 1)``."""
+        if self.own is None:
+            return None
+        return (self.before * self.own * self.after).unsqueeze(1)
+
+
+@dataclass(frozen=True, eq=False)
+class Pull:
+    """The sum over kernels of mixture · (K Q), on rows: one row of L numbers a pixel.
+
+    A mixture is weight · compatibility: a number, the diagonal of a matrix, or a matrix.
+    """
+
+    parts: tuple[Part, ...]
+
+    def __call__(self, rows: Tensor, mixtures: Sequence[Tensor]) -> Tensor:
+        """Work the sum out; gradients flow to rows ``(P, L)`` and to mixtures.
+
+        Autograd keeps the rows, and nothing else that is as large.
+        """
+        if not self.parts:
+            return torch.zeros_like(rows)
+        return cast(Tensor, _Pulled.apply(self, rows, *mixtures))
+
+    @cached_property
+    def turned(self) -> Pull:
+        """Give the transpose; mixtures must be transposed too."""
+        turned = tuple(part.turned for part in self.parts)
+        same = all(a is b for a, b in zip(turned, self.parts, strict=True))
+        return self if same else Pull(turned)
+
+    def reach(self, rows: Tensor) -> list[Tensor]:
+        """Take rows to the cells of every kernel, ``(count, L)`` each."""
+        return [part.gather(rows) for part in self.parts]
+
+    def back(self, tables: Sequence[Tensor], rows: Tensor, mixtures: Sequence[Tensor]) -> Tensor:
+        """Blur and mix what reached the cells, sum it up at the pixels, less their own part."""
+        blurred = [part.cells.blurred(t) for part, t in zip(self.parts, tables, strict=True)]
+        return self.spread(blurred, rows, mixtures)
+
+    def spread(self, tables: Sequence[Tensor], rows: Tensor, mixtures: Sequence[Tensor]) -> Tensor:
+        """Mix cells and sum them up at the pixels, less what ``rows`` sent to themselves."""
+        mixed = [_mix(table, mix) for table, mix in zip(tables, mixtures, strict=True)]
+        found = self._slice(mixed[0] if len(mixed) == 1 else torch.cat(mixed))
+        for part, mix in zip(self.parts, mixtures, strict=True):
+            if part.kept is not None:
+                found -= _mix(rows * part.kept, mix)
+        return found
+
+    @cached_property
+    def _slice(self) -> Bags:
+        """Take all cells, kernel by kernel, to the pixels."""
+        corners, total = [], 0
+        for part in self.parts:
+            corners.append(part.cells.corners + total)
+            total += part.cells.count
+        return regular(torch.cat(corners, 1), torch.cat([part.shares for part in self.parts], 1))
+
+
+class _Pulled(Function):
+    @staticmethod
+    def forward(ctx: Any, pull: Pull, rows: Tensor, *mixtures: Tensor) -> Tensor:
+        ctx.pull = pull
+        ctx.save_for_backward(rows, *mixtures)
+        return pull.back(pull.reach(rows), rows, mixtures)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        pull, (rows, *mixtures) = ctx.pull, ctx.saved_tensors
+        slope, turned = grads[0].contiguous(), ctx.pull.turned
+        tables = [
+            part.cells.blurred(table)
+            for part, table in zip(turned.parts, turned.reach(slope), strict=True)
+        ]
+        wanted: list[Tensor | None] = [None] * len(mixtures)
+        if any(ctx.needs_input_grad[2:]):
+            # <g, K Q> = <K g, Q>: the cells hold K g already
+            wanted = [
+                _shape(table.T @ sent - _own(part, slope, rows), mix)
+                for part, table, sent, mix in zip(
+                    pull.parts, tables, pull.reach(rows), mixtures, strict=True
+                )
+            ]
+        found = turned.spread(
+            tables, slope, [mix.mT if mix.ndim == 2 else mix for mix in mixtures]
+        )
+        return (None, found, *wanted)
+
+
+def _mix(rows: Tensor, mixture: Tensor) -> Tensor:
+    """Multiply every row by a number, a diagonal or a matrix."""
+    return rows @ mixture.T if mixture.ndim == 2 else rows * mixture
+
+
+def _own(part: Part, slope: Tensor, rows: Tensor) -> Tensor | float:
+    return 0.0 if part.kept is None else slope.T @ (rows * part.kept)
+
+
+def _shape(pairs: Tensor, mixture: Tensor) -> Tensor:
+    """Keep of the slopes ``(L, L)`` what the mixture has a say in."""
+    if mixture.ndim == 2:
+        return pairs
+    return pairs.diagonal() if mixture.ndim else pairs.trace()
