@@ -1,0 +1,244 @@
+"""Mean field over the pixels of one job: sweeps and blurs in turn, on arrays laid out once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from inference.crf.blur import blur_grid, blur_lattice, blur_pixels
+from inference.crf.compiled import Floats
+from inference.crf.crew import Crew, spans
+from inference.crf.lanes import WIDTH
+from inference.crf.permutohedral import Mesh
+from inference.crf.sweep import pack, sweep
+
+ROOMY = 2**28
+"""Bytes up to which logits are copied into rows of labels; beyond, planes are read each time."""
+
+
+@dataclass(eq=False)
+class Term:
+    """One kernel of a job, as arrays over its P pixels.
+
+    Attributes:
+        push: ``(P, S)`` by vertex if there is a mesh, else ``(P,)``: weights to hand on by.
+        pull: Likewise: weights to collect by.
+        mesh: The lattice, if it is one.
+        taps: Else the convolution: its kernel downwards and to the right, from the centre.
+        halved: Whether it is done at half the resolution.
+        gain: By what all sums are multiplied.
+        scales: ``(L,)``: and each label's.
+        mix: ``(L, L)``: what labels then add to others (rows), if not themselves alone.
+    """
+
+    push: Floats
+    pull: Floats
+    mesh: Mesh | None = None
+    taps: tuple[Floats, Floats] | None = None
+    halved: bool = False
+    gain: float = 1.0
+    scales: Floats | None = None
+    mix: Floats | None = None
+
+
+class Job:
+    """Arrays for B scenes of one size and some terms, and what is done with them.
+
+    Args:
+        size: B, L, H, W.
+        terms: The kernels.
+        crew: Threads, which share the rows.
+    """
+
+    def __init__(self, size: tuple[int, int, int, int], terms: Sequence[Term], crew: Crew) -> None:
+        scenes, labels, height, width = size
+        self.crew = crew
+        self.padded = -(-labels // WIDTH) * WIDTH
+        self.size = (scenes, height, width, labels, self.padded)
+        self.cells = ((height + 1) // 2 + 2, (width + 1) // 2 + 2)
+        self._share_rows()
+        pixels = scenes * height * width
+        self._lattice([term for term in terms if term.mesh], pixels)
+        self._grid([term for term in terms if term.taps and term.halved], pixels)
+        self._pixels([term for term in terms if term.taps and not term.halved], pixels)
+
+    def marginals(self, logits: Floats, iterations: int, out: Floats) -> None:
+        """Do mean field.
+
+        Args:
+            logits: ``(B, L, H, W)``, flat.
+            iterations: How many.
+            out: Likewise; it may be the same array.
+        """
+        planar = len(logits) // self.size[3] * self.padded * 4 > ROOMY
+        given = logits if planar else self._packed(logits)
+        for i in range(iterations + 1):
+            last = i == iterations
+            self._sweep(given, out, planar, pulled=i > 0, soft=True, last=last)
+            if not last:
+                self._blur()
+
+    def filtered(self, values: Floats, out: Floats) -> None:
+        """Multiply values, ``(B, L, H, W)``, flat, by the sum of all terms."""
+        self._sweep(values, out, planar=True, pulled=False, soft=False, last=False)
+        self._blur()
+        nothing = np.zeros_like(values)
+        self._sweep(nothing, out, planar=True, pulled=True, soft=False, last=True)
+
+    def _share_rows(self) -> None:
+        """Give each thread rows, from an even row of a scene to another, and cells of its own."""
+        scenes, height = self.size[:2]
+        down = self.cells[0]
+        rows = scenes * height
+        cuts = [rows * t // self.crew.threads for t in range(self.crew.threads)]
+        starts = sorted({cut - (cut % height) % 2 for cut in cuts})
+        stops = [*starts[1:], rows]
+        self.parts: list[tuple[int, ...]] = []
+        edges = []
+        for t, (first, stop) in enumerate(zip(starts, stops, strict=True)):
+            before, after = scenes * down + 2 * t, scenes * down + 2 * t + 1
+            low, high = (_cell(row, height, down) for row in (first, stop))
+            if first % height:
+                edges.append((before, low - 1))
+            if stop % height:
+                edges.append((after, high))
+            self.parts.append((first, stop, low, high, before, after))
+        self.edges = np.array(edges, np.int64).reshape(-1, 2)
+
+    def _lattice(self, terms: list[Term], pixels: int) -> None:
+        self.meshes: list[tuple[Term, Mesh, int]] = []
+        vertices, rows = [], 0
+        for term in terms:
+            if term.mesh is not None:
+                self.meshes.append((term, term.mesh, rows))
+                vertices.append(
+                    term.mesh.vertices + np.int32(rows) if rows else term.mesh.vertices
+                )
+                rows += term.mesh.size + 1
+        self.vertices = _beside(vertices, np.empty((pixels, 0), np.int32))
+        empty = np.empty((pixels, 0), np.float32)
+        self.collect = _beside([term.pull for term in terms], empty)
+        self.hand_on = _beside([term.push for term in terms], empty)
+        self.values = np.zeros(rows * self.padded, np.float32)
+        self.spare = np.zeros(rows * self.padded, np.float32)
+        self.sums = np.zeros((len(self.parts), rows * self.padded), np.float32)
+
+    def _grid(self, terms: list[Term], pixels: int) -> None:
+        self.grids = terms
+        scenes, row = self.size[0], self.cells[1] * self.padded
+        rows = scenes * self.cells[0]
+        empty = np.empty((0, pixels), np.float32)
+        self.near_pull = np.stack([term.pull for term in terms]) if terms else empty
+        self.near_push = np.stack([term.push for term in terms]) if terms else empty
+        self.cell_values = np.zeros((len(terms), rows * row), np.float32)
+        self.cell_sums = np.zeros((len(terms), (rows + 2 * len(self.parts)) * row), np.float32)
+
+    def _pixels(self, terms: list[Term], pixels: int) -> None:
+        self.locals = terms
+        count = pixels * self.padded if terms else 0
+        self.own, self.extra = np.zeros(count, np.float32), np.zeros(count, np.float32)
+
+    def _packed(self, logits: Floats) -> Floats:
+        scenes, height, width, _, padded = self.size
+        rows = np.empty(scenes * height * width * padded, np.float32)
+        self.crew.map(lambda part: pack(logits, self.size, part[0], part[1], rows), self.parts)
+        return rows
+
+    def _sweep(
+        self, given: Floats, out: Floats, planar: bool, pulled: bool, soft: bool, last: bool
+    ) -> None:
+        mode = (planar, pulled, soft, not last, last)
+        grid = (
+            self.near_pull,
+            self.near_push,
+            self.cell_values.reshape(-1),
+            self.cell_sums.reshape(-1),
+        )
+
+        def one(t: int) -> None:
+            lattice = (self.vertices, self.collect, self.hand_on, self.values, self.sums[t])
+            extra = (self.extra, self.own)
+            sweep(self.parts[t], self.size, mode, given, lattice, grid, extra, out)
+
+        self.crew.map(one, range(len(self.parts)))
+
+    def _blur(self) -> None:
+        """Blur all that was handed on, labels in parallel."""
+        unit = WIDTH if len(self.parts) > 1 else self.padded
+        blocks = spans(self.padded, self.padded // unit, WIDTH)
+        tasks: list[Any] = [
+            partial(self._blur_lattice, *mesh, block) for mesh in self.meshes for block in blocks
+        ]
+        tasks += [
+            partial(self._blur_grid, g, term, block)
+            for g, term in enumerate(self.grids)
+            for block in blocks
+        ]
+        self.crew.map(lambda task: task(), tasks)
+        for term, mesh, base in self.meshes:
+            first = base * self.padded
+            self._mix(term, self.values[first : first + mesh.size * self.padded])
+        for g, term in enumerate(self.grids):
+            self._mix(term, self.cell_values[g])
+        self.extra[:] = 0
+        for term in self.locals:
+            found = self.extra if term.mix is None else np.zeros_like(self.extra)
+            self.crew.map(partial(self._blur_pixels, term, found), blocks)
+            self._mix(term, found)
+            if term.mix is not None:
+                self.extra += found
+
+    def _blur_lattice(self, term: Term, mesh: Mesh, base: int, block: tuple[int, int]) -> None:
+        blur_lattice(
+            block,
+            self.padded,
+            base,
+            mesh.occupied,
+            mesh.neighbours,
+            self._scales(term),
+            self.sums,
+            self.values,
+            self.spare,
+        )
+
+    def _blur_grid(self, g: int, term: Term, block: tuple[int, int]) -> None:
+        assert term.taps is not None
+        shape = (self.size[0], *self.cells)
+        sums, values = self.cell_sums[g], self.cell_values[g]
+        blur_grid(
+            block, self.padded, shape, self.edges, *term.taps, self._scales(term), sums, values
+        )
+
+    def _blur_pixels(self, term: Term, values: Floats, block: tuple[int, int]) -> None:
+        assert term.taps is not None
+        scales, own = self._scales(term), self.own
+        size = self.size[:3]
+        blur_pixels(
+            block, self.padded, size, *term.taps, scales, term.push, term.pull, own, values
+        )
+
+    def _mix(self, term: Term, values: Floats) -> None:
+        if term.mix is not None:
+            rows = values.reshape(-1, self.padded)[:, : self.size[3]]
+            rows[:] = rows @ term.mix.T
+
+    def _scales(self, term: Term) -> Floats:
+        scales = np.zeros(self.padded, np.float32)
+        scales[: self.size[3]] = term.gain if term.scales is None else term.gain * term.scales
+        return scales
+
+
+def _cell(row: int, height: int, down: int) -> int:
+    """Give the first row of cells that belongs to rows of pixels from here on."""
+    scene, inside = divmod(row, height)
+    return scene * down + (1 + inside // 2 if inside else 0)
+
+
+def _beside(parts: list[Any], empty: Any) -> Any:
+    if len(parts) < 2:
+        return parts[0] if parts else empty
+    return np.ascontiguousarray(np.concatenate(parts, axis=1))
