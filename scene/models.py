@@ -198,6 +198,7 @@ class ClassifiedScene(SceneModel):
         width: Channels of the first stage of the small backbone.
         backbone: One of `scene.classifiers.CLASSIFIERS`.
         weights: Where the backbone's weights come from: ``none``, ``imagenet`` or a path.
+        threshold: The probability above which a class counts as present.
     """
 
     views = ("classes",)
@@ -210,14 +211,16 @@ class ClassifiedScene(SceneModel):
         width: int = STOCK_WIDTH,
         backbone: str = "small",
         weights: Weights = "none",
+        threshold: float = 0.5,
     ) -> None:
         super().__init__()
+        self.labels = schema.labels
         self.net = classifier(backbone, len(schema.labels.classes), width, weights)
-        self.register_buffer("_threshold", torch.tensor(0.5))
+        self.register_buffer("_threshold", torch.tensor(threshold))
 
     @property
     def threshold(self) -> float:
-        """The probability above which a class counts as present; kept with the weights."""
+        """The probability above which a class counts as present; it is kept with the weights."""
         return round(float(self._threshold), 6)
 
     @threshold.setter

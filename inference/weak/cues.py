@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 
 from inference.assemble import Assembly
-from inference.weak.gradcam import cams, resized
-from inference.weak.maps import normalised, require_background
+from inference.weak.gradcam import cams, looking, resized
+from inference.weak.maps import normalised, present_classes, require_background
 from scene.datasets.base import SceneDataset
 from scene.labels import Labels
 from scene.models import ClassifiedScene
+from scene.views import Views
 
 Saliency = Literal["max", "sum"]
 
@@ -108,6 +109,21 @@ def seeds(
     return _undisputed(claims)
 
 
+@dataclass(frozen=True)
+class Found:
+    """What was found in B scenes.
+
+    Attributes:
+        maps: Class maps, ``(B, C, h, w)``, each divided by its maximum.
+        present: ``(B, C)`` bool: the classes that were looked for.
+        seeds: The cues, ``(B, L, h, w)`` bool.
+    """
+
+    maps: Tensor
+    present: Tensor
+    seeds: Tensor
+
+
 def cues_of(
     assembly: Assembly,
     dataset: SceneDataset,
@@ -131,17 +147,55 @@ def cues_of(
     Raises:
         ValueError: If the model is no classifier, or background is to be cued and there is none.
     """
+    return find(assembly, dataset, indices, size=size, settings=settings).seeds
+
+
+def find(
+    assembly: Assembly,
+    dataset: SceneDataset,
+    indices: Sequence[int],
+    *,
+    size: tuple[int, int] | None = None,
+    settings: CueSettings,
+    labelled: bool = True,
+) -> Found:
+    """Find maps and cues of scenes, as `cues_of` does.
+
+    Args:
+        assembly: A classifier that was trained.
+        dataset: Where the scenes come from.
+        indices: B scenes.
+        size: The grid of maps and cues; None = that of the maps.
+        settings: How cues are found.
+        labelled: Take the classes present from the scenes' labels, as only training may; else
+            those are present that the classifier gives more than its threshold.
+    """
+    labels = dataset.schema.labels
+    require_background(labels, settings.background is not None, "--background none")
     views = dataset.views(indices).only(("image", "classes"))
     maps = maps_of(assembly, views["image"], settings)
+    maps = normalised(maps if size is None else resized(maps, size))
+    known = views.having(("image", "classes") if labelled else ("image",))
+    present = views["classes"] > 0.5 if labelled else believed(assembly, views)
+    present = present & known[:, None]
     found = seeds(
-        resized(maps, size),
-        views["classes"],
-        dataset.schema.labels,
+        maps,
+        present,
+        labels,
         foreground=settings.foreground,
         background=settings.background,
         saliency=settings.saliency,
     )
-    return found & views.having(("image", "classes"))[:, None, None, None]
+    return Found(maps, present, found & known[:, None, None, None])
+
+
+def believed(assembly: Assembly, views: Views) -> Tensor:
+    """Say which classes a classifier believes present: ``(B, C)`` bool, on the CPU."""
+    model = _classifier(assembly)
+    device = next(model.parameters()).device
+    with looking(model), torch.no_grad():
+        probs = model.net(views["image"].to(device)).sigmoid().cpu()
+    return present_classes(probs, model.labels, model.threshold)
 
 
 def maps_of(assembly: Assembly, images: Tensor, settings: CueSettings) -> Tensor:
@@ -150,11 +204,15 @@ def maps_of(assembly: Assembly, images: Tensor, settings: CueSettings) -> Tensor
     Raises:
         ValueError: If the model is no classifier.
     """
-    model = assembly.model
-    if not isinstance(model, ClassifiedScene):
-        raise ValueError("Only a classifier has class maps; train one: scene train classifier.")
+    model = _classifier(assembly)
     device = next(model.parameters()).device
     return cams(model.net, images.to(device), settings.layer, settings.scales, settings.flip).cpu()
+
+
+def _classifier(assembly: Assembly) -> ClassifiedScene:
+    if not isinstance(assembly.model, ClassifiedScene):
+        raise ValueError("Only a classifier has class maps; train one: scene train classifier.")
+    return assembly.model
 
 
 def _undisputed(claims: Tensor) -> Tensor:

@@ -64,6 +64,17 @@ def cams(
     return torch.stack([resized(maps, (grid[0], grid[1])) for maps in found]).mean(0)
 
 
+def class_maps(
+    model: Classifier, maps: Tensor, layer: str | None = None, method: Method = "auto"
+) -> Tensor:
+    """Weigh the maps of a layer, ``(B, K, h, w)``, into one of every class, ``(B, C, h, w)``.
+
+    What `cams` does of one look; the same maps then give ``model.head`` its logits.
+    """
+    alpha = weights(model, maps, layer, method)
+    return torch.einsum("bck,bkhw->bchw", alpha, maps).relu().float()
+
+
 def weights(
     model: Classifier, maps: Tensor, layer: str | None = None, method: Method = "auto"
 ) -> Tensor:
@@ -110,8 +121,7 @@ def looking(model: nn.Module) -> Iterator[None]:
 def _maps(model: Classifier, images: Tensor, layer: str | None, method: Method) -> Tensor:
     with torch.no_grad():
         maps = model.maps(images, layer)
-    alpha = weights(model, maps, layer, method)
-    return torch.einsum("bck,bkhw->bchw", alpha, maps).relu().float()
+    return class_maps(model, maps, layer, method)
 
 
 def _scaled(images: Tensor, scale: float) -> Tensor:
