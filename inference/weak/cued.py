@@ -68,7 +68,10 @@ class Cues:
 
     @classmethod
     def gathered(
-        cls, scenes: int, cues_of: Callable[[range], Tensor], watch: Callable[[int], None]
+        cls,
+        scenes: int,
+        cues_of: Callable[[range], Tensor],
+        watch: Callable[[int], None] = lambda done: None,
     ) -> Cues:
         """Work out the cues of N scenes, some at a time.
 
