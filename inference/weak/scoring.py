@@ -1,0 +1,153 @@
+"""Scoring stages: one confusion matrix over a split, at the pixels the images are stored with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from inference.crf.parameters import Parameters
+from inference.weak.segmenter import Segmenter
+from inference.weak.stages import STAGES
+from scene.datasets.base import SceneDataset
+from scene.datasets.catalogue import open_data
+from scene.metrics import MaskScore, MaskScorer
+from scene.views import Scene
+
+COMMON = 0.9
+"""The share of training images from which on a class is common: it is hard to tell from labels
+alone where something is that is in nearly every picture."""
+
+Watch = Callable[[int, int], None]
+"""Told how many scenes are done, of how many."""
+
+
+@dataclass(frozen=True)
+class StageScore:
+    """How well the masks of one stage fit.
+
+    Attributes:
+        score: By the protocol of `scene.metrics`: of all labels that occur in truth or in
+            prediction.
+        scenes: How many scenes had a mask.
+        common: The classes of `common_classes`.
+    """
+
+    score: MaskScore
+    scenes: int
+    common: tuple[str, ...] = ()
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """The labels left out of the mean, because they occur neither in truth nor prediction."""
+        return tuple(name for name, iou in self.score.iou.items() if iou is None)
+
+    @property
+    def uncommon(self) -> float:
+        """Mean IoU without the common classes; background stays."""
+        iou = self.score.iou
+        known = [v for k, v in iou.items() if v is not None and k not in self.common]
+        return sum(known) / len(known) if known else float("nan")
+
+    def to_json(self) -> dict[str, Any]:
+        """Give plain data; what is not a number is None."""
+        found = {**asdict(self.score), "uncommon_miou": self.uncommon}
+        known = {k: None if v != v else v for k, v in found.items()}
+        more = {"scenes": self.scenes, "absent": self.absent, "common": self.common}
+        return {**known, **more}
+
+
+def score_stage(
+    segmenter: Segmenter,
+    dataset: SceneDataset,
+    refinements: Mapping[str, Parameters | None] | None = None,
+    *,
+    common: tuple[str, ...] = (),
+    batch_size: int = 16,
+    limit: int | None = None,
+    watch: Watch = lambda done, total: None,
+) -> dict[str, StageScore]:
+    """Score what a network believes, and what one CRF or several make of it.
+
+    The network looks at each scene once. Whole images are segmented, as `Segmenter.segment`
+    does: nothing is cropped away, and every stored pixel that is not void counts.
+
+    Args:
+        segmenter: A model and one of its stages.
+        dataset: The scenes; those without a mask are left out. Nothing else is read of truth.
+        refinements: By the name of the row: the CRF's parameters, or None for no CRF. By default
+            one row, the segmenter's own stage.
+        common: Classes to leave out of a second mean, see `common_classes`.
+        batch_size: Images that the network sees at once.
+        limit: Score the first so many scenes only.
+        watch: Told how far it has come.
+
+    Returns:
+        A score by name, in the order of ``refinements``.
+
+    Raises:
+        ValueError: If the dataset has other labels, no scene has a mask, or parameters are of
+            another number of labels.
+    """
+    labels = segmenter.schema.labels
+    labels.require(dataset.schema.labels, dataset.name)
+    if refinements is None:
+        own = segmenter.crf if STAGES[segmenter.stage].crf else None
+        refinements = {segmenter.stage: own}
+    for crf in refinements.values():
+        if crf is not None:
+            crf.require(len(labels.names))
+    scorers = {name: MaskScorer(labels) for name in refinements}
+    scenes, total = 0, min(len(dataset), len(dataset) if limit is None else limit)
+    for done, batch in _masked(dataset, batch_size, total):
+        if not batch:
+            continue
+        found = segmenter.believed(torch.stack([segmenter.framed(image) for image, _ in batch]))
+        for probs, (image, mask) in zip(found, batch, strict=True):
+            for name, crf in refinements.items():
+                scorers[name].add(segmenter.refined(probs, image, None, crf).mask, mask)
+        scenes += len(batch)
+        watch(done, total)
+    if not scenes:
+        raise ValueError(
+            f"No scene of {dataset.name} {dataset.split} has a mask to score against."
+        )
+    return {name: StageScore(s.score(), scenes, common) for name, s in scorers.items()}
+
+
+def common_classes(
+    source: str, size: tuple[int, int], *, count: int | None = None, share: float = COMMON
+) -> tuple[str, ...]:
+    """Name the classes that are in ``share`` or more of the training images.
+
+    Args:
+        source: As ``--data``.
+        size: At which the images are framed.
+        count: How many training scenes there are, if they are generated.
+        share: See above.
+    """
+    train = open_data(source, "train", size, count=count)
+    seen, present = 0, torch.zeros(len(train.schema.labels.classes))
+    for first in range(0, len(train), 50):
+        views = train.views(range(first, min(len(train), first + 50)))
+        told = views["classes"][views.present["classes"]]
+        seen, present = seen + len(told), present + told.sum(0)
+    often = (present / max(1, seen)).tolist()
+    names = train.schema.labels.classes
+    return tuple(name for name, part in zip(names, often, strict=True) if part >= share)
+
+
+def _masked(
+    dataset: SceneDataset, batch_size: int, total: int
+) -> Iterator[tuple[int, list[tuple[Tensor, Tensor]]]]:
+    """Give the images and masks of scenes that have both, and how many scenes were read."""
+    for first in range(0, total, batch_size):
+        stop = min(total, first + batch_size)
+        scenes: list[Scene] = [dataset.original(i) for i in range(first, stop)]
+        yield (
+            stop,
+            [(s.image, s.mask) for s in scenes if s.image is not None and s.mask is not None],
+        )

@@ -1,0 +1,132 @@
+"""A segmentation: label probabilities of a photograph, and what is read off them, pixel by pixel.
+
+Photographs may be much larger than the grid their probabilities are kept on. What is asked for is
+then worked out in bands of rows, so that no array of labels × pixels is ever held.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from scene.labels import Labels
+
+BAND = 2**24
+"""Probabilities held at once while a large photograph is read off, 64 MiB of them."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """A label that is present, and how much of the photograph it takes.
+
+    Attributes:
+        name: Of the label.
+        id: Its number in the mask.
+        pixels: Share of the pixels, 0 to 1.
+        confidence: Mean probability of the label where it was chosen.
+    """
+
+    name: str
+    id: int
+    pixels: float
+    confidence: float
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """What is believed of every pixel of one photograph.
+
+    Attributes:
+        grid: ``(L, h, w)`` probabilities, on the CPU; the photograph's own pixels, or fewer.
+        size: Height and width of the photograph.
+        labels: The vocabulary.
+    """
+
+    grid: Tensor
+    size: tuple[int, int]
+    labels: Labels
+
+    @property
+    def probs(self) -> Tensor:
+        """Every probability at the photograph's pixels, ``(L, H, W)``: large for large ones."""
+        return torch.cat([band for _, band in self.bands()], dim=1)
+
+    @property
+    def mask(self) -> Tensor:
+        """The most probable label of every pixel, ``(H, W)`` uint8 ids."""
+        return self._best[0]
+
+    @property
+    def confidence(self) -> Tensor:
+        """The probability of that label, ``(H, W)``."""
+        return self._best[1]
+
+    @cached_property
+    def entropy(self) -> Tensor:
+        """How undecided every pixel is, ``(H, W)``: 0 = not at all, 1 = all labels alike."""
+        top = math.log(max(2, len(self.grid)))
+        rows = [-(band * band.clamp(min=1e-20).log()).sum(0) / top for _, band in self.bands()]
+        return torch.cat(rows).clamp(0, 1)
+
+    @cached_property
+    def shares(self) -> tuple[Share, ...]:
+        """The labels that are present, the largest first."""
+        ids, confidence = self.mask.flatten(), self.confidence.flatten()
+        count = torch.bincount(ids, minlength=len(self.labels.names))
+        total = torch.zeros(len(count), dtype=torch.float64)
+        for first in range(0, len(ids), BAND):
+            some = slice(first, first + BAND)
+            total.index_add_(0, ids[some].int(), confidence[some].double())
+        found = [
+            Share(name, i, int(n) / len(ids), float(t / n))
+            for i, (name, n, t) in enumerate(zip(self.labels.names, count, total, strict=True))
+            if n
+        ]
+        return tuple(sorted(found, key=lambda share: -share.pixels))
+
+    def bands(self) -> Iterator[tuple[slice, Tensor]]:
+        """Give the probabilities row by row: which rows, and theirs, ``(L, rows, W)``.
+
+        Bilinear between the centres of the grid's cells, as torch's ``interpolate``.
+        """
+        height, width = self.size
+        if self.grid.shape[1:] == self.size:
+            yield slice(0, height), self.grid
+            return
+        step = max(1, BAND // (len(self.grid) * max(width, self.grid.shape[2])))
+        place = ((torch.arange(height) + 0.5) * (self.grid.shape[1] / height) - 0.5).clamp(min=0)
+        above = place.long()
+        below = (above + 1).clamp(max=self.grid.shape[1] - 1)
+        part = (place - above)[:, None]
+        for first in range(0, height, step):
+            some = slice(first, min(height, first + step))
+            rows = torch.lerp(self.grid[:, above[some]], self.grid[:, below[some]], part[some])
+            shape = (rows.shape[1], width)
+            yield (
+                some,
+                F.interpolate(rows[None], shape, mode="bilinear", align_corners=False)[0],
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Give plain data: size, labels with their shares, mean confidence."""
+        return {
+            "size": list(self.size),
+            "classes": [vars(share) for share in self.shares],
+            "confidence": sum(share.pixels * share.confidence for share in self.shares),
+        }
+
+    @cached_property
+    def _best(self) -> tuple[Tensor, Tensor]:
+        mask = torch.empty(self.size, dtype=torch.uint8)
+        confidence = torch.empty(self.size)
+        for rows, band in self.bands():
+            top = band.max(0)
+            confidence[rows], mask[rows] = top.values, top.indices.to(torch.uint8)
+        return mask, confidence
