@@ -26,6 +26,9 @@ class Pixels(TorchDistribution):
         scale: Noise scale, one positive number or a scalar tensor, same units.
         noise: ``normal`` (scale = standard deviation) or ``laplace`` (mean absolute deviation).
 
+    Raises:
+        ValueError: If the noise is neither.
+
     >>> Pixels(torch.zeros(2, 3, 4, 4), 1.0).log_prob(torch.zeros(2, 3, 4, 4)) / 48
     tensor([-0.9189, -0.9189])
     """
@@ -35,6 +38,8 @@ class Pixels(TorchDistribution):
     has_rsample = True
 
     def __init__(self, loc: Tensor, scale: Tensor | float, noise: str = "normal") -> None:
+        if noise not in ("normal", "laplace"):
+            raise ValueError(f"Pixels scatter as normal or laplace noise, not as {noise!r}.")
         self.loc, self.noise = loc, noise
         self.scale = torch.as_tensor(scale, dtype=loc.dtype, device=loc.device)
         super().__init__(loc.shape[:-3], loc.shape[-3:], validate_args=False)

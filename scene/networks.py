@@ -65,8 +65,8 @@ class Stem(nn.Module):
         return features.reshape(*picture.shape[:-3], self.features).float()
 
     def prepare(self, picture: Tensor) -> Tensor:
-        """Centre pixel values, which come in [0, 1]."""
-        return 4 * picture - 2
+        """Centre pixel values."""
+        return centred(picture)
 
 
 class MaskStem(Stem):
@@ -232,7 +232,7 @@ class UNet(nn.Module):
         """Score every label at every pixel."""
         height, width = picture.shape[-2:]
         whole = 2 ** (len(self.down) - 1)
-        x = F.pad(4 * picture - 2, (0, -width % whole, 0, -height % whole), mode="replicate")
+        x = F.pad(centred(picture), (0, -width % whole, 0, -height % whole), mode="replicate")
         skips = []
         for block in self.down:
             x = block(x)
@@ -241,6 +241,11 @@ class UNet(nn.Module):
             x = block(torch.cat([F.interpolate(x, scale_factor=2.0), skip], dim=1))
         logits: Tensor = self.write(x)
         return logits.float()[..., :height, :width]
+
+
+def centred(picture: Tensor) -> Tensor:
+    """Spread pixel values, which come in [0, 1], evenly about 0."""
+    return 4 * picture - 2
 
 
 def grid(size: tuple[int, int]) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""What several tests stand on: a tiny folder in VOC layout, and a handful of generated scenes."""
+"""What several tests stand on: scenes of pets, as tensors and in a folder, and generated ones."""
 
 import os
 from pathlib import Path
@@ -9,12 +9,34 @@ import torch
 from scene.datasets.synthetic import COUNTS
 from scene.labels import VOID, Labels
 from scene.pictures import write_image, write_mask
+from scene.views import Schema, Views
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)  # workers share the cores; threads of theirs would queue for them
 
 PETS = Labels(("background", "cat", "dog", "bird"))
 SHADES = torch.tensor([[90, 90, 90], [220, 40, 40], [40, 200, 40], [40, 40, 220]])
+
+
+@pytest.fixture
+def schema():
+    """Make labels of two pets, and a size that no grid divides."""
+    return Schema(Labels(("background", "cat", "dog")), (20, 18))
+
+
+@pytest.fixture
+def pets_views():
+    """Make B scenes of that schema: every view of each, with void pixels."""
+
+    def draw(count):
+        source = torch.Generator().manual_seed(3)
+        mask = torch.randint(3, (count, 20, 18), generator=source)
+        mask[:, :2] = VOID
+        classes = torch.randint(2, (count, 2), generator=source).float()
+        image = torch.rand(count, 3, 20, 18, generator=source)
+        return Views({"image": image, "classes": classes, "mask": mask})
+
+    return draw
 
 
 @pytest.fixture

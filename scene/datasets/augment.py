@@ -13,6 +13,7 @@ from torchvision.transforms.v2 import functional
 
 from scene.labels import Labels
 from scene.registry import unknown
+from scene.seeds import seeded
 from scene.views import Scene
 
 Augmenter = Callable[[Scene, int], Scene]
@@ -69,8 +70,7 @@ def _crop(scene: Scene, seed: int, labels: Labels) -> Scene:
     aspect = (0.8 * width / height, 1.25 * width / height)
     zoom = v2.RandomResizedCrop((height, width), scale=(0.6, 1.0), ratio=aspect)
     jitter = v2.ColorJitter(brightness=0.2, contrast=0.2, saturation=0.2, hue=0.02)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed GPUs as well
+    with seeded(seed):
         scene = _mirror(scene) if torch.rand(()) < 0.5 else scene
         part = zoom.make_params([view])
         image, mask = scene.image, scene.mask
@@ -80,7 +80,7 @@ def _crop(scene: Scene, seed: int, labels: Labels) -> Scene:
     if mask is None:
         return replace(scene, image=image)
     exact = v2.InterpolationMode.NEAREST_EXACT  # plain NEAREST would shift it by half a pixel
-    mask = functional.resized_crop(mask[None], **part, size=[height, width], interpolation=exact)[
-        0
-    ]
+    (mask,) = functional.resized_crop(
+        mask[None], **part, size=[height, width], interpolation=exact
+    )
     return replace(scene, image=image, mask=mask, classes=labels.vector(mask))

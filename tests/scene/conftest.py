@@ -1,23 +1,13 @@
-"""Scenes of two pets, at a size that no grid divides."""
+"""Scenes of two pets of which one lacks its mask."""
 
 import pytest
 import torch
 
-from scene.labels import VOID, Labels
-from scene.views import Schema, Views
+from scene.views import Views
 
 
 @pytest.fixture
-def schema():
-    return Schema(Labels(("background", "cat", "dog")), (20, 18))
-
-
-@pytest.fixture
-def views():
+def views(pets_views):
     """Make 4 scenes of every view, with void pixels; the last has no mask."""
-    draw = torch.Generator().manual_seed(3)
-    mask = torch.randint(3, (4, 20, 18), generator=draw)
-    mask[:, :2] = VOID
-    classes = torch.randint(2, (4, 2), generator=draw).float()
-    tensors = {"image": torch.rand(4, 3, 20, 18, generator=draw), "classes": classes, "mask": mask}
-    return Views(tensors, {"mask": torch.tensor([True, True, True, False])})
+    whole = pets_views(4)
+    return Views(dict(whole.items()), {"mask": torch.tensor([True, True, True, False])})

@@ -111,3 +111,8 @@ def test_the_best_scale_is_that_of_the_errors(noise):
     scale = best.clone().requires_grad_()
     Pixels(torch.zeros(3, 8, 8), scale, noise).log_prob(error).backward()
     assert abs(scale.grad) < 1e-3
+
+
+def test_noise_that_is_neither_normal_nor_laplace_is_refused():
+    with pytest.raises(ValueError, match="normal or laplace noise, not as 'lapalce'"):
+        Pixels(torch.zeros(3, 2, 2), 1.0, "lapalce")
