@@ -51,6 +51,8 @@ def main() -> None:
     os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
     try:
         app(with_stock_sources(sys.argv[1:]))
+    except (KeyError, IndexError):  # a mistake of ours, though a LookupError
+        raise
     except (LookupError, ValueError, ArithmeticError, OSError) as refusal:
         if os.environ.get("SCENE_TRACEBACK"):
             raise

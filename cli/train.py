@@ -42,7 +42,8 @@ def train(
         int | None, _option("K of the retrofit terms.", _GENERATORS)
     ] = None,
     subsets: Annotated[
-        str | None, _option("What retrofit terms see: report, singles or all.", _GENERATORS)
+        str | None,
+        _option("What they see: report, singles, all, or your own.", _GENERATORS),
     ] = None,
     retrofit: Annotated[
         str | None, _option("What they score: own or predict-all.", _GENERATORS)
@@ -113,7 +114,8 @@ def train(
         and value is not None
     }
     if resume is not None:
-        _refuse_with_resume(recipe, {**given, **({} if out is None else {"out": out})})
+        more = {"out": out, "force": force, "download": download}
+        _refuse_with_resume(recipe, {**given, **{k: v for k, v in more.items() if v}})
         _resume(resume, device, trust)
         return
     if recipe is None:
@@ -149,6 +151,7 @@ def _resume(folder: Path, device: Any, trust: bool) -> None:
 
 
 def _say(outcome: Outcome) -> None:
+    from inference.evaluate import DRAWS
     from scene.metrics import MaskScore
 
     cell, score = outcome.cell, outcome.cell.score
@@ -156,7 +159,7 @@ def _say(outcome: Outcome) -> None:
     found = f"{score.miou:.1f}{mark}" if isinstance(score, MaskScore) else "–"
     notes.print(f"run {outcome.run.folder}", style="dim")
     console.print(
-        f"{cell.title} mIoU {found} ({outcome.split}, {cell.scenes} scenes, 8 draws)  "
+        f"{cell.title} mIoU {found} ({outcome.split}, {cell.scenes} scenes, {DRAWS} draws)  "
         f"{outcome.picture}"
     )
 
@@ -172,9 +175,6 @@ def _parsed(given: dict[str, Any]) -> dict[str, Any]:
     from scene.sizes import parse_size
 
     parsed = dict(given)
-    for name, value in given.items():
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f"--{name.replace('_', '-')} must be a number, not {value}.")
     if "size" in parsed:
         parsed["size"] = parse_size(parsed["size"])
     if "encode" in parsed:

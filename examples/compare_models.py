@@ -25,10 +25,11 @@ from typing import Any
 import torch
 
 from inference.evaluate import DRAWS, evaluate
-from inference.recipes import Settings, recipe
+from inference.recipes import recipe
 from inference.restore import restore
 from inference.runs import home, write_json
 from inference.session import train
+from inference.settings import Settings, option
 from inference.train import launch
 from scene.datasets.catalogue import evaluation_split, open_data
 from scene.registry import unknown
@@ -167,7 +168,7 @@ def _words(row: str) -> str:
     """Say a row as one would type it."""
     name, changes = ROWS[row]
     values = {k: ",".join(v) if isinstance(v, tuple) else v for k, v in changes.items()}
-    return " ".join([f"`{name}", *(f"--{k} {v}" for k, v in values.items())]) + "`"
+    return " ".join([f"`{name}", *(f"{option(k)} {v}" for k, v in values.items())]) + "`"
 
 
 def _spread(cells: Sequence[dict[str, Any]]) -> str:

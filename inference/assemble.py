@@ -12,9 +12,11 @@ from torch import nn
 from inference.guides import Guide
 from inference.objectives.bounds import Bound, Objective
 from inference.objectives.subsets import JMVAE, TELBO, subsets
-from inference.recipes import GUIDES, OBJECTIVES, Settings, recipe
+from inference.recipes import GUIDES, OBJECTIVES, recipe
+from inference.settings import Settings
 from scene.models import SceneModel
 from scene.registry import load
+from scene.seeds import seeded
 from scene.views import VIEWS, Schema
 
 
@@ -25,6 +27,11 @@ class Assembly:
     model: SceneModel
     guide: Guide
     objective: Objective
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lives, and the guide with it."""
+        return next(self.model.parameters()).device
 
     @property
     def module(self) -> nn.Module:
@@ -41,10 +48,11 @@ def assemble(settings: Settings, schema: Schema) -> Assembly:
         LookupError: If a guide, objective or recipe is unknown.
         ValueError: If they do not fit together.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(settings.seed)  # leaves those of GPUs alone
+    with seeded(settings.seed):
         model = _model(settings, schema)
         guide = _guide(settings, schema)
+    if model.latent:
+        guide.require(guide.views)
     return Assembly(model, guide, _objective(settings, guide))
 
 
@@ -69,7 +77,10 @@ def _guide(settings: Settings, schema: Schema) -> Guide:
     if not (isinstance(kind, type) and issubclass(kind, Guide)):
         raise ValueError(f"{settings.guide} is not a Guide; subclass inference.guides.Guide.")
     views = VIEWS if recipe(settings.recipe).form != "plain" else settings.encode
-    return kind(schema, views, latent=settings.latent, width=settings.guide_width)
+    made: Guide = _made(
+        settings.guide, kind, schema, views, latent=settings.latent, width=settings.guide_width
+    )
+    return made
 
 
 def _objective(settings: Settings, guide: Guide) -> Objective:
@@ -100,4 +111,16 @@ def _bound(name: str, particles: int, settings: Settings) -> Bound:
     kind: Any = load(name, OBJECTIVES, "objective")
     if not (isinstance(kind, type) and issubclass(kind, Bound)):
         raise ValueError(f"{name} is not a Bound; subclass inference.objectives.bounds.Bound.")
-    return kind(particles, beta=settings.beta, weights=settings.weights)
+    made: Bound = _made(name, kind, particles, beta=settings.beta, weights=settings.weights)
+    return made
+
+
+def _made(name: str, kind: Any, *args: Any, **more: Any) -> Any:
+    """Make an object as ours are made; a stranger's class may not have been told how."""
+    try:
+        inspect.signature(kind).bind(*args, **more)
+    except TypeError as error:
+        raise ValueError(
+            f"{name} cannot be made as {kind.__mro__[1].__name__} is: {error}."
+        ) from error
+    return kind(*args, **more)

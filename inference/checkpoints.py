@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,8 +46,7 @@ def save_weights(path: Path, assembly: Assembly, recipe: str) -> None:
         assembly: What was trained.
         recipe: Kept beside the weights, and asked for when they are read.
     """
-    tensors = {**_named("model", assembly.model), **_named("guide", assembly.guide)}
-    _save(path, tensors, {"recipe": recipe})
+    _save(path, _weights(assembly), {"recipe": recipe})
 
 
 def load_weights(path: Path, assembly: Assembly, recipe: str) -> None:
@@ -58,21 +56,15 @@ def load_weights(path: Path, assembly: Assembly, recipe: str) -> None:
         LookupError: If there is no such file.
         ValueError: If it is truncated, of another recipe, or its shapes do not fit.
     """
-    tensors, about = _load(path)
-    if about.get("recipe") != recipe:
-        raise ValueError(f"{path} holds weights of {about.get('recipe')!r}, not of {recipe!r}.")
+    tensors, _ = _load(path, recipe)
     _restore(path, assembly, tensors)
 
 
 def save_learning(path: Path, learning: Learning, recipe: str) -> None:
     """Write all that resuming needs, whole or not at all."""
     state = learning.optimizer.state_dict()
-    tensors = {
-        **_named("model", learning.assembly.model),
-        **_named("guide", learning.assembly.guide),
-        "random/cpu": torch.get_rng_state(),
-    }
-    if torch.cuda.is_available():
+    tensors = {**_weights(learning.assembly), "random/cpu": torch.get_rng_state()}
+    if torch.cuda.is_initialized():
         for device, random in enumerate(torch.cuda.get_rng_state_all()):
             tensors[f"random/cuda/{device}"] = random
     for index, entry in state["state"].items():
@@ -94,9 +86,7 @@ def load_learning(path: Path, learning: Learning, recipe: str) -> None:
         LookupError: If there is no such file.
         ValueError: If it is truncated, of another recipe, or its shapes do not fit.
     """
-    tensors, about = _load(path)
-    if about.get("recipe") != recipe:
-        raise ValueError(f"{path} is a checkpoint of {about.get('recipe')!r}, not of {recipe!r}.")
+    tensors, about = _load(path, recipe)
     _restore(path, learning.assembly, tensors)
     if not {"groups", "progress"} <= set(about) or "random/cpu" not in tensors:
         raise ValueError(f"{path} holds no state of training to resume from; train anew.")
@@ -110,13 +100,20 @@ def load_learning(path: Path, learning: Learning, recipe: str) -> None:
             torch.cuda.set_rng_state(tensors[name], device)
 
 
-def _named(prefix: str, module: nn.Module) -> Tensors:
-    state: Mapping[str, Tensor] = module.state_dict()
-    return {f"{prefix}/{name}": tensor.detach().contiguous() for name, tensor in state.items()}
+def _parts(assembly: Assembly) -> tuple[tuple[str, nn.Module], ...]:
+    return ("model", assembly.model), ("guide", assembly.guide)
+
+
+def _weights(assembly: Assembly) -> Tensors:
+    return {
+        f"{prefix}/{name}": tensor.detach()
+        for prefix, module in _parts(assembly)
+        for name, tensor in module.state_dict().items()
+    }
 
 
 def _restore(path: Path, assembly: Assembly, tensors: Tensors) -> None:
-    for prefix, module in (("model", assembly.model), ("guide", assembly.guide)):
+    for prefix, module in _parts(assembly):
         start = f"{prefix}/"
         state = {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
         try:
@@ -144,13 +141,18 @@ def _save(path: Path, tensors: Tensors, about: dict[str, str]) -> None:
     replace_file(path, lambda part: save_file(held, part, metadata=about))
 
 
-def _load(path: Path) -> tuple[Tensors, dict[str, Any]]:
+def _load(path: Path, recipe: str) -> tuple[Tensors, dict[str, Any]]:
+    """Read a file written for a recipe, and refuse any other."""
     if not path.is_file():
         raise LookupError(f"There is no {path.name} in {path.parent}; did training get that far?")
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            about = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise ValueError(
             f"{path} is truncated or damaged; copy it again, or train anew."
         ) from error
+    if about.get("recipe") != recipe:
+        raise ValueError(f"{path} holds weights of {about.get('recipe')!r}, not of {recipe!r}.")
+    return tensors, about

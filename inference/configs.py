@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from inference.recipes import Settings, recipe
+from inference.recipes import recipe
+from inference.settings import Settings
 from scene.labels import Labels
 
 

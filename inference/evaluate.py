@@ -6,8 +6,9 @@ scored at the pixels their images were stored with.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from inference.assemble import Assembly
 from inference.predict import able, predict, trained
 from scene.datasets.base import SceneDataset
 from scene.metrics import ClassScore, MaskScore, MaskScorer, class_score
+from scene.seeds import seeded
 from scene.views import VIEWS, Views
 
 DRAWS = 8
@@ -27,6 +29,10 @@ MASKS = (("image",), ("image", "classes"), ("mask",), VIEWS)
 
 CLASSES = (("image",), ("mask",), ("image", "mask"))
 """What classes are predicted from."""
+
+
+Guess = tuple[list[int], Views, Tensor]
+"""The indices of some scenes, their views, and the probabilities predicted for them."""
 
 
 @dataclass(frozen=True)
@@ -98,15 +104,17 @@ def evaluate(
     asked = directions or tuple((g, "mask") for g in MASKS) + tuple(
         (g, "classes") for g in CLASSES
     )
+    ask = partial(predict, assembly, draws=draws, at_mean=at_mean)
     cells = []
     for given, target in asked:
         cell = Cell(given, target, trained(assembly, given), 0, None)
         if able(assembly, given, target):
             watch(cell.title)
-            score = _masks if target == "mask" else _classes
-            with torch.random.fork_rng():
-                torch.manual_seed(seed)
-                cell = score(assembly, dataset, given, draws, at_mean, batch_size)
+            complete = _complete(dataset, {*given, target}, batch_size, assembly.device)
+            guesses = ((i, v, ask(v.only(given), [target]).views[target]) for i, v in complete)
+            with seeded(seed, assembly.device):
+                scenes, score = _SCORERS[target](dataset, guesses)
+            cell = replace(cell, scenes=scenes, score=score)
         cells.append(cell)
     return cells
 
@@ -116,21 +124,13 @@ def _known(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return {name: None if value != value else value for name, value in pairs}
 
 
-def _masks(
-    assembly: Assembly,
-    dataset: SceneDataset,
-    given: tuple[str, ...],
-    draws: int,
-    at_mean: bool,
-    batch_size: int,
-) -> Cell:
+def _masks(dataset: SceneDataset, guesses: Iterable[Guess]) -> tuple[int, MaskScore | None]:
     scorer, count = MaskScorer(dataset.schema.labels), 0
-    for indices, views in _batches(assembly, dataset, (*given, "mask"), batch_size):
-        found = predict(assembly, views.only(given), ["mask"], draws=draws, at_mean=at_mean)
-        for index, probs in zip(indices, found.views["mask"].cpu(), strict=True):
+    for indices, _, guess in guesses:
+        for index, probs in zip(indices, guess.cpu(), strict=True):
             scorer.add(*_restored(dataset, index, probs))
         count += len(indices)
-    return Cell(given, "mask", trained(assembly, given), count, scorer.score() if count else None)
+    return count, scorer.score() if count else None
 
 
 def _restored(dataset: SceneDataset, index: int, probs: Tensor) -> tuple[Tensor, Tensor]:
@@ -141,30 +141,27 @@ def _restored(dataset: SceneDataset, index: int, probs: Tensor) -> tuple[Tensor,
     return restored.argmax(0)[covered], true[covered]
 
 
-def _classes(
-    assembly: Assembly,
-    dataset: SceneDataset,
-    given: tuple[str, ...],
-    draws: int,
-    at_mean: bool,
-    batch_size: int,
-) -> Cell:
+def _classes(dataset: SceneDataset, guesses: Iterable[Guess]) -> tuple[int, ClassScore | None]:
     probs, true = [], []
-    for _, views in _batches(assembly, dataset, (*given, "classes"), batch_size):
-        found = predict(assembly, views.only(given), ["classes"], draws=draws, at_mean=at_mean)
-        probs.append(found.views["classes"].cpu())
+    for _, views, guess in guesses:
+        probs.append(guess.cpu())
         true.append(views["classes"].cpu())
-    count = sum(map(len, true))
-    labels = dataset.schema.labels
-    score = class_score(labels, torch.cat(probs), torch.cat(true)) if count else None
-    return Cell(given, "classes", trained(assembly, given), count, score)
+    if not true:
+        return 0, None
+    score = class_score(dataset.schema.labels, torch.cat(probs), torch.cat(true))
+    return sum(map(len, true)), score
 
 
-def _batches(
-    assembly: Assembly, dataset: SceneDataset, needed: tuple[str, ...], batch_size: int
+_SCORERS: dict[str, Callable[[SceneDataset, Iterable[Guess]], tuple[int, Any]]] = {
+    "mask": _masks,
+    "classes": _classes,
+}
+
+
+def _complete(
+    dataset: SceneDataset, needed: Collection[str], batch_size: int, device: torch.device
 ) -> Iterator[tuple[list[int], Views]]:
-    """Give the scenes that have every view needed, with their indices."""
-    device = next(assembly.model.parameters()).device
+    """Give the scenes that have every view needed, with their indices, in batches."""
     for first in range(0, len(dataset), batch_size):
         rows = torch.arange(first, min(len(dataset), first + batch_size))
         views = dataset.views(rows.tolist())

@@ -8,7 +8,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from inference.recipes import Settings
+from inference.settings import Settings
 from scene.registry import foreign_file
 
 CODE = "code"

@@ -63,7 +63,7 @@ class Guide(nn.Module):
         if not self.accepts(given):
             raise ValueError(
                 f"The guide {type(self).__name__} has no posterior given only "
-                f"{', '.join(given)}; choose other subsets, or a guide that accepts any, "
+                f"{', '.join(given)}; choose other views, or a guide that accepts any, "
                 "such as poe or retrofit."
             )
 
@@ -81,16 +81,10 @@ class JointGuide(Guide):
         Posterior: diagonal Normal, batch ``(B,)``, event ``(L,)``.
     """
 
-    def __init__(
-        self,
-        schema: Schema,
-        views: Collection[str],
-        latent: int = STOCK_LATENT,
-        width: int = STOCK_WIDTH,
-    ) -> None:
-        super().__init__(schema, views, latent, width)
-        self.stems = nn.ModuleDict({name: stem(name, schema, width) for name in self.views})
-        self.head = GaussianHead(_features(self.stems), 16 * width, latent)
+    def __init__(self, schema: Schema, views: Collection[str], **sizes: int) -> None:
+        super().__init__(schema, views, **sizes)
+        self.stems = nn.ModuleDict({name: stem(name, schema, self.width) for name in self.views})
+        self.head = GaussianHead(_features(self.stems), 16 * self.width, self.latent)
 
     def posterior(self, views: Views) -> dist.Distribution:
         """Read every view, then form one belief."""
@@ -105,18 +99,12 @@ class ProductGuide(Guide):
     expert reads only the scenes that have its view.
     """
 
-    def __init__(
-        self,
-        schema: Schema,
-        views: Collection[str],
-        latent: int = STOCK_LATENT,
-        width: int = STOCK_WIDTH,
-    ) -> None:
-        super().__init__(schema, views, latent, width)
-        self.stems = nn.ModuleDict({name: stem(name, schema, width) for name in self.views})
+    def __init__(self, schema: Schema, views: Collection[str], **sizes: int) -> None:
+        super().__init__(schema, views, **sizes)
+        self.stems = nn.ModuleDict({name: stem(name, schema, self.width) for name in self.views})
         self.heads = nn.ModuleDict(
             {
-                name: GaussianHead(_features(self.stems, name), 16 * width, latent)
+                name: GaussianHead(_features(self.stems, name), 16 * self.width, self.latent)
                 for name in self.views
             }
         )
@@ -162,16 +150,10 @@ class RetrofitGuide(Guide):
         Vedantam et al. (2018), Generative Models of Visually Grounded Imagination, section 3.
     """
 
-    def __init__(
-        self,
-        schema: Schema,
-        views: Collection[str],
-        latent: int = STOCK_LATENT,
-        width: int = STOCK_WIDTH,
-    ) -> None:
-        super().__init__(schema, views, latent, width)
-        self.joint = JointGuide(schema, views, latent, width)
-        self.product = ProductGuide(schema, views, latent, width)
+    def __init__(self, schema: Schema, views: Collection[str], **sizes: int) -> None:
+        super().__init__(schema, views, **sizes)
+        self.joint = JointGuide(schema, views, **sizes)
+        self.product = ProductGuide(schema, views, **sizes)
 
     def accepts(self, given: Collection[str]) -> bool:
         """Accept any non-empty subset."""

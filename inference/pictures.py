@@ -13,6 +13,7 @@ from inference.predict import able, expected, predict
 from scene.datasets.base import SceneDataset
 from scene.draw import Panel, draw_grid
 from scene.labels import Labels
+from scene.seeds import seeded
 from scene.views import VIEWS, Views
 
 DIRECTIONS = (
@@ -39,14 +40,13 @@ def draw_predictions(
         seed: Of the draws of z.
     """
     labels = dataset.schema.labels
-    device = next(assembly.model.parameters()).device
     views = dataset.views(range(min(len(dataset), 4 * scenes)))
-    complete = views.rows(views.having(VIEWS).nonzero().squeeze(-1)[:scenes]).to(device)
+    complete = views.rows(views.having(VIEWS).nonzero().squeeze(-1)[:scenes])
+    complete = complete.to(assembly.device)
     if not len(complete):
         return
     columns, titles = [list(complete["image"]), list(complete["mask"])], ["image", "mask"]
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed, assembly.device):
         for given, target in DIRECTIONS:
             if able(assembly, given, target):
                 found = predict(assembly, complete.only(given), [target])
@@ -73,18 +73,13 @@ def draw_samples(
         title: Above everything.
     """
     count = len(next(iter(samples.values())))
-    wide = min(8, count)
+    shown = [n for n in ("image", "mask") if given is not None and n in given]
+    wide = max(min(8, count), len(shown))
     rows: list[list[Panel]] = []
     names: list[str] = []
-    if given is not None:
-        first = [Panel(given[n][0], "given") for n in ("image", "mask") if n in given]
-        if "classes" in given and not first:
-            title = f"{title}: {named(labels, given['classes'][0])}"
-        if first:
-            rows.append([*first, *[Panel()] * (wide - len(first))][: max(wide, len(first))])
-            names.append("given")
-    wide = max(wide, *(len(row) for row in rows)) if rows else wide
-    rows = [[*row, *[Panel()] * (wide - len(row))] for row in rows]
+    if given is not None and shown:
+        rows.append(_filled([Panel(given[n][0], "given") for n in shown], wide))
+        names.append("given")
     for start in range(0, count, wide):
         for name in ("image", "mask"):
             if name in samples:
@@ -131,5 +126,8 @@ def _line(
     captions = [""] * len(pictures)
     if caption and "classes" in samples:
         captions = [named(labels, v) for v in samples["classes"][start : start + wide]]
-    line = [Panel(p, text) for p, text in zip(pictures, captions, strict=True)]
+    return _filled([Panel(p, text) for p, text in zip(pictures, captions, strict=True)], wide)
+
+
+def _filled(line: list[Panel], wide: int) -> list[Panel]:
     return [*line, *[Panel()] * (wide - len(line))]

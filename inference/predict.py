@@ -67,7 +67,6 @@ def draw(
     Raises:
         ValueError: If there is no belief given just these views.
     """
-    device = next(assembly.model.parameters()).device
     names = given.names if given is not None else ()
     if given is not None and _evidence(assembly, names):
         assembly.guide.require(names)
@@ -76,7 +75,7 @@ def draw(
         belief = assembly.model.prior(given)
     else:
         latent = assembly.model.latent
-        belief = standard_normal(scenes, latent, device) if latent else None
+        belief = standard_normal(scenes, latent, assembly.device) if latent else None
     if belief is None:
         return None
     return _mean(belief)[None] if at_mean else belief.sample(torch.Size((draws,)))

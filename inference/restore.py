@@ -29,9 +29,22 @@ def restore(run: Run, *, device: torch.device | str = "cpu", trust: bool = False
         raise LookupError(
             f"{run.folder} is not complete; finish it with `scene train --resume {run.folder}`."
         )
-    settings = located(replace(run.settings, backbone_weights="none"), run.folder, trust)
-    assembly = assemble(settings, run.schema)
+    assembly = rebuilt(run, trust)
     load_weights(run.path(WEIGHTS), assembly, run.settings.recipe)
     assembly.model.to(device).eval()
     assembly.guide.to(device).eval()
     return assembly
+
+
+def rebuilt(run: Run, trust: bool) -> Assembly:
+    """Build what a run trains from its folder alone, before its weights are loaded.
+
+    The backbone's first weights are not asked for again: they may be gone, and the run has
+    its own.
+
+    Raises:
+        LookupError: If code that the run carries is missing.
+        PermissionError: If it is not trusted.
+    """
+    settings = replace(run.settings, backbone_weights="none")
+    return assemble(located(settings, run.folder, trust), run.schema)

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from inference.configs import as_table, labels_from, settings_from
-from inference.recipes import Settings
+from inference.settings import Settings
 from scene.files import replace_file
 from scene.views import Schema
 

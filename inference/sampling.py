@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor
@@ -21,10 +22,13 @@ from scene.datasets.base import SPLITS
 from scene.datasets.catalogue import evaluation_split, open_data
 from scene.datasets.framing import Frame
 from scene.draw import claim
-from scene.files import replace_file
 from scene.labels import Labels
 from scene.pictures import picture_size, read_image, read_mask, write_image, write_mask
+from scene.seeds import seeded
 from scene.views import VIEWS, Scene, Schema, Views, stack
+
+_OURS = re.compile(r"[0-9]{3,}_(image|mask)\.png|classes\.json")
+"""What the files of a folder of raw views are called."""
 
 _SCENE = re.compile(f"({'|'.join(SPLITS)}):([0-9]{{1,9}})")
 
@@ -75,7 +79,8 @@ def draw_request(
     Raises:
         LookupError: If a class or a scene is unknown.
         FileExistsError: If an output exists and ``force`` is not set.
-        ValueError: If a view cannot be read, or the model has no belief given these views.
+        ValueError: If a view cannot be read or has other labels than the model, or the model has
+            no belief given these views, or nothing to walk through.
     """
     if picture is not None:
         claim(picture, force)
@@ -83,11 +88,11 @@ def draw_request(
         _claim_folder(out, force)
     assembly = restore(run, device=launch(device).device, trust=trust)
     given = gather(request, run.schema)
-    home = next(assembly.model.parameters()).device
-    given = given.to(home) if given is not None else None
+    given = given.to(assembly.device) if given is not None else None
     _require(assembly, given, run.settings.recipe)
-    with torch.random.fork_rng():
-        torch.manual_seed(request.seed)
+    if request.walk and not assembly.model.latent:
+        raise ValueError(f"A {run.settings.recipe} has no z to walk through; leave out --walk.")
+    with seeded(request.seed, assembly.device):
         z = _latents(assembly, given, request)
         samples = sampled(assembly, z, given)
     samples = {name: view.cpu() for name, view in samples.items()}
@@ -183,6 +188,8 @@ def _of_scene(name: str, data: str, split: str, number: int, schema: Schema) -> 
             f"{split}:{number} is not there; {dataset.name} {split} has scenes 0 to "
             f"{len(dataset) - 1}."
         )
+    if name != "image":
+        schema.labels.require(dataset.schema.labels, dataset.name)
     found: Tensor | None = getattr(dataset[number], name)
     if found is None:
         raise LookupError(f"{split}:{number} of {dataset.name} has no {name}; choose another.")
@@ -213,17 +220,27 @@ def _free(folder: Path, stem: str) -> Path:
 
 
 def _write(out: Path, samples: Mapping[str, Tensor], labels: Labels) -> int:
-    out.mkdir(parents=True, exist_ok=True)
+    """Write views beside ``out``, then put them there in place of those of an earlier call."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as part:
+        _write_views(Path(part), samples, labels)
+        out.mkdir(exist_ok=True)
+        for old in out.iterdir():
+            if _OURS.fullmatch(old.name):
+                old.unlink()
+        written = list(Path(part).iterdir())
+        for new in written:
+            new.replace(out / new.name)
+    return len(written)
+
+
+def _write_views(out: Path, samples: Mapping[str, Tensor], labels: Labels) -> None:
     count = len(next(iter(samples.values())))
     for i in range(count):
         if "image" in samples:
             write_image(out / f"{i:03}_image.png", samples["image"][i])
         if "mask" in samples:
             write_mask(out / f"{i:03}_mask.png", samples["mask"][i], labels)
-    files = count * sum(name in samples for name in ("image", "mask"))
     if "classes" in samples:
         listed = [dict(zip(labels.classes, v.tolist(), strict=True)) for v in samples["classes"]]
-        text = json.dumps(listed, indent=2) + "\n"
-        replace_file(out / "classes.json", lambda part: part.write_text(text))
-        files += 1
-    return files
+        (out / "classes.json").write_text(json.dumps(listed, indent=2) + "\n")

@@ -7,16 +7,16 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from inference.assemble import assemble
+from inference.assemble import Assembly, assemble
 from inference.evaluate import DRAWS, Cell, evaluate
-from inference.foreign import adopt, is_foreign, located
+from inference.foreign import adopt, is_foreign
 from inference.pictures import draw_predictions
 from inference.predict import able
-from inference.recipes import Settings
 from inference.reports import Watch
+from inference.restore import rebuilt
 from inference.runs import CHECKPOINT, CONFIG, Run, create, write_json
+from inference.settings import Settings
 from inference.train import Device, fit, launch
 from scene.datasets.augment import augmenter
 from scene.datasets.base import SceneDataset
@@ -35,7 +35,6 @@ class Outcome:
         cell: The score that sums it up.
         split: What it was scored on.
         picture: Path of the picture.
-        steps: Steps taken.
     """
 
     run: Run
@@ -57,7 +56,7 @@ def train(
     """Train a new run and score it.
 
     Everything that can be refused is refused before the run's folder is made, and a training
-    that fails before its first checkpoint leaves none.
+    that fails or is interrupted before its first checkpoint leaves none.
 
     Args:
         settings: What to train; its data are opened.
@@ -79,7 +78,7 @@ def train(
             run = _adopted(run)
         started(run)
         fit(assembly, data[0], data[1], run, device=device, watch=watch)
-    except Exception:
+    except BaseException:  # an interruption, too
         if not run.path(CHECKPOINT).is_file():
             shutil.rmtree(run.folder)
         raise
@@ -98,6 +97,8 @@ def resume(
 
     Raises:
         LookupError: If it wrote no checkpoint, or is complete already.
+        PermissionError: If it carries code that is not trusted.
+        ValueError: If its checkpoint is damaged, or its data have other labels by now.
     """
     if run.complete:
         raise LookupError(f"{run.folder} is complete; there is nothing to resume.")
@@ -105,13 +106,14 @@ def resume(
         raise LookupError(f"{run.folder} has no checkpoint to resume from; train it anew.")
     launch(device, run.settings.precision)
     data = _open(run.settings, False)
-    assembly = assemble(located(run.settings, run.folder, trust), run.schema)
+    run.schema.labels.require(data[0].schema.labels, data[0].name)
+    assembly = rebuilt(run, trust)
     started(run)
     fit(assembly, data[0], data[1], run, device=device, watch=watch, resume=True)
     return conclude(run, assembly, data[2])
 
 
-def conclude(run: Run, assembly: Any, scored: SceneDataset) -> Outcome:
+def conclude(run: Run, assembly: Assembly, scored: SceneDataset) -> Outcome:
     """Score a finished run, draw its picture, and write both into its folder."""
     given = next((g for g in HEADLINES if able(assembly, g, "mask")), HEADLINES[-1])
     (cell,) = evaluate(assembly, scored, draws=DRAWS, directions=((given, "mask"),))

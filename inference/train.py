@@ -23,10 +23,11 @@ from inference.checkpoints import (
     save_learning,
     save_weights,
 )
-from inference.recipes import Settings
 from inference.reports import Log, Report, Watch
 from inference.runs import CHECKPOINT, WEIGHTS, Run
+from inference.settings import Settings
 from scene.datasets.base import SceneDataset
+from scene.seeds import seeded
 from scene.views import Views
 
 VALIDATED = 128
@@ -261,9 +262,7 @@ def _loss(
     assembly.guide.eval()
     assembly.objective.warm(1.0)
     total, count = 0.0, min(len(val), VALIDATED)
-    devices = [device.index or 0] if device.type == "cuda" else []
-    with torch.no_grad(), torch.random.fork_rng(devices=devices):
-        torch.manual_seed(settings.seed)
+    with torch.no_grad(), seeded(settings.seed, device):
         for first in range(0, count, settings.batch_size):
             rows = range(first, min(count, first + settings.batch_size))
             loss, _ = _scored(module, val.views(rows).to(device))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import combinations
 from typing import Any, Literal
 
@@ -43,12 +43,13 @@ def subsets(name: str, views: Sequence[str] = VIEWS) -> tuple[Subset, ...]:
         case "all":
             sizes = range(1, len(views))
             return tuple(subset for size in sizes for subset in combinations(views, size))
-    written = tuple(tuple(part.strip().split("+")) for part in name.split(","))
+    written = [[view.strip() for view in part.split("+")] for part in name.split(",")]
     if not all(view in views for subset in written for view in subset):
         raise LookupError(
             unknown(name, SUBSETS, "choice of subsets") + "; or your own: image,image+classes."
         )
-    return tuple(tuple(view for view in views if view in subset) for subset in written)
+    ordered = (tuple(view for view in views if view in subset) for subset in written)
+    return tuple(dict.fromkeys(ordered))  # one written twice would be worked out twice
 
 
 class TELBO(Objective):
@@ -100,7 +101,7 @@ class TELBO(Objective):
     def terms(self, model: Any, guide: Any, views: Views) -> dict[str, Term]:
         """Work out the joint term, then one for each subset."""
         found = self.joint.terms(model, guide, views)
-        with _stopped(model) if self.generators == "stopped" else _running():
+        with _stopped(model) if self.generators == "stopped" else nullcontext():
             for subset in self.subsets:
                 scored = subset if self.predict == "own" else model.views
                 term = self.retrofit.term(model, guide, views, given=subset, scored=scored)
@@ -182,8 +183,3 @@ def _stopped(model: nn.Module) -> Iterator[None]:
     finally:
         for parameter in learning:
             parameter.requires_grad_(True)
-
-
-@contextmanager
-def _running() -> Iterator[None]:
-    yield

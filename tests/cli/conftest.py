@@ -95,9 +95,9 @@ def _trained(tmp_path_factory):
                 for split, count in FEW.items():
                     patch.setitem(COUNTS, split, count)
                 patch.setattr("inference.session.draw_predictions", lambda *_, **__: None)
-                settings = recipe(name).settings(
-                    size=(16, 16), steps=2, batch_size=4, latent=4, width=4, guide_width=4
-                )
+                asked = {"size": (16, 16), "steps": 2, "batch_size": 4, "width": 4}
+                small = {} if name == "segmenter" else {"latent": 4, "guide_width": 4}
+                settings = recipe(name).settings(**asked, **small)
                 made[name] = train(settings, folder=home / name, device="cpu").run.folder
         return made[name]
 

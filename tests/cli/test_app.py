@@ -101,10 +101,11 @@ def test_memory_that_runs_out_is_a_sentence(scene, monkeypatch, error):
     )
 
 
-def test_a_mistake_of_ours_is_not_dressed_up(scene, monkeypatch):
+@pytest.mark.parametrize("error", [RuntimeError, KeyError, IndexError])
+def test_a_mistake_of_ours_is_not_dressed_up(scene, monkeypatch, error):
     def broken(*_, **__):
-        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+        raise error("mat1 and mat2 shapes cannot be multiplied")
 
     monkeypatch.setattr("scene.datasets.catalogue.open_data", broken)
-    with pytest.raises(RuntimeError, match="mat1"):
+    with pytest.raises(error, match="mat1"):
         scene("data", "info")

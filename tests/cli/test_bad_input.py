@@ -47,15 +47,25 @@ TINY = ("--size", "16x16", "--steps", "1", "--device", "cpu")
         (["telbo", "--optimizer", "adm"], "No optimizer is called 'adm'. Did you mean 'adam'?"),
         (["telbo", "--schedule", "cos"], "Did you mean 'cosine'?"),
         (["telbo", "--noise", "gaussian"], "No noise is called 'gaussian'."),
-        (["telbo", "--lr", "0"], "--learning-rate and --image-scale must be positive."),
-        (["telbo", "--lr", "nan"], "--learning-rate must be a number, not nan."),
+        (["telbo", "--lr", "0"], "--learning-rate must be a positive number, not 0.0."),
+        (["telbo", "--lr", "nan"], "--learning-rate must be a positive number, not nan."),
+        (["telbo", "--image-scale", "inf"], "--image-scale must be a positive number, not inf."),
+        (["jmvae", "--alpha", "inf"], "--alpha must be 0 or more, not inf."),
+        (["telbo", "--clip", "inf"], "--clip must be 0 or more, not inf."),
+        (["cvae", "--alpha", "3"], "The recipe cvae does not use --alpha; leave it out."),
+        (["segmenter", "--subsets", "x", "--latent", "8"],
+         "The recipe segmenter does not use --subsets, --latent; leave them out."),
+        (["cvae", "--weight", "classes=2"], "does not use --weight classes; leave it out."),
+        (["telbo", "--weights", "imagenet"], "The recipe telbo does not use --weights; leave it"),
+        (["jvae", "--guide", "none"], "EmptyGuide has no posterior given only image, classes;"),
         (["cvae", "--backbone", "vgg61"], "No backbone is called 'vgg61'."),
         (["telbo", "--resume", "x"], "--resume goes on with the run's own settings; leave out te"),
         (["--resume", "x", "--out", "y"], "goes on with the run's own settings; leave out --out."),
+        (["--resume", "x", "--force"], "own settings; leave out --force."),
         (["--resume", "x", "--lr", "1"], "own settings; leave out --learning-rate."),
         (["--resume", "gone"], "There is no run gone; `ls "),
     ],
-)
+)  # fmt: skip
 def test_what_cannot_be_trained_leaves_no_run(refused, words, sentence):
     assert sentence in refused("train", *words)
 
@@ -199,7 +209,7 @@ def test_a_checkpoint_that_was_harmed(refused, trained):
     words = ("train", "--resume", run, "--device", "cpu")
     assert "checkpoint.safetensors is truncated or damaged" in refused(*words)
     checkpoint.write_bytes((other / "checkpoint.safetensors").read_bytes())
-    assert "is a checkpoint of 'cvae', not of 'telbo'." in refused(*words)
+    assert "holds weights of 'cvae', not of 'telbo'." in refused(*words)
     checkpoint.unlink()
     assert "has no checkpoint to resume from; train it anew." in refused(*words)
 

@@ -14,9 +14,8 @@ from inference.recipes import recipe
 from inference.runs import create, read
 from inference.train import fit
 from scene.datasets.catalogue import open_data
-from scene.labels import VOID, Labels
 from scene.models import JointScene
-from scene.views import VIEWS, Schema, Views
+from scene.views import VIEWS, Views
 
 TINY = {
     "size": (16, 16), "steps": 4, "batch_size": 4, "latent": 4, "width": 4, "guide_width": 4,
@@ -107,20 +106,9 @@ def data():
 
 
 @pytest.fixture
-def schema():
-    return Schema(Labels(("background", "cat", "dog")), (20, 18))
-
-
-@pytest.fixture
-def views():
+def views(pets_views):
     """Make 6 scenes of every view, with void pixels."""
-    draw = torch.Generator().manual_seed(3)
-    mask = torch.randint(3, (6, 20, 18), generator=draw)
-    mask[:, :2] = VOID
-    classes = torch.randint(2, (6, 2), generator=draw).float()
-    return Views(
-        {"image": torch.rand(6, 3, 20, 18, generator=draw), "classes": classes, "mask": mask}
-    )
+    return pets_views(6)
 
 
 @pytest.fixture
@@ -170,7 +158,18 @@ def cubature(monkeypatch):
 @pytest.fixture
 def tiny(few):
     """Make settings of a recipe that trains in a moment, on a handful of scenes."""
-    return lambda name="telbo", **choices: recipe(name).settings(**{**TINY, **choices})
+
+    def make(name="telbo", **choices):
+        small = {key: value for key, value in TINY.items() if recipe(name).takes(key)}
+        return recipe(name).settings(**{**small, **choices})
+
+    return make
+
+
+@pytest.fixture
+def built(tiny):
+    """Build a small model, guide and objective of a recipe, for a schema."""
+    return lambda schema, name="telbo", **choices: assemble(tiny(name, **choices), schema)
 
 
 @pytest.fixture

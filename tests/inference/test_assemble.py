@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -5,9 +7,7 @@ from inference.assemble import assemble
 from inference.guides import JointGuide, RetrofitGuide
 from inference.objectives.bounds import ELBO, IWAE
 from inference.objectives.subsets import JMVAE, TELBO
-from inference.recipes import RECIPES, recipe
-
-SMALL = {"latent": 4, "width": 2, "guide_width": 2}
+from inference.recipes import RECIPES
 
 FOREIGN = """
 import pyro.distributions as dist
@@ -33,6 +33,16 @@ class Median(Bound):
 
 class Lamp:
     pass
+
+
+class Short(Guide):
+    def __init__(self, schema):
+        super().__init__(schema, ("image",))
+
+
+class Plain(Bound):
+    def __init__(self):
+        super().__init__()
 """
 
 
@@ -44,55 +54,51 @@ def foreign(tmp_path):
     return path
 
 
-def _built(name, schema, **choices):
-    return assemble(recipe(name).settings(**{**SMALL, **choices}), schema)
-
-
 @pytest.mark.parametrize("name", RECIPES)
-def test_every_recipe_builds_and_learns(name, schema, views):
+def test_every_recipe_builds_and_learns(built, name, schema, views):
     torch.manual_seed(0)
-    built = _built(name, schema, particles=2)
-    loss = built.module(views)
+    made = built(schema, name, **({} if name == "segmenter" else {"particles": 2}))
+    loss = made.module(views)
     loss.backward()
     assert loss.isfinite()
-    parts = (*built.model.parameters(), *built.guide.parameters())
-    assert {id(p) for p in built.module.parameters()} == {id(p) for p in parts}
+    parts = (*made.model.parameters(), *made.guide.parameters())
+    assert {id(p) for p in made.module.parameters()} == {id(p) for p in parts}
     assert all(p.grad.isfinite().all() for p in parts if p.grad is not None)
     assert any(p.grad is not None and p.grad.any() for p in parts)
 
 
 @pytest.mark.parametrize("name", ["telbo", "jmvae"])
 @pytest.mark.parametrize("guide", ["poe", "retrofit"])
-def test_subset_recipes_train_every_parameter_of_their_guides(name, guide, schema, views):
-    built = _built(name, schema, guide=guide, subsets="all")
-    built.module(views).backward()
-    assert all(p.grad is not None for p in built.guide.parameters())
+def test_subset_recipes_train_every_parameter_of_their_guides(built, name, guide, schema, views):
+    made = built(schema, name, guide=guide, subsets="all")
+    made.module(views).backward()
+    assert all(p.grad is not None for p in made.guide.parameters())
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_the_same_seed_gives_the_same_weights(name, schema):
-    states = [_built(name, schema, seed=seed).module.state_dict() for seed in (3, 3, 4)]
+def test_the_same_seed_gives_the_same_weights(built, name, schema):
+    states = [built(schema, name, seed=seed).module.state_dict() for seed in (3, 3, 4)]
     assert states[0].keys() == states[1].keys()
     assert all(states[0][key].equal(states[1][key]) for key in states[0])
     assert not all(states[0][key].equal(states[2][key]) for key in states[0])
 
 
-def test_building_leaves_the_global_generator_alone(schema):
+def test_building_leaves_the_global_generator_alone(built, schema):
     torch.manual_seed(9)
     expected = torch.rand(3)
     torch.manual_seed(9)
-    _built("telbo", schema, seed=1)
+    built(schema, "telbo", seed=1)
     assert torch.rand(3).equal(expected)
 
 
-def test_settings_reach_what_they_describe(schema):
-    built = _built(
-        "telbo", schema, objective="elbo", particles=2, retrofit_objective="iwae",
+def test_settings_reach_what_they_describe(built, schema):
+    made = built(
+        schema, "telbo", objective="elbo", particles=2, retrofit_objective="iwae",
         retrofit_particles=5, beta=0.5, weights={"classes": 10.0}, subsets="singles",
         retrofit="own", generator_gradients="stopped", noise="laplace", image_scale=0.2,
         learn_scale=True, latent=6,
     )  # fmt: skip
-    objective = built.objective
+    objective = made.objective
     assert isinstance(objective, TELBO)
     assert isinstance(objective.joint, ELBO)
     assert isinstance(objective.retrofit, IWAE)
@@ -100,44 +106,46 @@ def test_settings_reach_what_they_describe(schema):
     assert (objective.joint.beta, objective.retrofit.weights) == (0.5, {"classes": 10.0})
     assert (objective.predict, objective.generators) == ("own", "stopped")
     assert objective.subsets == (("image",), ("classes",), ("mask",))
-    assert isinstance(built.guide, RetrofitGuide)
-    assert built.guide.latent == built.model.latent == 6
-    assert built.model.noise == "laplace"
-    assert built.model.log_scale.requires_grad
-    assert built.model.log_scale.exp().item() == pytest.approx(0.2)
+    assert isinstance(made.guide, RetrofitGuide)
+    assert made.guide.latent == made.model.latent == 6
+    assert made.model.noise == "laplace"
+    assert made.model.log_scale.requires_grad
+    assert made.model.log_scale.exp().item() == pytest.approx(0.2)
 
 
-def test_retrofit_terms_are_bounded_as_the_joint_one_unless_told_otherwise(schema):
-    objective = _built("telbo", schema, objective="elbo", particles=3).objective
-    assert isinstance(objective.retrofit, ELBO)
-    assert objective.retrofit.num_particles == 3
+def test_retrofit_terms_are_bounded_as_the_joint_one_unless_told_otherwise(tiny, schema):
+    for kind, name in ((ELBO, "elbo"), (IWAE, "iwae")):
+        settings = replace(tiny(objective=name, particles=3), retrofit_objective=None)
+        objective = assemble(settings, schema).objective
+        assert type(objective.joint) is type(objective.retrofit) is kind
+        assert objective.retrofit.num_particles == 3
 
 
-def test_jmvae_is_given_its_alpha(schema):
-    objective = _built("jmvae", schema, alpha=0.3).objective
+def test_jmvae_is_given_its_alpha(built, schema):
+    objective = built(schema, "jmvae", alpha=0.3).objective
     assert isinstance(objective, JMVAE)
     assert objective.alpha == 0.3
 
 
-def test_a_plain_guide_reads_what_it_is_told_to(schema):
-    built = _built("jvae", schema, encode=("mask",))
-    assert isinstance(built.guide, JointGuide)
-    assert built.guide.views == ("mask",)
+def test_a_plain_guide_reads_what_it_is_told_to(built, schema):
+    made = built(schema, "jvae", encode=("mask",))
+    assert isinstance(made.guide, JointGuide)
+    assert made.guide.views == ("mask",)
 
 
-def test_a_strangers_guide_and_bound_are_used_like_ours(schema, views, foreign):
-    built = _built(
-        "jvae", schema, guide=f"{foreign}:Palette", objective=f"{foreign}:Median", particles=3
+def test_a_strangers_guide_and_bound_are_used_like_ours(built, schema, views, foreign):
+    made = built(
+        schema, "jvae", guide=f"{foreign}:Palette", objective=f"{foreign}:Median", particles=3
     )
-    assert type(built.guide).__name__ == "Palette"
-    built.module(views).backward()
-    assert built.guide.layer.weight.grad.any()
+    assert type(made.guide).__name__ == "Palette"
+    made.module(views).backward()
+    assert made.guide.layer.weight.grad.any()
 
 
-def test_a_guide_that_refuses_subsets_cannot_be_retrofitted(schema, foreign):
+def test_a_guide_that_refuses_subsets_cannot_be_retrofitted(built, schema, foreign):
     for guide, name in (("joint", "JointGuide"), (f"{foreign}:Palette", "Palette")):
         with pytest.raises(ValueError, match=f"{name} has no posterior given only image"):
-            _built("telbo", schema, guide=guide)
+            built(schema, "telbo", guide=guide)
 
 
 @pytest.mark.parametrize(
@@ -145,12 +153,20 @@ def test_a_guide_that_refuses_subsets_cannot_be_retrofitted(schema, foreign):
     [
         ({"guide": "{}:Lamp"}, "is not a Guide; subclass inference.guides.Guide"),
         ({"objective": "{}:Lamp"}, "is not a Bound; subclass inference.objectives.bounds.Bound"),
+        ({"guide": "{}:Short"}, "Short cannot be made as Guide is: too many positional arguments"),
+        ({"objective": "{}:Plain"}, "Plain cannot be made as Bound is: too many positional"),
     ],
 )
-def test_a_strangers_class_must_be_of_the_right_kind(schema, foreign, choices, sentence):
+def test_a_strangers_class_must_be_of_the_right_kind(built, schema, foreign, choices, sentence):
     named = {key: text.format(foreign) for key, text in choices.items()}
     with pytest.raises(ValueError, match=sentence):
-        _built("jvae", schema, **named)
+        built(schema, "jvae", **named)
+
+
+@pytest.mark.parametrize("name", ["cvae", "jvae", "jmvae", "telbo"])
+def test_a_model_with_a_latent_needs_a_belief_about_it(built, schema, name):
+    with pytest.raises(ValueError, match="EmptyGuide has no posterior given only"):
+        built(schema, name, guide="none")
 
 
 @pytest.mark.parametrize(
@@ -162,6 +178,6 @@ def test_a_strangers_class_must_be_of_the_right_kind(schema, foreign, choices, s
         ({"guide": "nowhere.py:Guide"}, "There is no file nowhere.py to load a guide from"),
     ],
 )
-def test_unknown_names_are_answered_with_a_sentence(schema, choices, sentence):
+def test_unknown_names_are_answered_with_a_sentence(built, schema, choices, sentence):
     with pytest.raises(LookupError, match=sentence):
-        _built("telbo", schema, **choices)
+        built(schema, "telbo", **choices)

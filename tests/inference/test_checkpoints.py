@@ -8,7 +8,6 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch.optim import SGD, Adam, AdamW
 
-from inference.assemble import assemble
 from inference.checkpoints import (
     Learning,
     load_learning,
@@ -16,18 +15,13 @@ from inference.checkpoints import (
     save_learning,
     save_weights,
 )
-from inference.recipes import recipe
 from scene.labels import Labels
 from scene.views import Schema
 
-SMALL = {"latent": 4, "width": 2, "guide_width": 2}
-
 
 @pytest.fixture
-def build(schema):
-    return lambda name="telbo", **choices: assemble(
-        recipe(name).settings(**{**SMALL, **choices}), schema
-    )
+def build(built, schema):
+    return lambda name="telbo", **choices: built(schema, name, **choices)
 
 
 def _learning(assembly, kind=Adam, views=None, steps=0):
@@ -118,7 +112,7 @@ def test_weights_of_another_recipe_are_refused(build, tmp_path):
     with pytest.raises(ValueError, match="holds weights of 'cvae', not of 'telbo'"):
         load_weights(tmp_path / "w", build(), "telbo")
     save_learning(tmp_path / "c", _learning(build("cvae")), "cvae")
-    with pytest.raises(ValueError, match="is a checkpoint of 'cvae', not of 'telbo'"):
+    with pytest.raises(ValueError, match="holds weights of 'cvae', not of 'telbo'"):
         load_learning(tmp_path / "c", _learning(build()), "telbo")
 
 
@@ -144,11 +138,11 @@ def test_weights_of_another_shape_are_refused(build, tmp_path, choices):
     assert "\n" not in str(caught.value)
 
 
-def test_weights_for_other_labels_are_refused(build, tmp_path):
+def test_weights_for_other_labels_are_refused(build, built, tmp_path):
     save_weights(tmp_path / "w", build(), "telbo")
     other = Schema(Labels(("background", "cat", "dog", "bird")), (20, 18))
     with pytest.raises(ValueError, match="does not fit this model"):
-        load_weights(tmp_path / "w", assemble(recipe("telbo").settings(**SMALL), other), "telbo")
+        load_weights(tmp_path / "w", built(other), "telbo")
 
 
 def test_a_missing_file_is_named(build, tmp_path):

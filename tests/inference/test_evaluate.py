@@ -6,19 +6,17 @@ import pytest
 import torch
 from torch import nn
 
-from inference.assemble import Assembly, assemble
+from inference.assemble import Assembly
 from inference.evaluate import CLASSES, MASKS, Cell, evaluate
 from inference.guides import EmptyGuide
 from inference.objectives.bounds import IWAE
 from inference.predict import predict
-from inference.recipes import RECIPES, recipe
+from inference.recipes import RECIPES
 from scene.datasets.synthetic import SyntheticScenes
 from scene.datasets.voc import VOCScenes
 from scene.likelihoods import ClassVector, LabelMap
 from scene.models import SceneModel
 from scene.views import VIEWS
-
-SMALL = {"latent": 4, "width": 2, "guide_width": 2}
 
 
 class Oracle(SceneModel):
@@ -57,10 +55,6 @@ def scenes():
     return SyntheticScenes("test", size=(16, 16), count=6)
 
 
-def _built(schema, name="telbo", **choices):
-    return assemble(recipe(name).settings(**{**SMALL, **choices}), schema)
-
-
 def test_a_perfect_predictor_scores_100(oracle, scenes):
     cells = evaluate(oracle(scenes.schema), scenes)
     found = {cell.title: cell.score for cell in cells if cell.score is not None}
@@ -82,9 +76,9 @@ def test_the_crop_is_scored_at_the_stored_pixels_and_the_rest_left_out(oracle, v
     assert cell.scenes == 4
 
 
-def test_masks_are_scored_as_a_slow_count_scores_them(voc_folder):
+def test_masks_are_scored_as_a_slow_count_scores_them(built, voc_folder):
     scenes = VOCScenes(voc_folder, "val", (16, 16))
-    assembly, names = _built(scenes.schema), scenes.schema.labels.names
+    assembly, names = built(scenes.schema), scenes.schema.labels.names
     direction = (("image",), "mask")
     (cell,) = evaluate(assembly, scenes, draws=2, seed=3, batch_size=4, directions=(direction,))
     torch.manual_seed(3)
@@ -108,23 +102,23 @@ def test_masks_are_scored_as_a_slow_count_scores_them(voc_folder):
     assert cell.score.iou == pytest.approx(wanted)
 
 
-def test_the_same_seed_gives_the_same_scores(scenes):
-    assembly = _built(scenes.schema)
+def test_the_same_seed_gives_the_same_scores(built, scenes):
+    assembly = built(scenes.schema)
     one, two, other = (evaluate(assembly, scenes, seed=seed, draws=1) for seed in (1, 1, 2))
     assert one == two
     assert one != other
 
 
-def test_the_global_random_state_is_not_touched(scenes):
+def test_the_global_random_state_is_not_touched(built, scenes):
     torch.manual_seed(7)
     wanted = torch.rand(3)
     torch.manual_seed(7)
-    evaluate(_built(scenes.schema), scenes)
+    evaluate(built(scenes.schema), scenes)
     assert torch.rand(3).equal(wanted)
 
 
-def test_scores_at_the_mean_do_not_depend_on_the_seed(scenes):
-    assembly = _built(scenes.schema)
+def test_scores_at_the_mean_do_not_depend_on_the_seed(built, scenes):
+    assembly = built(scenes.schema)
     assert evaluate(assembly, scenes, at_mean=True, seed=1) == evaluate(
         assembly, scenes, at_mean=True, seed=2
     )
@@ -149,9 +143,9 @@ POSSIBLE = {
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_impossible_cells_are_empty_and_untrained_ones_known(scenes, name):
+def test_impossible_cells_are_empty_and_untrained_ones_known(built, scenes, name):
     more = {"subsets": "report"} if name == "telbo" else {}
-    cells = evaluate(_built(scenes.schema, name, **more), scenes, draws=1)
+    cells = evaluate(built(scenes.schema, name, **more), scenes, draws=1)
     assert [(c.given, c.target) for c in cells] == [
         *((given, "mask") for given in MASKS), *((given, "classes") for given in CLASSES),
     ]  # fmt: skip
@@ -159,29 +153,29 @@ def test_impossible_cells_are_empty_and_untrained_ones_known(scenes, name):
     assert all(cell.scenes == (6 if cell.score is not None else 0) for cell in cells)
 
 
-def test_a_scene_that_lacks_a_view_is_left_out(voc_folder):
+def test_a_scene_that_lacks_a_view_is_left_out(built, voc_folder):
     scenes = VOCScenes(voc_folder, "train", (16, 16))
     masks = sum(scenes[i].mask is not None for i in range(len(scenes)))
     classes = sum(scenes[i].classes is not None for i in range(len(scenes)))
     assert masks < classes
-    cells = {c.title: c.scenes for c in evaluate(_built(scenes.schema), scenes, draws=1)}
+    cells = {c.title: c.scenes for c in evaluate(built(scenes.schema), scenes, draws=1)}
     assert cells["image → mask"] == cells["mask → classes"] == masks
     assert cells["image → classes"] == classes
 
 
-def test_no_scene_with_the_views_is_no_score(voc_folder):
+def test_no_scene_with_the_views_is_no_score(built, voc_folder):
     for split in ("train", "val"):
         (voc_folder / "ImageSets" / "Segmentation" / f"{split}.txt").unlink()
     scenes = VOCScenes(voc_folder, "val", (16, 16))
-    cells = {c.title: c for c in evaluate(_built(scenes.schema), scenes, draws=1)}
+    cells = {c.title: c for c in evaluate(built(scenes.schema), scenes, draws=1)}
     assert cells["image → mask"].score is None
     assert cells["image → classes"].scenes == 4
 
 
-def test_cells_are_json_even_where_nothing_is_known(scenes):
+def test_cells_are_json_even_where_nothing_is_known(built, scenes):
     from scene.metrics import MaskScorer
 
-    cells = evaluate(_built(scenes.schema), scenes, draws=1)
+    cells = evaluate(built(scenes.schema), scenes, draws=1)
     assert json.loads(json.dumps([cell.to_json() for cell in cells], allow_nan=False))
     nothing = Cell(("image",), "mask", True, 0, MaskScorer(scenes.schema.labels).score())
     score = nothing.to_json()["score"]
@@ -189,9 +183,9 @@ def test_cells_are_json_even_where_nothing_is_known(scenes):
     assert set(score["iou"].values()) == {None}
 
 
-def test_not_one_draw_is_refused(scenes):
+def test_not_one_draw_is_refused(built, scenes):
     with pytest.raises(ValueError, match="averages 1 draw or more, not 0"):
-        evaluate(_built(scenes.schema), scenes, draws=0)
+        evaluate(built(scenes.schema), scenes, draws=0)
 
 
 def test_all_is_short_for_every_view():

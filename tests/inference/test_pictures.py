@@ -3,14 +3,12 @@
 import pytest
 import torch
 
-from inference.assemble import assemble
 from inference.pictures import draw_predictions, draw_samples, named, sampled
-from inference.recipes import RECIPES, recipe
+from inference.recipes import RECIPES
 from scene.datasets.synthetic import SyntheticScenes
 from scene.datasets.voc import VOCScenes
 from scene.labels import Labels
 
-SMALL = {"latent": 4, "width": 2, "guide_width": 2}
 ANY = [
     "image → mask", "image+classes → mask", "mask → mask", "mask → image", "classes → image",
     "all → image",
@@ -34,17 +32,23 @@ def grids(monkeypatch):
     return drawn
 
 
-def _built(schema, name="telbo"):
-    made = assemble(recipe(name).settings(**SMALL), schema)
-    made.model.eval()
-    made.guide.eval()
-    return made
+@pytest.fixture
+def ready(built):
+    """Build what can predict at once."""
+
+    def build(schema, name="telbo"):
+        made = built(schema, name)
+        made.model.eval()
+        made.guide.eval()
+        return made
+
+    return build
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_predictions_stand_beside_the_truth(tmp_path, grids, name):
+def test_predictions_stand_beside_the_truth(ready, tmp_path, grids, name):
     scenes = SyntheticScenes("test", size=(16, 16), count=5)
-    draw_predictions(tmp_path / "a.png", _built(scenes.schema, name), scenes, scenes=3)
+    draw_predictions(tmp_path / "a.png", ready(scenes.schema, name), scenes, scenes=3)
     ((_, rows, labels, more),) = grids
     assert more["columns"] == ["image", "mask", *COLUMNS[name]]
     assert labels == scenes.schema.labels
@@ -54,18 +58,18 @@ def test_predictions_stand_beside_the_truth(tmp_path, grids, name):
         assert row[1].caption == (", ".join(labels.decode(scene.classes)) or "none")
 
 
-def test_only_scenes_with_every_view_are_drawn(tmp_path, grids, voc_folder):
+def test_only_scenes_with_every_view_are_drawn(ready, tmp_path, grids, voc_folder):
     for name in ("cat", "dog", "bird"):
         (voc_folder / "ImageSets" / "Main" / f"{name}_train.txt").unlink()
     scenes = VOCScenes(voc_folder, "train", (16, 16))
-    draw_predictions(tmp_path / "a.png", _built(scenes.schema), scenes, scenes=20)
+    draw_predictions(tmp_path / "a.png", ready(scenes.schema), scenes, scenes=20)
     masked = sum(scene.mask is not None for scene in scenes)
     assert len(grids[0][1]) == masked < len(scenes)
 
 
-def test_pictures_are_drawn_from_a_seed_and_leave_the_random_state(tmp_path, grids):
+def test_pictures_are_drawn_from_a_seed_and_leave_the_random_state(ready, tmp_path, grids):
     scenes = SyntheticScenes("test", size=(16, 16), count=2)
-    assembly = _built(scenes.schema)
+    assembly = ready(scenes.schema)
     before = torch.get_rng_state()
     for seed in (1, 1, 2):
         draw_predictions(tmp_path / "a.png", assembly, scenes, seed=seed)
@@ -77,8 +81,8 @@ def test_pictures_are_drawn_from_a_seed_and_leave_the_random_state(tmp_path, gri
 
 @pytest.mark.parametrize("count", [1, 3, 8, 11])
 @pytest.mark.parametrize("given", [None, ("image",), ("classes",), ("image", "classes", "mask")])
-def test_samples_make_rows_of_equal_length(tmp_path, grids, schema, views, given, count):
-    assembly = _built(schema)
+def test_samples_make_rows_of_equal_length(ready, tmp_path, grids, schema, views, given, count):
+    assembly = ready(schema)
     one = views.rows(torch.tensor([0])).only(given) if given else None
     samples = sampled(assembly, torch.randn(count, 1, 4), one)
     draw_samples(tmp_path / "a.png", one, samples, schema.labels, "drawn")
@@ -91,8 +95,15 @@ def test_samples_make_rows_of_equal_length(tmp_path, grids, schema, views, given
     assert more["rows"] == ["given"] * bool(first) + ["image", "mask"] * lines
 
 
-def test_what_is_sampled_is_what_the_model_says(schema):
-    assembly, z = _built(schema), torch.randn(3, 1, 4)
+def test_a_title_is_written_as_it_is(ready, tmp_path, grids, schema, views):
+    one = views.rows(torch.tensor([0])).only(["classes"])
+    samples = sampled(ready(schema), torch.randn(2, 1, 4), one)
+    draw_samples(tmp_path / "a.png", one, samples, schema.labels, "drawn given cat")
+    assert grids[0][-1]["title"] == "drawn given cat"
+
+
+def test_what_is_sampled_is_what_the_model_says(ready, schema):
+    assembly, z = ready(schema), torch.randn(3, 1, 4)
     found = sampled(assembly, z, None)
     with torch.no_grad():
         wanted = assembly.model.decode(z, None, ("image", "classes", "mask"))

@@ -3,19 +3,16 @@
 import pytest
 import torch
 
-from inference.assemble import assemble
 from inference.predict import able, draw, predict, trained
-from inference.recipes import recipe
 from scene.views import VIEWS
 
-SMALL = {"latent": 4, "width": 2, "guide_width": 2}
 ALL = frozenset(VIEWS)
 
 
 @pytest.fixture
-def build(schema):
+def build(built, schema):
     def ready(name="telbo", **choices):
-        made = assemble(recipe(name).settings(**{**SMALL, **choices}), schema)
+        made = built(schema, name, **choices)
         made.model.eval()
         made.guide.eval()
         return made

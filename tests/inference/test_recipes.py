@@ -1,13 +1,13 @@
-import json
+"""Recipes: what is given outvotes what is theirs, and what would be ignored is refused."""
+
 import subprocess
 import sys
 from dataclasses import fields
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from inference.recipes import CHOICES, GUIDES, OBJECTIVES, RECIPES, Settings, recipe
+from inference.recipes import GUIDES, OBJECTIVES, RECIPES, recipe
+from inference.settings import Settings
 from scene.registry import load
 
 
@@ -35,60 +35,39 @@ def test_what_is_given_outvotes_the_recipe_and_the_recipe_the_defaults():
     assert recipe("segmenter").settings(learning_rate=None).learning_rate == 4e-3
 
 
-@settings(deadline=None, max_examples=50)
-@given(
-    st.sampled_from(sorted(RECIPES)),
-    st.builds(
-        dict,
-        size=st.tuples(st.integers(16, 200), st.integers(16, 200)),
-        encode=st.permutations(("image", "classes", "mask")).map(tuple),
-        weights=st.dictionaries(st.sampled_from(("image", "mask")), st.floats(0, 100)),
-        beta=st.floats(0, 10),
-        count=st.none() | st.integers(1, 100),
-        particles=st.integers(1, 9),
-        noise=st.sampled_from(CHOICES["noise"]),
-        learn_scale=st.booleans(),
-    ),
-)
-def test_settings_survive_json(name, choices):
-    made = recipe(name).settings(**choices)
-    assert Settings.from_json(json.loads(json.dumps(made.to_json()))) == made
+IGNORED = {
+    "cvae": {"subsets": "all", "alpha": 3.0, "noise": "laplace", "retrofit": "own"},
+    "jvae": {"subsets": "all", "alpha": 3.0, "retrofit": "own", "backbone": "vgg16"},
+    "jmvae": {"retrofit": "own", "encode": ("image",), "backbone": "vgg16"},
+    "telbo": {"alpha": 3.0, "encode": ("image",), "backbone_weights": "imagenet"},
+    "segmenter": {"subsets": "all", "guide": "poe", "latent": 8, "particles": 5, "beta": 2.0},
+}
 
 
-def test_json_holds_every_setting():
-    assert set(Settings("jvae").to_json()) == {f.name for f in fields(Settings)}
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_setting_that_would_change_nothing_is_refused(name):
+    for setting, value in IGNORED[name].items():
+        assert not recipe(name).takes(setting)
+        with pytest.raises(ValueError, match=rf"^The recipe {name} does not use --.*; leave it"):
+            recipe(name).settings(**{setting: value})
 
 
-@pytest.mark.parametrize(
-    ("choice", "error", "sentence"),
-    [
-        ({"steps": 0}, ValueError, "--steps must be 1 or more, not 0"),
-        ({"batch_size": -1}, ValueError, "--batch-size must be 1 or more"),
-        ({"particles": 0}, ValueError, "--particles must be 1 or more"),
-        ({"guide_width": 0}, ValueError, "--guide-width must be 1 or more"),
-        ({"retrofit_particles": 0}, ValueError, "--retrofit-particles must be 1 or more"),
-        ({"learning_rate": 0.0}, ValueError, "must be positive"),
-        ({"image_scale": -0.1}, ValueError, "must be positive"),
-        ({"noise": "norml"}, LookupError, "No noise is called 'norml'. Did you mean 'normal'?"),
-        ({"precision": "fp16"}, LookupError, "No precision is called 'fp16'"),
-        ({"encode": ("image", "masks")}, LookupError, "No view is called 'masks'"),
-        ({"weights": {"class": 10.0}}, LookupError, "Did you mean 'classes'?"),
-    ],
-)
-def test_a_bad_setting_is_refused_with_what_would_do(choice, error, sentence):
-    with pytest.raises(error) as caught:
-        Settings("telbo", **choice)
-    assert sentence in str(caught.value)
+def test_every_setting_is_used_by_some_recipe():
+    names = {f.name for f in fields(Settings)}
+    assert {setting for r in RECIPES.values() for setting in r.uses} <= names
+    assert all(any(r.takes(name) for r in RECIPES.values()) for name in names)
+    assert recipe("segmenter").takes("width")
 
 
-def test_settings_of_a_newer_run_are_refused():
-    with pytest.raises(ValueError, match="no setting called 'zeal'; is the run newer"):
-        Settings.from_json({"recipe": "telbo", "zeal": 1})
+def test_the_weight_of_a_view_that_is_not_explained_is_refused():
+    assert recipe("cvae").settings(weights={"mask": 2.0}).weights["mask"] == 2
+    with pytest.raises(ValueError, match="does not use --weight classes, --weight image; leave t"):
+        recipe("cvae").settings(weights={"image": 1.0, "classes": 3.0})
 
 
-def test_settings_without_a_recipe_are_refused():
-    with pytest.raises(ValueError, match="name no recipe"):
-        Settings.from_json({"steps": 10})
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_explains_what_its_model_does(name):
+    assert recipe(name).explains == load(recipe(name).model, {}, "model").views
 
 
 def test_names_are_listed_without_torch():

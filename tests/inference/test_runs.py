@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from inference.recipes import Settings, recipe
+from inference.recipes import recipe
 from inference.runs import create, home, newest, read, write_json
+from inference.settings import Settings
 from scene.labels import Labels
 from scene.views import Schema
 

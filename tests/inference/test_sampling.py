@@ -197,6 +197,55 @@ def test_outputs_that_exist_are_kept_unless_forced(run, tmp_path, undrawn):
         draw_request(run, _request(), device="cpu", force=True, out=tmp_path / "a.png")
 
 
+def test_force_leaves_no_view_of_an_earlier_call(run, tmp_path, undrawn):
+    """A folder holds the scenes of one call, and whatever else was in it."""
+    out = tmp_path / "out"
+    draw_request(run, _request(count=3), out=out, device="cpu")
+    (out / "mine_mask.png").write_text("kept")
+    made = draw_request(run, _request(count=1), out=out, device="cpu", force=True)
+    assert made.files == 3
+    assert {path.name for path in out.iterdir()} == {
+        "000_image.png", "000_mask.png", "classes.json", "mine_mask.png",
+    }  # fmt: skip
+
+
+def test_views_that_cannot_be_written_leave_the_folder_as_it_was(
+    run, tmp_path, undrawn, monkeypatch
+):
+    out = tmp_path / "out"
+    draw_request(run, _request(count=2), out=out, device="cpu")
+    before = _bytes(out)
+
+    def full(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("inference.sampling.write_mask", full)
+    for folder in (out, tmp_path / "new"):
+        with pytest.raises(OSError, match="disk full"):
+            draw_request(run, _request(seed=9), out=folder, device="cpu", force=True)
+    assert _bytes(out) == before
+    assert not (tmp_path / "new").exists()
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("name", ["mask", "classes"])
+def test_scenes_of_other_labels_are_refused_unless_only_their_image_is_seen(
+    run, voc_folder, undrawn, name
+):
+    def request(view):
+        return Request({view: "val:0"}, 1, False, 0, str(voc_folder))
+
+    with pytest.raises(ValueError, match="was trained on other labels than those of pets"):
+        draw_request(run, request(name), device="cpu")
+    assert draw_request(run, request("image"), device="cpu").title == "drawn given the image"
+
+
+def test_there_is_no_walk_without_a_latent(fitted):
+    run, _ = fitted("segmenter", steps=1)
+    with pytest.raises(ValueError, match="A segmenter has no z to walk through; leave out --walk"):
+        draw_request(run, _request("image", walk=True), device="cpu")
+
+
 def test_a_folder_without_a_test_split_gives_scenes_of_the_one_it_is_scored_on(voc_folder):
     val = VOCScenes(voc_folder, "val", (16, 16))
     request = Request({"mask": "test:1"}, 1, False, 0, str(voc_folder))

@@ -1,6 +1,7 @@
 """Sessions: trained, scored and drawn in one call; refused before anything is written."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -22,6 +23,24 @@ def runs(tmp_path, monkeypatch):
 def undrawn(monkeypatch):
     """Leave out the picture, which takes longer than the rest."""
     monkeypatch.setattr("inference.session.draw_predictions", lambda *_, **__: None)
+
+
+@pytest.fixture
+def broken(tiny):
+    """Train until the first checkpoint, then pull the plug."""
+
+    def train_some(name="telbo", **choices):
+        found = []
+
+        def pull(report):
+            if report.step == 3:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            train(tiny(name, **choices), device="cpu", watch=pull, started=found.append)
+        return read(found[0].folder)
+
+    return train_some
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -62,31 +81,42 @@ def test_the_same_settings_give_the_same_score(tiny, undrawn):
     assert scores[0] == scores[1]
 
 
-def test_an_interrupted_session_is_resumed_to_the_same_end(tiny, undrawn):
-    def pull(report):
-        if report.step == 3:
-            raise KeyboardInterrupt
-
+def test_an_interrupted_session_is_resumed_to_the_same_end(tiny, broken, undrawn):
     whole = train(tiny(), device="cpu")
-    found = []
-    with pytest.raises(KeyboardInterrupt):
-        train(tiny(), device="cpu", watch=pull, started=found.append)
-    resumed = resume(read(found[0].folder), device="cpu")
+    resumed = resume(broken(), device="cpu")
     assert resumed.cell == whole.cell
     with pytest.raises(LookupError, match="is complete; there is nothing to resume"):
         resume(resumed.run)
 
 
-def test_a_run_without_a_checkpoint_cannot_be_resumed(tiny):
-    found = []
+def test_a_run_without_a_checkpoint_cannot_be_resumed(tiny, tmp_path):
+    with pytest.raises(LookupError, match="has no checkpoint to resume from; train it anew"):
+        resume(_run(tiny(), tmp_path / "run"))
 
+
+def test_a_session_interrupted_before_its_first_checkpoint_leaves_nothing(tiny, runs):
     def pull(report):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(tiny(), device="cpu", watch=pull, started=found.append)
-    with pytest.raises(LookupError, match="has no checkpoint to resume from; train it anew"):
-        resume(found[0])
+        train(tiny(), device="cpu", watch=pull)
+    assert not list(runs.iterdir())
+
+
+def test_labels_that_changed_since_are_refused(broken, voc_folder):
+    run = broken(data=str(voc_folder))
+    path = voc_folder / "labelmap.txt"
+    path.write_text(path.read_text().replace("cat:", "lynx:"))
+    for file in (voc_folder / "ImageSets" / "Main").glob("cat_*.txt"):
+        file.rename(file.with_name(file.name.replace("cat", "lynx")))
+    with pytest.raises(ValueError, match="was trained on other labels than those of pets"):
+        resume(run, device="cpu")
+
+
+def test_a_run_does_not_ask_again_for_the_weights_it_began_with(broken, monkeypatch, undrawn):
+    run = broken("cvae")
+    settings = replace(run.settings, backbone_weights="gone.safetensors")
+    assert resume(replace(run, settings=settings), device="cpu").run.complete
 
 
 def test_a_session_that_diverges_keeps_its_checkpoint(tiny, runs, monkeypatch):

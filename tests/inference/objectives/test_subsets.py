@@ -263,6 +263,10 @@ def test_all_subsets_are_proper_and_differ():
     assert set(subsets("singles")) < set(found)
 
 
+def test_a_subset_written_twice_counts_once():
+    assert subsets("mask, image + classes,classes+image,mask") == (("mask",), ("image", "classes"))
+
+
 def test_an_unknown_choice_of_subsets_is_refused():
     with pytest.raises(LookupError, match="No choice of subsets is called 'pairs'"):
         subsets("pairs")
