@@ -66,10 +66,21 @@ class MaskScorer:
         """Count masks of label ids of equal shape; pixels whose truth is 255 do not count."""
         self._counts.update(predicted.cpu(), true.cpu().to(torch.int64))
 
+    @property
+    def counts(self) -> Tensor:
+        """Pixels by true label (row) and predicted label (column), ``(L, L)`` int64."""
+        count = len(self.labels.names)
+        found: Tensor = self._counts.confmat[:count, :count].clone()
+        return found
+
+    def add_counts(self, counts: Tensor) -> None:
+        """Add what another scorer of the same labels has counted."""
+        count = len(self.labels.names)
+        self._counts.confmat[:count, :count] += counts
+
     def score(self) -> MaskScore:
         """Score all that was counted."""
-        count = len(self.labels.names)
-        counts = self._counts.confmat[:count, :count].double()
+        counts = self.counts.double()
         hits = counts.diag()
         union = counts.sum(0) + counts.sum(1) - hits
         iou = [100 * float(h / u) if u else None for h, u in zip(hits, union, strict=True)]

@@ -118,3 +118,17 @@ def test_a_dataset_of_one_class_can_be_scored():
     cats = Labels(("background", "cat"))
     score = class_score(cats, torch.tensor([[0.9], [0.2]]), torch.tensor([[1.0], [0.0]]))
     assert score.f1 == score.ap == {"cat": 100.0}
+
+
+def test_counts_of_several_scorers_add_up():
+    """Scenes shared out among scorers score as if one had seen them all."""
+    masks = torch.randint(3, (4, 2, 5, 6))
+    masks[0, 1, 0] = VOID
+    whole, parts = MaskScorer(PETS), MaskScorer(PETS)
+    for predicted, true in masks:
+        whole.add(predicted, true)
+        part = MaskScorer(PETS)
+        part.add(predicted, true)
+        parts.add_counts(part.counts)
+    assert parts.counts.equal(whole.counts)
+    assert parts.score() == whole.score()

@@ -1,0 +1,171 @@
+"""The parameters of a dense CRF as plain data: what a file holds, and `fit` and `ablate` vary."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scene.files import replace_file
+
+if TYPE_CHECKING:
+    from inference.crf.kernels import Kernel
+
+FORMAT = 1
+"""Version of the file's layout; a file of another version is refused."""
+
+Compatibility = tuple[float, ...] | tuple[tuple[float, ...], ...]
+
+_WIDTHS = ("smoothness_sigma", "appearance_sigma_xy", "appearance_sigma_rgb")
+_WEIGHTS = ("smoothness_weight", "appearance_weight")
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """A smoothness and an appearance kernel, the label compatibility both share, and iterations.
+
+    Attributes:
+        smoothness_sigma: σ_γ, in pixels.
+        smoothness_weight: 0 leaves the kernel out.
+        appearance_sigma_xy: σ_α, in pixels.
+        appearance_sigma_rgb: σ_β, on the scale 0-255.
+        appearance_weight: 0 leaves the kernel out.
+        iterations: Of mean field.
+        compatibility: Rows of an ``(L, L)`` matrix, or its diagonal, as
+            `inference.crf.kernels.Kernel` has it; None is Potts.
+
+    Raises:
+        ValueError: If a number is none, a width is not positive, or a compatibility not square.
+
+    >>> Parameters(appearance_weight=0).kernels()[0].sigma
+    3.0
+    """
+
+    smoothness_sigma: float = 3.0
+    smoothness_weight: float = 3.0
+    appearance_sigma_xy: float = 80.0
+    appearance_sigma_rgb: float = 13.0
+    appearance_weight: float = 10.0
+    iterations: int = 10
+    compatibility: Compatibility | None = None
+
+    def __post_init__(self) -> None:
+        for name in (*_WIDTHS, *_WEIGHTS):
+            value = getattr(self, name)
+            if not _number(value) or value < 0 or (name in _WIDTHS and value == 0):
+                wanted = "positive" if name in _WIDTHS else "0 or more"
+                raise ValueError(f"{name.replace('_', '-')} must be {wanted}, not {value!r}.")
+        if not isinstance(self.iterations, int) or self.iterations < 0:
+            raise ValueError(f"iterations must be 0 or more, not {self.iterations!r}.")
+        if self.compatibility is not None:
+            _require_square(self.compatibility)
+
+    def kernels(self) -> tuple[Kernel, ...]:
+        """Give the kernels whose weight is not 0."""
+        import torch
+
+        from inference.crf.kernels import Appearance, Smoothness
+
+        shared = self.compatibility
+        compatibility = None if shared is None else torch.tensor(shared)
+        found: list[Kernel] = []
+        if self.smoothness_weight:
+            found.append(
+                Smoothness(
+                    sigma=self.smoothness_sigma,
+                    weight=self.smoothness_weight,
+                    compatibility=compatibility,
+                )
+            )
+        if self.appearance_weight:
+            found.append(
+                Appearance(
+                    sigma_xy=self.appearance_sigma_xy,
+                    sigma_rgb=self.appearance_sigma_rgb,
+                    weight=self.appearance_weight,
+                    compatibility=compatibility,
+                )
+            )
+        return tuple(found)
+
+    def require(self, count: int) -> None:
+        """Refuse another number of labels than the compatibility is for.
+
+        Raises:
+            ValueError: If there are not ``count``.
+        """
+        if self.compatibility is not None and len(self.compatibility) != count:
+            raise ValueError(
+                f"These CRF parameters were fitted to {len(self.compatibility)} labels, but here "
+                f"are {count}; fit them anew, or leave the compatibility out."
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Give plain data that `from_json` reads back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Any) -> Parameters:
+        """Read plain data.
+
+        Raises:
+            ValueError: If it is no table, or names a parameter that does not exist.
+        """
+        if not isinstance(data, Mapping):
+            raise ValueError("CRF parameters are a table of names and numbers.")
+        if strange := sorted(set(data) - {f.name for f in fields(cls)}):
+            raise ValueError(f"There is no CRF parameter called {strange[0]!r}.")
+        return cls(**{name: _frozen(value) for name, value in data.items()})
+
+
+def save(path: Path, parameters: Parameters, about: Mapping[str, Any]) -> None:
+    """Write parameters, and what there is to say about them, as JSON, whole or not at all."""
+    data = {"format": FORMAT, "parameters": parameters.to_json(), **about}
+    text = json.dumps(data, indent=2, allow_nan=False) + "\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, lambda part: part.write_text(text))
+
+
+def load(path: Path) -> Parameters:
+    """Read the parameters that `save` wrote, or a person by hand: those left out are the defaults.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it holds something else.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There is no file of CRF parameters {path}; write one with `scene crf fit`."
+        )
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is not JSON; write it with write one with `scene crf fit`."
+        ) from error
+    try:
+        if not isinstance(data, Mapping) or data.get("format") != FORMAT:
+            raise ValueError(f'it does not say "format": {FORMAT}.')
+        return Parameters.from_json(data.get("parameters"))
+    except ValueError as error:
+        raise ValueError(f"{path} holds no CRF parameters: {error}") from error
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+
+
+def _require_square(found: Compatibility) -> None:
+    rows = [row if isinstance(row, tuple) else (row,) for row in found]
+    lengths = {len(row) for row in rows}
+    flat = all(_number(value) for value in found)
+    full = lengths == {len(found)} and all(_number(value) for row in rows for value in row)
+    if not found or not (flat or full):
+        raise ValueError("A compatibility is a square matrix of numbers, or its diagonal.")

@@ -1,0 +1,226 @@
+"""Where unaries come from: a run's predictions, a folder of arrays, or true labels made noisy."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+from zlib import crc32
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from inference.crf.arrays import read_probs
+from inference.crf.checks import check_probs
+from inference.crf.fingerprints import digest, fingerprint
+from scene.datasets.base import SceneDataset
+from scene.files import replace_file
+from scene.labels import VOID
+from scene.views import Scene
+
+if TYPE_CHECKING:
+    from inference.runs import Run
+
+BATCH = 50
+"""Scenes predicted at once, as in `inference.evaluate`, so that both give the same numbers."""
+
+
+class Unaries(Protocol):
+    """Something that gives per-pixel probabilities; plain data, so that it can be sent about."""
+
+    @property
+    def title(self) -> str:
+        """What to call them in a table."""
+
+    def probs(self, dataset: SceneDataset, index: int, scene: Scene) -> tuple[Tensor, Tensor]:
+        """Give probabilities of one scene at its stored pixels, and which of those they cover.
+
+        Returns:
+            ``(L, H, W)`` float32 and ``(H, W)`` bool.
+        """
+
+    def fingerprint(self) -> str:
+        """Change whenever the probabilities may."""
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """``<scene>.npy`` or ``.npz`` files of probabilities ``(L, H, W)`` at the stored pixels.
+
+    Attributes:
+        folder: Where they are.
+    """
+
+    folder: Path
+
+    @property
+    def title(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    def probs(self, dataset: SceneDataset, index: int, scene: Scene) -> tuple[Tensor, Tensor]:
+        """Read one scene's file; see `Unaries`."""
+        assert scene.image is not None
+        path = _array_of(self.folder, scene.name)
+        array = read_probs(path)
+        wanted = (len(dataset.schema.labels.names), *scene.image.shape[1:])
+        if array.shape != wanted:
+            came, want = ("×".join(map(str, shape)) for shape in (array.shape, wanted))
+            raise ValueError(f"{path} is {came}, but {scene.name} needs {want} (L, H, W).")
+        found = torch.from_numpy(np.asarray(array, dtype=np.float32))
+        try:
+            check_probs(found)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+        return found, torch.ones(wanted[1:], dtype=torch.bool)
+
+    def fingerprint(self) -> str:
+        """Hash names, sizes and times of change: contents may be many gigabytes."""
+        if not self.folder.is_dir():
+            raise FileNotFoundError(f"There is no folder {self.folder} of probabilities.")
+        files = sorted(p for p in self.folder.iterdir() if p.suffix in (".npy", ".npz"))
+        if not files:
+            raise FileNotFoundError(f"{self.folder} holds no .npy or .npz files.")
+        told = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files]
+        return digest("arrays", told)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The true masks made wrong in places and blurred: a stand-in for a segmenter.
+
+    Attributes:
+        wrong: Share of pixels whose label is drawn anew from all labels.
+        blur: Pixels by which each label is smeared, as the side of a box applied twice.
+        seed: Of which pixels; each scene has its own draw.
+    """
+
+    wrong: float = 0.4
+    blur: int = 5
+    seed: int = 0
+
+    @property
+    def title(self) -> str:
+        """What they are."""
+        return f"noisy truth ({self.wrong:.0%} of labels)"
+
+    def probs(self, dataset: SceneDataset, index: int, scene: Scene) -> tuple[Tensor, Tensor]:
+        """Spoil one scene's mask; see `Unaries`."""
+        assert scene.mask is not None
+        count = len(dataset.schema.labels.names)
+        draw = torch.Generator().manual_seed(crc32(f"{self.seed} {scene.name}".encode()))
+        mask = scene.mask.long()
+        spoilt = (torch.rand(mask.shape, generator=draw) < self.wrong) | (mask == VOID)
+        guess = torch.randint(count, mask.shape, generator=draw)
+        hot = functional.one_hot(torch.where(spoilt, guess, mask), count).permute(2, 0, 1)
+        smooth = hot.float()[None]
+        for _ in range(2):
+            smooth = functional.avg_pool2d(
+                functional.pad(smooth, [self.blur // 2] * 4, mode="replicate"), self.blur, 1
+            )
+        floored = smooth[0] + 1e-3
+        return floored / floored.sum(0), torch.ones(mask.shape, dtype=torch.bool)
+
+    def fingerprint(self) -> str:
+        """Hash the settings."""
+        return digest("noise", self.wrong, self.blur, self.seed)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a run predicted, kept at the run's own size and brought to the stored pixels here.
+
+    Attributes:
+        folder: Files ``<index>.npy``; `predict_masks` fills it.
+        about: What they were predicted from, as a digest.
+        name: What to call them.
+    """
+
+    folder: Path
+    about: str
+    name: str
+
+    @property
+    def title(self) -> str:
+        """The recipe's name."""
+        return self.name
+
+    def probs(self, dataset: SceneDataset, index: int, scene: Scene) -> tuple[Tensor, Tensor]:
+        """Read and restore one scene's prediction; see `Unaries`."""
+        kept = torch.from_numpy(np.load(self.folder / f"{index}.npy"))
+        return dataset.restore(kept, index)
+
+    def fingerprint(self) -> str:
+        """Give the digest of what they were predicted from."""
+        return self.about
+
+
+def predict_masks(
+    run: Run,
+    dataset: SceneDataset,
+    rows: Sequence[int],
+    folder: Path,
+    *,
+    device: torch.device | str = "cpu",
+    trust: bool = False,
+    seed: int = 0,
+    watch: Callable[[int, int], None] = lambda done, total: None,
+) -> Predictions:
+    """Predict masks of a dataset from its images, as `inference.evaluate` does, and keep them.
+
+    Args:
+        run: A complete run that predicts masks from images.
+        dataset: Of the run's labels and size.
+        rows: The indices of the scenes to predict.
+        folder: Where they go; predictions that are there already and still fit are kept.
+        device: Where to predict.
+        trust: As in `inference.restore.restore`.
+        seed: Of the draws of z, if the run has a z.
+        watch: Told how many scenes are done, of how many.
+
+    Raises:
+        ValueError: If the run cannot predict masks from images, or has other labels.
+    """
+    from inference.evaluate import DRAWS
+    from inference.predict import able, predict
+    from inference.restore import restore
+    from inference.runs import WEIGHTS
+    from scene.seeds import seeded
+
+    run.schema.labels.require(dataset.schema.labels, dataset.name)
+    weights = hashlib.blake2b(run.path(WEIGHTS).read_bytes() if run.complete else b"").hexdigest()
+    about = digest(weights, run.settings.to_json(), fingerprint(dataset, rows), rows, seed, DRAWS)
+    found = Predictions(folder.absolute(), about, run.settings.recipe)
+    note = folder / "about.txt"
+    if note.is_file() and note.read_text().strip() == about:
+        return found
+    assembly = restore(run, device=device, trust=trust)
+    if not able(assembly, ("image",), "mask"):
+        raise ValueError(f"{run.folder} predicts no masks from images; take a segmenter's run.")
+    folder.mkdir(parents=True, exist_ok=True)
+    note.unlink(missing_ok=True)
+    with seeded(seed, device):
+        for first in range(0, len(rows), BATCH):
+            some = torch.tensor(rows[first : first + BATCH])
+            views = dataset.views(some.tolist())
+            having = views.having(("image", "mask"))
+            if not bool(having.any()):
+                continue
+            given = views.rows(having).only(("image",)).to(device)
+            masks = predict(assembly, given, ["mask"], draws=DRAWS).views["mask"].cpu()
+            for index, probs in zip(some[having].tolist(), masks, strict=True):
+                np.save(folder / f"{index}.npy", probs.numpy())
+            watch(first + len(some), len(rows))
+    replace_file(note, lambda part: part.write_text(about + "\n"))
+    return found
+
+
+def _array_of(folder: Path, name: str) -> Path:
+    for suffix in (".npy", ".npz"):
+        if (path := folder / f"{name}{suffix}").is_file():
+            return path
+    raise FileNotFoundError(f"{folder} has no {name}.npy or .npz, the unaries of that scene.")

@@ -1,0 +1,69 @@
+"""Parameters: what they refuse, the kernels they stand for, and the file they are kept in."""
+
+import json
+
+import pytest
+
+from inference.crf.kernels import Appearance, Smoothness
+from inference.crf.parameters import Parameters, load, save
+
+FITTED = Parameters(appearance_sigma_xy=41.5, compatibility=((1.0, 0.25), (0.25, 1.0)))
+
+
+def test_the_defaults_are_the_kernels_defaults():
+    smooth, look = Parameters().kernels()
+    assert (smooth.sigma, smooth.weight) == (Smoothness().sigma, Smoothness().weight)
+    assert look.sigma_xy == Appearance().sigma_xy
+    assert (look.sigma_rgb, look.weight) == (Appearance().sigma_rgb, Appearance().weight)
+
+
+def test_a_kernel_of_weight_0_is_left_out():
+    (only,) = Parameters(smoothness_weight=0).kernels()
+    assert isinstance(only, Appearance)
+    assert Parameters(smoothness_weight=0, appearance_weight=0).kernels() == ()
+
+
+def test_what_is_written_is_read(tmp_path):
+    save(tmp_path / "new" / "crf.json", FITTED, {"note": "whatever"})
+    assert load(tmp_path / "new" / "crf.json") == FITTED
+    assert all(k.compatibility.tolist() == [[1.0, 0.25], [0.25, 1.0]] for k in FITTED.kernels())
+
+
+def test_a_compatibility_holds_for_its_own_number_of_labels():
+    FITTED.require(2)
+    Parameters().require(7)
+    with pytest.raises(ValueError, match="fitted to 2 labels, but here are 3"):
+        FITTED.require(3)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"smoothness_sigma": 0}, "smoothness-sigma must be positive, not 0"),
+        ({"appearance_sigma_rgb": float("nan")}, "appearance-sigma-rgb must be positive, not nan"),
+        ({"appearance_weight": -1}, "appearance-weight must be 0 or more, not -1"),
+        ({"iterations": -1}, "iterations must be 0 or more"),
+        ({"compatibility": ()}, "square matrix"),
+        ({"compatibility": ((1.0, 2.0),)}, "square matrix"),
+        ({"compatibility": (1.0, "2")}, "square matrix"),
+    ],
+)
+def test_what_are_no_parameters(wrong, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        Parameters(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("{", "is not JSON"),
+        ("[]", 'does not say "format": 1'),
+        (json.dumps({"format": 1}), "a table of names"),
+        (json.dumps({"format": 1, "parameters": {"sigma": 3}}), "no CRF parameter called 'sigma'"),
+        (json.dumps({"format": 1, "parameters": {"iterations": 2.5}}), "iterations must be"),
+    ],
+)
+def test_a_file_that_holds_none(tmp_path, text, sentence):
+    (tmp_path / "crf.json").write_text(text)
+    with pytest.raises(ValueError, match=sentence):
+        load(tmp_path / "crf.json")
