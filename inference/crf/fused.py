@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -13,11 +12,12 @@ from inference.crf.compiled import Floats
 from inference.crf.crew import Crew, spans
 from inference.crf.engines import Engine, Field, scaling
 from inference.crf.job import Job, Term
-from inference.crf.kernels import Kernel, Smoothness
-from inference.crf.permutohedral import mesh
+from inference.crf.kernels import Appearance, Kernel, Smoothness, pair, positions
+from inference.crf.permutohedral import mesh, scale
+from inference.crf.smoothing import FINE, coarse_taps, taps
 
-HALVED = 2.0
-"""σ in pixels from which smoothness is convolved at half the resolution."""
+SURE = 6.1
+"""Standard deviations after which an exact convolution is cut: there it is 1e-8."""
 
 SMALL = 2**14
 """Pixels of a job below which more threads cost more than they bring."""
@@ -87,8 +87,24 @@ def _features(kernel: Kernel, field: Field) -> Floats | None:
     if isinstance(kernel, Smoothness):
         return None
     like = field.logits[:1, :1].to(torch.float32)
+    if type(kernel) is Appearance and field.image is not None:
+        return _appearance(kernel, field.image, like)
     found: Floats = kernel.features(field.image, like).detach().flatten(2).contiguous().numpy()
     return found
+
+
+def _appearance(kernel: Appearance, image: Tensor, like: Tensor) -> Floats:
+    """Give what `Appearance.features` does, plane by plane: copying colours apart is slow."""
+    scenes, height, width, _ = image.shape
+    found = np.empty((scenes, 5, height, width), np.float32)
+    down, right = (float(width) for width in pair(kernel.sigma_xy))
+    corner = positions(1.0, like[..., :1]).numpy(), positions(1.0, like[..., :1, :]).numpy()
+    found[:, 0] = corner[0][0] / np.float32(down)
+    found[:, 1] = corner[1][1] / np.float32(right)
+    colours = image.detach().numpy()
+    for channel in range(3):
+        np.divide(colours[..., channel], np.float32(kernel.sigma_rgb), out=found[:, 2 + channel])
+    return found.reshape(scenes, 5, -1)
 
 
 def _terms(
@@ -101,18 +117,27 @@ def _terms(
     if field.speaking is not None:
         heard = _flat(field.speaking[scenes[0] : scenes[1]])
     term = _raw(kernel, count, height, width, features, scenes, crew)
-    mass = np.empty_like(heard)
-    Job((count, 1, height, width), [term], crew).filtered(heard, mass)
+    if isinstance(kernel, Smoothness) and field.speaking is None:
+        down, right = (
+            _sums(float(s), n) for s, n in zip(pair(kernel.sigma), (height, width), strict=True)
+        )
+        mass = np.tile((down[:, None] * right).reshape(-1), count)
+    else:
+        mass = np.empty_like(heard)
+        Job((count, 1, height, width), [term], crew).filtered(heard, mass)
     before, after = (
         _flat(part) for part in scaling(kernel, torch.from_numpy(mass).reshape(count, 1, -1))
     )
-    before = before * heard
     same = kernel.normalization == "symmetric" and field.speaking is None
+    before = before if same else before * heard
     if term.mesh is None:
         term.push, term.pull = before, before if same else after
     else:
-        term.pull = term.pull * after[:, None]
-        term.push = term.pull if same else term.push * before[:, None]
+        term.push = term.pull if same else term.push.copy()
+        parts = spans(len(before), crew.threads, 1)
+        crew.map(lambda part: scale(term.pull, after, *part), parts)
+        if not same:
+            crew.map(lambda part: scale(term.push, before, *part), parts)
     if kernel.self_term:
         return [term]
     one = np.ones(1, np.float32)
@@ -129,40 +154,31 @@ def _raw(
     crew: Crew,
 ) -> Term:
     """Turn a kernel into a term without normalisation."""
-    ones = np.ones(count * height * width, np.float32)
     if isinstance(kernel, Smoothness):
-        both = kernel.sigma if isinstance(kernel.sigma, tuple) else (kernel.sigma, kernel.sigma)
-        down, right = float(both[0]), float(both[1])
-        if min(down, right) < HALVED:
-            taps = _gaussian(down, height), _gaussian(right, width)
-            return Term(push=ones, pull=ones, taps=taps)
-        taps = _coarse(down, height), _coarse(right, width)
-        return Term(push=ones, pull=ones, taps=taps, halved=True)
+        ones = np.ones(count * height * width, np.float32)
+        sigmas = tuple(float(sigma) for sigma in pair(kernel.sigma))
+        halved = min(sigmas) >= FINE
+        found = [coarse_taps(s, 2) if halved else taps(s, SURE) for s in sigmas]
+        down, right = (
+            np.ascontiguousarray(line[len(line) // 2 :][: size + 2], np.float32)
+            for line, size in zip(found, (height, width), strict=True)
+        )
+        return Term(push=ones, pull=ones, taps=(down, right), halved=halved)
     assert features is not None
     own = features[scenes[0] : scenes[1]] if len(features) > 1 else features
     own = np.ascontiguousarray(np.broadcast_to(own, (count, *own.shape[1:])))
-    found = mesh(own, crew)
-    return Term(push=found.weights, pull=found.weights, mesh=found, gain=found.gain)
+    laid = mesh(own, crew)
+    return Term(push=laid.weights, pull=laid.weights, mesh=laid, gain=laid.gain)
 
 
-def _gaussian(sigma: float, size: int) -> Floats:
-    """Sample a Gaussian of height 1 at whole pixels, from its centre to where it is 1e-8."""
-    reach = min(math.ceil(6.1 * sigma), size)
-    taps: Floats = np.exp(-0.5 * (np.arange(reach) / sigma) ** 2).astype(np.float32)
-    return taps
-
-
-def _coarse(sigma: float, size: int) -> Floats:
-    """Give taps between cells of two pixels that, with the bilinear weights, make a Gaussian.
-
-    Those weights spread a pixel with variance ¾ into the cells, and as much out of them.
-    """
-    narrow = math.sqrt((sigma**2 - 1.5) / 4)
-    reach = min(math.ceil(5 * narrow) + 1, size // 2 + 3)
-    shape = np.exp(-0.5 * (np.arange(reach) / narrow) ** 2)
-    mass = math.sqrt(2 * math.pi) * sigma / 2
-    taps: Floats = (shape * (mass / (2 * shape.sum() - shape[0]))).astype(np.float32)
-    return taps
+def _sums(sigma: float, size: int) -> Floats:
+    """Sum a Gaussian over a line of pixels, from each of them."""
+    line = taps(sigma, SURE)
+    middle = len(line) // 2
+    reach = min(middle, size - 1)
+    near = line[middle - reach : middle + reach + 1]
+    found: Floats = np.convolve(np.ones(size), near)[reach : reach + size].astype(np.float32)
+    return found
 
 
 def _weighted(term: Term, kernel: Kernel) -> Term:

@@ -153,14 +153,17 @@ class Job:
     ) -> None:
         mode = (planar, pulled, soft, not last, last)
         grid = (
-            self.near_pull,
-            self.near_push,
+            self.near_pull.reshape(-1),
+            self.near_push.reshape(-1),
             self.cell_values.reshape(-1),
             self.cell_sums.reshape(-1),
+            len(self.grids),
         )
+        slots = self.vertices.shape[1]
+        ways = [part.reshape(-1) for part in (self.vertices, self.collect, self.hand_on)]
 
         def one(t: int) -> None:
-            lattice = (self.vertices, self.collect, self.hand_on, self.values, self.sums[t])
+            lattice = (*ways, self.values, self.sums[t], slots)
             extra = (self.extra, self.own)
             sweep(self.parts[t], self.size, mode, given, lattice, grid, extra, out)
 

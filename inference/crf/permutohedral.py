@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from inference.crf.compiled import Floats, Ints, Keys, compiled
 from inference.crf.crew import Crew, spans
+from inference.crf.lanes import item
 
 WIDEST = 2.0**19
 """Widths that features may span: beyond, float32 no longer tells lattice coordinates apart."""
@@ -89,18 +90,16 @@ def mesh(features: Floats, crew: Crew, complete: bool = True) -> Mesh:
         return found
 
     own = crew.map(embed, parts)
-    keys, table, ids = _merge(own[0])
+    keys = own[0]
     for part, more in zip(parts[1:], own[1:], strict=True):
-        keys, table, ids, renamed = _join(keys, table, ids, more)
+        keys, renamed = _join(keys, more)
         _rename(vertices, *part, renamed)
     occupied = len(keys)
     moves = strides.sum() - (d + 1) * strides
-    forwards = np.empty((d + 1, occupied), np.int32)
-    crew.map(lambda axis: _along(keys, table, ids, moves[axis], forwards[axis]), range(d + 1))
+    neighbours = _linked(keys, moves, crew)
     if complete:
-        keys, table, ids = _complete(keys, table, ids, moves, forwards)
-    neighbours = np.empty((d + 1, 2, len(keys)), np.int32)
-    crew.map(lambda axis: _link(keys, table, ids, moves[axis], neighbours[axis]), range(d + 1))
+        keys = np.concatenate((keys, _around(keys, moves, neighbours)))
+        neighbours = _linked(keys, moves, crew)
     return Mesh(vertices, weights, occupied, neighbours)
 
 
@@ -118,6 +117,14 @@ class Overflow(ValueError):
             f"lattice can hold ({WIDEST:.3g}); make its σ larger."
         )
         self.feature, self.widths = feature, widths
+
+
+def _linked(keys: Keys, moves: Keys, crew: Crew) -> Ints:
+    """Find all neighbours, ``(D + 1, 2, M)``."""
+    table = _numbered(keys)
+    neighbours = np.empty((len(moves), 2, len(keys)), np.int32)
+    crew.map(lambda axis: _link(keys, table, moves[axis], neighbours[axis]), range(len(moves)))
+    return neighbours
 
 
 def _axes(low: Floats, high: Floats, batch: int) -> tuple[Floats, NDArray[np.int64], int]:
@@ -147,6 +154,14 @@ def _axes(low: Floats, high: Floats, batch: int) -> tuple[Floats, NDArray[np.int
 
 
 @compiled
+def scale(weights: Floats, factors: Floats, first: int, last: int) -> None:
+    """Multiply the weights of points ``first`` to ``last`` by a number each."""
+    for p in range(first, last):
+        for s in range(weights.shape[1]):
+            weights[p, s] *= factors[p]
+
+
+@compiled
 def _embed(
     features: Floats,
     scales: Floats,
@@ -159,44 +174,82 @@ def _embed(
 ) -> Keys:
     """Find simplices and weights of points ``first`` to ``last``; give the keys of vertices."""
     d, count = features.shape[1], features.shape[2]
-    keys, table, ids = np.empty(1024, np.int64), np.empty(4096, np.int64), _blank(4096)
+    capacity = 2**14
+    table, keys = _fresh(capacity), np.empty(capacity // 2, np.int64)
     used = 0
-    total = strides.sum()
     place = np.empty((d + 1, LANES), np.float32)
     near = np.empty((d + 1, LANES), np.float32)
     rank = np.empty((d + 1, LANES), np.int32)
-    at = np.empty(d + 1, np.int32)
-    b = np.empty(d + 2, np.float32)
-    seen, known = np.zeros(d + 1, np.int64), np.full(d + 1, -1, np.int32)
-    for start in range(first, last, LANES):
-        _locate(features, scales, start, min(LANES, last - start), place, near, rank)
-        for lane in range(min(LANES, last - start)):
-            p = start + lane
-            b[:] = 0
-            key = (p // count) * step
-            for i in range(d + 1):
-                r = rank[i, lane]
-                delta = (place[i, lane] - near[i, lane]) / np.float32(d + 1)
-                b[d - r] += delta
-                b[d + 1 - r] -= delta
-                at[d - r] = i
-                key += np.int64(near[i, lane]) * strides[i]
-            b[0] += 1 + b[d + 1]
-            for s in range(d + 1):
-                if known[s] < 0 or key != seen[s]:
-                    slot = _find(table, ids, key)
-                    if ids[slot] < 0:
-                        if used == len(keys):
-                            keys = _doubled(keys)
-                            table, ids = _table(keys, used, 4 * len(keys))
-                            slot = _find(table, ids, key)
-                        table[slot], ids[slot], keys[used] = key, used, key
-                        used += 1
-                    seen[s], known[s] = key, ids[slot]
-                vertices[p, s] = known[s]
-                weights[p, s] = max(b[s], np.float32(0))
-                key += total - (d + 1) * strides[at[s]]
+    start = first
+    while start < last:
+        scene = start // count
+        inside = start - scene * count
+        lanes = min(LANES, last - start, count - inside)
+        _locate(features[scene], scales, inside, lanes, place, near, rank)
+        if 2 * (used + LANES * (d + 1)) > capacity:
+            capacity *= 2
+            keys = _longer(keys)
+            table = _table(keys, used, capacity)
+        used = _enter(
+            place,
+            near,
+            rank,
+            strides,
+            scene * step,
+            lanes,
+            start,
+            vertices,
+            weights,
+            table,
+            keys,
+            used,
+        )
+        start += lanes
     return keys[:used].copy()
+
+
+@compiled
+def _enter(
+    place: Floats,
+    near: Floats,
+    rank: Ints,
+    strides: Keys,
+    origin: int,
+    lanes: int,
+    start: int,
+    vertices: Ints,
+    weights: Floats,
+    table: Keys,
+    keys: Keys,
+    used: int,
+) -> int:
+    """Write the vertices and weights of a few points, and enter new vertices in the table."""
+    side = len(place)
+    d = side - 1
+    total = strides.sum()
+    parts, moves = np.empty(side + 1, np.float32), np.empty(side, np.int64)
+    share = np.float32(1) / np.float32(side)
+    for lane in range(lanes):
+        p = start + lane
+        key = np.int64(origin)
+        for i in range(side):
+            r = rank[i, lane]
+            parts[r] = (place[i, lane] - near[i, lane]) * share
+            moves[r] = total - side * strides[i]
+            key += np.int64(near[i, lane]) * strides[i]
+        parts[side] = parts[0] - np.float32(1)
+        ahead = parts[side]
+        for s in range(side):
+            r = d - s
+            weights[p, s] = max(parts[r] - ahead, np.float32(0))
+            ahead = parts[r]
+            slot = _find(table, key)
+            if item(table, slot + 1) < 0:
+                table[slot], table[slot + 1], keys[used] = key, used, key
+                used += 1
+            vertices[p, s] = item(table, slot + 1)
+            key += moves[r]
+    return used
 
 
 @compiled
@@ -214,13 +267,13 @@ def _locate(
     ``place`` holds coordinates, which sum to zero; ``near`` those of the vertex; ``rank`` the
     order, greatest first, of the differences.
     """
-    d, count = features.shape[1], features.shape[2]
+    d = len(features)
     side = np.float32(d + 1)
+    place[:] = 0
     total = np.zeros(LANES, np.float32)
     for i in range(d, 0, -1):
-        for lane in range(LANES):
-            p = start + min(lane, lanes - 1)
-            part = features[p // count, i - 1, p % count] * scales[i - 1]
+        for lane in range(lanes):
+            part = features[i - 1, start + lane] * scales[i - 1]
             place[i, lane] = total[lane] - i * part
             total[lane] += part
     place[0] = total
@@ -248,64 +301,66 @@ def _locate(
 
 
 @compiled
-def _blank(capacity: int) -> Ints:
-    return np.full(capacity, -1, np.int32)
+def _fresh(capacity: int) -> Keys:
+    """Lay out an empty hash table: a key and its number, −1 for none, by turns."""
+    return np.full(2 * capacity, -1, np.int64)
 
 
 @compiled
-def _find(table: Keys, ids: Ints, key: Any) -> Any:
-    """Give the slot of a key, or the empty one where it would go."""
-    mask = len(table) - 1
+def _find(table: Keys, key: Any) -> Any:
+    """Give the place of a key in a table, or the empty one where it would go."""
+    mask = len(table) // 2 - 1
     mixed = key * np.int64(-7046029254386353131)
     slot = (mixed ^ (mixed >> 32)) & mask
-    while ids[slot] >= 0 and table[slot] != key:
+    while item(table, 2 * slot + 1) >= 0 and item(table, 2 * slot) != key:
         slot = (slot + 1) & mask
-    return slot
+    return 2 * slot
 
 
 @compiled
-def _doubled(keys: Keys) -> Keys:
+def _longer(keys: Keys) -> Keys:
     more = np.empty(2 * len(keys), np.int64)
     more[: len(keys)] = keys
     return more
 
 
 @compiled
-def _table(keys: Keys, used: int, capacity: int) -> tuple[Keys, Ints]:
-    """Lay out a hash table of the first keys."""
-    table, ids = np.empty(capacity, np.int64), _blank(capacity)
+def _table(keys: Keys, used: int, capacity: int) -> Keys:
+    """Number the first keys."""
+    table = _fresh(capacity)
     for i in range(used):
-        slot = _find(table, ids, keys[i])
-        table[slot], ids[slot] = keys[i], i
-    return table, ids
+        slot = _find(table, keys[i])
+        table[slot], table[slot + 1] = keys[i], i
+    return table
 
 
 @compiled
-def _merge(keys: Keys) -> tuple[Keys, Keys, Ints]:
+def _numbered(keys: Keys) -> Keys:
+    """Number all keys, with room for as many again."""
     capacity = 4096
-    while capacity < 3 * len(keys):
+    while capacity < 4 * len(keys):
         capacity *= 2
-    table, ids = _table(keys, len(keys), capacity)
-    return keys, table, ids
+    return _table(keys, len(keys), capacity)
 
 
 @compiled
-def _join(keys: Keys, table: Keys, ids: Ints, more: Keys) -> tuple[Keys, Keys, Ints, Ints]:
-    """Add keys to a table; say what each is called there."""
+def _join(keys: Keys, more: Keys) -> tuple[Keys, Ints]:
+    """Add keys to others; say what number each has among all."""
+    capacity = 4096
+    while capacity < 2 * (len(keys) + len(more)):
+        capacity *= 2
     used = len(keys)
     every = np.empty(used + len(more), np.int64)
     every[:used] = keys
+    table = _table(every, used, capacity)
     renamed = np.empty(len(more), np.int32)
     for i in range(len(more)):
-        slot = _find(table, ids, more[i])
-        if ids[slot] < 0:
-            if 2 * used >= len(table):
-                table, ids = _table(every, used, 2 * len(table))
-                slot = _find(table, ids, more[i])
-            table[slot], ids[slot], every[used] = more[i], used, more[i]
+        slot = _find(table, more[i])
+        if table[slot + 1] < 0:
+            table[slot], table[slot + 1], every[used] = more[i], used, more[i]
             used += 1
-        renamed[i] = ids[slot]
-    return every[:used].copy(), table, ids, renamed
+        renamed[i] = table[slot + 1]
+    return every[:used].copy(), renamed
 
 
 @compiled
@@ -316,73 +371,40 @@ def _rename(vertices: Ints, first: int, last: int, renamed: Ints) -> None:
 
 
 @compiled
-def _along(keys: Keys, table: Keys, ids: Ints, move: int, found: Ints) -> None:
-    """Find the next vertex of each along an axis, or −1."""
-    for v in range(len(keys)):
-        found[v] = ids[_find(table, ids, keys[v] + move)]
-
-
-@compiled
-def _link(keys: Keys, table: Keys, ids: Ints, move: int, found: Ints) -> None:
+def _link(keys: Keys, table: Keys, move: int, found: Ints) -> None:
     """Find the neighbours of each vertex along an axis, both ways."""
     size = len(keys)
     found[:] = size
     for v in range(size):
-        w = ids[_find(table, ids, keys[v] + move)]
+        w = table[_find(table, keys[v] + move) + 1]
         if w >= 0:
             found[0, v], found[1, w] = w, v
 
 
 @compiled
-def _complete(
-    keys: Keys, table: Keys, ids: Ints, moves: Keys, forwards: Ints
-) -> tuple[Keys, Keys, Ints]:
-    """Add vertices that are empty, but have at least two neighbours that are not."""
-    axes, used = forwards.shape
+def _around(keys: Keys, moves: Keys, neighbours: Ints) -> Keys:
+    """Find vertices that are missing, but have at least two neighbours that are not."""
+    size = len(keys)
+    absent = 0
+    for a in range(len(moves)):
+        for way in range(2):
+            for v in range(size):
+                absent += neighbours[a, way, v] == size
     capacity = 4096
-    while capacity < 8 * used:
+    while capacity < 2 * absent:
         capacity *= 2
-    empty, hits = np.empty(capacity, np.int64), _blank(capacity)
-    order = np.empty(capacity, np.int64)
-    guests = 0
-    back = np.empty(used, np.bool_)
-    for a in range(axes):
-        back[:] = False
-        for v in range(used):
-            if forwards[a, v] >= 0:
-                back[forwards[a, v]] = True
-        for v in range(used):
-            for way in range(2):
-                if (forwards[a, v] >= 0) if way == 0 else back[v]:
-                    continue
-                key = keys[v] + (moves[a] if way == 0 else -moves[a])
-                slot = _find(empty, hits, key)
-                if hits[slot] < 0:
-                    if 2 * guests >= capacity:
-                        empty, hits = _grown(empty, hits)
-                        bigger = np.empty(2 * capacity, np.int64)
-                        bigger[:guests] = order[:guests]
-                        order, capacity = bigger, 2 * capacity
-                        slot = _find(empty, hits, key)
-                    empty[slot], hits[slot], order[guests] = key, 0, key
-                    guests += 1
-                hits[slot] += 1
-    more = np.empty(guests, np.int64)
+    table, more = _fresh(capacity), np.empty(absent, np.int64)
     kept = 0
-    for i in range(guests):
-        if hits[_find(empty, hits, order[i])] >= 2:
-            more[kept] = order[i]
-            kept += 1
-    every, table, ids, _ = _join(keys, table, ids, more[:kept])
-    return every, table, ids
-
-
-@compiled
-def _grown(empty: Keys, hits: Ints) -> tuple[Keys, Ints]:
-    """Double a table of keys and counts."""
-    table, counts = np.empty(2 * len(empty), np.int64), _blank(2 * len(empty))
-    for i in range(len(empty)):
-        if hits[i] >= 0:
-            slot = _find(table, counts, empty[i])
-            table[slot], counts[slot] = empty[i], hits[i]
-    return table, counts
+    for a in range(len(moves)):
+        for way in range(2):
+            move = moves[a] if way == 0 else -moves[a]
+            for v in range(size):
+                if neighbours[a, way, v] == size:
+                    key = keys[v] + move
+                    slot = _find(table, key)
+                    if table[slot + 1] == 0:
+                        more[kept] = key
+                        kept += 1
+                    table[slot] = key
+                    table[slot + 1] += 1
+    return more[:kept].copy()

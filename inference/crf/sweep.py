@@ -20,6 +20,7 @@ from inference.crf.lanes import (
     fill,
     greater,
     greatest,
+    item,
     load,
     multiply,
     multiply_add,
@@ -65,17 +66,17 @@ def sweep(
         mode: Whether logits are planes; whether pulls are collected; whether to take the softmax;
             whether the result is handed on; whether it is written out.
         logits: Planes, or rows of labels.
-        lattice: Vertices, weights to collect by, weights to hand on by, all ``(P, S)``; values
-            to collect, and sums to add to, rows of labels.
-        grid: Weights of pixels to collect and to hand on by, ``(G, P)``; values to collect, and
-            sums to add to, ``(G, rows, columns)`` of labels.
+        lattice: Vertices, weights to collect by, weights to hand on by, all ``(P, S)`` but flat;
+            values to collect, and sums to add to, rows of labels; S.
+        grid: Weights of pixels to collect and to hand on by, ``(G, P)`` but flat; values to
+            collect, and sums to add to, ``(G, rows, columns)`` of labels; G.
         extra: Values to collect at pixels, and where to leave the result; empty if not used.
         out: Planes.
     """
     width, padded = size[2], size[4]
     planar, pulled, soft, pushed, final = mode
     across = (width + 1) // 2 + 2
-    kinds = len(grid[0])
+    kinds = grid[4]
     above = np.zeros(kinds * across * padded, np.float32)
     below = np.zeros(kinds * across * padded, np.float32)
     buffer = np.empty(CHUNK * padded, np.float32)
@@ -160,29 +161,57 @@ def _collect(
     extra: Any,
     buffer: Floats,
 ) -> None:
-    """Add up logits and pulls of a chunk of pixels."""
+    """Add up logits and pulls of a chunk of pixels, three `Lanes` at once while there are."""
     vertices, weights, values = lattice[0], lattice[1], lattice[3]
-    slots, kinds = vertices.shape[1], len(grid[0])
-    span = len(above) // max(kinds, 1)
+    pulls, kinds = grid[0], grid[4]
+    slots, span = lattice[5], len(above) // max(kinds, 1)
+    pixels = len(pulls) // max(kinds, 1)
     more = len(extra[0]) > 0
     for i in range(count):
-        for c in range(0, padded, WIDTH):
-            found = load(base, at + i * padded + c)
+        j = (start + i) // 2 + 1
+        k = j + 1 if (start + i) & 1 else j - 1
+        for c in range(0, padded - 2 * WIDTH, 3 * WIDTH):
+            x = load(base, at + i * padded + c)
+            y = load(base, at + i * padded + c + WIDTH)
+            z = load(base, at + i * padded + c + 2 * WIDTH)
             if pulled:
-                for s in range(slots):
-                    row = load(values, np.int64(vertices[p + i, s]) * padded + c)
-                    found = multiply_add(fill(weights[p + i, s]), row, found)
+                for s in range((p + i) * slots, (p + i + 1) * slots):
+                    row = np.int64(item(vertices, s)) * padded + c
+                    weight = fill(item(weights, s))
+                    x = multiply_add(weight, load(values, row), x)
+                    y = multiply_add(weight, load(values, row + WIDTH), y)
+                    z = multiply_add(weight, load(values, row + 2 * WIDTH), z)
                 for g in range(kinds):
-                    j = (start + i) // 2 + 1
-                    k = j + 1 if (start + i) & 1 else j - 1
-                    cell = load(above, g * span + j * padded + c)
-                    beside = load(above, g * span + k * padded + c)
-                    pull = grid[0][g, p + i]
-                    found = multiply_add(fill(np.float32(0.75) * pull), cell, found)
-                    found = multiply_add(fill(np.float32(0.25) * pull), beside, found)
+                    pull = item(pulls, g * pixels + p + i)
+                    for way in range(2):
+                        row = g * span + (j if way == 0 else k) * padded + c
+                        weight = fill((np.float32(0.75) if way == 0 else np.float32(0.25)) * pull)
+                        x = multiply_add(weight, load(above, row), x)
+                        y = multiply_add(weight, load(above, row + WIDTH), y)
+                        z = multiply_add(weight, load(above, row + 2 * WIDTH), z)
                 if more:
-                    found = add(found, load(extra[0], (p + i) * padded + c))
-            store(buffer, i * padded + c, found)
+                    row = (p + i) * padded + c
+                    x = add(x, load(extra[0], row))
+                    y = add(y, load(extra[0], row + WIDTH))
+                    z = add(z, load(extra[0], row + 2 * WIDTH))
+            store(buffer, i * padded + c, x)
+            store(buffer, i * padded + c + WIDTH, y)
+            store(buffer, i * padded + c + 2 * WIDTH, z)
+        for c in range(padded // (3 * WIDTH) * 3 * WIDTH, padded, WIDTH):
+            x = load(base, at + i * padded + c)
+            if pulled:
+                for s in range((p + i) * slots, (p + i + 1) * slots):
+                    row = np.int64(item(vertices, s)) * padded + c
+                    x = multiply_add(fill(item(weights, s)), load(values, row), x)
+                for g in range(kinds):
+                    pull = item(pulls, g * pixels + p + i)
+                    near = load(above, g * span + j * padded + c)
+                    far = load(above, g * span + k * padded + c)
+                    x = multiply_add(fill(np.float32(0.75) * pull), near, x)
+                    x = multiply_add(fill(np.float32(0.25) * pull), far, x)
+                if more:
+                    x = add(x, load(extra[0], (p + i) * padded + c))
+            store(buffer, i * padded + c, x)
 
 
 @compiled
@@ -216,28 +245,60 @@ def _hand_on(
 ) -> None:
     """Add a chunk of pixels to vertices and cells, or leave it as it is."""
     vertices, weights, sums = lattice[0], lattice[2], lattice[4]
-    slots, kinds = vertices.shape[1], len(grid[0])
-    span = len(below) // max(kinds, 1)
+    pushes, kinds = grid[1], grid[4]
+    slots, span = lattice[5], len(below) // max(kinds, 1)
+    pixels = len(pushes) // max(kinds, 1)
     kept = len(extra[1]) > 0
     for i in range(count):
-        for c in range(0, padded, WIDTH):
-            chance = multiply(load(buffer, i * padded + c), fill(scale[i]))
+        j = (start + i) // 2 + 1
+        k = j + 1 if (start + i) & 1 else j - 1
+        own = item(scale, i)
+        for c in range(0, padded - 2 * WIDTH, 3 * WIDTH):
+            x = load(buffer, i * padded + c)
+            y = load(buffer, i * padded + c + WIDTH)
+            z = load(buffer, i * padded + c + 2 * WIDTH)
             if kept:
-                store(extra[1], (p + i) * padded + c, chance)
-            for s in range(slots):
-                at = np.int64(vertices[p + i, s]) * padded + c
-                part = multiply_add(fill(weights[p + i, s]), chance, load(sums, at))
-                store(sums, at, part)
+                _put(extra[1], (p + i) * padded + c, own, x, y, z)
+            for s in range((p + i) * slots, (p + i + 1) * slots):
+                row = np.int64(item(vertices, s)) * padded + c
+                _put_more(sums, row, item(weights, s) * own, x, y, z)
             for g in range(kinds):
-                j = (start + i) // 2 + 1
-                k = j + 1 if (start + i) & 1 else j - 1
-                push = grid[1][g, p + i]
-                cell = g * span + j * padded + c
-                part = multiply_add(fill(np.float32(0.75) * push), chance, load(below, cell))
-                store(below, cell, part)
-                cell = g * span + k * padded + c
-                part = multiply_add(fill(np.float32(0.25) * push), chance, load(below, cell))
-                store(below, cell, part)
+                push = item(pushes, g * pixels + p + i) * own
+                _put_more(below, g * span + j * padded + c, np.float32(0.75) * push, x, y, z)
+                _put_more(below, g * span + k * padded + c, np.float32(0.25) * push, x, y, z)
+        for c in range(padded // (3 * WIDTH) * 3 * WIDTH, padded, WIDTH):
+            x = load(buffer, i * padded + c)
+            if kept:
+                store(extra[1], (p + i) * padded + c, multiply(fill(own), x))
+            for s in range((p + i) * slots, (p + i + 1) * slots):
+                row = np.int64(item(vertices, s)) * padded + c
+                weight = fill(item(weights, s) * own)
+                store(sums, row, multiply_add(weight, x, load(sums, row)))
+            for g in range(kinds):
+                push = item(pushes, g * pixels + p + i) * own
+                row = g * span + j * padded + c
+                weight = fill(np.float32(0.75) * push)
+                store(below, row, multiply_add(weight, x, load(below, row)))
+                row = g * span + k * padded + c
+                weight = fill(np.float32(0.25) * push)
+                store(below, row, multiply_add(weight, x, load(below, row)))
+
+
+@compiled
+def _put(sums: Floats, row: int, weight: float, x: Any, y: Any, z: Any) -> None:
+    """Set three `Lanes`."""
+    store(sums, row, multiply(fill(weight), x))
+    store(sums, row + WIDTH, multiply(fill(weight), y))
+    store(sums, row + 2 * WIDTH, multiply(fill(weight), z))
+
+
+@compiled
+def _put_more(sums: Floats, row: int, weight: float, x: Any, y: Any, z: Any) -> None:
+    """Add to three `Lanes`."""
+    same = fill(weight)
+    store(sums, row, multiply_add(same, x, load(sums, row)))
+    store(sums, row + WIDTH, multiply_add(same, y, load(sums, row + WIDTH)))
+    store(sums, row + 2 * WIDTH, multiply_add(same, z, load(sums, row + 2 * WIDTH)))
 
 
 @compiled
