@@ -20,6 +20,7 @@ from torch import nn
 
 from inference.guides import RetrofitGuide
 from inference.recipes import recipe
+from inference.reports import Report
 from inference.session import train
 from scene.views import Schema, Views
 
@@ -36,18 +37,17 @@ class FlowGuide(RetrofitGuide):
         Dinh et al. (2017), Density Estimation using Real NVP, https://arxiv.org/abs/1605.08803
     """
 
-    def __init__(
-        self, schema: Schema, views: Collection[str], latent: int = 64, width: int = 16
-    ) -> None:
-        super().__init__(schema, views, latent, width)
-        self.couplings = nn.ModuleList(
-            transforms.conditional_affine_coupling(latent, 2 * latent, [8 * width])
+    def __init__(self, schema: Schema, views: Collection[str], **sizes: int) -> None:
+        super().__init__(schema, views, **sizes)
+        couplings = [
+            transforms.conditional_affine_coupling(self.latent, 2 * self.latent, [8 * self.width])
             for _ in range(4)
-        )
-        for coupling in self.couplings:
+        ]
+        for coupling in couplings:
             nn.init.zeros_(coupling.nn.layers[-1].weight)  # the identity, to begin with
             nn.init.zeros_(coupling.nn.layers[-1].bias)
-        self.register_buffer("backwards", torch.arange(latent).flip(0), persistent=False)
+        self.couplings = nn.ModuleList(couplings)
+        self.register_buffer("backwards", torch.arange(self.latent).flip(0), persistent=False)
 
     def posterior(self, views: Views) -> dist.Distribution:
         """Ask the experts, then bend the noise as befits what they said."""
@@ -56,6 +56,7 @@ class FlowGuide(RetrofitGuide):
         context = torch.cat([loc, scale.log()], dim=-1)
         noise = dist.Normal(torch.zeros_like(loc), torch.ones_like(scale)).to_event(1)
         bends: list[Any] = []
+        coupling: Any
         for coupling in self.couplings:
             bends += [coupling.condition(context), transforms.Permute(self.backwards)]
         place = transforms.AffineTransform(loc, scale, event_dim=1)
@@ -68,10 +69,10 @@ def main(steps: int = 200, particles: int = 5, seed: int = 0, **settings: Any) -
         chosen = recipe("telbo").settings(
             guide=guide, steps=steps, particles=particles, seed=seed, **settings
         )
-        losses: list[float | None] = []
-        outcome = train(chosen, watch=lambda report, seen=losses: seen.append(report.val))
+        reports: list[Report] = []
+        outcome = train(chosen, watch=reports.append)
         score: Any = outcome.cell.score
-        bound = next(loss for loss in reversed(losses) if loss is not None)
+        bound = next(report.val for report in reversed(reports) if report.val is not None)
         print(
             f"{guide.rpartition(':')[2]:10} {outcome.cell.title} mIoU {score.miou:.1f}, "
             f"loss on val {bound:.1f} nats ({outcome.run.folder})"

@@ -29,16 +29,18 @@ def main(steps: int = 100, seed: int = 0) -> list[float]:
 
     def p(views: Views) -> Tensor | None:
         pyro.module("model", model)
-        return model(views)
+        z: Tensor | None = model(views)
+        return z
 
     def q(views: Views) -> Tensor:
         pyro.module("guide", guide)
-        return guide(views)
+        z: Tensor = guide(views)
+        return z
 
     elbo = Trace_ELBO(max_plate_nesting=1)
-    before = guide.head.layers[0].weight.detach().clone()
+    before = [weight.detach().clone() for weight in guide.parameters()]
     SVI(model, guide, Adam({"lr": 1e-3}), elbo).step(scenes.views(range(32)))
-    learnt = not guide.head.layers[0].weight.equal(before)
+    learnt = not all(map(torch.equal, guide.parameters(), before))
     print(f"Without pyro.module, a step trains the guide: {learnt}")
 
     svi = SVI(p, q, Adam({"lr": 3e-3}), elbo)
