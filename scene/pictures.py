@@ -117,6 +117,20 @@ def write_mask(path: str | Path, mask: Tensor, labels: Labels) -> None:
     _save(picture, path)
 
 
+def write_grey(path: str | Path, values: Tensor) -> None:
+    """Write a greyscale picture, 0 black and 1 white, completely or not at all.
+
+    Args:
+        path: Where to; missing folders are made.
+        values: ``(H, W)`` in [0, 1].
+
+    Raises:
+        ValueError: If the suffix names no picture format.
+    """
+    grey = (values.detach().cpu().clamp(0, 1) * 255).round().to(torch.uint8)
+    _save(Image.fromarray(grey.contiguous().numpy()), Path(path))
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """Open a picture; whatever Pillow says while it is read becomes one sentence."""

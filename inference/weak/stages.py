@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from scene.registry import unknown
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from inference.weak.cues import CueSettings
     from inference.weak.maps import BackgroundMap
     from scene.labels import Labels
+
+Name = Literal["gradcam", "gradcam+crf", "sec", "sec+crf", "mask", "mask+crf"]
 
 DRAWS = 8
 """Draws of z that a model with a latent averages."""
@@ -39,7 +41,7 @@ class Stage:
     crf: bool
 
 
-STAGES = {
+STAGES: dict[str, Stage] = {
     "gradcam": Stage("class maps of a classifier", "gradcam", False),
     "gradcam+crf": Stage("the same, refined by the CRF", "gradcam", True),
     "sec": Stage("the network that SEC trained", "sec", False),

@@ -6,7 +6,14 @@ import torch
 from PIL import Image
 
 from scene.labels import VOID, Labels, voc_colours
-from scene.pictures import picture_size, read_image, read_mask, write_image, write_mask
+from scene.pictures import (
+    picture_size,
+    read_image,
+    read_mask,
+    write_grey,
+    write_image,
+    write_mask,
+)
 
 LABELS = Labels(("background", "cat", "dog"))
 RED = np.zeros((4, 6, 3), dtype=np.uint8)
@@ -154,3 +161,10 @@ def test_formats_that_would_change_ids_are_refused(tmp_path):
     with pytest.raises(ValueError, match="No picture format ends in"):
         write_image(tmp_path / "a.mask", torch.zeros(3, 2, 2))
     assert not list(tmp_path.iterdir())
+
+
+def test_grey_pictures_run_from_black_to_white(tmp_path):
+    write_grey(tmp_path / "new" / "grey.png", torch.tensor([[0.0, 0.5], [1.0, 3.0]]))
+    with Image.open(tmp_path / "new" / "grey.png") as picture:
+        assert picture.mode == "L"
+        assert np.array(picture).flatten().tolist() == [0, 128, 255, 255]

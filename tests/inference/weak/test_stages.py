@@ -1,4 +1,5 @@
 from types import SimpleNamespace
+from typing import get_args
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from inference.assemble import Assembly
 from inference.guides import EmptyGuide
 from inference.objectives.bounds import IWAE
 from inference.weak.cues import CueSettings
-from inference.weak.stages import STAGES, gradcam, masks, recipes_of, restricted, stage_of
+from inference.weak.stages import STAGES, Name, gradcam, masks, recipes_of, restricted, stage_of
 from scene.labels import Labels
 from scene.models import ClassifiedScene, SegmentedScene
 from scene.views import Schema
@@ -65,6 +66,10 @@ def test_a_stage_of_another_recipe_is_refused():
         stage_of(run_of("sec"), "gradcam")
     with pytest.raises(LookupError, match=r"No stage is called 'sec-crf'\. Did you mean 'sec"):
         stage_of(run_of("sec"), "sec-crf")
+
+
+def test_the_command_line_offers_the_table():
+    assert get_args(Name) == tuple(STAGES)
 
 
 def test_every_stage_has_its_recipes():
