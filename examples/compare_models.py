@@ -15,7 +15,6 @@ import json
 import multiprocessing
 import os
 import statistics
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
@@ -115,15 +114,7 @@ def _result(job: Job, out: Path, device: Any) -> dict[str, Any]:
     if written.is_file():
         found: dict[str, Any] = json.loads(written.read_text())
         return found
-    times: list[float] = []
-    outcome = train(
-        settings,
-        folder=folder,
-        force=True,  # what an interrupted job left
-        device=device,
-        started=lambda run: times.append(time.perf_counter()),
-        watch=lambda report: times.append(time.perf_counter()),
-    )
+    outcome = train(settings, folder=folder, force=True, device=device)  # or its first half again
     assembly = restore(outcome.run, device=launch(device).device)
     scored = open_data(settings.data, evaluation_split(settings.data), settings.size)
     cells = evaluate(assembly, scored, directions=DIRECTIONS)
@@ -131,7 +122,6 @@ def _result(job: Job, out: Path, device: Any) -> dict[str, Any]:
         "row": row,
         "settings": chosen,
         "scored": f"{scored.name} {scored.split}, {len(scored)} scenes",
-        "seconds": times[-1] - times[0],
         "cells": [cell.to_json() for cell in cells],
     }
     write_json(written, result)
@@ -148,19 +138,17 @@ def _title(result: dict[str, Any], seeds: int, steps: int) -> str:
 
 def _table(rows: list[str], results: list[dict[str, Any]]) -> str:
     titles = [cell["title"] for cell in results[0]["cells"]]
-    lines = [f"| `scene train` | {' | '.join(titles)} | seconds |", "|---" + "|--:" * 4 + "|"]
+    lines = [f"| `scene train` | {' | '.join(titles)} |", "|---" + "|--:" * 3 + "|"]
     for row in rows:
         own = [result for result in results if result["row"] == row]
         by_direction = zip(*(result["cells"] for result in own), strict=True)
-        seconds = statistics.mean(result["seconds"] for result in own)
         cells = " | ".join(_spread(cells) for cells in by_direction)
-        lines.append(f"| {_words(row)} | {cells} | {seconds:.0f} |")
+        lines.append(f"| {_words(row)} | {cells} |")
     return "\n".join(lines)
 
 
 _NOTES = (
-    "† no term of the objective trained this posterior on its own; – the model cannot go this "
-    "way;\nseconds: of training, the mean over seeds."
+    "† no term of the objective trained this posterior on its own; – the model cannot go this way."
 )
 
 

@@ -110,7 +110,7 @@ RECIPES: dict[str, Recipe] = {
         _JOINT,
         form="jmvae",
         uses=(*_LATENT, *_PIXELS, "subsets", "alpha"),
-        defaults={"guide": "retrofit", "subsets": "singles"},
+        defaults={"guide": "retrofit", "subsets": "singles", "learning_rate": 1e-3},
     ),
     "telbo": Recipe(
         "TELBO: a joint bound and one for each subset of views, with shared generators.",
