@@ -1,0 +1,144 @@
+"""`scene segment`: label every pixel of photographs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.console import console, entitled, notes
+from cli.crf_options import (
+    AppearanceSigmaRGB,
+    AppearanceSigmaXY,
+    AppearanceWeight,
+    Engine,
+    Iterations,
+    ParamsFile,
+    SmoothnessSigma,
+    SmoothnessWeight,
+)
+from cli.options import Device, Force, Run, Seed, Trust
+from cli.stage_options import (
+    BackgroundMap,
+    Exponent,
+    Flip,
+    Layer,
+    NoCrf,
+    Scales,
+    Stage,
+    chosen_stage,
+    crf_asked,
+    found_run,
+    loaded,
+)
+
+if TYPE_CHECKING:
+    from inference.weak.photos import Done, Failed
+
+
+def segment(
+    photos: Annotated[
+        list[str],
+        typer.Argument(help="Pictures, folders, patterns, lists (.txt), or - for standard input."),
+    ],
+    run: Run = None,
+    stage: Stage = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for all files; else beside each picture.")
+    ] = None,
+    mask_only: Annotated[bool, typer.Option("--mask-only", help="Write no overlay.")] = False,
+    opacity: Annotated[float, typer.Option(help="Of overlays.", min=0, max=1)] = 0.5,
+    uncertainty: Annotated[
+        bool, typer.Option("--uncertainty", help="Also write how undecided each pixel is.")
+    ] = False,
+    force: Force = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON in place of lines.")] = False,
+    no_crf: NoCrf = False,
+    params: ParamsFile = None,
+    appearance_weight: AppearanceWeight = None,
+    appearance_sigma_xy: AppearanceSigmaXY = None,
+    appearance_sigma_rgb: AppearanceSigmaRGB = None,
+    smoothness_weight: SmoothnessWeight = None,
+    smoothness_sigma: SmoothnessSigma = None,
+    iterations: Iterations = None,
+    engine: Engine = "auto",
+    pixels: Annotated[
+        int | None,
+        typer.Option(
+            help="Larger pictures are shrunk to so many for the CRF.",
+            rich_help_panel="Kernels",
+            show_default="1000000",
+            min=1,
+        ),
+    ] = None,
+    layer: Layer = None,
+    scales: Scales = "1",
+    flip: Flip = False,
+    background_map: BackgroundMap = "sum",
+    exponent: Exponent = 2.0,
+    seed: Seed = 0,
+    device: Device = "auto",
+    trust: Trust = False,
+) -> None:
+    """Label every pixel of PHOTOS: STEM_mask.png (label ids) and STEM_overlay.png.
+
+    Takes the newest run of sec (stage sec+crf), else of a classifier (gradcam+crf). A picture
+    that cannot be read stops no other, but the exit status is then 1.
+    """
+    given = dict(locals())
+    from inference.weak.photos import photos_of, plan, segment_files
+
+    found = found_run(run, stage)
+    name = chosen_stage(found, stage, no_crf, crf_asked(given))
+    pictures, failed = photos_of(photos, sys.stdin if "-" in photos else ())
+    kinds = ["mask"] + ["overlay"] * (not mask_only) + ["uncertainty"] * uncertainty
+    jobs = plan(pictures, kinds, out, force)
+    for failure in failed:
+        _complain(failure)
+    done: list[dict[str, Any]] = []
+    if jobs:
+        segmenter = loaded(found, name, given)
+        for result in _watched(segment_files(segmenter, jobs, opacity), len(jobs)):
+            if _is_failed(result):
+                failed.append(result)
+                _complain(result)
+                continue
+            done.append(result.to_json() if json else {})
+            if not json:
+                _say(result)
+    if json:
+        about = {"run": str(found.folder), "recipe": found.settings.recipe, "stage": name}
+        missed = [vars(failure) for failure in failed]
+        console.print_json(data={**about, "images": done, "failed": missed})
+    if failed:
+        raise typer.Exit(1)
+
+
+def _watched(results: Iterable[Any], total: int) -> Iterable[Any]:
+    """Draw how far things have come on standard error, if there is somebody to see it."""
+    if total < 2 or not notes.is_interactive:
+        yield from results
+        return
+    from rich.progress import Progress
+
+    with Progress(console=notes, transient=True) as progress:
+        yield from progress.track(results, total, description="segmenting")
+
+
+def _is_failed(result: Done | Failed) -> bool:
+    from inference.weak.photos import Failed
+
+    return isinstance(result, Failed)
+
+
+def _say(result: Done) -> None:
+    shares: Sequence[Any] = result.found.shares
+    told = ", ".join(f"{share.name} {share.pixels:.1%}" for share in shares)
+    console.print(entitled(result.job.files["mask"], told))
+
+
+def _complain(failure: Failed) -> None:
+    notes.print(entitled("scene", failure.reason, "bold red"))

@@ -1,0 +1,112 @@
+"""The options that say which run, stage and CRF segment: for every command that does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from cli.console import notes
+from cli.crf_options import parameters
+from inference.weak.stages import STAGES, Name, stage_of
+
+if TYPE_CHECKING:
+    from inference.runs import Run as RunFolder
+    from inference.weak.segmenter import Segmenter
+
+_STAGE_HELP = f"One of {', '.join(STAGES)}; by default the last that the run has."
+
+Stage = Annotated[Name | None, typer.Option("--stage", metavar="STAGE", help=_STAGE_HELP)]
+Stages = Annotated[
+    list[Name] | None,
+    typer.Option(
+        "--stage",
+        metavar="STAGE",
+        help=f"Score this stage instead, at all stored pixels: {', '.join(STAGES)}. Repeatable.",
+    ),
+]
+NoCrf = Annotated[
+    bool, typer.Option("--no-crf", help="Leave the CRF out.", rich_help_panel="Kernels")
+]
+
+
+def _option(help: str, *names: str) -> Any:
+    return typer.Option(*names, help=help, rich_help_panel="Class maps")
+
+
+Layer = Annotated[
+    str | None, _option("The classifier's layer that is looked at; by default its last.")
+]
+Scales = Annotated[str, _option("Sizes at which images are looked at, as 1,1.5.")]
+Flip = Annotated[bool, _option("Also look at the mirrored image.", "--flip")]
+BackgroundMap = Annotated[
+    Literal["sum", "power", "max", "none"], _option("How background is found in them.")
+]
+Exponent = Annotated[float, _option("Of --background-map power.")]
+
+CRF = (
+    "appearance_weight", "appearance_sigma_xy", "appearance_sigma_rgb", "smoothness_weight",
+    "smoothness_sigma", "iterations",
+)  # fmt: skip
+"""What the options of the CRF are called in a command, and in its parameters."""
+
+
+def found_run(run: Path | None, stage: str | None = None) -> RunFolder:
+    """Read the run named, or take the newest to segment with and say which."""
+    from inference.runs import read
+    from inference.weak.segmenter import newest_run
+
+    if run is not None:
+        return read(run)
+    found = newest_run(stage)
+    why = "" if stage or found.settings.recipe == "sec" else ": no run of sec, so class maps"
+    notes.print(f"run {found.folder}{why}", style="dim")
+    return found
+
+
+def chosen_stage(run: RunFolder, stage: str | None, no_crf: bool, crf_asked: bool) -> str:
+    """Choose the stage of a run; asking for the CRF and for none is a mistake of usage."""
+    if no_crf and (crf_asked or (stage is not None and STAGES[stage].crf)):
+        asked = f"--stage {stage}" if stage is not None else "--params and settings of the CRF"
+        raise typer.BadParameter(f"--no-crf contradicts {asked}; leave one out.")
+    return stage_of(run, stage, crf=False if no_crf else True if crf_asked else None)
+
+
+def loaded(run: RunFolder, stage: str, given: dict[str, Any]) -> Segmenter:
+    """Load a run with the options of a command.
+
+    Args:
+        run: Which.
+        stage: As `chosen_stage` gave it.
+        given: The command's arguments by name: those of `CRF`, ``params``, ``layer``, ``scales``,
+            ``flip``, ``background_map``, ``exponent``, ``device``, ``trust``, and perhaps
+            ``pixels``, ``seed`` and ``engine``.
+    """
+    from inference.train import launch
+    from inference.weak.cues import CueSettings
+    from inference.weak.segmenter import load as load_run
+
+    crf = parameters(given["params"], **{name: given[name] for name in CRF})
+    look = CueSettings(
+        layer=given["layer"],
+        scales=_scales(given["scales"]),
+        flip=given["flip"],
+        background_map=given["background_map"],
+        exponent=given["exponent"],
+    )
+    more = {k: given[k] for k in ("pixels", "seed", "engine") if given.get(k) is not None}
+    device = launch(given["device"]).device
+    return load_run(run, stage, crf=crf, look=look, device=device, trust=given["trust"], **more)
+
+
+def crf_asked(given: dict[str, Any]) -> bool:
+    """Say whether anything about the CRF was asked for."""
+    return any(given[name] is not None for name in ("params", *CRF))
+
+
+def _scales(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"--scales takes numbers such as 1,1.5, not {text!r}.") from None

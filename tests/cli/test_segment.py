@@ -1,0 +1,178 @@
+"""`scene segment`: files beside their pictures, lines or JSON, and three ways to end."""
+
+import io
+import json
+import os
+
+import pytest
+import torch
+from PIL import Image
+
+from scene.pictures import read_image, read_mask, write_image
+
+CPU = ("--device", "cpu")
+
+
+@pytest.fixture
+def photo(place):
+    """Put a photograph of 20×30 pixels into the folder."""
+    write_image(place / "cat.jpg", torch.rand(3, 20, 30))
+    return place / "cat.jpg"
+
+
+def listed(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_mask_and_an_overlay_lie_beside_the_picture(scene, trained, photo, place):
+    run = trained("segmenter")
+    said = scene("segment", "cat.jpg", "--run", run, *CPU)
+    assert (said.code, said.err) == (0, "")
+    assert listed(place) == ["cat.jpg", "cat_mask.png", "cat_overlay.png"]
+    with Image.open(place / "cat_mask.png") as mask:
+        assert (mask.mode, mask.size) == ("P", (30, 20))
+    assert read_image(place / "cat_overlay.png").shape[2] >= 30
+    name, _, shares = said.out.strip().partition(": ")
+    assert name == "cat_mask.png"
+    assert sum(float(s.split()[-1].rstrip("%")) for s in shares.split(", ")) == pytest.approx(
+        100, abs=0.5
+    )
+
+
+def test_json_is_one_document_and_alone_on_standard_output(scene, trained, photo, place):
+    run = trained("segmenter")
+    write_image(place / "dog.png", torch.rand(3, 8, 8))
+    words = ("--json", "--mask-only", "--uncertainty", "--out", "new/out", "--run", run, *CPU)
+    said = scene("segment", "cat.jpg", "gone.jpg", "dog.png", *words)
+    assert said.code == 1
+    told = json.loads(said.out, parse_constant=lambda word: pytest.fail(word))
+    assert {k: told[k] for k in ("run", "recipe", "stage")} == {
+        "run": str(run), "recipe": "segmenter", "stage": "mask",
+    }  # fmt: skip
+    cat, dog = told["images"]
+    assert cat["size"] == [20, 30]
+    assert dog["size"] == [8, 8]
+    assert set(cat) == {"image", "mask", "uncertainty", "size", "classes", "confidence"}
+    assert sum(label["pixels"] for label in cat["classes"]) == pytest.approx(1)
+    ids = read_mask(place / cat["mask"], read_labels(run)).unique().tolist()
+    assert sorted(label["id"] for label in cat["classes"]) == ids
+    assert [failure["name"] for failure in told["failed"]] == ["gone.jpg"]
+    assert listed(place / "new" / "out") == [
+        "cat_mask.png", "cat_uncertainty.png", "dog_mask.png", "dog_uncertainty.png",
+    ]  # fmt: skip
+    with Image.open(place / cat["uncertainty"]) as map_:
+        assert (map_.mode, map_.size) == ("L", (30, 20))
+
+
+def read_labels(run):
+    from inference.runs import read
+
+    return read(run).schema.labels
+
+
+def test_a_corrupt_picture_does_not_stop_the_batch(scene, trained, photo, place):
+    (place / "bad.jpg").write_bytes(photo.read_bytes()[:200])
+    said = scene("segment", ".", "*.gif", "--run", trained("segmenter"), *CPU)
+    assert said.code == 1
+    assert said.err.splitlines() == [
+        "scene: Nothing matches *.gif; check the folder and the suffix.",
+        "scene: bad.jpg cannot be read as a picture, it may be damaged; export or copy it again.",
+    ]
+    assert said.out.startswith("cat_mask.png: ")
+    assert "bad_mask.png" not in listed(place)
+
+
+def test_pictures_of_every_kind_are_labelled_as_a_person_sees_them(scene, trained, place):
+    plain = Image.linear_gradient("L").resize((12, 9))
+    plain.save(place / "grey.png")
+    plain.convert("RGBA").save(place / "alpha.png")
+    plain.convert("CMYK").save(place / "ink.jpg")
+    plain.convert("P").save(place / "palette.gif")
+    Image.new("I;16", (12, 9), 40000).save(place / "deep.png")
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    plain.convert("RGB").save(place / "turned.jpg", exif=turned)
+    Image.new("RGB", (1, 1)).save(place / "dot.bmp")
+    said = scene("segment", ".", "--mask-only", "--json", "--run", trained("segmenter"), *CPU)
+    assert (said.code, said.err) == (0, "")
+    sizes = {image["image"]: image["size"] for image in json.loads(said.out)["images"]}
+    assert sizes.pop("turned.jpg") == [12, 9]
+    assert sizes.pop("dot.bmp") == [1, 1]
+    assert len(sizes) == 5
+    assert set(map(tuple, sizes.values())) == {(9, 12)}
+
+
+def test_names_come_in_from_standard_input(scene, trained, photo, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("cat.jpg\n"))
+    said = scene("segment", "-", "--mask-only", "--run", trained("segmenter"), *CPU)
+    assert (said.code, said.out.partition(":")[0]) == (0, "cat_mask.png")
+
+
+def test_the_crf_is_used_where_it_is_asked_for(scene, trained, photo, place):
+    run = trained("segmenter")
+
+    def stage(*words):
+        said = scene("segment", "cat.jpg", "--json", "--force", "--run", run, *words, *CPU)
+        assert said.code == 0, said.err
+        told = json.loads(said.out)
+        return told["stage"], told["images"][0]["confidence"]
+
+    plain = stage()
+    assert plain[0] == stage("--no-crf")[0] == "mask"
+    strong = ("--smoothness-weight", 100, "--appearance-weight", 0, "--engine", "exact")
+    smooth = stage(*strong)
+    assert smooth[0] == "mask+crf"
+    assert smooth[1] > plain[1] + 0.01
+    file = {"format": 1, "parameters": {"smoothness_weight": 100, "appearance_weight": 0}}
+    (place / "crf.json").write_text(json.dumps(file))
+    assert stage("--params", "crf.json", "--engine", "exact") == smooth
+    off = ("--smoothness-weight", 0, "--appearance-weight", 0)
+    assert stage("--stage", "mask+crf", *off)[1] == pytest.approx(plain[1], abs=1e-4)
+
+
+def test_draws_of_a_model_with_a_latent_are_seeded(scene, trained, photo):
+    run = trained("cvae")
+
+    def confidence(seed):
+        words = ("--mask-only", "--force", "--json", "--seed", seed)
+        said = scene("segment", "cat.jpg", "--run", run, *words, *CPU)
+        return json.loads(said.out)["images"][0]["confidence"]
+
+    assert confidence(0) == confidence(0) != confidence(1)
+
+
+def test_without_a_model_there_is_a_sentence(refused, photo):
+    assert refused("segment", "cat.jpg").startswith(
+        "There is no trained model to segment with in "
+    )
+    sentence = refused("segment", "cat.jpg", *CPU)
+    assert "`scene train classifier --data DATA`, then `scene train sec --data DATA`" in sentence
+
+
+def test_what_would_be_lost_is_refused_before_work_begins(refused, trained, photo, place):
+    run = trained("segmenter")
+    (place / "sub").mkdir()
+    write_image(place / "sub" / "cat.png", torch.rand(3, 8, 8))
+    said = refused("segment", "cat.jpg", "sub", "--out", "out", "--run", run, *CPU)
+    assert "cat.jpg and sub/cat.png would both be written to out/cat_mask.png" in said
+    (place / "sub" / "cat_overlay.png").write_text("mine")
+    said = refused("segment", "cat.jpg", "sub", "--run", run, *CPU)
+    assert said.startswith("sub/cat_overlay.png exists; choose another --out, or --force")
+    said = refused("segment", "cat.jpg", "--stage", "sec", "--run", run, *CPU)
+    assert said.endswith("is a run of segmenter; its stages are mask, mask+crf, not sec.")
+    said = refused("segment", "cat.jpg", "--params", "none.json", "--run", run, *CPU)
+    assert said.startswith("There is no file of CRF parameters none.json")
+    os.remove(run / "weights.safetensors")
+    assert "is not complete" in refused("segment", "cat.jpg", "--run", run, *CPU)
+
+
+def test_a_mistake_of_usage_is_exit_2(scene, trained, photo, place):
+    run = trained("segmenter")
+    for words in (
+        (), ("cat.jpg", "--opacity", 2), ("cat.jpg", "--stage", "sek"),
+        ("cat.jpg", "--pixels", 0), ("cat.jpg", "--no-crf", "--stage", "mask+crf"),
+        ("cat.jpg", "--no-crf", "--iterations", 3), ("cat.jpg", "--scales", "one"),
+    ):  # fmt: skip
+        said = scene("segment", *words, "--run", run, *CPU)
+        assert (said.code, said.out) == (2, ""), words
+    assert listed(place) == ["cat.jpg"]
