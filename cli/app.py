@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from cli.console import console, entitled, notes
+from cli.cues import cues
 from cli.data import app as data
 from cli.evaluate import evaluate
 from cli.sample import sample, with_stock_sources
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.command()(train)
 app.command()(sample)
 app.command()(evaluate)
+app.command()(cues)
 app.add_typer(data, name="data")
 
 

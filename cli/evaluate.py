@@ -32,6 +32,7 @@ def evaluate(
     """
     from inference.evaluate import DRAWS
     from inference.evaluate import evaluate as score
+    from inference.recipes import recipe
     from inference.restore import restore
     from inference.train import launch
     from scene.datasets.catalogue import evaluation_split, open_data
@@ -40,7 +41,8 @@ def evaluate(
         raise ValueError(f"--draws must be 1 or more, not {draws}.")
     found = chosen(run, "any recipe")
     source = data or found.settings.data
-    split = split or evaluation_split(source, download=download)
+    target = "classes" if recipe(found.settings.recipe).explains == ("classes",) else "mask"
+    split = split or evaluation_split(source, download=download, target=target)
     dataset = open_data(source, split, found.settings.size, download=download)
     found.schema.labels.require(dataset.schema.labels, dataset.name)
     assembly = restore(found, device=launch(device).device, trust=trust)
@@ -68,6 +70,7 @@ def evaluate(
         "split": split,
         "scenes": len(dataset),
         "size": f"{height}x{width}",
+        "threshold": assembly.model.threshold,
         "covered": dataset.coverage(),
     }
     if json:
@@ -84,11 +87,15 @@ def _show(about: dict[str, Any], results: dict[str, list[Cell]], labels: Any) ->
     )
     rows = list(zip(*results.values(), strict=True))
     masks = [row for row in rows if row[0].target == "mask"]
-    console.print(_means("mask from", list(results), masks, {"mIoU, %": "miou"}))
-    console.print(_per_label([row[0] for row in masks], labels.names))
+    if any(row[0].score is not None for row in masks):
+        console.print(_means("mask from", list(results), masks, {"mIoU, %": "miou"}))
+        console.print(_per_label([row[0] for row in masks], labels.names))
     classes = [row for row in rows if row[0].target == "classes"]
     scores = {"macro-F1, %": "macro_f1", "AP, %": "map"}
     console.print(_means("classes from", list(results), classes, scores))
+    if about["recipe"] == "classifier":
+        console.print(_per_class(classes[0][0], labels.classes))
+        console.print(f"F1: present where p > {about['threshold']:g}.")
     if about["covered"] < 0.995:
         console.print(
             f"Scored at the stored pixels; the crop to {about['size']} covers "
@@ -123,6 +130,18 @@ def _per_label(cells: list[Cell], names: tuple[str, ...]) -> Any:
     for name in names:
         scores: list[Any] = [cell.score for cell in known]
         table.add_row(name, *(_number(score.iou[name]) for score in scores))
+    return table
+
+
+def _per_class(cell: Cell, names: tuple[str, ...]) -> Any:
+    from rich.table import Table
+
+    table = Table("class")
+    for name in ("F1, %", "AP, %"):
+        table.add_column(name, justify="right")
+    score: Any = cell.score
+    for name in names if score is not None else ():
+        table.add_row(name, _number(score.f1[name]), _number(score.ap[name]))
     return table
 
 

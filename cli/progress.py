@@ -51,7 +51,12 @@ class Bar:
             for name in dict.fromkeys(key.partition("/")[0] for key in report.terms)
         )
         text = f"loss {report.loss:.0f}  mask nats: {terms}"
+        if not any(key.endswith("/mask") for key in report.terms):
+            text = f"loss {report.loss:.3g}"
         self.progress.update(self.task, completed=report.step, terms=text)
         if report.val is not None:
-            said = f"step {report.step}: loss {report.loss:.1f}, val {report.val:.1f}"
+            places = 1 if abs(report.val) >= 10 else 3
+            said = (
+                f"step {report.step}: loss {report.loss:.{places}f}, val {report.val:.{places}f}"
+            )
             notes.print(said, style="dim")

@@ -73,10 +73,13 @@ def train(
     image_scale: Annotated[float | None, _option("Scale of that noise.", _MODEL)] = None,
     learn_scale: Annotated[bool | None, _option("Learn that scale.", _MODEL)] = None,
     backbone: Annotated[
-        str | None, _option("What reads a cVAE's image: small or vgg16.", _MODEL)
+        str | None, _option("What reads the image: small, vgg16, or resnet50.", _MODEL)
     ] = None,
     weights: Annotated[
         str | None, _option("The backbone's: none, imagenet or a path.", _MODEL)
+    ] = None,
+    threshold: Annotated[
+        str | None, _option("Of a classifier's probabilities: 0.5, or auto.", _MODEL)
     ] = None,
     steps: Annotated[int | None, _option("Optimisation steps.", _LEARNING)] = None,
     batch_size: Annotated[int | None, _option("Scenes a step.", _LEARNING)] = None,
@@ -102,7 +105,7 @@ def train(
         Literal["fp32", "bf16"] | None, _option("Of the networks.", _LEARNING)
     ] = None,
 ) -> None:
-    """Train RECIPE: cvae, jvae, jmvae, telbo or segmenter.
+    """Train RECIPE: cvae, jvae, jmvae, telbo, segmenter or classifier.
 
     The run goes to runs/RECIPE-DATA-TIME/ (SCENE_RUNS overrides runs/). A recipe brings its own
     defaults; options given here win.
@@ -152,15 +155,18 @@ def _resume(folder: Path, device: Any, trust: bool) -> None:
 
 def _say(outcome: Outcome) -> None:
     from inference.evaluate import DRAWS
-    from scene.metrics import MaskScore
+    from scene.metrics import ClassScore, MaskScore
 
     cell, score = outcome.cell, outcome.cell.score
     mark = "" if cell.trained else " †"
-    found = f"{score.miou:.1f}{mark}" if isinstance(score, MaskScore) else "–"
+    found, draws = "mIoU –", f", {DRAWS} draws"
+    if isinstance(score, MaskScore):
+        found = f"mIoU {score.miou:.1f}{mark}"
+    elif isinstance(score, ClassScore):
+        found, draws = f"macro-F1 {score.macro_f1:.1f}, mAP {score.map:.1f}", ""
     notes.print(f"run {outcome.run.folder}", style="dim")
     console.print(
-        f"{cell.title} mIoU {found} ({outcome.split}, {cell.scenes} scenes, {DRAWS} draws)  "
-        f"{outcome.picture}"
+        f"{cell.title} {found} ({outcome.split}, {cell.scenes} scenes{draws})  {outcome.picture}"
     )
 
 
@@ -180,11 +186,20 @@ def _parsed(given: dict[str, Any]) -> dict[str, Any]:
     if "encode" in parsed:
         named = [name.strip() for name in parsed["encode"].split(",")]
         parsed["encode"] = tuple(dict.fromkeys(named))
+    if parsed.get("threshold", "auto") != "auto":
+        parsed["threshold"] = _threshold(parsed["threshold"])
     if "weights" in parsed:
         parsed["backbone_weights"] = parsed.pop("weights")
     if "weight" in parsed:
         parsed["weights"] = dict(map(_weight, parsed.pop("weight")))
     return parsed
+
+
+def _threshold(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"--threshold is a probability, or auto; not {text!r}.") from None
 
 
 def _weight(text: str) -> tuple[str, float]:

@@ -65,6 +65,7 @@ def _model(settings: Settings, schema: Schema) -> SceneModel:
         "learn_scale": settings.learn_scale,
         "backbone": settings.backbone,
         "weights": settings.backbone_weights,
+        "threshold": 0.5 if settings.threshold == "auto" else settings.threshold,
     }
     kind = load(recipe(settings.recipe).model, {}, "model")
     wanted = inspect.signature(kind).parameters

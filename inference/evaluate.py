@@ -113,8 +113,10 @@ def evaluate(
             complete = _complete(dataset, {*given, target}, batch_size, assembly.device)
             guesses = ((i, v, ask(v.only(given), [target]).views[target]) for i, v in complete)
             with seeded(seed, assembly.device):
-                scenes, score = _SCORERS[target](dataset, guesses)
-            cell = replace(cell, scenes=scenes, score=score)
+                if target == "mask":
+                    cell = replace(cell, **_masks(dataset, guesses))
+                else:
+                    cell = replace(cell, **_classes(dataset, guesses, assembly.model.threshold))
         cells.append(cell)
     return cells
 
@@ -124,13 +126,13 @@ def _known(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return {name: None if value != value else value for name, value in pairs}
 
 
-def _masks(dataset: SceneDataset, guesses: Iterable[Guess]) -> tuple[int, MaskScore | None]:
+def _masks(dataset: SceneDataset, guesses: Iterable[Guess]) -> dict[str, Any]:
     scorer, count = MaskScorer(dataset.schema.labels), 0
     for indices, _, guess in guesses:
         for index, probs in zip(indices, guess.cpu(), strict=True):
             scorer.add(*_restored(dataset, index, probs))
         count += len(indices)
-    return count, scorer.score() if count else None
+    return {"scenes": count, "score": scorer.score() if count else None}
 
 
 def _restored(dataset: SceneDataset, index: int, probs: Tensor) -> tuple[Tensor, Tensor]:
@@ -141,21 +143,15 @@ def _restored(dataset: SceneDataset, index: int, probs: Tensor) -> tuple[Tensor,
     return restored.argmax(0)[covered], true[covered]
 
 
-def _classes(dataset: SceneDataset, guesses: Iterable[Guess]) -> tuple[int, ClassScore | None]:
+def _classes(dataset: SceneDataset, guesses: Iterable[Guess], threshold: float) -> dict[str, Any]:
     probs, true = [], []
     for _, views, guess in guesses:
         probs.append(guess.cpu())
         true.append(views["classes"].cpu())
     if not true:
-        return 0, None
-    score = class_score(dataset.schema.labels, torch.cat(probs), torch.cat(true))
-    return sum(map(len, true)), score
-
-
-_SCORERS: dict[str, Callable[[SceneDataset, Iterable[Guess]], tuple[int, Any]]] = {
-    "mask": _masks,
-    "classes": _classes,
-}
+        return {}
+    score = class_score(dataset.schema.labels, torch.cat(probs), torch.cat(true), threshold)
+    return {"scenes": sum(map(len, true)), "score": score}
 
 
 def _complete(

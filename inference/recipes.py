@@ -39,6 +39,7 @@ class Recipe:
         form: How bounds are put together: ``plain``, ``telbo`` or ``jmvae``.
         explains: The views that the model explains.
         uses: Settings it uses that not every recipe does.
+        pretrained: Backbones that begin with ImageNet's weights unless others are named.
         defaults: Settings of this recipe.
     """
 
@@ -47,6 +48,7 @@ class Recipe:
     form: Form = "plain"
     explains: tuple[str, ...] = VIEWS
     uses: Collection[str] = ()
+    pretrained: Collection[str] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
     def settings(self, **given: Any) -> Settings:
@@ -61,6 +63,8 @@ class Recipe:
         named = {key: value for key, value in given.items() if value is not None}
         self._require(named)
         own = replace(Settings(self.name), **self.defaults)
+        if named.get("backbone") in self.pretrained:
+            named.setdefault("backbone_weights", "imagenet")
         if "weights" in named:
             named["weights"] = {**own.weights, **named["weights"]}
         return replace(own, **named)
@@ -129,6 +133,21 @@ RECIPES: dict[str, Recipe] = {
         explains=("mask",),
         defaults={"guide": "none", "encode": ("image",), "learning_rate": 4e-3, "batch_size": 32},
     ),
+    "classifier": Recipe(
+        "Classifier of image-level labels: the first stage of weak supervision.",
+        "scene.models:ClassifiedScene",
+        explains=("classes",),
+        uses=("backbone", "backbone_weights", "threshold"),
+        pretrained=("vgg16", "resnet50"),
+        defaults={
+            "guide": "none",
+            "encode": ("image",),
+            "weights": {"classes": 1.0},
+            "steps": 1000,
+            "batch_size": 32,
+            "optimizer": "adamw",
+        },
+    ),
 }
 """Recipes by name."""
 
@@ -139,8 +158,8 @@ def able(settings: Settings, given: tuple[str, ...]) -> bool:
     A guess from names alone, to choose among runs without loading them; a foreign guide is
     taken to accept what its recipe would ask of it.
     """
-    if settings.recipe == "segmenter":
-        return given == ("image",)
+    if settings.recipe in ("segmenter", "classifier"):
+        return settings.recipe == "segmenter" and given == ("image",)
     if settings.recipe == "cvae":
         return set(given) in ({"image"}, {"image", "mask"})
     if not given or settings.guide in ("poe", "retrofit"):

@@ -13,16 +13,26 @@ from inference.evaluate import DRAWS, Cell, evaluate
 from inference.foreign import adopt, is_foreign
 from inference.pictures import draw_predictions
 from inference.predict import able
+from inference.recipes import recipe
 from inference.reports import Watch
 from inference.restore import rebuilt
 from inference.runs import CHECKPOINT, CONFIG, Run, create, write_json
 from inference.settings import Settings
 from inference.train import Device, fit, launch
+from inference.weak.cuepictures import draw_looks
+from inference.weak.threshold import calibrate
 from scene.datasets.augment import augmenter
 from scene.datasets.base import SceneDataset
 from scene.datasets.catalogue import evaluation_split, open_data, splits_of
+from scene.datasets.weak import ImageLevel
+from scene.models import ClassifiedScene
 
-HEADLINES = (("image",), ("image", "classes"), ("mask",))
+HEADLINES = (
+    (("image",), "mask"),
+    (("image", "classes"), "mask"),
+    (("mask",), "mask"),
+    (("image",), "classes"),
+)
 """The direction whose score sums up a run: the first that its model can go."""
 
 
@@ -77,7 +87,8 @@ def train(
         if is_foreign(settings):
             run = _adopted(run)
         started(run)
-        fit(assembly, data[0], data[1], run, device=device, watch=watch)
+        settle = _settled(settings, assembly)
+        fit(assembly, data[0], data[1], run, device=device, watch=watch, settle=settle)
     except BaseException:  # an interruption, too
         if not run.path(CHECKPOINT).is_file():
             shutil.rmtree(run.folder)
@@ -109,20 +120,23 @@ def resume(
     run.schema.labels.require(data[0].schema.labels, data[0].name)
     assembly = rebuilt(run, trust)
     started(run)
-    fit(assembly, data[0], data[1], run, device=device, watch=watch, resume=True)
+    settle = _settled(run.settings, assembly)
+    fit(assembly, data[0], data[1], run, device=device, watch=watch, resume=True, settle=settle)
     return conclude(run, assembly, data[2])
 
 
 def conclude(run: Run, assembly: Assembly, scored: SceneDataset) -> Outcome:
     """Score a finished run, draw its picture, and write both into its folder."""
-    given = next((g for g in HEADLINES if able(assembly, g, "mask")), HEADLINES[-1])
-    (cell,) = evaluate(assembly, scored, draws=DRAWS, directions=((given, "mask"),))
+    direction = next((d for d in HEADLINES if able(assembly, *d)), HEADLINES[2])
+    (cell,) = evaluate(assembly, scored, draws=DRAWS, directions=(direction,))
     picture = run.path("samples.png")
-    draw_predictions(picture, assembly, scored, seed=run.settings.seed)
-    write_json(
-        run.path("summary.json"),
-        {"data": scored.name, "split": scored.split, "draws": DRAWS, "headline": cell.to_json()},
-    )
+    summary = {"data": scored.name, "split": scored.split, "draws": DRAWS}
+    if isinstance(assembly.model, ClassifiedScene):
+        draw_looks(picture, assembly, scored)
+        summary["threshold"] = assembly.model.threshold
+    else:
+        draw_predictions(picture, assembly, scored, seed=run.settings.seed)
+    write_json(run.path("summary.json"), {**summary, "headline": cell.to_json()})
     return Outcome(run, cell, scored.split, picture)
 
 
@@ -131,9 +145,23 @@ def _open(
 ) -> tuple[SceneDataset, SceneDataset | None, SceneDataset]:
     """Open the scenes to train on, to validate on, and to score on."""
     size = settings.size
+    train: SceneDataset
     train = open_data(settings.data, "train", size, download=download, count=settings.count)
     val = open_data(settings.data, "val", size) if "val" in splits_of(settings.data) else None
-    return train, val, open_data(settings.data, evaluation_split(settings.data), size)
+    target = "mask"
+    if recipe(settings.recipe).explains == ("classes",):  # and then no mask may be seen
+        train, target = ImageLevel(train), "classes"
+    scored = evaluation_split(settings.data, target=target)
+    return train, val, open_data(settings.data, scored, size)
+
+
+def _settled(settings: Settings, assembly: Assembly) -> Callable[[], object]:
+    """Say what is chosen once training is over: a classifier's threshold, if that was asked."""
+    if not isinstance(assembly.model, ClassifiedScene) or settings.threshold != "auto":
+        return lambda: None
+    known = splits_of(settings.data)
+    split = next((split for split in ("tune", "val") if split in known), "train")
+    return lambda: calibrate(assembly, open_data(settings.data, split, settings.size))
 
 
 def _adopted(run: Run) -> Run:

@@ -52,8 +52,10 @@ class Settings:
         noise: Scatter of pixels: ``normal`` or ``laplace``.
         image_scale: Its scale in units of the image's range.
         learn_scale: Learn that scale.
-        backbone: What reads the image of a cVAE.
+        backbone: What reads the image of a cVAE, or classifies it.
         backbone_weights: ``none``, ``imagenet`` or a path.
+        threshold: The probability above which a classifier counts a class as present; ``auto`` =
+            the best on the split where settings are chosen.
         steps: Optimisation steps.
         batch_size: Scenes a step.
         optimizer: ``adam``, ``adamw`` or ``sgd``.
@@ -97,6 +99,7 @@ class Settings:
     learn_scale: bool = False
     backbone: str = "small"
     backbone_weights: str = "none"
+    threshold: float | str = 0.5
     steps: int = 720
     batch_size: int = 16
     optimizer: str = "adam"
@@ -120,6 +123,10 @@ class Settings:
             if not 0 < getattr(self, name) < math.inf:
                 value = getattr(self, name)
                 raise ValueError(f"{option(name)} must be a positive number, not {value}.")
+        if self.threshold != "auto" and not _is_between(self.threshold, 0, 1):
+            raise ValueError(
+                f"--threshold is a probability above 0 and below 1, or auto; not {self.threshold}."
+            )
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise LookupError(unknown(getattr(self, name), choices, name) + ".")
@@ -170,6 +177,10 @@ _LEAST = {
     **dict.fromkeys(("alpha", "beta", "clip"), 0),
     **dict.fromkeys(("warmup", "patience", "validate_every", "seed", "workers"), 0),
 }
+
+
+def _is_between(value: float | str, low: float, high: float) -> bool:
+    return not isinstance(value, str) and low < value < high
 
 
 def option(setting: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -84,6 +84,7 @@ def fit(
     device: Device = "auto",
     watch: Watch = lambda report: None,
     resume: bool = False,
+    settle: Callable[[], object] = lambda: None,
 ) -> Run:
     """Train until the settings' steps are done, or validation stops improving.
 
@@ -95,6 +96,8 @@ def fit(
         device: Where to compute; ``auto`` takes a GPU where there is one.
         watch: Called after every step.
         resume: Go on from the run's checkpoint.
+        settle: Called when training is over and before the weights are written: what is chosen
+            with what was trained.
 
     Returns:
         The run, now complete.
@@ -138,6 +141,7 @@ def fit(
         load_weights(run.path("best.safetensors"), assembly, settings.recipe)
     assembly.model.eval()
     assembly.guide.eval()
+    settle()
     save_weights(run.path(WEIGHTS), assembly, settings.recipe)
     return run
 

@@ -34,7 +34,7 @@ class ClassScore:
     """How well predicted classes fit true ones, in percent.
 
     Attributes:
-        f1: F1 at a probability of one half, of each class that occurs.
+        f1: F1 of each class that occurs.
         macro_f1: Their mean.
         ap: Average precision of each class that occurs.
         map: Their mean.
@@ -89,17 +89,18 @@ class MaskScorer:
         return MaskScore(dict(zip(self.labels.names, iou, strict=True)), _mean(iou), accuracy)
 
 
-def class_score(labels: Labels, probs: Tensor, true: Tensor) -> ClassScore:
+def class_score(labels: Labels, probs: Tensor, true: Tensor, threshold: float = 0.5) -> ClassScore:
     """Score class probabilities against class vectors, both ``(N, C)``.
 
-    A class that never occurs in truth is left out of the means.
+    For F1 a class is present above the threshold. One that never occurs in truth is left out of
+    the means.
     """
     f1: dict[str, float | None] = dict.fromkeys(labels.classes)
     ap: dict[str, float | None] = dict.fromkeys(labels.classes)
     columns = zip(labels.classes, probs.cpu().T, true.cpu().long().T, strict=True)
     for name, guess, truth in columns:
         if truth.any():
-            f1[name] = 100 * float(binary_f1_score(guess, truth))
+            f1[name] = 100 * float(binary_f1_score(guess, truth, threshold))
             ap[name] = 100 * float(binary_average_precision(guess, truth))
     return ClassScore(f1, _mean(f1.values()), ap, _mean(ap.values()))
 

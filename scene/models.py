@@ -40,6 +40,11 @@ class SceneModel(nn.Module):
     conditions: tuple[str, ...] = ()
     latent: int = 0
 
+    @property
+    def threshold(self) -> float:
+        """The probability above which a class counts as present."""
+        return 0.5
+
     def prior(self, views: Views) -> dist.Distribution | None:
         """Say p(z) for the scenes of ``views``: N(0, I), or None for a model without latent.
 

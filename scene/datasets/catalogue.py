@@ -62,15 +62,21 @@ def splits_of(source: str, *, download: bool = False) -> tuple[str, ...]:
     return splits(_folder(source, download))
 
 
-def evaluation_split(source: str, *, download: bool = False) -> str:
-    """Choose the split to score on: ``test`` if it has masks, else ``val``, else ``tune``.
+def evaluation_split(source: str, *, download: bool = False, target: str = "mask") -> str:
+    """Choose the split to score on.
+
+    Masks are scored on ``test`` if it has any, else ``val``, else ``tune``. Classes alone, which
+    are a step on the way to masks, leave ``test`` for the end: on ``val``, else ``tune``.
 
     Raises:
-        LookupError: If none of them has a mask.
+        LookupError: If there is no such split.
 
-    >>> evaluation_split("synthetic")
-    'test'
+    >>> evaluation_split("synthetic"), evaluation_split("synthetic", target="classes")
+    ('test', 'val')
     """
+    if target == "classes":
+        known = splits_of(source, download=download)
+        return next((split for split in ("val", "tune", "test") if split in known), "train")
     if source.partition(":")[0] == "synthetic":
         return "test"
     known = splits(_folder(source, download), masked=True)

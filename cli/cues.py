@@ -1,0 +1,114 @@
+"""`scene cues`: where a classifier is sure of a label, as files, a picture and figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from cli.console import console, entitled, notes
+from cli.options import Data, Device, Download, Force, Json, chosen
+
+if TYPE_CHECKING:
+    from inference.weak.cuefiles import CueScore
+
+
+def cues(
+    run: Annotated[
+        Path | None, typer.Argument(help="A classifier's run; the newest if left out.")
+    ] = None,
+    data: Data = None,
+    split: Annotated[str, typer.Option(help="train, tune, val or test.")] = "train",
+    layer: Annotated[
+        str | None, typer.Option(help="Of the classifier; by default its last.")
+    ] = None,
+    scales: Annotated[str, typer.Option(help="Sizes to look at, as 1,2.")] = "1",
+    flip: Annotated[bool, typer.Option("--flip", help="Also look at the mirror image.")] = False,
+    foreground: Annotated[
+        float, typer.Option(help="Share of a map's maximum above which a class is sure.")
+    ] = 0.2,
+    background: Annotated[
+        str, typer.Option(help="Least salient share of the image that is background, or none.")
+    ] = "0.1",
+    saliency: Annotated[
+        Literal["max", "sum"], typer.Option(help="Of the present classes' maps.")
+    ] = "max",
+    out: Annotated[Path | None, typer.Option(help="Folder for the cues.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first so many scenes.")] = None,
+    force: Force = False,
+    json: Json = False,
+    device: Device = "auto",
+    download: Download = False,
+) -> None:
+    """Find the cues of a split's scenes with RUN, and score them where masks exist.
+
+    On train and tune the scenes' own labels say which classes are present; elsewhere the
+    classifier does. Files go to RUN/cues-SPLIT/: maps and seeds of each scene as .npz, cues.png,
+    cues.json.
+    """
+    if limit is not None and limit < 1:
+        raise ValueError(f"--limit must be 1 or more, not {limit}.")
+    found = chosen(run, "a classifier", lambda run: run.settings.recipe == "classifier")
+    from inference.restore import restore
+    from inference.train import launch
+    from inference.weak.cuefiles import claim, write_cues
+    from inference.weak.cues import CueSettings
+    from scene.datasets.catalogue import open_data
+
+    settings = CueSettings(
+        layer=layer,
+        scales=tuple(_number("--scales", text) for text in scales.split(",")),
+        flip=flip,
+        foreground=foreground,
+        background=None if background == "none" else _number("--background", background),
+        saliency=saliency,
+    )
+    folder = out or found.path(f"cues-{split}")
+    claim(folder, force)
+    dataset = open_data(data or found.settings.data, split, found.settings.size, download=download)
+    found.schema.labels.require(dataset.schema.labels, dataset.name)
+    assembly = restore(found, device=launch(device).device)
+    about = {"run": str(found.folder), "data": dataset.name, "split": split}
+    with notes.status("looking") as status:
+        written = write_cues(
+            folder,
+            assembly,
+            dataset,
+            settings,
+            limit=limit,
+            force=force,
+            about=about,
+            watch=lambda done, scenes: status.update(f"looking: {done} of {scenes}"),
+        )
+    if json:
+        console.print_json((folder / "cues.json").read_text())
+        return
+    _show(written.score)
+    console.print(entitled(folder, f"cues of {written.scenes} scenes, cues.png"))
+
+
+def _show(score: CueScore) -> None:
+    from rich.table import Table
+
+    if not score.scenes:
+        console.print("No scene has a mask, so that cues cannot be scored.")
+        return
+    table = Table("label")
+    for name in ("precision, %", "coverage, %"):
+        table.add_column(name, justify="right")
+    for name, precision in score.precision.items():
+        table.add_row(name, _said(precision), _said(score.coverage[name]))
+    console.print(table)
+    console.print("precision: cued pixels that are right; coverage: a label's pixels cued so.")
+
+
+def _said(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"
+
+
+def _number(option: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{option} takes numbers such as 0.5, not {text!r}.") from None
