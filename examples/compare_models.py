@@ -114,7 +114,7 @@ def _result(job: Job, out: Path, device: Any) -> dict[str, Any]:
     if written.is_file():
         found: dict[str, Any] = json.loads(written.read_text())
         return found
-    outcome = train(settings, folder=folder, force=True, device=device)  # or its first half again
+    outcome = train(settings, folder=folder, force=True, device=device)  # over an interrupted job
     assembly = restore(outcome.run, device=launch(device).device)
     scored = open_data(settings.data, evaluation_split(settings.data), settings.size)
     cells = evaluate(assembly, scored, directions=DIRECTIONS)
