@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from cli.console import console, entitled, notes
+from cli.crf import app as crf
 from cli.cues import cues
 from cli.data import app as data
 from cli.evaluate import evaluate
@@ -30,6 +31,7 @@ app.command()(sample)
 app.command()(evaluate)
 app.command()(cues)
 app.add_typer(data, name="data")
+app.add_typer(crf, name="crf")
 
 
 def _show_version(wanted: bool) -> None:

@@ -12,6 +12,7 @@ from inference.crf.fingerprints import digest, fingerprint
 from inference.crf.unaries import Unaries
 from scene.datasets.base import SceneDataset
 from scene.datasets.catalogue import open_data
+from scene.datasets.voc import VOCScenes
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Scenes:
 
     def rows(self, dataset: SceneDataset) -> list[int]:
         """Give the indices of the scenes taken, in order."""
-        return rows(len(dataset), self.limit, self.seed)
+        return rows(dataset, self.limit, self.seed)
 
     def fingerprint(self, dataset: SceneDataset) -> str:
         """Change whenever the scenes or their unaries do."""
@@ -89,17 +90,20 @@ class Scenes:
                 yield example
 
 
-def rows(count: int, limit: int | None, seed: int | None) -> list[int]:
-    """Choose at most ``limit`` of ``count`` scenes: the first, or a sample drawn from a seed.
+def rows(dataset: SceneDataset, limit: int | None, seed: int | None) -> list[int]:
+    """Choose at most ``limit`` scenes with masks: the first, or a sample drawn from a seed.
 
-    >>> rows(5, 2, None), rows(5, None, 0), len(set(rows(50, 20, 0)))
-    ([0, 1], [0, 1, 2, 3, 4], 20)
+    Raises:
+        ValueError: If the limit is below 1, or no scene has a mask.
     """
     if limit is not None and limit < 1:
         raise ValueError(f"--limit must be 1 or more, not {limit}.")
-    if limit is None or limit >= count:
-        return list(range(count))
-    if seed is None:
-        return list(range(limit))
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
-    return sorted(order[:limit].tolist())
+    found = list(range(len(dataset)))
+    if isinstance(dataset, VOCScenes):
+        found = [i for i, entry in enumerate(dataset.entries) if entry.mask is not None]
+    if not found:
+        raise ValueError(f"No scene of {dataset.name} {dataset.split} has a mask.")
+    if limit is None or seed is None:
+        return found[:limit]
+    order = torch.randperm(len(found), generator=torch.Generator().manual_seed(seed))
+    return sorted(found[i] for i in order[:limit].tolist())

@@ -220,6 +220,8 @@ def predict_masks(
 
 
 def _array_of(folder: Path, name: str) -> Path:
+    if not folder.is_dir():
+        raise FileNotFoundError(f"There is no folder {folder} of probabilities.")
     for suffix in (".npy", ".npz"):
         if (path := folder / f"{name}{suffix}").is_file():
             return path

@@ -81,7 +81,7 @@ def test_a_resumed_ablation_recomputes_nothing(scenes, tune, tmp_path, asked):
         asked.append(title)
 
     first = ablate(scenes, QUICK, tune=tune, folder=tmp_path / "kept", watch=count, **FEW)
-    assert len(asked) == 5 * len(scenes.open()) + 4 * len(tune.open())
+    assert len(asked) == 5 * len(scenes.rows(scenes.open())) + 4 * len(tune.rows(tune.open()))
     asked.clear()
     again = ablate(scenes, QUICK, tune=tune, folder=tmp_path / "kept", watch=count, **FEW)
     assert asked == []

@@ -1,0 +1,14 @@
+"""`scene crf`: the fully connected CRF, for its own sake."""
+
+from __future__ import annotations
+
+import typer
+
+from cli.crf_ablate import ablate
+from cli.crf_fit import fit
+from cli.crf_refine import refine
+
+app = typer.Typer(help="Refine masks with a dense CRF; measure it; fit it.", no_args_is_help=True)
+app.command()(refine)
+app.command()(ablate)
+app.command()(fit)

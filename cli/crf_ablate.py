@@ -1,0 +1,206 @@
+"""`scene crf ablate`: what each kernel is worth, and how much the widths matter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.console import console, notes
+from cli.crf_options import (
+    AppearanceWeight,
+    Engine,
+    Iterations,
+    Jobs,
+    Noise,
+    ParamsFile,
+    ProbsFolder,
+    RunOption,
+    SmoothnessSigma,
+    SmoothnessWeight,
+    bar,
+    parameters,
+    source,
+)
+from cli.options import Data, Device, Download, Json, Seed, Trust
+
+if TYPE_CHECKING:
+    from inference.crf.ablate import Ablation
+
+_TITLES = {
+    "unary": "unaries alone",
+    "smoothness": "smoothness only",
+    "appearance": "appearance only",
+    "both": "both",
+    "chosen": "both, best of the grid",
+}
+
+
+def ablate(
+    data: Data = None,
+    split: Annotated[str | None, typer.Option(help="Reported; test, else val.")] = None,
+    run: RunOption = None,
+    probs: ProbsFolder = None,
+    noise: Noise = False,
+    alphas: Annotated[str, typer.Option(help="Widths θα of the grid; '' = no grid.")] = "20,40,80",
+    betas: Annotated[str, typer.Option(help="Widths θβ of the grid.")] = "3,5,10,13,20",
+    choose_on: Annotated[
+        str, typer.Option(help="Split the grid is measured on; none = the one reported.")
+    ] = "tune",
+    limit: Annotated[int | None, typer.Option(help="Take the first so many scenes only.")] = None,
+    smoothness_sigma: SmoothnessSigma = None,
+    smoothness_weight: SmoothnessWeight = None,
+    appearance_sigma_xy: Annotated[
+        float | None, typer.Option(help="θα of the rows.", show_default="80")
+    ] = None,
+    appearance_sigma_rgb: Annotated[
+        float | None, typer.Option(help="θβ of the rows.", show_default="13")
+    ] = None,
+    appearance_weight: AppearanceWeight = None,
+    iterations: Iterations = None,
+    params: ParamsFile = None,
+    engine: Engine = "auto",
+    jobs: Jobs = 1,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of results.", show_default="crf-DATA-UNARIES")
+    ] = None,
+    json: Json = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+    download: Download = False,
+    trust: Trust = False,
+) -> None:
+    """Measure the CRF with one kernel, the other, both, and none; and a grid of widths.
+
+    Settings are chosen on --choose-on and reported on --split, never on one and the same. A
+    segmenter's table, as in the literature: scene train segmenter --data FOLDER; then scene crf
+    ablate --data FOLDER --split val. Results are kept as they come: a second call goes on where
+    the first was stopped, and works out only what has changed.
+    """
+    from inference.crf.ablate import ablate as measure
+    from inference.crf.ablate import write
+    from scene.datasets.catalogue import evaluation_split, splits_of
+
+    base = parameters(
+        params,
+        smoothness_sigma=smoothness_sigma,
+        smoothness_weight=smoothness_weight,
+        appearance_sigma_xy=appearance_sigma_xy,
+        appearance_sigma_rgb=appearance_sigma_rgb,
+        appearance_weight=appearance_weight,
+        iterations=iterations,
+    )
+    widths = numbers("--alphas", alphas), numbers("--betas", betas)
+    asked = source(
+        run, probs, noise, data, seed=seed, device=device, trust=trust, download=download
+    )
+    split = split or evaluation_split(asked.data)
+    if choose_on == split:
+        raise ValueError(
+            f"Settings chosen on {split} cannot be reported on {split}; choose on another split, "
+            "as --choose-on tune, or on none to see the grid there without choosing."
+        )
+    folder = out or Path(f"crf-{_plain(asked.data)}-{_kind(probs, noise, asked)}")
+    _claim(folder)
+    grid_elsewhere = choose_on != "none" and all(widths)
+    if grid_elsewhere and choose_on not in splits_of(asked.data):
+        raise ValueError(
+            f"{asked.data} has no split {choose_on!r} to choose on; --choose-on none shows the "
+            f"grid on {split} itself."
+        )
+    asked.require(split, *([choose_on] if grid_elsewhere else []))
+    with bar() as watch:
+        kept = folder / "unaries"
+        scenes = asked.scenes(split, kept, watch, limit=limit)
+        tune = asked.scenes(choose_on, kept, watch, limit=limit) if grid_elsewhere else None
+        found = measure(
+            scenes,
+            base,
+            alphas=widths[0] if widths[1] else (),
+            betas=widths[1],
+            tune=tune,
+            engine=engine,
+            jobs=jobs,
+            folder=folder / "results",
+            watch=watch,
+        )
+    written, picture = write(found, folder)
+    if json:
+        console.print_json(data=found.to_json())
+        return
+    _show(found, tune is not None)
+    console.print(" ".join(str(path) for path in (written, picture) if path is not None))
+
+
+def numbers(option: str, text: str) -> tuple[float, ...]:
+    """Read numbers as people list them.
+
+    >>> numbers("--alphas", "20, 40")
+    (20.0, 40.0)
+    """
+    try:
+        found = tuple(float(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        found = (-1.0,)
+    if not all(0 < value < float("inf") for value in found):
+        raise ValueError(f"{option} {text!r} are not positive numbers; list them as 20,40,80.")
+    return found
+
+
+def _plain(data: str) -> str:
+    return Path(data).name.replace(":", "-") or "data"
+
+
+def _kind(probs: Path | None, noise: bool, asked: Any) -> str:
+    if noise:
+        return "noise"
+    return probs.name if probs is not None else str(asked.run.settings.recipe)
+
+
+def _claim(folder: Path) -> None:
+    """Refuse a folder that holds something else than an ablation."""
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; results go to a folder, choose another --out.")
+    ours = {"unaries", "results", "ablation.json", "grid.png"}
+    if folder.is_dir() and (strange := sorted({p.name for p in folder.iterdir()} - ours)):
+        raise ValueError(
+            f"{folder} holds {strange[0]}, which is no ablation's; choose another --out."
+        )
+
+
+def _show(found: Ablation, elsewhere: bool) -> None:
+    from rich.table import Table
+
+    scenes = found.scenes
+    told = f"{found.rows['unary'].scenes} scenes, unaries: {scenes.unaries.title}"
+    console.print(f"{_plain(scenes.data)} {scenes.split} ({told})")
+    table = Table("kernels")
+    for name in ("mIoU, %", "accuracy, %", "log p, nats"):
+        table.add_column(name, justify="right")
+    for name, row in found.rows.items():
+        score = row.score(found.labels)
+        table.add_row(
+            _TITLES[name],
+            f"{score.miou:.1f}",
+            f"{score.accuracy:.1f}",
+            f"{row.log_likelihood:.3f}",
+        )
+    console.print(table)
+    if not found.grid:
+        return
+    grid = Table(f"mIoU, %, on {found.grid_split}", caption="θα (px) down, θβ across")
+    for beta in found.betas:
+        grid.add_column(f"{beta:g}", justify="right")
+    for alpha, line in zip(found.alphas, found.miou, strict=True):
+        grid.add_row(f"{alpha:g}", *(f"{value:.1f}" for value in line))
+    console.print(grid)
+    best = found.best
+    assert best is not None
+    widths = f"θα {best.appearance_sigma_xy:g}, θβ {best.appearance_sigma_rgb:g}"
+    if elsewhere:
+        console.print(f"Best on {found.grid_split}: {widths}.")
+    else:
+        notes.print(
+            f"The grid is of {scenes.split} itself: look at it, but choose elsewhere.", style="dim"
+        )

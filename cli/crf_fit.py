@@ -1,0 +1,164 @@
+"""`scene crf fit`: learn the CRF's parameters from masks, and see whether it was worth it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from cli.console import console, entitled
+from cli.crf_ablate import numbers
+from cli.crf_options import (
+    AppearanceSigmaRGB,
+    AppearanceSigmaXY,
+    AppearanceWeight,
+    Engine,
+    Iterations,
+    Jobs,
+    Noise,
+    ParamsFile,
+    ProbsFolder,
+    RunOption,
+    SmoothnessSigma,
+    SmoothnessWeight,
+    bar,
+    parameters,
+    source,
+)
+from cli.options import Data, Device, Download, Force, Json, Seed, Trust
+
+if TYPE_CHECKING:
+    from inference.crf.learning import Learned
+
+
+def fit(
+    data: Data = None,
+    split: Annotated[str, typer.Option(help="Learned from.")] = "tune",
+    held_out: Annotated[str | None, typer.Option(help="Compared on; test, else val.")] = None,
+    run: RunOption = None,
+    probs: ProbsFolder = None,
+    noise: Noise = False,
+    method: Annotated[
+        Literal["lbfgs", "grid"], typer.Option(help="By gradients of the likelihood, or by mIoU.")
+    ] = "lbfgs",
+    compatibility: Annotated[
+        Literal["potts", "diagonal", "full"], typer.Option(help="Which labels agree; lbfgs only.")
+    ] = "potts",
+    widths: Annotated[
+        bool, typer.Option("--widths", help="Learn widths too, on small copies; lbfgs only.")
+    ] = False,
+    steps: Annotated[int, typer.Option(help="Iterations of lbfgs, at most.", min=1)] = 15,
+    alphas: Annotated[str, typer.Option(help="Widths θα that grid tries.")] = "20,40,80",
+    betas: Annotated[str, typer.Option(help="Widths θβ that grid tries.")] = "3,5,10,13,20",
+    weights: Annotated[str, typer.Option(help="Appearance weights it tries.")] = "1,3,10",
+    limit: Annotated[
+        int, typer.Option(help="Learn from a sample of so many scenes, held in memory.")
+    ] = 20,
+    held_limit: Annotated[int | None, typer.Option(help="Compare on so many only.")] = None,
+    smoothness_sigma: SmoothnessSigma = None,
+    smoothness_weight: SmoothnessWeight = None,
+    appearance_sigma_xy: AppearanceSigmaXY = None,
+    appearance_sigma_rgb: AppearanceSigmaRGB = None,
+    appearance_weight: AppearanceWeight = None,
+    iterations: Iterations = None,
+    params: ParamsFile = None,
+    engine: Engine = "auto",
+    jobs: Jobs = 1,
+    out: Annotated[Path, typer.Option(help="Where the parameters go.")] = Path("crf.json"),
+    force: Force = False,
+    json: Json = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+    download: Download = False,
+    trust: Trust = False,
+) -> None:
+    """Learn the CRF's parameters from scenes with masks; --params of other commands reads them.
+
+    Kernel options say where to begin. Unaries of scenes that the run was trained on are surer
+    than those of others, so learn from another split.
+    """
+    from inference.crf.learning import candidates, learn, write
+    from scene.datasets.catalogue import evaluation_split
+
+    start = parameters(
+        params,
+        smoothness_sigma=smoothness_sigma,
+        smoothness_weight=smoothness_weight,
+        appearance_sigma_xy=appearance_sigma_xy,
+        appearance_sigma_rgb=appearance_sigma_rgb,
+        appearance_weight=appearance_weight,
+        iterations=iterations,
+    )
+    tried = [
+        numbers(name, text)
+        for name, text in (("--alphas", alphas), ("--betas", betas), ("--weights", weights))
+    ]
+    _claim(out, force)
+    asked = source(
+        run, probs, noise, data, seed=seed, device=device, trust=trust, download=download
+    )
+    held_out = held_out or evaluation_split(asked.data)
+    asked.require(split, held_out)
+    with bar() as watch, TemporaryDirectory() as kept:
+        place = Path(kept)
+        train = asked.scenes(split, place, watch, limit=limit, sample=seed)
+        held = asked.scenes(held_out, place, watch, limit=held_limit)
+        found = learn(
+            train,
+            held,
+            start,
+            method=method,
+            compatibility=compatibility,
+            widths=widths,
+            steps=steps,
+            grid=candidates(start, *tried) if method == "grid" else (),
+            engine=engine,
+            jobs=jobs,
+            watch=watch,
+        )
+    write(found, out)
+    if json:
+        console.print_json(data={**found.to_json(), "file": str(out)})
+        return
+    _show(found)
+    console.print(entitled(out, found.verdict))
+
+
+def _claim(path: Path, force: bool) -> None:
+    if path.suffix != ".json":
+        raise ValueError(f"Parameters are JSON; call them {path.stem}.json, not {path.name}.")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name a .json file in it.")
+    if path.exists() and not force:
+        raise FileExistsError(f"{path} exists; choose another --out, or --force to replace it.")
+
+
+def _show(found: Learned) -> None:
+    from rich.table import Table
+
+    table = Table(f"on {found.held.split}, held out")
+    for name in ("mIoU, %", "accuracy, %", "log p, nats"):
+        table.add_column(name, justify="right")
+    for title, row in (("before", found.before), ("after", found.after)):
+        score = row.score(found.labels)
+        table.add_row(
+            title, f"{score.miou:.2f}", f"{score.accuracy:.2f}", f"{row.log_likelihood:.4f}"
+        )
+    console.print(table)
+    before, after = (x.parameters.to_json() for x in (found.before, found.after))
+    changed = [name for name in before if before[name] != after[name] and name != "compatibility"]
+    for name in changed:
+        console.print(f"{name.replace('_', '-')} {_short(before[name])} → {_short(after[name])}")
+    if before["compatibility"] != after["compatibility"]:
+        console.print("compatibility learned; it stands in the file")
+    for stage, losses in found.losses.items():
+        console.print(
+            f"{stage}, on {found.train.split}: −log p {losses[0]:.4f} → {losses[-1]:.4f} nats, "
+            f"{len(losses) - 1} iterations"
+        )
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}"

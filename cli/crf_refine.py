@@ -1,0 +1,110 @@
+"""`scene crf refine`: a better mask of a photograph, from probabilities or a rough mask."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.console import console, entitled
+from cli.crf_options import (
+    AppearanceSigmaRGB,
+    AppearanceSigmaXY,
+    AppearanceWeight,
+    Engine,
+    Iterations,
+    ParamsFile,
+    SmoothnessSigma,
+    SmoothnessWeight,
+    parameters,
+)
+from cli.options import Force, Json
+
+if TYPE_CHECKING:
+    from scene.labels import Labels
+
+
+def refine(
+    photo: Annotated[Path, typer.Argument(help="A photograph.")],
+    probs: Annotated[
+        Path | None, typer.Option(help="Probabilities (labels, height, width), .npy or .npz.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Or a mask: palette, grey or RGB; 255 = unknown.")
+    ] = None,
+    confidence: Annotated[
+        float, typer.Option(help="Probability that a label of --labels is right.")
+    ] = 0.7,
+    data: Annotated[
+        str | None, typer.Option(help="Names and colours: those of this data, as voc2012.")
+    ] = None,
+    labelmap: Annotated[
+        Path | None, typer.Option(help="Or those of a file of label:r,g,b lines.")
+    ] = None,
+    smoothness_sigma: SmoothnessSigma = None,
+    smoothness_weight: SmoothnessWeight = None,
+    appearance_sigma_xy: AppearanceSigmaXY = None,
+    appearance_sigma_rgb: AppearanceSigmaRGB = None,
+    appearance_weight: AppearanceWeight = None,
+    iterations: Iterations = None,
+    params: ParamsFile = None,
+    engine: Engine = "auto",
+    out: Annotated[Path, typer.Option(help="Folder of what is written.")] = Path(),
+    save_probs: Annotated[
+        Path | None, typer.Option(help="Keep the marginals too, as .npy.")
+    ] = None,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Refine what is believed of PHOTO's pixels, so that similar pixels agree.
+
+    Writes STEM_mask.png (a palette PNG of label ids) and STEM_overlay.png.
+    """
+    chosen = parameters(
+        params,
+        smoothness_sigma=smoothness_sigma,
+        smoothness_weight=smoothness_weight,
+        appearance_sigma_xy=appearance_sigma_xy,
+        appearance_sigma_rgb=appearance_sigma_rgb,
+        appearance_weight=appearance_weight,
+        iterations=iterations,
+    )
+    from inference.crf.refining import refine_files
+
+    found = refine_files(
+        photo,
+        probs=probs,
+        mask=labels,
+        labels=_named(data, labelmap),
+        parameters=chosen,
+        confidence=confidence,
+        engine=engine,
+        out=out,
+        save_probs=save_probs,
+        force=force,
+    )
+    if json:
+        told = {"files": [*map(str, found.files)], "shares": found.shares}
+        console.print_json(data={**told, "changed": found.changed, "pixels": found.pixels})
+        return
+    present = ", ".join(f"{name} {share:.1%}" for name, share in found.shares.items())
+    console.print(
+        entitled(
+            found.files[0], f"{present}; {found.changed / found.pixels:.1%} of pixels changed"
+        )
+    )
+
+
+def _named(data: str | None, labelmap: Path | None) -> Labels | None:
+    """Find the names and colours of labels, if somebody knows them."""
+    from scene.datasets.catalogue import open_data, splits_of
+    from scene.datasets.labelmap import VOC, read_labelmap
+
+    if data is not None and labelmap is not None:
+        raise ValueError("--data and --labelmap both name the labels; leave one out.")
+    if labelmap is not None:
+        return read_labelmap(labelmap)
+    if data is None or data == "voc2012":
+        return VOC if data else None
+    return open_data(data, splits_of(data)[0]).schema.labels

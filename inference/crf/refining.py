@@ -1,0 +1,206 @@
+"""Refining files: a photograph, and probabilities or a mask of it; a mask and an overlay out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from inference.crf.arrays import read_probs
+from inference.crf.checks import check_image, check_probs
+from inference.crf.meanfield import refine, refine_labels
+from inference.crf.parameters import Parameters
+from scene.files import replace_file
+from scene.labels import VOID, Labels
+from scene.overlay import overlaid
+from scene.pictures import read_image, read_mask, write_image, write_mask
+
+NUMBERED = Labels(tuple(map(str, range(VOID))))
+"""Labels of which nothing is known but their numbers, in VOC's colours."""
+
+
+@dataclass(frozen=True)
+class Refined:
+    """What became of a photograph.
+
+    Attributes:
+        files: What was written: the mask, the overlay, and the marginals if they were wanted.
+        shares: Share of the pixels of each label that is present, largest first.
+        changed: How many pixels got another label than they had, or than was most probable.
+        pixels: How many there are.
+    """
+
+    files: tuple[Path, ...]
+    shares: dict[str, float]
+    changed: int
+    pixels: int
+
+
+def refine_files(
+    photo: Path,
+    *,
+    probs: Path | None = None,
+    mask: Path | None = None,
+    labels: Labels | None = None,
+    parameters: Parameters | None = None,
+    confidence: float = 0.7,
+    engine: str = "auto",
+    out: Path = Path(),
+    save_probs: Path | None = None,
+    force: bool = False,
+) -> Refined:
+    """Refine probabilities or a mask of a photograph, and write what comes of it.
+
+    Everything is worked out before the first file is written, and each file is written whole.
+
+    Args:
+        photo: A picture.
+        probs: ``.npy`` or ``.npz`` of ``(L, H, W)`` probabilities.
+        mask: A palette, greyscale or RGB mask, in place of ``probs``; 255 = unknown.
+        labels: Names and colours; if None, labels are numbered, and coloured as VOC's.
+        parameters: Of the CRF.
+        confidence: Probability that a label of ``mask`` is right.
+        engine: As in `inference.crf.meanfield.refine`.
+        out: Folder of ``<stem>_mask.png`` and ``<stem>_overlay.png``.
+        save_probs: Where to keep the marginals, float32 ``.npy``.
+        force: Overwrite what is there.
+
+    Raises:
+        FileExistsError: If something is there.
+        FileNotFoundError: If an input is not.
+        ValueError: If inputs do not fit each other, or an output would replace an input.
+    """
+    if (probs is None) == (mask is None):
+        raise ValueError("Give --probs p.npy or --labels l.png: one of the two.")
+    if save_probs is not None and save_probs.suffix != ".npy":
+        raise ValueError(f"Marginals are kept as .npy; call it {save_probs.stem}.npy.")
+    targets = (out / f"{photo.stem}_mask.png", out / f"{photo.stem}_overlay.png")
+    files = targets if save_probs is None else (*targets, save_probs)
+    inputs = [path for path in (photo, probs, mask) if path is not None]
+    _claim(files, inputs, force)
+    image = read_image(photo)
+    parameters = parameters or Parameters()
+    if probs is not None:
+        labels, before, marginals = _from_probs(probs, image, labels, parameters, engine)
+    else:
+        assert mask is not None
+        found = _from_mask(mask, image, labels, parameters, confidence, engine)
+        labels, before, marginals = found
+    after = marginals.argmax(0)
+    write_mask(targets[0], after, labels)
+    write_image(targets[1], overlaid(image, after, labels))
+    if save_probs is not None:
+        _write_array(save_probs, marginals)
+    return Refined(files, _shares(after, labels), int((after != before).sum()), after.numel())
+
+
+_Found = tuple[Labels, Tensor, Tensor]
+
+
+def _from_probs(
+    path: Path, image: Tensor, labels: Labels | None, parameters: Parameters, engine: str
+) -> _Found:
+    """Give the labels, the most probable label of each pixel, and the marginals."""
+    array = read_probs(path)
+    pixels = image.permute(1, 2, 0)
+    try:
+        # Sizes are compared before the numbers are read: a wrong file may be any size.
+        check_image(pixels, torch.empty(1, *array.shape, device="meta"), single=True)
+        values = torch.from_numpy(np.asarray(array, dtype=np.float32))
+        check_probs(values)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    labels = labels or _numbered(len(values), path)
+    if len(values) != len(labels.names):
+        raise ValueError(
+            f"{path} holds {len(values)} labels, but {len(labels.names)} are named; leave --data "
+            "and --labelmap out, or give the ones it was made with."
+        )
+    return labels, values.argmax(0), _refined(refine, values, pixels, labels, parameters, engine)
+
+
+def _from_mask(
+    path: Path,
+    image: Tensor,
+    labels: Labels | None,
+    parameters: Parameters,
+    confidence: float,
+    engine: str,
+) -> _Found:
+    """Give the labels, those of each pixel as they were, and the marginals."""
+    ids = read_mask(path, labels or NUMBERED)
+    pixels = image.permute(1, 2, 0)
+    if ids.shape != pixels.shape[:2]:
+        (h, w), (tall, wide) = pixels.shape[:2], ids.shape
+        turned = (h, w) == (wide, tall)
+        advice = "is one of them turned?" if turned else "bring both to one size."
+        raise ValueError(f"{path} is {wide}×{tall} but the photo is {w}×{h}; {advice}")
+    known = ids[ids != VOID]
+    if not known.numel():
+        raise ValueError(f"{path} is void (255) everywhere; there is nothing to go by.")
+    labels = labels or _numbered(int(known.max()) + 1, path)
+    more = {"count": len(labels.names), "confidence": confidence}
+    marginals = _refined(refine_labels, ids, pixels, labels, parameters, engine, **more)
+    return labels, ids.long(), marginals
+
+
+def _refined(
+    do: Any,
+    values: Tensor,
+    pixels: Tensor,
+    labels: Labels,
+    parameters: Parameters,
+    engine: str,
+    **more: Any,
+) -> Tensor:
+    parameters.require(len(labels.names))
+    kernels, iterations = parameters.kernels(), parameters.iterations
+    found: Tensor = do(
+        values, pixels, kernels=kernels, iterations=iterations, engine=engine, **more
+    )
+    return found
+
+
+def _numbered(count: int, path: Path) -> Labels:
+    if count > VOID:
+        raise ValueError(f"{path} holds {count} labels; a mask can tell {VOID} apart.")
+    return Labels(NUMBERED.names[:count])
+
+
+def _claim(files: tuple[Path, ...], inputs: list[Path], force: bool) -> None:
+    """Refuse to write over what is there, and over what is read in any case."""
+    for path in files:
+        if path.is_dir():
+            raise ValueError(f"{path} is a folder; choose another --out.")
+        if any(path.resolve() == given.resolve() for given in inputs):
+            raise ValueError(
+                f"{path} is an input, and would be written over; choose another --out."
+            )
+        if path.exists() and not force:
+            raise FileExistsError(
+                f"{path} exists; choose another --out, or --force to replace it."
+            )
+        parent = next(p for p in path.absolute().parents if p.exists())
+        if not parent.is_dir():
+            raise ValueError(
+                f"{parent} is a file, so {path} cannot be made; choose another --out."
+            )
+
+
+def _write_array(path: Path, values: Tensor) -> None:
+    def write(part: Path) -> None:
+        with part.open("wb") as file:
+            np.save(file, values.numpy())
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, write)
+
+
+def _shares(mask: Tensor, labels: Labels) -> dict[str, float]:
+    counts = torch.bincount(mask.flatten(), minlength=len(labels.names)) / mask.numel()
+    present = {n: float(s) for n, s in zip(labels.names, counts, strict=True) if s}
+    return dict(sorted(present.items(), key=lambda pair: -pair[1]))
