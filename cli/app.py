@@ -14,7 +14,9 @@ from cli.crf import app as crf
 from cli.cues import cues
 from cli.data import app as data
 from cli.evaluate import evaluate
+from cli.pseudo_label import pseudo_label
 from cli.sample import sample, with_stock_sources
+from cli.segment import segment
 from cli.train import train
 
 app = typer.Typer(
@@ -30,6 +32,8 @@ app.command()(train)
 app.command()(sample)
 app.command()(evaluate)
 app.command()(cues)
+app.command()(segment)
+app.command()(pseudo_label)
 app.add_typer(data, name="data")
 app.add_typer(crf, name="crf")
 

@@ -1,0 +1,114 @@
+"""`scene pseudo-label`: turn image-level labels into a dataset with masks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from cli.console import console, entitled
+from cli.crf_options import (
+    AppearanceSigmaRGB,
+    AppearanceSigmaXY,
+    AppearanceWeight,
+    Engine,
+    Iterations,
+    ParamsFile,
+    SmoothnessSigma,
+    SmoothnessWeight,
+    bar,
+)
+from cli.options import Data, Device, Download, Force, Json, Run, Seed, Trust
+from cli.stage_options import (
+    BackgroundMap,
+    Exponent,
+    Flip,
+    Layer,
+    NoCrf,
+    Scales,
+    Stage,
+    chosen_stage,
+    crf_asked,
+    found_run,
+    loaded,
+)
+
+
+def pseudo_label(
+    run: Run = None,
+    stage: Stage = None,
+    data: Data = None,
+    split: Annotated[str, typer.Option(help="Whose scenes get weak masks.")] = "train",
+    limit: Annotated[int | None, typer.Option(help="Only the first so many scenes.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the new dataset.")] = Path("weak"),
+    confidence: Annotated[
+        float, typer.Option(help="Pixels less sure than this become void.")
+    ] = 0.7,
+    labels: Annotated[
+        Literal["known", "predicted"],
+        typer.Option(help="Keep to the known image-level labels where there are some, or not."),
+    ] = "known",
+    copy: Annotated[
+        bool, typer.Option("--copy", help="Copy pictures; else they are linked if possible.")
+    ] = False,
+    force: Force = False,
+    json: Json = False,
+    no_crf: NoCrf = False,
+    params: ParamsFile = None,
+    appearance_weight: AppearanceWeight = None,
+    appearance_sigma_xy: AppearanceSigmaXY = None,
+    appearance_sigma_rgb: AppearanceSigmaRGB = None,
+    smoothness_weight: SmoothnessWeight = None,
+    smoothness_sigma: SmoothnessSigma = None,
+    iterations: Iterations = None,
+    engine: Engine = "auto",
+    layer: Layer = None,
+    scales: Scales = "1",
+    flip: Flip = False,
+    background_map: BackgroundMap = "sum",
+    exponent: Exponent = 2.0,
+    seed: Seed = 0,
+    device: Device = "auto",
+    download: Download = False,
+    trust: Trust = False,
+) -> None:
+    """Write a dataset in VOC layout with weak masks, for scene train telbo --data weak.
+
+    Takes the newest run of sec, else of a classifier. Splits other than the one that is
+    segmented come along with their true masks; pictures of folders are linked.
+    """
+    given: dict[str, Any] = dict(locals())
+    from inference.weak.pseudo import pseudo_label as write
+    from scene.datasets.catalogue import splits_of
+    from scene.datasets.writing import claim_folder
+
+    claim_folder(out, force)
+    found = found_run(run, stage)
+    name = chosen_stage(found, stage, no_crf, crf_asked(given))
+    source = data or found.settings.data
+    splits_of(source, download=download)
+    with bar() as watch:
+        written = write(
+            loaded(found, name, given),
+            source,
+            out,
+            split=split,
+            limit=limit,
+            confidence=confidence,
+            labels=labels,
+            copy=copy,
+            force=force,
+            about={"run": str(found.folder)},
+            watch=watch,
+        )
+    if json:
+        told = {"folder": str(written.folder), "run": str(found.folder), "stage": name}
+        console.print_json(data={**told, "scenes": written.scenes, "void": written.void})
+        return
+    weak, *others = (f"{split} {count}" for split, count in written.scenes.items())
+    masks = f"{weak} with masks of {name} ({written.void:.1%} of pixels void)"
+    true = f"; {', '.join(others)} with true ones" if others else ""
+    console.print(entitled(out, f"{masks}{true}"))
+    vary = "" if written.augmentation == "flip" else f" --augment {written.augmentation}"
+    console.print(f"scene train telbo --data {out}{vary}")

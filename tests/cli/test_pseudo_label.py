@@ -1,0 +1,99 @@
+"""`scene pseudo-label`: a dataset of weak masks that training takes like any other."""
+
+import json
+
+import pytest
+import torch
+
+from scene.datasets.synthetic import SyntheticScenes
+from scene.datasets.voc import VOCScenes
+from scene.labels import VOID
+
+CPU = ("--device", "cpu")
+
+
+def scenes(folder, split):
+    return VOCScenes(folder, split, (16, 16))
+
+
+def test_the_result_is_a_complete_dataset(scene, trained, place):
+    run = trained("segmenter")
+    said = scene("pseudo-label", "--run", run, "--confidence", 0.1, *CPU)
+    assert said.code == 0, said.err
+    assert said.out.splitlines() == [
+        "weak: train 8 with masks of mask (0.0% of pixels void); tune 4, val 4, test 6 with "
+        "true ones",
+        "scene train telbo --data weak",
+    ]
+    for split, count in {"tune": 4, "val": 4, "test": 6}.items():
+        true = SyntheticScenes(split, size=(16, 16))
+        found = scenes(place / "weak", split)
+        assert len(found) == count
+        assert all(found[i].mask.equal(true[i].mask) for i in range(count))
+    train, true = scenes(place / "weak", "train"), SyntheticScenes("train", size=(16, 16))
+    assert all(train[i].image.equal(true[i].image) for i in range(8))
+    assert not all(train[i].mask.equal(true[i].mask) for i in range(8))
+    words = ("--steps", 1, "--batch-size", 2, "--size", "16x16", "--latent", 4, "--width", 4)
+    said = scene("train", "telbo", "--data", "weak", "--guide-width", 4, *words, *CPU)
+    assert said.code == 0, said.err
+
+
+def test_masks_keep_to_the_known_labels_unless_told_not_to(scene, trained, place, voc_folder):
+    size = ("--size", "32x32", "--steps", 1, "--width", 2)
+    assert scene("train", "segmenter", "--data", voc_folder, *size, *CPU).code == 0
+    run = next(place.parent.joinpath("runs").iterdir())
+    words = ("--run", run, "--confidence", 0, *CPU)
+    assert scene("pseudo-label", *words).code == 0
+    assert scene("pseudo-label", *words, "--labels", "predicted", "--out", "free").code == 0
+    known, free = (VOCScenes(place / name, "train", (32, 32)) for name in ("weak", "free"))
+    source = VOCScenes(voc_folder, "train", (32, 32))
+    allowed = [
+        set(known.schema.labels.decode(source.original(i).classes)) for i in range(len(source))
+    ]
+    names = known.schema.labels.names
+
+    def seen(dataset, i):
+        return {names[label] for label in dataset.original(i).mask.unique().tolist()}
+
+    assert all(seen(known, i) - {"background"} <= allowed[i] for i in range(len(source)))
+    assert not all(seen(free, i) - {"background"} <= allowed[i] for i in range(len(source)))
+    assert [e.name for e in known.entries] == [e.name for e in source.entries]
+    about = json.loads((place / "weak" / "about.json").read_text())
+    assert about["scenes"] == {"train": len(source), "tune": 1, "val": 4}
+    signs = (place / "weak" / "ImageSets" / "Main" / "cat_train.txt").read_text().split("\n")
+    told = {line.split()[0]: line.split()[1] == "1" for line in signs if line}
+    assert all(told[e.name] == ("cat" in allowed[i]) for i, e in enumerate(source.entries))
+
+
+def test_what_is_unsure_is_void(scene, trained, place):
+    run = trained("segmenter")
+    said = scene("pseudo-label", "--run", run, "--confidence", 1, "--limit", 3, "--json", *CPU)
+    told = json.loads(said.out)
+    assert told["scenes"]["train"] == 3
+    found = scenes(place / "weak", "train")
+    masks = torch.stack([found[i].mask for i in range(3)])
+    assert told["void"] == pytest.approx((masks == VOID).float().mean().item())
+    assert told["void"] > 0.9
+
+
+def test_nothing_is_left_of_what_failed(refused, trained, monkeypatch, place):
+    run = trained("segmenter")
+    for words, sentence in (
+        (("--confidence", 2), "--confidence is a probability, 0 to 1, not 2.0."),
+        (("--limit", 0), "--limit must be 1 or more, not 0."),
+        (("--split", "trian"), "No split is called 'trian'. Did you mean 'train'?"),
+        (("--data", "nowhere"), "There is no data at 'nowhere'."),
+        (("--stage", "sec"), f"{run} is a run of segmenter; its stages are mask,"),
+    ):
+        assert refused("pseudo-label", "--run", run, *words, *CPU).startswith(sentence)
+    (place / "weak").mkdir()
+    (place / "weak" / "thesis.tex").write_text("")
+    sentence = refused("pseudo-label", "--run", run, "--force", *CPU)
+    assert sentence == "weak holds something else; choose another --out."
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("scene.datasets.writing.write_mask", full)
+    sentence = refused("pseudo-label", "--run", run, "--out", "new", *CPU)
+    assert sentence == "No space left on device."

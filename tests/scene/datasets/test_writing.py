@@ -1,0 +1,99 @@
+import json
+import os
+
+import pytest
+import torch
+
+from scene.datasets.synthetic import SyntheticScenes
+from scene.datasets.voc import VOCScenes
+from scene.datasets.writing import VOCWriter, claim_folder, new_folder, stored
+from scene.labels import VOID, Labels
+
+PETS = Labels(("background", "cat", "dog"), ((0, 0, 0), (9, 9, 9), (200, 10, 10)))
+
+
+def write(folder, scenes, split="val", copy=False):
+    writer = VOCWriter(folder, scenes.schema.labels, copy)
+    for i in range(len(scenes)):
+        scene = scenes.original(i)
+        if scene.mask is not None:
+            name, picture = stored(scenes, i, scene.image)
+            writer.add(split, name, picture, scene.mask, scene.classes)
+    writer.finish({"by": "a test"})
+    return VOCScenes(folder, split, scenes.schema.size)
+
+
+def same(one, other):
+    assert len(one) == len(other)
+    assert one.schema.labels == other.schema.labels
+    for a, b in zip((one[i] for i in range(len(one))), other, strict=True):
+        assert all(getattr(a, v).equal(getattr(b, v)) for v in ("image", "classes", "mask"))
+
+
+def test_a_generated_dataset_reads_as_it_was_written(tmp_path, few):
+    scenes = SyntheticScenes("val", size=(16, 16))
+    same(write(tmp_path / "out", scenes), scenes)
+    assert json.loads((tmp_path / "out" / "about.json").read_text()) == {"by": "a test"}
+
+
+def test_a_folder_is_linked_or_copied(tmp_path, voc_folder):
+    scenes = VOCScenes(voc_folder, "val", (24, 24))
+    same(write(tmp_path / "linked", scenes), scenes)
+    same(write(tmp_path / "copied", scenes, copy=True), scenes)
+    original = voc_folder / "JPEGImages" / "photo_12.jpg"
+    assert os.path.samefile(original, tmp_path / "linked" / "JPEGImages" / "photo_12.jpg")
+    assert not os.path.samefile(original, tmp_path / "copied" / "JPEGImages" / "photo_12.jpg")
+
+
+def test_where_nothing_can_be_linked_pictures_are_copied(tmp_path, voc_folder, monkeypatch):
+    def refused(*_):
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr("os.link", refused)
+    scenes = VOCScenes(voc_folder, "val", (24, 24))
+    same(write(tmp_path / "out", scenes), scenes)
+
+
+def test_image_level_labels_are_those_told_not_those_of_the_mask(tmp_path):
+    writer = VOCWriter(tmp_path, PETS)
+    image, mask = torch.zeros(3, 20, 20), torch.full((20, 20), VOID)
+    writer.add("train", "a", image, mask, torch.tensor([1.0, 0.0]))
+    writer.add("train", "b", image, mask)
+    assert not writer.add("val", "a", image, mask)
+    writer.finish({})
+    main = tmp_path / "ImageSets" / "Main"
+    assert (main / "cat_train.txt").read_text() == "a  1\n"
+    assert (main / "dog_train.txt").read_text() == "a -1\n"
+    assert (main / "train.txt").read_text() == "a\nb\n"
+    assert not (main / "val.txt").exists()
+    assert VOCScenes(tmp_path, "train", (16, 16)).schema.labels == PETS
+
+
+def write_half(folder):
+    (folder / "half").write_text("")
+    (folder / "half" / "file").write_text("")
+
+
+def test_a_folder_is_whole_or_not_there(tmp_path):
+    target = tmp_path / "deep" / "out"
+    with pytest.raises(NotADirectoryError), new_folder(target) as part:
+        write_half(part)
+    assert list((tmp_path / "deep").iterdir()) == []
+    for text in ("first", "second"):
+        with new_folder(target) as part:
+            (part / "about.json").write_text(text)
+        assert [p.name for p in (tmp_path / "deep").iterdir()] == ["out"]
+        assert (target / "about.json").read_text() == text
+
+
+def test_only_what_was_written_so_is_replaced(tmp_path):
+    claim_folder(tmp_path / "new", force=False)
+    (tmp_path / "mine.txt").write_text("")
+    with pytest.raises(ValueError, match="holds something else"):
+        claim_folder(tmp_path, force=True)
+    with pytest.raises(ValueError, match=r"mine\.txt is a file"):
+        claim_folder(tmp_path / "mine.txt", force=True)
+    (tmp_path / "about.json").write_text("")
+    with pytest.raises(FileExistsError, match="--force to replace"):
+        claim_folder(tmp_path, force=False)
+    claim_folder(tmp_path, force=True)
