@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,8 +39,9 @@ def check_probs(probs: Tensor) -> None:
     Raises:
         ValueError: Saying what came, and what to pass instead.
     """
-    found = _numbers(probs, "probs")
-    if bool(found.amin() < 0):
+    least, _ = _numbers(probs, "probs")
+    found = probs.detach()
+    if least < 0:
         raise ValueError(
             "probs hold negative numbers; if they are logits, use refine_logits instead."
         )
@@ -60,13 +62,16 @@ def check_probs(probs: Tensor) -> None:
         )
 
 
-def check_logits(logits: Tensor) -> None:
+def check_logits(logits: Tensor) -> float:
     """Refuse what is not ``(L, H, W)`` or ``(B, L, H, W)`` of finite numbers.
+
+    Returns:
+        The largest magnitude.
 
     Raises:
         ValueError: Saying what came, and what to pass instead.
     """
-    _numbers(logits, "logits")
+    return max(map(abs, _numbers(logits, "logits")))
 
 
 def check_labels(labels: Tensor, count: int, confidence: float) -> None:
@@ -147,7 +152,7 @@ def check_image(image: Tensor, batch: Tensor, single: bool) -> None:
     wanted = (*size, 3) if single else (len(batch), *size, 3)
     if tuple(found.shape) != wanted:
         raise ValueError(_misfit(found, batch, wanted))
-    if not _finite(found):
+    if not all(map(math.isfinite, _extremes(found))):
         raise ValueError("The image holds a NaN or an infinity.")
 
 
@@ -164,25 +169,26 @@ def check_void(void: Tensor, batch: Tensor, single: bool) -> None:
         )
 
 
-def _numbers(values: Tensor, name: str) -> Tensor:
-    found = values.detach()
-    if found.ndim not in (3, 4):
-        raise ValueError(f"{name} must be (L, H, W) or (B, L, H, W), not {_shape(found)}.")
-    if found.shape[-3] == 0:
-        raise ValueError(f"{name} are {_shape(found)}: there must be 1 label or more.")
-    if found.numel() == 0:
-        raise ValueError(f"{name} are {_shape(found)}: there is no pixel to refine.")
-    if not _finite(found):
+def _numbers(values: Tensor, name: str) -> tuple[float, float]:
+    """Give the least and the largest, after refusing what is not finite or of no such shape."""
+    if values.ndim not in (3, 4):
+        raise ValueError(f"{name} must be (L, H, W) or (B, L, H, W), not {_shape(values)}.")
+    if values.shape[-3] == 0:
+        raise ValueError(f"{name} are {_shape(values)}: there must be 1 label or more.")
+    if values.numel() == 0:
+        raise ValueError(f"{name} are {_shape(values)}: there is no pixel to refine.")
+    least, largest = _extremes(values)
+    if not (math.isfinite(least) and math.isfinite(largest)):
         raise ValueError(f"{name} hold a NaN or an infinity; look where they came from.")
-    return found
+    return least, largest
 
 
-def _finite(values: Tensor) -> bool:
-    """Say whether all are finite, without a copy: a NaN is both the least and the largest."""
+def _extremes(values: Tensor) -> tuple[float, float]:
+    """Give the least and the largest, without a copy; a NaN is both."""
     if values.is_complex():
-        return False
-    least, largest = values.aminmax()
-    return bool(torch.isfinite(least) & torch.isfinite(largest))
+        return math.nan, math.nan
+    least, largest = values.detach().aminmax()
+    return float(least), float(largest)
 
 
 def _whole(number: Any) -> bool:

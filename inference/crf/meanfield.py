@@ -26,6 +26,9 @@ from inference.crf.kernels import DEFAULT, Kernel
 FLOOR = 1e-5
 """The least probability of a label before its logarithm is taken."""
 
+HUGE = 1e30
+"""Logits beyond it are measured from the largest of their pixel, lest differences overflow."""
+
 VOID = 255
 """The label of a pixel of which nothing is known."""
 
@@ -95,10 +98,12 @@ def refine_logits(
     if isinstance(logits, (list, tuple)):
         return _each(refine_logits, logits, image, void, options)
     given = taken(logits, "logits")
-    check_logits(given)
+    largest = check_logits(given)
     check_iterations(iterations)
     single = given.ndim == 3
     batch = _float(given).unsqueeze(0) if single else _float(given)
+    if largest > HUGE:
+        batch = (batch - batch.amax(1, keepdim=True)).clamp_min(-HUGE)
     colours = _image(image, batch, single)
     check_kernels(kernels, batch, colours)
     field = Field(batch, colours, tuple(kernels), _void(void, batch, single))
