@@ -9,11 +9,15 @@ from inference.crf.lanes import (
     WIDTH,
     add,
     fill,
+    item,
     load,
     multiply,
     multiply_add,
     store,
 )
+
+TILE = 16
+"""Columns of cells that are convolved downwards together."""
 
 
 @compiled
@@ -24,11 +28,12 @@ def blur_lattice(
     occupied: int,
     neighbours: Ints,
     scales: Floats,
+    side: float,
     sums: Floats,
     values: Floats,
     spare: Floats,
 ) -> None:
-    """Add up the sums of all sweeps, blur them by [½, 1, ½] along each axis, and empty them.
+    """Add up the sums of all sweeps, blur them by [s, 1, s] along each axis, and empty them.
 
     Args:
         labels: First and last of those to blur, multiples of 8.
@@ -37,12 +42,13 @@ def blur_lattice(
         occupied: How many vertices have sums.
         neighbours: ``(D + 1, 2, M)``.
         scales: By what each label is multiplied.
+        side: s.
         sums: ``(sweeps, rows · padded)``.
         values: Where the result goes, flat; row ``base + M`` becomes zero.
         spare: As large.
     """
     axes, size = len(neighbours), neighbours.shape[2]
-    half, nothing = fill(np.float32(0.5)), fill(np.float32(0))
+    half, nothing = fill(np.float32(side)), fill(np.float32(0))
     source, target = (values, spare) if axes % 2 == 0 else (spare, values)
     for c in range(labels[0], labels[1], WIDTH):
         scale = load(scales, c)
@@ -93,41 +99,50 @@ def blur_grid(
         values: Flat.
     """
     scenes, height, width = shape
+    first, stop = labels
     nothing = fill(np.float32(0))
-    reach = len(right) - 1
-    line = np.zeros((width + 2 * reach) * WIDTH, np.float32)
-    for c in range(labels[0], labels[1], WIDTH):
-        for e in range(len(edges)):
-            for x in range(width):
+    reach, wide = len(right) - 1, stop - first
+    line = np.zeros((width + 2 * reach) * wide, np.float32)
+    for e in range(len(edges)):
+        for x in range(width):
+            for c in range(first, stop, WIDTH):
                 at = (edges[e, 1] * width + x) * padded + c
                 loose = (edges[e, 0] * width + x) * padded + c
                 store(sums, at, add(load(sums, at), load(sums, loose)))
                 store(sums, loose, nothing)
-        scale = load(scales, c)
-        for y in range(scenes * height):
-            for x in range(width):
-                at = (y * width + x) * padded + c
-                store(line, (x + reach) * WIDTH, multiply(load(sums, at), scale))
-            for x in range(width):
-                at = (x + reach) * WIDTH
-                found = multiply(fill(right[0]), load(line, at))
+    for y in range(scenes * height):
+        for x in range(width):
+            for c in range(0, wide, WIDTH):
+                part = load(sums, (y * width + x) * padded + first + c)
+                part = multiply(part, load(scales, first + c))
+                store(line, (x + reach) * wide + c, part)
+        for x in range(width):
+            for c in range(0, wide, WIDTH):
+                at = (x + reach) * wide + c
+                found = multiply(fill(item(right, 0)), load(line, at))
                 for r in range(1, reach + 1):
-                    both = add(load(line, at - r * WIDTH), load(line, at + r * WIDTH))
-                    found = multiply_add(fill(right[r]), both, found)
-                store(sums, (y * width + x) * padded + c, found)
+                    both = add(load(line, at - r * wide), load(line, at + r * wide))
+                    found = multiply_add(fill(item(right, r)), both, found)
+                store(sums, (y * width + x) * padded + first + c, found)
+    for start in range(0, width, TILE):  # few columns at a time stay in the nearest cache
         for y in range(scenes * height):
-            top = (y // height) * height
-            for x in range(width):
-                found = multiply(fill(down[0]), load(sums, (y * width + x) * padded + c))
-                for r in range(1, len(down)):
-                    both = nothing
-                    if y - r >= top:
-                        both = load(sums, ((y - r) * width + x) * padded + c)
-                    if y + r < top + height:
-                        both = add(both, load(sums, ((y + r) * width + x) * padded + c))
-                    found = multiply_add(fill(down[r]), both, found)
-                store(values, (y * width + x) * padded + c, found)
-        for i in range(scenes * height * width):
+            over = min(y % height, len(down) - 1)
+            under = min(height - 1 - y % height, len(down) - 1)
+            for x in range(start, min(start + TILE, width)):
+                for c in range(first, stop, WIDTH):
+                    at = (y * width + x) * padded + c
+                    found = multiply(fill(item(down, 0)), load(sums, at))
+                    step = width * padded
+                    for r in range(1, min(over, under) + 1):
+                        both = add(load(sums, at - r * step), load(sums, at + r * step))
+                        found = multiply_add(fill(item(down, r)), both, found)
+                    for r in range(under + 1, over + 1):
+                        found = multiply_add(fill(item(down, r)), load(sums, at - r * step), found)
+                    for r in range(over + 1, under + 1):
+                        found = multiply_add(fill(item(down, r)), load(sums, at + r * step), found)
+                    store(values, at, found)
+    for i in range(scenes * height * width):
+        for c in range(first, stop, WIDTH):
             store(sums, i * padded + c, nothing)
 
 

@@ -125,9 +125,7 @@ def _terms(
     else:
         mass = np.empty_like(heard)
         Job((count, 1, height, width), [term], crew).filtered(heard, mass)
-    before, after = (
-        _flat(part) for part in scaling(kernel, torch.from_numpy(mass).reshape(count, 1, -1))
-    )
+    before, after = _scaling(kernel, mass, count, crew)
     same = kernel.normalization == "symmetric" and field.speaking is None
     before = before if same else before * heard
     if term.mesh is None:
@@ -169,6 +167,24 @@ def _raw(
     own = np.ascontiguousarray(np.broadcast_to(own, (count, *own.shape[1:])))
     laid = mesh(own, crew)
     return Term(push=laid.weights, pull=laid.weights, mesh=laid, gain=laid.gain)
+
+
+def _scaling(kernel: Kernel, mass: Floats, count: int, crew: Crew) -> tuple[Floats, Floats]:
+    """Give what pixels are multiplied by before and after, found by few pixels at a time.
+
+    So few that torch does each on one thread: its own threads wait busily, and long where other
+    programs run.
+    """
+    before, after = np.empty_like(mass), np.empty_like(mass)
+    unit = mass.size // count if kernel.normalization == "mean" else SMALL
+
+    def do(first: int) -> None:
+        part = slice(first, first + unit)
+        given = torch.from_numpy(mass[part]).reshape(1, 1, -1)
+        before[part], after[part] = (found.numpy()[0, 0] for found in scaling(kernel, given))
+
+    crew.map(do, range(0, mass.size, unit))
+    return before, after
 
 
 def _sums(sigma: float, size: int) -> Floats:

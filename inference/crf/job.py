@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +14,7 @@ from inference.crf.blur import blur_grid, blur_lattice, blur_pixels
 from inference.crf.compiled import Floats
 from inference.crf.crew import Crew, spans
 from inference.crf.lanes import WIDTH
+from inference.crf import permutohedral
 from inference.crf.permutohedral import Mesh
 from inference.crf.sweep import pack, sweep
 
@@ -123,9 +125,9 @@ class Job:
         empty = np.empty((pixels, 0), np.float32)
         self.collect = _beside([term.pull for term in terms], empty)
         self.hand_on = _beside([term.push for term in terms], empty)
-        self.values = np.zeros(rows * self.padded, np.float32)
-        self.spare = np.zeros(rows * self.padded, np.float32)
-        self.sums = np.zeros((len(self.parts), rows * self.padded), np.float32)
+        self.values = _zeros(rows * self.padded)
+        self.spare = _zeros(rows * self.padded)
+        self.sums = _zeros(len(self.parts), rows * self.padded)
 
     def _grid(self, terms: list[Term], pixels: int) -> None:
         self.grids = terms
@@ -134,17 +136,17 @@ class Job:
         empty = np.empty((0, pixels), np.float32)
         self.near_pull = np.stack([term.pull for term in terms]) if terms else empty
         self.near_push = np.stack([term.push for term in terms]) if terms else empty
-        self.cell_values = np.zeros((len(terms), rows * row), np.float32)
-        self.cell_sums = np.zeros((len(terms), (rows + 2 * len(self.parts)) * row), np.float32)
+        self.cell_values = _zeros(len(terms), rows * row)
+        self.cell_sums = _zeros(len(terms), (rows + 2 * len(self.parts)) * row)
 
     def _pixels(self, terms: list[Term], pixels: int) -> None:
         self.locals = terms
         count = pixels * self.padded if terms else 0
-        self.own, self.extra = np.zeros(count, np.float32), np.zeros(count, np.float32)
+        self.own, self.extra = _zeros(count), _zeros(count)
 
     def _packed(self, logits: Floats) -> Floats:
         scenes, height, width, _, padded = self.size
-        rows = np.empty(scenes * height * width * padded, np.float32)
+        rows = _zeros(scenes * height * width * padded)
         self.crew.map(lambda part: pack(logits, self.size, part[0], part[1], rows), self.parts)
         return rows
 
@@ -203,6 +205,7 @@ class Job:
             mesh.occupied,
             mesh.neighbours,
             self._scales(term),
+            permutohedral.SIDE,
             self.sums,
             self.values,
             self.spare,
@@ -233,6 +236,14 @@ class Job:
         scales = np.zeros(self.padded, np.float32)
         scales[: self.size[3]] = term.gain if term.scales is None else term.gain * term.scales
         return scales
+
+
+def _zeros(*shape: int) -> Floats:
+    """Make an array that begins with a line of the cache, so that no `Lanes` straddles two."""
+    count = math.prod(shape)
+    room = np.zeros(count + 16, np.float32)
+    first = -(room.ctypes.data // 4) % 16
+    return room[first : first + count].reshape(shape)
 
 
 def _cell(row: int, height: int, down: int) -> int:

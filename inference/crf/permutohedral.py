@@ -19,6 +19,16 @@ WIDEST = 2.0**19
 WORD = 2.0**62
 """Numbers of vertices that an exact key can name."""
 
+SIDE = 0.45
+"""The blur along each axis is [s, 1, s]."""
+
+FINER = 1.03
+"""By what cells are smaller than equal variances ask for.
+
+Both were measured: on photographs they give an appearance kernel errors a quarter to a third lower
+than ½ and 1 do.
+"""
+
 LANES = 16
 """Points whose coordinates are found together, so that the compiler can use vectors."""
 
@@ -50,11 +60,11 @@ class Mesh:
         """By what the lattice's kernel is to be multiplied to have the mass of the Gaussian's.
 
         Splatting a uniform density gives each vertex what lies in a cell of the lattice, and
-        each of the D + 1 passes of [½, 1, ½] doubles it.
+        each of the D + 1 passes of [s, 1, s] multiplies it by 1 + 2 s.
         """
         d = self.vertices.shape[1] - 1
-        cell = 1.5 ** (d / 2) / math.sqrt(d + 1)
-        return float((2 * math.pi) ** (d / 2) / (cell * 2 ** (d + 1)))
+        cell = _scale() ** -d / math.sqrt(d + 1)
+        return float((2 * math.pi) ** (d / 2) / (cell * (1 + 2 * SIDE) ** (d + 1)))
 
 
 def mesh(features: Floats, crew: Crew, complete: bool = True) -> Mesh:
@@ -127,6 +137,14 @@ def _linked(keys: Keys, moves: Keys, crew: Crew) -> Ints:
     return neighbours
 
 
+def _scale() -> float:
+    """Give the side of a cell, over D + 1, in which splat, blur and slice have the variance of a Gaussian.
+
+    In units of (D + 1)², splat and slice add 1/12 each, and all blurs what one has by its taps.
+    """
+    return FINER * math.sqrt(1 / 6 + 2 * SIDE / (1 + 2 * SIDE))
+
+
 def _axes(low: Floats, high: Floats, batch: int) -> tuple[Floats, NDArray[np.int64], int]:
     """Give scales of features, and by what a step along each coordinate changes a key.
 
@@ -136,7 +154,7 @@ def _axes(low: Floats, high: Floats, batch: int) -> tuple[Floats, NDArray[np.int
     """
     d = len(low)
     scales = np.array(
-        [math.sqrt(2 / 3) * (d + 1) / math.sqrt((i + 1) * (i + 2)) for i in range(d)]
+        [_scale() * (d + 1) / math.sqrt((i + 1) * (i + 2)) for i in range(d)]
     )
     spread = (high.astype(np.float64) - low) * scales
     digits = [
