@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.console import console, notes
+from cli.crf_options import (
+    AppearanceSigmaRGB,
+    AppearanceSigmaXY,
+    AppearanceWeight,
+    Engine,
+    Iterations,
+    ParamsFile,
+    SmoothnessSigma,
+    SmoothnessWeight,
+)
+from cli.evaluate_stages import evaluate_stages, refuse_without_stage
 from cli.options import Data, Device, Download, Json, Seed, Trust, chosen
+from cli.stage_options import BackgroundMap, Exponent, Flip, Layer, Scales, Stages
 
 if TYPE_CHECKING:
     from inference.evaluate import Cell
@@ -25,11 +37,31 @@ def evaluate(
     device: Device = "auto",
     download: Download = False,
     trust: Trust = False,
+    stage: Stages = None,
+    params: ParamsFile = None,
+    appearance_weight: AppearanceWeight = None,
+    appearance_sigma_xy: AppearanceSigmaXY = None,
+    appearance_sigma_rgb: AppearanceSigmaRGB = None,
+    smoothness_weight: SmoothnessWeight = None,
+    smoothness_sigma: SmoothnessSigma = None,
+    iterations: Iterations = None,
+    engine: Engine = "auto",
+    layer: Layer = None,
+    scales: Scales = "1",
+    flip: Flip = False,
+    background_map: BackgroundMap = "sum",
+    exponent: Exponent = 2.0,
 ) -> None:
     """Score RUN: masks and classes, each from several sets of views.
 
-    A prediction is the argmax of probabilities averaged over 8 seeded draws of z.
+    A prediction is the argmax of probabilities averaged over 8 seeded draws of z. With --stage,
+    the masks that scene segment would give are scored instead.
     """
+    given = dict(locals())
+    if stage:
+        evaluate_stages(run, stage, given)
+        return
+    refuse_without_stage(given)
     from inference.evaluate import DRAWS
     from inference.evaluate import evaluate as score
     from inference.recipes import recipe

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,6 +11,7 @@ import typer
 from cli.console import notes
 from cli.crf_options import parameters
 from inference.weak.stages import STAGES, Name, stage_of
+from scene.registry import unknown
 
 if TYPE_CHECKING:
     from inference.runs import Run as RunFolder
@@ -19,7 +21,7 @@ _STAGE_HELP = f"One of {', '.join(STAGES)}; by default the last that the run has
 
 Stage = Annotated[Name | None, typer.Option("--stage", metavar="STAGE", help=_STAGE_HELP)]
 Stages = Annotated[
-    list[Name] | None,
+    list[str] | None,
     typer.Option(
         "--stage",
         metavar="STAGE",
@@ -50,6 +52,12 @@ CRF = (
     "smoothness_sigma", "iterations",
 )  # fmt: skip
 """What the options of the CRF are called in a command, and in its parameters."""
+
+STOCK = {
+    "engine": "auto", "layer": None, "scales": "1", "flip": False, "background_map": "sum",
+    "exponent": 2.0,
+}  # fmt: skip
+"""What the other options are where nobody says otherwise."""
 
 
 def found_run(run: Path | None, stage: str | None = None) -> RunFolder:
@@ -98,6 +106,13 @@ def loaded(run: RunFolder, stage: str, given: dict[str, Any]) -> Segmenter:
     more = {k: given[k] for k in ("pixels", "seed", "engine") if given.get(k) is not None}
     device = launch(given["device"]).device
     return load_run(run, stage, crf=crf, look=look, device=device, trust=given["trust"], **more)
+
+
+def require_stages(names: Iterable[str]) -> None:
+    """Refuse names of no stage; it takes a mistake of usage to give one."""
+    for name in names:
+        if name not in STAGES:
+            raise typer.BadParameter(unknown(name, STAGES, "stage") + ".")
 
 
 def crf_asked(given: dict[str, Any]) -> bool:

@@ -96,8 +96,8 @@ def _trained(tmp_path_factory):
                     patch.setitem(COUNTS, split, count)
                 patch.setattr("inference.session.draw_predictions", lambda *_, **__: None)
                 asked = {"size": (16, 16), "steps": 2, "batch_size": 4, "width": 4}
-                small = {} if name == "segmenter" else {"latent": 4, "guide_width": 4}
-                settings = recipe(name).settings(**asked, **small)
+                asked |= {"latent": 4, "guide_width": 4} if recipe(name).takes("latent") else {}
+                settings = recipe(name).settings(**asked)
                 made[name] = train(settings, folder=home / name, device="cpu").run.folder
         return made[name]
 

@@ -1,0 +1,106 @@
+"""`scene evaluate --stage`: the masks of a stage against the truth, label by label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from cli.console import console
+from cli.crf_options import bar
+from cli.stage_options import CRF, STOCK, chosen_stage, found_run, loaded, require_stages
+from inference.settings import option
+from inference.weak.stages import STAGES
+
+if TYPE_CHECKING:
+    from inference.weak.scoring import StageScore
+
+
+def evaluate_stages(run: Path | None, stages: Sequence[str], given: dict[str, Any]) -> None:
+    """Score stages of one run on a split, and print a table or JSON.
+
+    Args:
+        run: Which; None = the newest that has the first stage.
+        stages: Of one network: a stage and its twin with the CRF, or one of them.
+        given: The arguments of `cli.evaluate.evaluate` by name.
+    """
+    require_stages(stages)
+    if given["draws"] is not None or given["at_mean"]:
+        raise typer.BadParameter("--draws and --at-mean have no part in --stage; leave them out.")
+    from inference.weak.scoring import common_classes, score_stage
+    from scene.datasets.catalogue import evaluation_split, open_data, splits_of
+
+    found = found_run(run, stages[0])
+    names = [chosen_stage(found, name, False, False) for name in dict.fromkeys(stages)]
+    source, size, download = (
+        given["data"] or found.settings.data,
+        found.settings.size,
+        given["download"],
+    )
+    split = given["split"] or evaluation_split(source, download=download)
+    dataset = open_data(source, split, size, download=download)
+    found.schema.labels.require(dataset.schema.labels, dataset.name)
+    segmenter = loaded(found, names[0], given)
+    rows = {name: segmenter.crf if STAGES[name].crf else None for name in names}
+    with bar() as watch:
+        watch("counting classes", 0, len(dataset))
+        trained = "train" in splits_of(source)
+        common = common_classes(source, size, count=found.settings.count) if trained else ()
+        scores = score_stage(
+            segmenter,
+            dataset,
+            rows,
+            common=common,
+            watch=lambda done, total: watch(f"scoring {split}", done, total),
+        )
+    about = {
+        "run": str(found.folder),
+        "recipe": found.settings.recipe,
+        "data": dataset.name,
+        "split": split,
+        "scenes": next(iter(scores.values())).scenes,
+    }
+    if given["json"]:
+        told = {name: score.to_json() for name, score in scores.items()}
+        console.print_json(data={**about, "stages": told})
+        return
+    console.print(
+        f"{about['run']}: {about['recipe']} on {about['data']} ({split}, {about['scenes']} scenes)"
+    )
+    _show(scores)
+
+
+def refuse_without_stage(given: dict[str, Any]) -> None:
+    """Refuse options that only a stage has, where none was asked for."""
+    stock: dict[str, Any] = {**dict.fromkeys(("params", *CRF)), **STOCK}
+    for name, value in stock.items():
+        if given[name] != value:
+            raise typer.BadParameter(f"{option(name)} is about --stage; name one.")
+
+
+def _show(scores: dict[str, StageScore]) -> None:
+    from rich.table import Table
+
+    table = Table("IoU, %")
+    for name in scores:
+        table.add_column(name, justify="right")
+    one, *_ = scores.values()
+    for label in one.score.iou:
+        table.add_row(label, *(_number(s.score.iou[label]) for s in scores.values()))
+    table.add_section()
+    table.add_row("mean", *(_number(s.score.miou) for s in scores.values()), style="bold")
+    if one.common:
+        table.add_row("mean of the uncommon", *(_number(s.uncommon) for s in scores.values()))
+    console.print(table)
+    if one.common:
+        console.print(f"Common, in 90 % of training images or more: {', '.join(one.common)}.")
+    counts = {name: len(score.absent) for name, score in scores.items() if score.absent}
+    if counts:
+        told = ", ".join(f"{count} with {name}" for name, count in counts.items())
+        console.print(f"– neither in truth nor in prediction, and in no mean: {told}.")
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None or value != value else f"{value:.1f}"
