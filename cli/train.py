@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _NAMES = ", ".join(RECIPES)
 _BOUNDS = f"{', '.join(OBJECTIVES)}, or path/file.py:Name"
 _MODEL, _LEARNING, _GENERATORS = "Model and guide", "Learning", "Objective"
+_WEAK = "Weak supervision"
 
 
 def _option(help: str, panel: str, *names: str, **more: Any) -> Any:
@@ -76,18 +77,41 @@ def train(
         str | None, _option("What reads the image: small, vgg16, or resnet50.", _MODEL)
     ] = None,
     weights: Annotated[
-        str | None, _option("The backbone's: none, imagenet or a path.", _MODEL)
+        str | None, _option("First ones: none, imagenet, classifier or a path.", _MODEL)
     ] = None,
     threshold: Annotated[
         str | None, _option("Of a classifier's probabilities: 0.5, or auto.", _MODEL)
     ] = None,
+    net: Annotated[str | None, _option("SEC's network: small or largefov.", _WEAK)] = None,
+    classifier: Annotated[
+        str | None, _option("The run it learns from; the newest if left out.", _WEAK)
+    ] = None,
+    layer: Annotated[str | None, _option("The classifier's layer of cues.", _WEAK)] = None,
+    scales: Annotated[
+        str | None, _option("Scales at which it looks, as 0.5,1,1.5.", _WEAK)
+    ] = None,
+    flip: Annotated[bool | None, _option("Look at mirrored images, too.", _WEAK)] = None,
+    foreground: Annotated[
+        float | None, _option("Share of a map's maximum that is a cue.", _WEAK, min=0)
+    ] = None,
+    background: Annotated[
+        str | None, _option("Share of an image cued as background, or none.", _WEAK)
+    ] = None,
+    saliency: Annotated[str | None, _option("Of the maps present: max or sum.", _WEAK)] = None,
+    crf_weight: Annotated[
+        float | None, _option("Weight of colour in its CRF.", _WEAK, min=0)
+    ] = None,
+    crf_xy: Annotated[float | None, _option("Its reach, in 41sts of the image.", _WEAK)] = None,
+    crf_rgb: Annotated[float | None, _option("Its width in colour, 0-255.", _WEAK)] = None,
     steps: Annotated[int | None, _option("Optimisation steps.", _LEARNING)] = None,
     batch_size: Annotated[int | None, _option("Scenes a step.", _LEARNING)] = None,
-    optimizer: Annotated[str | None, _option("adam, adamw or sgd.", _LEARNING)] = None,
+    optimizer: Annotated[str | None, _option("adam, adamw, sgd or layerwise.", _LEARNING)] = None,
     learning_rate: Annotated[
         float | None, _option("Its peak.", _LEARNING, "--learning-rate", "--lr")
     ] = None,
-    schedule: Annotated[str | None, _option("constant, cosine or onecycle.", _LEARNING)] = None,
+    schedule: Annotated[
+        str | None, _option("constant, cosine, onecycle or stairs.", _LEARNING)
+    ] = None,
     clip: Annotated[
         float | None, _option("Largest gradient norm; 0 = any.", _LEARNING, min=0)
     ] = None,
@@ -105,7 +129,7 @@ def train(
         Literal["fp32", "bf16"] | None, _option("Of the networks.", _LEARNING)
     ] = None,
 ) -> None:
-    """Train RECIPE: cvae, jvae, jmvae, telbo, segmenter or classifier.
+    """Train RECIPE: cvae, jvae, jmvae, telbo, segmenter, classifier, sec or twin.
 
     The run goes to runs/RECIPE-DATA-TIME/ (SCENE_RUNS overrides runs/). A recipe brings its own
     defaults; options given here win.
@@ -188,6 +212,11 @@ def _parsed(given: dict[str, Any]) -> dict[str, Any]:
         parsed["encode"] = tuple(dict.fromkeys(named))
     if parsed.get("threshold", "auto") != "auto":
         parsed["threshold"] = _threshold(parsed["threshold"])
+    if "scales" in parsed:
+        parsed["scales"] = tuple(_number("scales", part) for part in parsed["scales"].split(","))
+    if "background" in parsed:
+        none = parsed["background"] == "none"
+        parsed["background"] = 0.0 if none else _number("background", parsed["background"])
     if "weights" in parsed:
         parsed["backbone_weights"] = parsed.pop("weights")
     if "weight" in parsed:
@@ -200,6 +229,13 @@ def _threshold(text: str) -> float:
         return float(text)
     except ValueError:
         raise ValueError(f"--threshold is a probability, or auto; not {text!r}.") from None
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"--{name} {text!r} is not a number.") from None
 
 
 def _weight(text: str) -> tuple[str, float]:

@@ -14,6 +14,8 @@ from inference.objectives.bounds import Bound, Objective
 from inference.objectives.subsets import JMVAE, TELBO, subsets
 from inference.recipes import GUIDES, OBJECTIVES, recipe
 from inference.settings import Settings
+from inference.weak.sec import SEC, OnMasks, grid_kernels
+from scene.coarse import CoarseScene
 from scene.models import SceneModel
 from scene.registry import load
 from scene.seeds import seeded
@@ -53,7 +55,7 @@ def assemble(settings: Settings, schema: Schema) -> Assembly:
         guide = _guide(settings, schema)
     if model.latent:
         guide.require(guide.views)
-    return Assembly(model, guide, _objective(settings, guide))
+    return Assembly(model, guide, _objective(settings, model, guide))
 
 
 def _model(settings: Settings, schema: Schema) -> SceneModel:
@@ -65,6 +67,7 @@ def _model(settings: Settings, schema: Schema) -> SceneModel:
         "learn_scale": settings.learn_scale,
         "backbone": settings.backbone,
         "weights": settings.backbone_weights,
+        "net": settings.net,
         "threshold": 0.5 if settings.threshold == "auto" else settings.threshold,
     }
     kind = load(recipe(settings.recipe).model, {}, "model")
@@ -84,7 +87,9 @@ def _guide(settings: Settings, schema: Schema) -> Guide:
     return made
 
 
-def _objective(settings: Settings, guide: Guide) -> Objective:
+def _objective(settings: Settings, model: SceneModel, guide: Guide) -> Objective:
+    if isinstance(model, CoarseScene):
+        return _coarse(settings, model)
     joint = _bound(settings.objective, settings.particles, settings)
     form = recipe(settings.recipe).form
     if form == "plain":
@@ -106,6 +111,14 @@ def _objective(settings: Settings, guide: Guide) -> Objective:
         "own" if settings.retrofit == "own" else "all",
         "stopped" if settings.generator_gradients == "stopped" else "shared",
     )
+
+
+def _coarse(settings: Settings, model: CoarseScene) -> Objective:
+    if recipe(settings.recipe).form == "masks":
+        return OnMasks()
+    if settings.augment not in (None, "none"):
+        raise ValueError("The recipe sec does not vary scenes, or cues would lie beside them.")
+    return SEC(grid_kernels(model.cells, settings.crf_weight, settings.crf_xy, settings.crf_rgb))
 
 
 def _bound(name: str, particles: int, settings: Settings) -> Bound:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from inference.settings import VIEWS, Settings, option
 from scene.registry import unknown
 
-Form = Literal["plain", "telbo", "jmvae"]
+Form = Literal["plain", "telbo", "jmvae", "sec", "masks"]
 
 GUIDES = {
     "joint": "inference.guides:JointGuide",
@@ -36,11 +36,13 @@ class Recipe:
     Attributes:
         about: One line for ``--help``.
         model: ``module:Name`` of the generative model.
-        form: How bounds are put together: ``plain``, ``telbo`` or ``jmvae``.
+        form: What the objective is: one bound (``plain``) or several put together (``telbo``,
+            ``jmvae``), the losses of SEC (``sec``), or the cross-entropy of ``masks``.
         explains: The views that the model explains.
         uses: Settings it uses that not every recipe does.
         pretrained: Backbones that begin with ImageNet's weights unless others are named.
         defaults: Settings of this recipe.
+        nets: Settings that go with a ``net`` other than its default.
     """
 
     about: str
@@ -50,6 +52,7 @@ class Recipe:
     uses: Collection[str] = ()
     pretrained: Collection[str] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    nets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def settings(self, **given: Any) -> Settings:
         """Make settings: the recipe's own, then those given that are not None.
@@ -62,7 +65,8 @@ class Recipe:
         """
         named = {key: value for key, value in given.items() if value is not None}
         self._require(named)
-        own = replace(Settings(self.name), **self.defaults)
+        chosen = self.nets.get(named.get("net", ""), {})
+        own = replace(Settings(self.name), **{**self.defaults, **chosen})
         if named.get("backbone") in self.pretrained:
             named.setdefault("backbone_weights", "imagenet")
         if "weights" in named:
@@ -82,7 +86,8 @@ class Recipe:
         """Refuse settings that would be ignored."""
         idle = [option(name) for name in given if not self.takes(name)]
         views = set(given.get("weights", ())) & set(VIEWS)
-        idle += [f"--weight {view}" for view in sorted(views.difference(self.explains))]
+        weighed = () if self.form in ("sec", "masks") else self.explains
+        idle += [f"--weight {view}" for view in sorted(views.difference(weighed))]
         if idle:
             raise ValueError(
                 f"The recipe {self.name} does not use {', '.join(idle)}; leave "
@@ -93,6 +98,39 @@ class Recipe:
 _JOINT = "scene.models:JointScene"
 _LATENT = ("latent", "guide", "guide_width", "objective", "particles", "beta", "warmup")
 _PIXELS = ("noise", "image_scale", "learn_scale")
+_CUES = ("layer", "scales", "flip", "foreground", "background", "saliency")
+_CRF = ("crf_weight", "crf_xy", "crf_rgb")
+_COARSE = ("net", "classifier", "backbone_weights")
+_SMALL = {
+    "guide": "none",
+    "encode": ("image",),
+    "backbone_weights": "classifier",
+    "augment": "none",
+    "steps": 800,
+    "learning_rate": 2e-3,
+}
+"""Settings of SEC's small network, for whatever objective; chosen on a tune split."""
+
+_LARGEFOV = {
+    "backbone_weights": "imagenet",
+    "size": (321, 321),
+    "steps": 8000,
+    "batch_size": 15,
+    "optimizer": "layerwise",
+    "learning_rate": 1e-3,
+    "schedule": "stairs",
+}
+"""Those of the network its authors used, as they published them."""
+
+_PUBLISHED = {
+    "foreground": 0.2,
+    "background": 0.1,
+    "crf_weight": 10.0,
+    "crf_xy": 80 / 12,
+    "crf_rgb": 13.0,
+}
+"""Their cues and their CRF."""
+
 _RETROFIT = ("retrofit", "retrofit_objective", "retrofit_particles", "generator_gradients")
 
 RECIPES: dict[str, Recipe] = {
@@ -148,6 +186,31 @@ RECIPES: dict[str, Recipe] = {
             "optimizer": "adamw",
         },
     ),
+    "sec": Recipe(
+        "SEC: masks from image-level labels, by cues of a classifier and a dense CRF.",
+        "scene.coarse:CoarseScene",
+        form="sec",
+        explains=("mask",),
+        uses=(*_COARSE, *_CUES, *_CRF),
+        defaults={
+            **_SMALL,
+            "foreground": 0.9,
+            "background": 0.3,
+            "crf_weight": 8.0,
+            "crf_xy": 7.7,
+            "crf_rgb": 14.0,
+        },
+        nets={"largefov": {**_LARGEFOV, **_PUBLISHED}},
+    ),
+    "twin": Recipe(
+        "The network of SEC trained on true masks: what its labels are measured against.",
+        "scene.coarse:CoarseScene",
+        form="masks",
+        explains=("mask",),
+        uses=_COARSE,
+        defaults=_SMALL,
+        nets={"largefov": _LARGEFOV},
+    ),
 }
 """Recipes by name."""
 
@@ -158,8 +221,8 @@ def able(settings: Settings, given: tuple[str, ...]) -> bool:
     A guess from names alone, to choose among runs without loading them; a foreign guide is
     taken to accept what its recipe would ask of it.
     """
-    if settings.recipe in ("segmenter", "classifier"):
-        return settings.recipe == "segmenter" and given == ("image",)
+    if settings.recipe in ("segmenter", "classifier", "sec", "twin"):
+        return settings.recipe != "classifier" and given == ("image",)
     if settings.recipe == "cvae":
         return set(given) in ({"image"}, {"image", "mask"})
     if not given or settings.guide in ("poe", "retrofit"):

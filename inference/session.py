@@ -20,6 +20,7 @@ from inference.runs import CHECKPOINT, CONFIG, Run, create, write_json
 from inference.settings import Settings
 from inference.train import Device, fit, launch
 from inference.weak.cuepictures import draw_looks
+from inference.weak.teacher import find_teacher, taught
 from inference.weak.threshold import calibrate
 from scene.datasets.augment import augmenter
 from scene.datasets.base import SceneDataset
@@ -81,14 +82,20 @@ def train(
     data = _open(settings, download)
     settings = replace(settings, data=data[0].source)
     augmenter(settings.augment or data[0].augmentation, data[0].schema.labels)
+    teacher = find_teacher(settings, data[0], launch(device).device)
+    if teacher is not None:
+        settings = replace(settings, classifier=str(teacher.run.folder.absolute()))
     assembly = assemble(settings, data[0].schema)
+    if teacher is not None and settings.backbone_weights == "classifier":
+        teacher.begin(assembly.model)
     run = create(settings, data[0].schema, data[0].name, folder, force)
     try:
         if is_foreign(settings):
             run = _adopted(run)
         started(run)
         settle = _settled(settings, assembly)
-        fit(assembly, data[0], data[1], run, device=device, watch=watch, settle=settle)
+        scenes = taught(run, data[0], assembly, teacher)
+        fit(assembly, scenes, data[1], run, device=device, watch=watch, settle=settle)
     except BaseException:  # an interruption, too
         if not run.path(CHECKPOINT).is_file():
             shutil.rmtree(run.folder)
@@ -120,8 +127,8 @@ def resume(
     run.schema.labels.require(data[0].schema.labels, data[0].name)
     assembly = rebuilt(run, trust)
     started(run)
-    settle = _settled(run.settings, assembly)
-    fit(assembly, data[0], data[1], run, device=device, watch=watch, resume=True, settle=settle)
+    settle, scenes = _settled(run.settings, assembly), taught(run, data[0], assembly)
+    fit(assembly, scenes, data[1], run, device=device, watch=watch, resume=True, settle=settle)
     return conclude(run, assembly, data[2])
 
 

@@ -56,11 +56,22 @@ class Settings:
         backbone_weights: ``none``, ``imagenet`` or a path.
         threshold: The probability above which a classifier counts a class as present; ``auto`` =
             the best on the split where settings are chosen.
+        net: What labels the grid of SEC: ``small`` or ``largefov``.
+        classifier: The run of the classifier that SEC learns from; None = the newest that fits.
+        layer: The classifier's layer whose maps give cues; None = the one usually looked at.
+        scales: Sizes at which it looks at images, as multiples of their own.
+        flip: Whether it looks at mirrored images, too.
+        foreground: A class is cued where its map exceeds this share of its maximum.
+        background: The least salient share of an image, cued as background; 0 = none is.
+        saliency: The largest of the maps of the classes present, ``max``, or their ``sum``.
+        crf_weight: Weight of colour in the CRF that SEC learns from.
+        crf_xy: How far that reaches, in cells of a grid of 41×41.
+        crf_rgb: How unlike colours may be, 0-255.
         steps: Optimisation steps.
         batch_size: Scenes a step.
-        optimizer: ``adam``, ``adamw`` or ``sgd``.
+        optimizer: ``adam``, ``adamw``, ``sgd`` or ``layerwise``.
         learning_rate: Its peak.
-        schedule: ``constant``, ``cosine`` or ``onecycle``.
+        schedule: ``constant``, ``cosine``, ``onecycle`` or ``stairs``.
         clip: Largest norm of the gradient; 0 = no clipping.
         augment: How training scenes are varied; None = the dataset's own way.
         patience: Validations without improvement before stopping; 0 = never stop early.
@@ -100,6 +111,17 @@ class Settings:
     backbone: str = "small"
     backbone_weights: str = "none"
     threshold: float | str = 0.5
+    net: str = "small"
+    classifier: str | None = None
+    layer: str | None = None
+    scales: tuple[float, ...] = (1.0,)
+    flip: bool = False
+    foreground: float = 0.2
+    background: float = 0.1
+    saliency: str = "max"
+    crf_weight: float = 10.0
+    crf_xy: float = 80 / 12
+    crf_rgb: float = 13.0
     steps: int = 720
     batch_size: int = 16
     optimizer: str = "adam"
@@ -119,7 +141,7 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not least <= value < math.inf:
                 raise ValueError(f"{option(name)} must be {least} or more, not {value}.")
-        for name in ("learning_rate", "image_scale"):
+        for name in ("learning_rate", "image_scale", "crf_xy", "crf_rgb"):
             if not 0 < getattr(self, name) < math.inf:
                 value = getattr(self, name)
                 raise ValueError(f"{option(name)} must be a positive number, not {value}.")
@@ -157,7 +179,7 @@ class Settings:
         if "recipe" not in data:
             raise ValueError("The settings name no recipe.")
         pairs: dict[str, Any] = {
-            k: tuple(v) if k in ("size", "encode") else v for k, v in data.items()
+            k: tuple(v) if k in ("size", "encode", "scales") else v for k, v in data.items()
         }
         return cls(**pairs)
 
@@ -166,15 +188,17 @@ CHOICES = {
     "retrofit": ("own", "predict-all"),
     "generator_gradients": ("shared", "stopped"),
     "noise": ("normal", "laplace"),
-    "optimizer": ("adam", "adamw", "sgd"),
-    "schedule": ("constant", "cosine", "onecycle"),
+    "optimizer": ("adam", "adamw", "sgd", "layerwise"),
+    "schedule": ("constant", "cosine", "onecycle", "stairs"),
+    "net": ("small", "largefov"),
+    "saliency": ("max", "sum"),
     "precision": ("fp32", "bf16"),
 }
 
 _LEAST = {
     **dict.fromkeys(("steps", "batch_size", "latent", "width", "guide_width"), 1),
     **dict.fromkeys(("particles", "retrofit_particles"), 1),
-    **dict.fromkeys(("alpha", "beta", "clip"), 0),
+    **dict.fromkeys(("alpha", "beta", "clip", "foreground", "background", "crf_weight"), 0),
     **dict.fromkeys(("warmup", "patience", "validate_every", "seed", "workers"), 0),
 }
 

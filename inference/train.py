@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 import math
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from inference.assemble import Assembly
 from inference.batches import batches
@@ -23,6 +22,7 @@ from inference.checkpoints import (
     save_learning,
     save_weights,
 )
+from inference.optimizers import optimizer, set_rate
 from inference.reports import Log, Report, Watch
 from inference.runs import CHECKPOINT, WEIGHTS, Run
 from inference.settings import Settings
@@ -109,8 +109,8 @@ def fit(
     settings = run.settings
     fabric = launch(device, settings.precision)
     step_module = fabric.setup_module(Step(assembly))
-    optimizer = fabric.setup_optimizers(_optimizer(settings, step_module.parameters()))
-    learning = Learning(assembly, optimizer)
+    steps = fabric.setup_optimizers(optimizer(settings, step_module))
+    learning = Learning(assembly, steps)
     torch.manual_seed(settings.seed)
     if resume:
         load_learning(run.path(CHECKPOINT), learning, settings.recipe)
@@ -169,7 +169,7 @@ def rate(settings: Settings, step: int) -> float:
     """Give the learning rate of a step, counted from 0.
 
     ``onecycle`` rises over the first tenth and falls to nothing as a cosine; ``cosine`` only
-    falls.
+    falls. ``stairs`` takes a tenth after each quarter.
 
     Source:
         Smith & Topin (2018), Super-Convergence, https://arxiv.org/abs/1708.07120
@@ -177,19 +177,13 @@ def rate(settings: Settings, step: int) -> float:
     peak, progress = settings.learning_rate, step / settings.steps
     if settings.schedule == "constant":
         return peak
+    if settings.schedule == "stairs":
+        return float(peak * 0.1 ** (4 * step // settings.steps))
     if settings.schedule == "cosine":
         return peak * 0.5 * (1 + math.cos(math.pi * progress))
     if progress < 0.1:
         return peak * (0.04 + 0.96 * progress / 0.1)
     return peak * 0.5 * (1 + math.cos(math.pi * (progress - 0.1) / 0.9))
-
-
-def _optimizer(settings: Settings, parameters: Iterable[nn.Parameter]) -> Optimizer:
-    learning = [parameter for parameter in parameters if parameter.requires_grad]
-    if settings.optimizer == "sgd":
-        return SGD(learning, settings.learning_rate, momentum=0.9)
-    kind = AdamW if settings.optimizer == "adamw" else Adam
-    return kind(learning, settings.learning_rate, fused=True)
 
 
 def _waited(learning: Learning, settings: Settings) -> bool:
@@ -200,8 +194,7 @@ def _waited(learning: Learning, settings: Settings) -> bool:
 def _step(fabric: Fabric, module: Any, learning: Learning, views: Views, run: Run) -> Report:
     settings = run.settings
     now = rate(settings, learning.step)
-    for group in learning.optimizer.param_groups:
-        group["lr"] = now
+    set_rate(learning.optimizer, now)
     warmed = (learning.step + 1) / settings.warmup if settings.warmup else 1.0
     learning.assembly.objective.warm(min(1.0, warmed))
     loss, parts = _scored(module, views)

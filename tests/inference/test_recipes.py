@@ -36,6 +36,9 @@ def test_what_is_given_outvotes_the_recipe_and_the_recipe_the_defaults():
 
 
 IGNORED = {
+    "classifier": {"latent": 8, "particles": 5, "noise": "laplace", "layer": "stride4"},
+    "sec": {"backbone": "vgg16", "particles": 2, "noise": "laplace", "beta": 2.0},
+    "twin": {"foreground": 0.5, "crf_rgb": 9.0, "latent": 3, "layer": "stride4"},
     "cvae": {"subsets": "all", "alpha": 3.0, "noise": "laplace", "retrofit": "own"},
     "jvae": {"subsets": "all", "alpha": 3.0, "retrofit": "own", "backbone": "vgg16"},
     "jmvae": {"retrofit": "own", "encode": ("image",), "backbone": "vgg16"},
@@ -63,6 +66,18 @@ def test_the_weight_of_a_view_that_is_not_explained_is_refused():
     assert recipe("cvae").settings(weights={"mask": 2.0}).weights["mask"] == 2
     with pytest.raises(ValueError, match="does not use --weight classes, --weight image; leave t"):
         recipe("cvae").settings(weights={"image": 1.0, "classes": 3.0})
+
+
+@pytest.mark.parametrize("name", ["sec", "twin"])
+def test_what_weighs_no_views_takes_no_weights(name):
+    with pytest.raises(ValueError, match="does not use --weight mask; leave it out"):
+        recipe(name).settings(weights={"mask": 2.0})
+
+
+def test_a_net_brings_settings_that_those_given_outvote():
+    assert recipe("sec").settings(net="small").size == (64, 64)
+    assert recipe("sec").settings(net="largefov").size == (321, 321)
+    assert recipe("sec").settings(net="largefov", size=(65, 65)).size == (65, 65)
 
 
 @pytest.mark.parametrize("name", RECIPES)

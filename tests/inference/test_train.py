@@ -238,10 +238,10 @@ def test_clipping_bounds_the_norm_of_the_gradient(fitted, clip, moved):
         assert distance > moved
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
-@pytest.mark.parametrize("schedule", ["constant", "cosine", "onecycle"])
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "layerwise"])
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "onecycle", "stairs"])
 def test_every_optimizer_learns_under_every_schedule(fitted, optimizer, schedule):
-    losses, peak = [], 1e-5 if optimizer == "sgd" else 3e-3
+    losses, peak = [], 1e-5 if optimizer in ("sgd", "layerwise") else 3e-3
     fitted(
         "segmenter", watch=lambda r: losses.append(r.val), steps=10, validate_every=1,
         optimizer=optimizer, schedule=schedule, learning_rate=peak,
@@ -250,12 +250,16 @@ def test_every_optimizer_learns_under_every_schedule(fitted, optimizer, schedule
 
 
 def test_schedules(tiny):
-    """Constant stays, cosine falls from the peak to nothing, onecycle rises first."""
+    """Constant stays, cosine falls from the peak to nothing, onecycle rises first.
+
+    Stairs lead down to a tenth after each quarter.
+    """
     given = {"steps": 100, "learning_rate": 2.0}
-    constant, cosine, onecycle = (
+    constant, cosine, onecycle, stairs = (
         [rate(tiny(schedule=name, **given), step) for step in range(101)]
-        for name in ("constant", "cosine", "onecycle")
+        for name in ("constant", "cosine", "onecycle", "stairs")
     )
+    assert stairs[:100] == pytest.approx([2.0] * 25 + [0.2] * 25 + [0.02] * 25 + [0.002] * 25)
     assert set(constant) == {2.0}
     assert cosine[0] == 2.0
     assert cosine[50] == pytest.approx(1.0)

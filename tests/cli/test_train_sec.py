@@ -1,0 +1,76 @@
+"""`scene train sec` and its twin, as typed."""
+
+import re
+
+import pytest
+
+from inference.assemble import assemble
+from inference.checkpoints import save_weights
+from inference.recipes import recipe
+from inference.runs import WEIGHTS, create, home, read
+from scene.datasets.catalogue import open_data
+
+PLAIN = "--size 16x16 --batch-size 4 --width 4 --steps 2 --device cpu".split()
+LAST = re.compile(r"image → mask mIoU \d{1,3}\.\d \(test, 6 scenes, 8 draws\)  (\S+\.png)\n")
+
+
+@pytest.fixture
+def classifier():
+    """Make the run of a classifier that learned nothing."""
+    settings = recipe("classifier").settings(size=(16, 16), width=4)
+    schema = open_data("synthetic", "train", (16, 16)).schema
+    run = create(settings, schema, "any", home() / "classifier")
+    save_weights(run.path(WEIGHTS), assemble(settings, schema), "classifier")
+    return run
+
+
+@pytest.mark.parametrize("name", ["sec", "twin"])
+def test_it_ends_with_a_score(scene, classifier, name):
+    said = scene("train", name, *PLAIN)
+    assert said.code == 0
+    assert LAST.fullmatch(said.out)
+
+
+def test_options_reach_the_settings(scene, classifier):
+    words = "--layer stride4 --scales 1,0.5 --flip --foreground 0.6 --background none".split()
+    crf = "--saliency sum --crf-weight 5 --crf-xy 4 --crf-rgb 9 --out run".split()
+    assert scene("train", "sec", "--classifier", classifier.folder, *words, *crf, *PLAIN).code == 0
+    found = read(home().parent / "work" / "run").settings
+    assert (found.layer, found.scales, found.flip) == ("stride4", (1.0, 0.5), True)
+    assert (found.foreground, found.background, found.saliency) == (0.6, 0.0, "sum")
+    assert (found.crf_weight, found.crf_xy, found.crf_rgb) == (5, 4, 9)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ((), "train one with `scene train classifier --data synthetic:default`"),
+        (("--classifier", "gone"), "There is no run gone"),
+        (("--net", "big"), "No net is called 'big'"),
+        (("--scales", "1,a"), "--scales 'a' is not a number."),
+        (("--background", "nun"), "--background 'nun' is not a number."),
+        (("--saliency", "min"), "No saliency is called 'min'"),
+        (("--latent", 4), "The recipe sec does not use --latent"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_one_sentence(scene, words, sentence):
+    said = scene("train", "sec", *words, *PLAIN)
+    assert said.code == 1
+    assert sentence in " ".join(said.err.split())
+    assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--foreground", 2), "--foreground is 0 or more and below 1, not 2.0."),
+        (("--layer", "stride9"), "No layer of this classifier is called 'stride9'"),
+        (("--augment", "flip"), "The recipe sec does not vary scenes"),
+        (("--weights", "imagenet"), "starts from a classifier or none, not imagenet"),
+    ],
+)
+def test_so_is_what_does_not_fit_the_classifier(scene, classifier, words, sentence):
+    said = scene("train", "sec", *words, *PLAIN)
+    assert said.code == 1
+    assert sentence in " ".join(said.err.split())
+    assert not list(home().glob("sec-*"))
