@@ -24,6 +24,7 @@ TABLE = "--steps 2 --count 32 --size 16x16 --seeds 1".split()
 
 QUICK = {
     "compare_models": {"argv": [*TABLE, "--rows", "segmenter"]},
+    "mean_field_and_gibbs": {"scenes": 1, "size": 16, "sweeps": 2, "chains": 2},
     "own_guide": {"steps": 1, "particles": 2, "batch_size": 64, **TINY},
     "pyro_svi": {"steps": 2},
 }

@@ -1,0 +1,116 @@
+"""Gibbs sampling of the dense CRF: slow, and right wherever mean field is only near."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from inference.crf.engines import Field
+from inference.crf.exact import matrix
+from inference.crf.kernels import Kernel
+
+SYMMETRIC = ("symmetric", "mean", "none")
+"""Normalisations that leave K symmetric, so that there is an energy to sample from."""
+
+
+def gibbs(
+    field: Field, sweeps: int = 100, *, burn_in: int = 20, chains: int = 32, seed: int = 0
+) -> Tensor:
+    """Estimate marginals of p(x) ∝ exp(Σ_i logit_i(x_i) + Σ_{i<j} w k(i, j) μ(x_i, x_j)).
+
+    That is the distribution mean field approximates if kernels have no self term, which is left
+    out here whatever they say: with one label a pixel it would be no pull, but a bias. Chains run
+    side by side, each redrawing one pixel after another given all others; what is averaged are
+    the probabilities drawn from, which vary less than the draws. Time grows with the square of
+    the number of pixels, and an energy with several modes needs more sweeps than anyone has.
+
+    Args:
+        field: Its kernels normalised symmetrically or by one number, compatibilities symmetric,
+            no void pixels.
+        sweeps: Over all pixels, after the burn-in.
+        burn_in: Sweeps that are not counted.
+        chains: Run at once, each from labels drawn from the unaries.
+        seed: Of all draws.
+
+    Returns:
+        ``(B, L, H, W)``.
+
+    Raises:
+        ValueError: If there is no such energy, or nothing to average.
+
+    Source:
+        Geman & Geman (1984), Stochastic relaxation, Gibbs distributions, and the Bayesian
+        restoration of images, https://doi.org/10.1109/TPAMI.1984.4767596
+    """
+    _check(field, sweeps, chains)
+    random = torch.Generator(field.logits.device).manual_seed(seed)
+    logits, found = field.logits.flatten(2), []
+    for index in range(len(logits)):
+        couplings = _couplings(field, index)
+        found.append(_scene(logits[index].T, couplings, (burn_in, sweeps), chains, random))
+    return torch.stack(found).mT.reshape(field.logits.shape)
+
+
+def _scene(
+    logits: Tensor,
+    couplings: list[tuple[Tensor, Tensor]],
+    sweeps: tuple[int, int],
+    chains: int,
+    random: torch.Generator,
+) -> Tensor:
+    """Sample one scene with logits ``(N, L)``; give mean probabilities of the same shape."""
+    pixels, labels = logits.shape
+    total = torch.zeros_like(logits)
+    drawn = torch.multinomial(logits.softmax(1), chains, replacement=True, generator=random)
+    x = torch.nn.functional.one_hot(drawn, labels).to(logits)  # (N, chains, L)
+    for sweep in range(sum(sweeps)):
+        for i in range(pixels):
+            told = logits[i].expand(chains, labels)
+            for k, mu in couplings:
+                told = told + (k[i] @ x.flatten(1)).view(chains, labels) @ mu
+            q = told.softmax(1)
+            x[i] = 0
+            x[i].scatter_(1, torch.multinomial(q, 1, generator=random), 1)
+            if sweep >= sweeps[0]:
+                total[i] += q.mean(0)
+    return total / sweeps[1]
+
+
+def _couplings(field: Field, index: int) -> list[tuple[Tensor, Tensor]]:
+    """Give each term's ``(N, N)`` and ``(L, L)``; those of Potts kernels become one."""
+    couplings: list[tuple[Tensor, Tensor]] = []
+    for kernel in field.kernels:
+        features = kernel.features(field.image, field.logits).flatten(2)
+        features = features[index % len(features)].unsqueeze(0)
+        pairs = matrix(replace(kernel, self_term=False), features, None)[0]
+        mu = _compatibility(kernel, field.logits)
+        pairs = pairs * torch.as_tensor(kernel.weight, dtype=pairs.dtype, device=pairs.device)
+        same = [i for i, (_, other) in enumerate(couplings) if torch.equal(mu, other)]
+        if same:
+            couplings[same[0]] = (couplings[same[0]][0] + pairs, mu)
+        else:
+            couplings.append((pairs, mu))
+    return couplings
+
+
+def _compatibility(kernel: Kernel, like: Tensor) -> Tensor:
+    mu = kernel.compatibility
+    if mu is None:
+        return torch.eye(like.shape[1]).to(like)
+    return (mu.diag() if mu.ndim == 1 else mu).to(like)
+
+
+def _check(field: Field, sweeps: int, chains: int) -> None:
+    if field.void is not None:
+        raise ValueError("A void pixel is pulled but does not pull: there is no energy to sample.")
+    for kernel in field.kernels:
+        mu = kernel.compatibility
+        if kernel.normalization not in SYMMETRIC or not (mu is None or torch.equal(mu, mu.T)):
+            raise ValueError(
+                "An energy needs pairs that pull each other alike: normalise symmetrically, and "
+                "give symmetric compatibilities."
+            )
+    if sweeps < 1 or chains < 1:
+        raise ValueError(f"There must be a sweep and a chain, not {sweeps} and {chains}.")
