@@ -73,9 +73,7 @@ class Teacher:
         return ImageLevel(open_data(settings.data, scenes.split, theirs, count=settings.count))
 
 
-def find_teacher(
-    settings: Settings, scenes: SceneDataset, device: torch.device
-) -> Teacher | None:
+def find_teacher(settings: Settings, scenes: SceneDataset, device: torch.device) -> Teacher | None:
     """Find the classifier that the settings name, or the newest of the same data.
 
     Returns:
