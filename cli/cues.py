@@ -49,7 +49,9 @@ def cues(
     """
     if limit is not None and limit < 1:
         raise ValueError(f"--limit must be 1 or more, not {limit}.")
-    found = chosen(run, "a classifier", lambda run: run.settings.recipe == "classifier")
+    found = chosen(
+        run, "a classifier", lambda run: run.settings.recipe == "classifier", "classifier"
+    )
     from inference.restore import restore
     from inference.train import launch
     from inference.weak.cuefiles import claim, write_cues

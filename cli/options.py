@@ -38,7 +38,10 @@ Seed = Annotated[int, typer.Option(help="Of every draw.", min=0, max=2**32 - 1)]
 
 
 def chosen(
-    folder: Path | None, wanted: str, fits: Callable[[RunFolder], bool] = lambda run: True
+    folder: Path | None,
+    wanted: str,
+    fits: Callable[[RunFolder], bool] = lambda run: True,
+    recipe: str = "telbo",
 ) -> RunFolder:
     """Read the run named, or take the newest complete one that fits and say which."""
     from cli.console import notes
@@ -46,6 +49,6 @@ def chosen(
 
     if folder is not None:
         return read(folder)
-    run = newest(fits, wanted)
+    run = newest(fits, wanted, recipe)
     notes.print(f"run {run.folder}", style="dim")
     return run

@@ -125,12 +125,15 @@ def read(folder: Path) -> Run:
     return Run(folder, settings, Schema(labels, settings.size))
 
 
-def newest(fits: Callable[[Run], bool] = lambda run: True, wanted: str = "a run") -> Run:
+def newest(
+    fits: Callable[[Run], bool] = lambda run: True, wanted: str = "a run", recipe: str = "telbo"
+) -> Run:
     """Find the newest complete run that fits.
 
     Args:
         fits: Says whether a run will do.
         wanted: What is looked for, for the message.
+        recipe: What would make one, likewise.
 
     Raises:
         LookupError: If there is none; the message says how to make one.
@@ -143,8 +146,8 @@ def newest(fits: Callable[[Run], bool] = lambda run: True, wanted: str = "a run"
         if run.complete and fits(run):
             return run
     raise LookupError(
-        f"There is no complete run of {wanted} in {home()}/; make one with `scene train telbo`, "
-        "or name one."
+        f"There is no complete run of {wanted} in {home()}/; make one with "
+        f"`scene train {recipe}`, or name one."
     )
 
 

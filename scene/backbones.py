@@ -45,8 +45,7 @@ class Vgg16(nn.Module):
 
     def __init__(self, size: tuple[int, int], weights: Weights = "none") -> None:
         super().__init__()
-        if min(size) < 32:
-            raise ValueError(f"vgg16 needs images of 32×32 or more, not {size[0]}×{size[1]}.")
+        require_room("vgg16", size)
         self.convolutions = pretrained("vgg16", weights).features
         self.cells = (min(size[0] // 32, 7), min(size[1] // 32, 7))
         self.features = 512 * self.cells[0] * self.cells[1]
@@ -73,6 +72,16 @@ def features(name: str, schema: Schema, width: int, weights: Weights = "none") -
     if name == "vgg16":
         return Vgg16(schema.size, weights)
     raise LookupError(unknown(name, BACKBONES, "backbone") + ".")
+
+
+def require_room(name: str, size: tuple[int, int]) -> None:
+    """Refuse images that a network which halves five times would shrink to nothing.
+
+    Raises:
+        ValueError: If they are less than 32 pixels high or wide.
+    """
+    if min(size) < 32:
+        raise ValueError(f"{name} needs images of 32×32 or more, not {size[0]}×{size[1]}.")
 
 
 def pretrained(name: str, weights: Weights = "none") -> Any:

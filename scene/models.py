@@ -20,7 +20,7 @@ import torch
 from pyro import poutine
 from torch import Tensor, nn
 
-from scene.backbones import Weights, features
+from scene.backbones import Weights, features, require_room
 from scene.classifiers import classifier
 from scene.likelihoods import ClassVector, LabelMap, Pixels
 from scene.networks import ClassHead, Painter, UNet
@@ -220,6 +220,8 @@ class ClassifiedScene(SceneModel):
     ) -> None:
         super().__init__()
         self.labels = schema.labels
+        if backbone != "small":
+            require_room(backbone, schema.size)
         self.net = classifier(backbone, len(schema.labels.classes), width, weights)
         self.register_buffer("_threshold", torch.tensor(threshold))
 

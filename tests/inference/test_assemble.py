@@ -7,7 +7,7 @@ from inference.assemble import assemble
 from inference.guides import JointGuide, RetrofitGuide
 from inference.objectives.bounds import ELBO, IWAE
 from inference.objectives.subsets import JMVAE, TELBO
-from inference.recipes import RECIPES
+from inference.recipes import RECIPES, recipe
 
 FOREIGN = """
 import pyro.distributions as dist
@@ -57,7 +57,7 @@ def foreign(tmp_path):
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_builds_and_learns(built, name, schema, views):
     torch.manual_seed(0)
-    made = built(schema, name, **({} if name == "segmenter" else {"particles": 2}))
+    made = built(schema, name, **({"particles": 2} if recipe(name).takes("particles") else {}))
     loss = made.module(views)
     loss.backward()
     assert loss.isfinite()

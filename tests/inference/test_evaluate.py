@@ -127,6 +127,9 @@ def test_scores_at_the_mean_do_not_depend_on_the_seed(built, scenes):
 POSSIBLE = {
     "cvae": {"image → mask": True},
     "segmenter": {"image → mask": True},
+    "sec": {"image → mask": True},
+    "twin": {"image → mask": True},
+    "classifier": {"image → classes": True},
     "jvae": {"image + classes → mask": True},
     "telbo": {
         "image → mask": False, "image + classes → mask": True, "mask → mask": True,

@@ -16,6 +16,7 @@ ANY = [
 COLUMNS = {
     "cvae": ["image → mask"],
     "segmenter": ["image → mask"],
+    "classifier": [],
     "jvae": ["image+classes → mask"],
     "telbo": ANY,
     "jmvae": ANY,

@@ -5,11 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from inference.recipes import RECIPES
+from inference.restore import restore
 from inference.runs import create, read
 from inference.session import resume, train
 from inference.train import Diverged, Step
+from inference.weak.threshold import calibrate
 from scene.datasets.catalogue import open_data
+from scene.datasets.synthetic import SyntheticScenes
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +24,8 @@ def runs(tmp_path, monkeypatch):
 @pytest.fixture
 def undrawn(monkeypatch):
     """Leave out the picture, which takes longer than the rest."""
-    monkeypatch.setattr("inference.session.draw_predictions", lambda *_, **__: None)
+    for draw in ("draw_predictions", "draw_looks"):
+        monkeypatch.setattr(f"inference.session.{draw}", lambda *_, **__: None)
 
 
 @pytest.fixture
@@ -43,7 +46,7 @@ def broken(tiny):
     return train_some
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", ["cvae", "jvae", "jmvae", "telbo", "segmenter"])
 def test_every_recipe_is_trained_scored_and_drawn(tiny, runs, name):
     started = []
     outcome = train(tiny(name, steps=3), device="cpu", started=started.append)
@@ -56,6 +59,53 @@ def test_every_recipe_is_trained_scored_and_drawn(tiny, runs, name):
     assert outcome.picture.read_bytes().startswith(b"\x89PNG")
     summary = json.loads(outcome.run.path("summary.json").read_text())
     assert summary["headline"]["score"]["miou"] == outcome.cell.score.miou
+
+
+def test_a_classifier_is_scored_on_classes_and_leaves_the_test_split_for_masks(tiny):
+    outcome = train(tiny("classifier", steps=2), device="cpu")
+    assert (outcome.cell.title, outcome.cell.scenes, outcome.split) == (
+        "image → classes",
+        4,
+        "val",
+    )
+    assert outcome.picture.read_bytes().startswith(b"\x89PNG")
+    summary = json.loads(outcome.run.path("summary.json").read_text())
+    assert summary["threshold"] == 0.5
+    assert summary["headline"]["score"]["map"] == outcome.cell.score.map
+
+
+def test_a_classifier_never_sees_a_mask(tiny, undrawn, monkeypatch):
+    """Whatever the masks are: crops that read classes from them would differ."""
+    settings = tiny("classifier", steps=3, augment="crop", seed=1)
+    found = [train(settings, device="cpu").run.path("weights.safetensors").read_bytes()]
+    paint = SyntheticScenes._paint
+
+    def blank(scenes, chunk):
+        paint(scenes, chunk)
+        scenes._masks.zero_()
+
+    monkeypatch.setattr(SyntheticScenes, "_paint", blank)
+    found.append(train(settings, device="cpu").run.path("weights.safetensors").read_bytes())
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("threshold", [0.3, "auto"])
+def test_the_threshold_is_chosen_on_tune_and_kept_in_the_run(tiny, undrawn, threshold):
+    settings = tiny("classifier", steps=2, threshold=threshold)
+    run = train(settings, device="cpu").run
+    kept = restore(read(run.folder))
+    summary = json.loads(run.path("summary.json").read_text())
+    assert kept.model.threshold == summary["threshold"]
+    if threshold == "auto":
+        threshold = calibrate(kept, open_data(settings.data, "tune", settings.size))
+    assert summary["threshold"] == threshold != 0.5
+
+
+def test_an_interrupted_classifier_still_chooses_its_threshold(tiny, broken, undrawn):
+    whole = train(tiny("classifier", threshold="auto"), device="cpu").run
+    rest = resume(broken("classifier", threshold="auto"), device="cpu").run
+    states = [restore(read(run.folder)).model.state_dict() for run in (whole, rest)]
+    assert all(states[0][key].equal(states[1][key]) for key in states[0])
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@ import torch
 from pyro import poutine
 from torch.distributions import Normal
 
-from scene.models import ConditionalScene, JointScene, SegmentedScene
-from scene.views import VIEWS, Views
+from scene.models import ClassifiedScene, ConditionalScene, JointScene, SegmentedScene
+from scene.views import VIEWS, Schema, Views
 
 
 def _model(kind, schema):
@@ -111,3 +111,32 @@ def test_placeholders_leave_gradients_finite(schema, views):
     trace.log_prob_sum().backward()
     assert all(p.grad.isfinite().all() for p in model.parameters() if p.requires_grad)
     assert views["image"][0].isnan().all()
+
+
+def test_a_classified_scene_needs_no_mask_and_scores_each_class(schema, views):
+    torch.manual_seed(0)
+    model = ClassifiedScene(schema, width=2).eval()
+    shown = views.only(("image", "classes"))
+    trace = poutine.trace(model).get_trace(shown)
+    trace.compute_log_prob()
+    p = model.net(views["image"]).sigmoid()
+    expected = torch.where(views["classes"] > 0.5, p, 1 - p).log().sum(-1)
+    torch.testing.assert_close(trace.nodes["classes"]["log_prob"], expected)
+
+
+def test_a_threshold_is_kept_with_the_weights(schema):
+    first, second = ClassifiedScene(schema, 2, threshold=0.3), ClassifiedScene(schema, 2)
+    assert (first.threshold, second.threshold, SegmentedScene(schema, 2).threshold) == (
+        0.3, 0.5, 0.5,
+    )  # fmt: skip
+    second.load_state_dict(first.state_dict())
+    assert second.threshold == 0.3
+    second.threshold = 0.7
+    assert second.state_dict()["_threshold"].item() == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize("name", ["vgg16", "resnet50"])
+def test_images_too_small_for_a_backbone_are_refused(schema, name):
+    small = Schema(schema.labels, (64, 31))
+    with pytest.raises(ValueError, match=rf"{name} needs images of 32×32 or more, not 64×31"):
+        ClassifiedScene(small, backbone=name)

@@ -1,0 +1,129 @@
+"""`scene cues`, and a classifier from the command line."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+from inference.runs import read
+
+PLAIN = ["--size", "16x16", "--batch-size", 4, "--width", 2, "--steps", 2, "--device", "cpu"]
+LAST = re.compile(
+    r"image → classes macro-F1 \d{1,3}\.\d, mAP \d{1,3}\.\d \(val, 4 scenes\)  \S+\.png\n"
+)
+
+
+@pytest.fixture
+def classifier(scene, place):
+    """Train one and give its folder."""
+    said = scene("train", "classifier", *PLAIN, "--out", "run")
+    assert said.code == 0
+    assert LAST.fullmatch(said.out)
+    return place / "run"
+
+
+def test_a_classifier_is_trained_evaluated_and_asked_for_cues(scene, classifier):
+    said = scene("evaluate", classifier, "--device", "cpu")
+    assert said.code == 0
+    assert "classifier on synthetic-default (val, 4 scenes, 16x16)" in said.out
+    assert re.search(r"┃ class +┃ +F1, % ┃ +AP, % ┃", said.out)
+    assert re.search(r"│ circle +│ +[\d.–]+ │ +[\d.–]+ │", said.out)
+    assert "mask from" not in said.out
+    said = scene("evaluate", classifier, "--json", "--device", "cpu")
+    score = json.loads(said.out)["results"]["8 draws"][4]["score"]
+    assert set(score) == {"f1", "macro_f1", "ap", "map"}
+
+    said = scene("cues", classifier, "--device", "cpu", "--limit", 3)
+    assert said.code == 0
+    assert said.out.splitlines()[-1] == f"{classifier}/cues-train: cues of 3 scenes, cues.png"
+    assert re.search(r"│ background +│ +[\d.]+ │ +[\d.]+ │", said.out)
+    assert len(list((classifier / "cues-train").glob("*.npz"))) == 3
+
+
+def test_options_reach_the_cues(scene, classifier):
+    said = scene(
+        "cues", classifier, "--device", "cpu", "--split", "val", "--layer", "stride2", "--scales",
+        "1,2", "--flip", "--foreground", 0.7, "--background", "none", "--saliency", "sum",
+        "--out", "sure", "--json",
+    )  # fmt: skip
+    assert said.code == 0
+    report = json.loads(said.out)
+    assert report["settings"] == {
+        "layer": "stride2", "scales": [1.0, 2.0], "flip": True, "foreground": 0.7,
+        "background": None, "background_map": "sum", "exponent": 2.0, "saliency": "sum",
+    }  # fmt: skip
+    assert (report["split"], report["scenes"]) == ("val", 4)
+    assert report["coverage"]["background"] == 0
+    (first, *_) = sorted((classifier.parent / "sure").glob("*.npz"))
+    with np.load(first) as held:
+        assert held["maps"].shape == (6, 16, 16)
+
+
+def test_cues_are_not_overwritten_unless_that_was_asked_for(scene, refused, classifier):
+    words = ("cues", classifier, "--limit", 1, "--device", "cpu")
+    assert scene(*words).code == 0
+    assert "cues-train exists; choose another --out, or --force" in refused(*words)
+    assert scene(*words, "--force").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--layer", "stride16"), "No layer of this classifier is called 'stride16'."),
+        (("--scales", "1,x"), "--scales takes numbers such as 0.5, not 'x'."),
+        (("--scales", "0"), "Maps need one scale or more, all above 0, not (0.0,)."),
+        (("--background", "much"), "--background takes numbers such as 0.5, not 'much'."),
+        (("--background", 2), "--background is a share of the image, above 0 and at most 1"),
+        (("--foreground", 1), "--foreground is 0 or more and below 1, not 1.0."),
+        (("--limit", 0), "--limit must be 1 or more, not 0."),
+        (("--split", "vall"), "No split is called 'vall'. Did you mean 'val'?"),
+    ],
+)
+def test_what_cannot_be_is_refused(refused, classifier, words, sentence):
+    assert refused("cues", classifier, "--device", "cpu", *words).startswith(sentence)
+
+
+def test_background_cues_of_data_without_background_are_refused(scene, refused, voc_folder, place):
+    path = voc_folder / "labelmap.txt"
+    path.write_text(path.read_text().replace("background", "ground"))
+    shutil.rmtree(voc_folder / "ImageSets" / "Main")
+    said = scene("train", "classifier", *PLAIN, "--data", voc_folder, "--out", "run")
+    assert said.code == 0
+    sentence = refused("cues", "run", "--device", "cpu")
+    assert "is called background, so there is none to find; give --background none." in sentence
+    assert scene("cues", "run", "--background", "none", "--device", "cpu").code == 0
+
+
+def test_a_run_that_is_no_classifier_is_refused(refused, trained):
+    assert "train one: scene train classifier" in refused("cues", trained("segmenter"))
+
+
+def test_where_there_is_no_classifier_the_sentence_says_how_to_get_one(refused):
+    sentence = refused("cues")
+    assert sentence.startswith("There is no complete run of a classifier in ")
+    assert sentence.endswith("make one with `scene train classifier`, or name one.")
+
+
+@pytest.mark.parametrize("text", ["0", "1", "-0.5", "nan", "much"])
+def test_a_threshold_is_a_probability_or_auto(refused, text):
+    assert "--threshold" in refused("train", "classifier", *PLAIN, f"--threshold={text}")
+
+
+def test_a_threshold_reaches_the_run(scene, place):
+    said = scene("train", "classifier", *PLAIN, "--threshold", "auto", "--out", "run")
+    assert said.code == 0
+    assert read(place / "run").settings.threshold == "auto"
+
+
+def test_weights_that_cannot_be_had_are_refused_with_what_would_do(refused, monkeypatch):
+    def offline(weights=None):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("torchvision.models.resnet50", offline)
+    sentence = refused("train", "classifier", "--backbone", "resnet50", "--device", "cpu")
+    assert sentence == (
+        "ImageNet weights of resnet50 could not be downloaded (no route to host); give --weights "
+        "none, or the path of a state dict."
+    )
