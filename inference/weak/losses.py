@@ -115,8 +115,8 @@ def rank_pool(values: Tensor, decay: float) -> Tensor:
     count = values.shape[-1]
     ranks = torch.arange(count, dtype=values.dtype, device=values.device)
     weights = (decay ** (CELLS / count)) ** ranks
-    pooled: Tensor = values.sort(dim=-1, descending=True).values @ (weights / weights.sum())
-    return pooled
+    ordered: Tensor = values.sort(dim=-1, descending=True).values
+    return (ordered * weights).sum(-1) / weights.sum()  # a product of matrices could be bf16
 
 
 def _average(values: Tensor, chosen: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from inference import runs
+from inference import runs, session
 from inference.assemble import assemble
 from inference.checkpoints import save_weights
 from inference.recipes import recipe
@@ -23,6 +23,7 @@ SIZE = (16, 16)
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch, few):
     monkeypatch.setenv("SCENE_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setattr("inference.session.draw_predictions", lambda *_, **__: None)  # slow
     return tmp_path / "runs"
 
 
@@ -143,6 +144,31 @@ def test_a_classifier_of_another_size_sees_the_same_scenes(classifier):
     assert train(chosen(size=(32, 32), steps=1), device="cpu").run.complete
     with pytest.raises(ValueError, match="saw scenes of 16x16, which are cropped otherwise"):
         train(chosen(size=(32, 16), steps=1), device="cpu")
+
+
+def test_scenes_without_masks_are_learned_from(classifier, voc_folder):
+    """Four of the folder's training scenes have image-level labels only, and cues all the same."""
+    data = str(voc_folder)
+    classifier(data=data)
+    run = train(chosen(data=data, steps=2), device="cpu").run
+    scenes = open_data(data, "train", SIZE)
+    unmasked = [i for i in range(len(scenes)) if scenes[i].mask is None]
+    assert len(unmasked) >= 3
+    assert Cues.load(run.path("cues.npz")).of(unmasked).flatten(1).any(1).all()
+
+
+def test_training_scenes_keep_their_masks_to_themselves(classifier, monkeypatch):
+    classifier()
+    seen, fit = [], session.fit
+
+    def look(assembly, scenes, *more, **options):
+        seen.append(scenes)
+        return fit(assembly, scenes, *more, **options)
+
+    monkeypatch.setattr(session, "fit", look)
+    train(chosen(steps=1), device="cpu")
+    assert set(seen[0].views([0, 1])) == {"image", "classes", "cues"}
+    assert seen[0][0].mask is None
 
 
 def test_the_twin_learns_from_masks_with_the_same_network(classifier):
