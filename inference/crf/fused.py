@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inference.crf.compiled import Floats
+from inference.crf.compiled import Floats, announced
 from inference.crf.crew import Crew, spans
 from inference.crf.engines import Engine, Field, scaling
 from inference.crf.job import Job, Term
-from inference.crf.kernels import Appearance, Kernel, Smoothness, pair, positions
+from inference.crf.kernels import Appearance, Kernel, Smoothness, pair, positions, too_narrow
 from inference.crf.permutohedral import mesh, scale
 from inference.crf.smoothing import FINE, coarse_taps, taps
 
@@ -21,6 +21,9 @@ SURE = 6.1
 
 SMALL = 2**14
 """Pixels of a job below which more threads cost more than they bring."""
+
+FEW = 2**14
+"""Numbers that torch works on without threads of its own."""
 
 
 class Fused(Engine):
@@ -53,14 +56,15 @@ class Fused(Engine):
             part = slice(first * each, last * each)
             job.marginals(given[part], iterations, out[part])
 
-        self._share(len(field.logits), height * width, do)
+        with announced():
+            self._share(len(field.logits), height * width, do)
         return torch.from_numpy(out).reshape(field.logits.shape).to(field.logits.dtype)
 
     def filtered(self, field: Field, kernel: Kernel, values: Tensor) -> Tensor:
         """Multiply by one normalised kernel; see the base class."""
         batch, labels, height, width = values.shape
         out = np.empty(values.numel(), np.float32)
-        with Crew(self.threads) as crew:
+        with announced(), Crew(self.threads) as crew:
             terms = _terms(kernel, field, _features(kernel, field), (0, batch), crew)
             Job((batch, labels, height, width), terms, crew).filtered(_flat(values), out)
         return torch.from_numpy(out).reshape(values.shape).to(values.dtype)
@@ -163,9 +167,13 @@ def _raw(
         )
         return Term(push=ones, pull=ones, taps=(down, right), halved=halved)
     assert features is not None
-    own = features[scenes[0] : scenes[1]] if len(features) > 1 else features
-    own = np.ascontiguousarray(np.broadcast_to(own, (count, *own.shape[1:])))
-    laid = mesh(own, crew)
+    own = features[scenes[0] : scenes[1]] if len(features) > 1 else features.repeat(count, 0)
+    try:
+        laid = mesh(own, crew)
+    except OverflowError as error:
+        shape = (count, -1, height, width)
+        given = torch.from_numpy(own).reshape(shape)
+        raise ValueError(too_narrow(kernel, given, str(error))) from None
     return Term(push=laid.weights, pull=laid.weights, mesh=laid, gain=laid.gain)
 
 
@@ -176,7 +184,7 @@ def _scaling(kernel: Kernel, mass: Floats, count: int, crew: Crew) -> tuple[Floa
     programs run.
     """
     before, after = np.empty_like(mass), np.empty_like(mass)
-    unit = mass.size // count if kernel.normalization == "mean" else SMALL
+    unit = mass.size // count if kernel.normalization == "mean" else FEW
 
     def do(first: int) -> None:
         part = slice(first, first + unit)

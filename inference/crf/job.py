@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from inference.crf import permutohedral
 from inference.crf.blur import blur_grid, blur_lattice, blur_pixels
 from inference.crf.compiled import Floats
 from inference.crf.crew import Crew, spans
 from inference.crf.lanes import WIDTH
-from inference.crf import permutohedral
 from inference.crf.permutohedral import Mesh
-from inference.crf.sweep import pack, sweep
+from inference.crf.planes import pack
+from inference.crf.sweep import sweep
 
 ROOMY = 2**28
 """Bytes up to which logits are copied into rows of labels; beyond, planes are read each time."""

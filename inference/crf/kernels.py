@@ -182,6 +182,29 @@ def pair(width: Width | tuple[Width, Width]) -> tuple[Width, Width]:
     return width if isinstance(width, tuple) else (width, width)
 
 
+def too_narrow(kernel: Kernel, features: Tensor, most: str) -> str:
+    """Name the width that is too small for the keys of a lattice, and say what to do.
+
+    Args:
+        kernel: Whose width it is.
+        features: Its features, ``(B, D, H, W)``.
+        most: How many widths features may span at most.
+    """
+    spans = (features.amax((0, 2, 3)) - features.amin((0, 2, 3))).tolist()
+    widest = spans.index(max(spans))
+    name = "a width"
+    if isinstance(kernel, Appearance):
+        name = "sigma_xy" if widest < 2 else "sigma_rgb"
+    elif isinstance(kernel, FeatureMap):
+        name = "sigma_xy" if kernel.sigma_xy is not None and widest < 2 else "sigma"
+    held = f" = {vars(kernel)[name]}" if name in vars(kernel) else ""
+    return (
+        f"{name}{held} of {type(kernel).__name__} is so small that the features span "
+        f"{spans[widest]:.1e} widths and lattice keys would overflow (at most about {most}); "
+        f'use a larger {name}, or engine="exact".'
+    )
+
+
 def _beside(width: Width, like: Tensor) -> Width:
     return width.to(like) if isinstance(width, Tensor) else width
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inference.crf.compiled import Floats, Ints, Keys, compiled
 from inference.crf.crew import Crew, spans
+from inference.crf.hashing import around, find, fresh, join, link, longer, numbered, tabled
 from inference.crf.lanes import item
 
 WIDEST = 2.0**19
@@ -30,7 +30,7 @@ than ½ and 1 do.
 """
 
 LANES = 16
-"""Points whose coordinates are found together, so that the compiler can use vectors."""
+"""Points that are placed together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +38,10 @@ class Mesh:
     """Vertices around P points of D features, and which vertices are neighbours.
 
     Attributes:
-        vertices: ``(P, D + 1)``, the vertices of the simplex that holds each point.
-        weights: ``(P, D + 1)``, barycentric: where in the simplex it is; sums to one.
+        vertices: ``(P, D + 1)``, those of the simplex that holds each point.
+        weights: ``(P, D + 1)``, barycentric: where in it the point is; they sum to one.
         occupied: How many vertices have points; these come first.
-        neighbours: ``(D + 1, 2, M)``, forwards and backwards along each axis; M itself stands for
-            a neighbour that is not there.
+        neighbours: ``(D + 1, 2, M)``, ahead and behind along each axis; M if there is none.
     """
 
     vertices: Ints
@@ -77,7 +76,7 @@ def mesh(features: Floats, crew: Crew, complete: bool = True) -> Mesh:
             not end where no point happens to lie. This lowers the error of filtering.
 
     Raises:
-        ValueError: If features span more widths than coordinates can hold.
+        OverflowError: If features span more widths than coordinates can hold; it says how many.
 
     Source:
         Adams, Baek & Davis (2010), Fast High-Dimensional Filtering Using the Permutohedral
@@ -86,8 +85,7 @@ def mesh(features: Floats, crew: Crew, complete: bool = True) -> Mesh:
     batch, d, count = features.shape
     low, high = features.min(axis=(0, 2)), features.max(axis=(0, 2))
     if not float((high - low).max()) < WIDEST:
-        worst = int((high - low).argmax())
-        raise Overflow(worst, float(high[worst] - low[worst]))
+        raise OverflowError(f"{WIDEST:.1e}")
     scales, strides, step = _axes(low, high, batch)
     vertices = np.empty((batch * count, d + 1), np.int32)
     weights = np.empty((batch * count, d + 1), np.float32)
@@ -102,43 +100,27 @@ def mesh(features: Floats, crew: Crew, complete: bool = True) -> Mesh:
     own = crew.map(embed, parts)
     keys = own[0]
     for part, more in zip(parts[1:], own[1:], strict=True):
-        keys, renamed = _join(keys, more)
+        keys, renamed = join(keys, more)
         _rename(vertices, *part, renamed)
     occupied = len(keys)
     moves = strides.sum() - (d + 1) * strides
     neighbours = _linked(keys, moves, crew)
     if complete:
-        keys = np.concatenate((keys, _around(keys, moves, neighbours)))
+        keys = np.concatenate((keys, around(keys, moves, neighbours)))
         neighbours = _linked(keys, moves, crew)
     return Mesh(vertices, weights, occupied, neighbours)
 
 
-class Overflow(ValueError):
-    """Features span more widths than lattice coordinates can hold.
-
-    Attributes:
-        feature: Which of the D.
-        widths: How many it spans.
-    """
-
-    def __init__(self, feature: int, widths: float) -> None:
-        super().__init__(
-            f"feature {feature} spans {widths:.3g} of its widths, more than the keys of a "
-            f"lattice can hold ({WIDEST:.3g}); make its σ larger."
-        )
-        self.feature, self.widths = feature, widths
-
-
 def _linked(keys: Keys, moves: Keys, crew: Crew) -> Ints:
     """Find all neighbours, ``(D + 1, 2, M)``."""
-    table = _numbered(keys)
+    table = numbered(keys)
     neighbours = np.empty((len(moves), 2, len(keys)), np.int32)
-    crew.map(lambda axis: _link(keys, table, moves[axis], neighbours[axis]), range(len(moves)))
+    crew.map(lambda axis: link(keys, table, moves[axis], neighbours[axis]), range(len(moves)))
     return neighbours
 
 
 def _scale() -> float:
-    """Give the side of a cell, over D + 1, in which splat, blur and slice have the variance of a Gaussian.
+    """Give the side of a cell, over D + 1, for which all steps add up to a Gaussian's variance.
 
     In units of (D + 1)², splat and slice add 1/12 each, and all blurs what one has by its taps.
     """
@@ -153,9 +135,7 @@ def _axes(low: Floats, high: Floats, batch: int) -> tuple[Floats, NDArray[np.int
     vertices would share one by a chance of 10⁻⁷.
     """
     d = len(low)
-    scales = np.array(
-        [_scale() * (d + 1) / math.sqrt((i + 1) * (i + 2)) for i in range(d)]
-    )
+    scales = np.array([_scale() * (d + 1) / math.sqrt((i + 1) * (i + 2)) for i in range(d)])
     spread = (high.astype(np.float64) - low) * scales
     digits = [
         math.ceil(spread[i:].sum() + (i * spread[i - 1] if i else 0.0)) + 8 * (d + 1)
@@ -193,7 +173,7 @@ def _embed(
     """Find simplices and weights of points ``first`` to ``last``; give the keys of vertices."""
     d, count = features.shape[1], features.shape[2]
     capacity = 2**14
-    table, keys = _fresh(capacity), np.empty(capacity // 2, np.int64)
+    table, keys = fresh(capacity), np.empty(capacity // 2, np.int64)
     used = 0
     place = np.empty((d + 1, LANES), np.float32)
     near = np.empty((d + 1, LANES), np.float32)
@@ -206,8 +186,8 @@ def _embed(
         _locate(features[scene], scales, inside, lanes, place, near, rank)
         if 2 * (used + LANES * (d + 1)) > capacity:
             capacity *= 2
-            keys = _longer(keys)
-            table = _table(keys, used, capacity)
+            keys = longer(keys)
+            table = tabled(keys, used, capacity)
         used = _enter(
             place,
             near,
@@ -261,7 +241,7 @@ def _enter(
             r = d - s
             weights[p, s] = max(parts[r] - ahead, np.float32(0))
             ahead = parts[r]
-            slot = _find(table, key)
+            slot = find(table, key)
             if item(table, slot + 1) < 0:
                 table[slot], table[slot + 1], keys[used] = key, used, key
                 used += 1
@@ -280,11 +260,7 @@ def _locate(
     near: Floats,
     rank: Ints,
 ) -> None:
-    """Lift points onto the plane of the lattice; find the nearest vertex of remainder 0.
-
-    ``place`` holds coordinates, which sum to zero; ``near`` those of the vertex; ``rank`` the
-    order, greatest first, of the differences.
-    """
+    """Find coordinates, the nearest vertex of remainder 0, and the ranks of their differences."""
     d = len(features)
     side = np.float32(d + 1)
     place[:] = 0
@@ -301,7 +277,6 @@ def _locate(
             near[i, lane] = np.floor(place[i, lane] / side + np.float32(0.5))
             excess[lane] += near[i, lane]
             near[i, lane] *= side
-            rank[i, lane] = np.int32(excess[lane])
     for i in range(d + 1):
         for lane in range(LANES):
             rank[i, lane] = np.int32(excess[lane])
@@ -319,110 +294,7 @@ def _locate(
 
 
 @compiled
-def _fresh(capacity: int) -> Keys:
-    """Lay out an empty hash table: a key and its number, −1 for none, by turns."""
-    return np.full(2 * capacity, -1, np.int64)
-
-
-@compiled
-def _find(table: Keys, key: Any) -> Any:
-    """Give the place of a key in a table, or the empty one where it would go."""
-    mask = len(table) // 2 - 1
-    mixed = key * np.int64(-7046029254386353131)
-    slot = (mixed ^ (mixed >> 32)) & mask
-    while item(table, 2 * slot + 1) >= 0 and item(table, 2 * slot) != key:
-        slot = (slot + 1) & mask
-    return 2 * slot
-
-
-@compiled
-def _longer(keys: Keys) -> Keys:
-    more = np.empty(2 * len(keys), np.int64)
-    more[: len(keys)] = keys
-    return more
-
-
-@compiled
-def _table(keys: Keys, used: int, capacity: int) -> Keys:
-    """Number the first keys."""
-    table = _fresh(capacity)
-    for i in range(used):
-        slot = _find(table, keys[i])
-        table[slot], table[slot + 1] = keys[i], i
-    return table
-
-
-@compiled
-def _numbered(keys: Keys) -> Keys:
-    """Number all keys, with room for as many again."""
-    capacity = 4096
-    while capacity < 4 * len(keys):
-        capacity *= 2
-    return _table(keys, len(keys), capacity)
-
-
-@compiled
-def _join(keys: Keys, more: Keys) -> tuple[Keys, Ints]:
-    """Add keys to others; say what number each has among all."""
-    capacity = 4096
-    while capacity < 2 * (len(keys) + len(more)):
-        capacity *= 2
-    used = len(keys)
-    every = np.empty(used + len(more), np.int64)
-    every[:used] = keys
-    table = _table(every, used, capacity)
-    renamed = np.empty(len(more), np.int32)
-    for i in range(len(more)):
-        slot = _find(table, more[i])
-        if table[slot + 1] < 0:
-            table[slot], table[slot + 1], every[used] = more[i], used, more[i]
-            used += 1
-        renamed[i] = table[slot + 1]
-    return every[:used].copy(), renamed
-
-
-@compiled
 def _rename(vertices: Ints, first: int, last: int, renamed: Ints) -> None:
     for p in range(first, last):
         for s in range(vertices.shape[1]):
             vertices[p, s] = renamed[vertices[p, s]]
-
-
-@compiled
-def _link(keys: Keys, table: Keys, move: int, found: Ints) -> None:
-    """Find the neighbours of each vertex along an axis, both ways."""
-    size = len(keys)
-    found[:] = size
-    for v in range(size):
-        w = table[_find(table, keys[v] + move) + 1]
-        if w >= 0:
-            found[0, v], found[1, w] = w, v
-
-
-@compiled
-def _around(keys: Keys, moves: Keys, neighbours: Ints) -> Keys:
-    """Find vertices that are missing, but have at least two neighbours that are not."""
-    size = len(keys)
-    absent = 0
-    for a in range(len(moves)):
-        for way in range(2):
-            for v in range(size):
-                absent += neighbours[a, way, v] == size
-    capacity = 4096
-    while capacity < 2 * absent:
-        capacity *= 2
-    table, more = _fresh(capacity), np.empty(absent, np.int64)
-    kept = 0
-    for a in range(len(moves)):
-        for way in range(2):
-            move = moves[a] if way == 0 else -moves[a]
-            for v in range(size):
-                if neighbours[a, way, v] == size:
-                    key = keys[v] + move
-                    slot = _find(table, key)
-                    if table[slot + 1] == 0:
-                        more[kept] = key
-                        kept += 1
-                    table[slot] = key
-                    table[slot + 1] += 1
-    return more[:kept].copy()

@@ -1,8 +1,7 @@
 """The fused sweep: one pass over pixels that collects pulls, takes a softmax and hands it on.
 
-Pixels are in the order (B, H, W) and rows of labels are padded to whole `Lanes`; arrays of such
-rows are passed flat. A lattice is read and written at its vertices; a grid of half the resolution
-at its cells, by bilinear weights ¾ and ¼, with a ring of cells around it.
+Pixels are in the order (B, H, W); rows of labels are padded to `Lanes`, and passed flat. A grid
+of half the resolution is read and written by bilinear weights ¾ and ¼; a ring is around it.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import numpy as np
 
 from inference.crf.compiled import Floats, compiled
 from inference.crf.lanes import (
-    LOWEST,
     WIDTH,
     add,
     exponential,
@@ -27,23 +25,10 @@ from inference.crf.lanes import (
     store,
     total,
 )
+from inference.crf.planes import CHUNK, Size, read_planes, write_planes
 
-Size = tuple[int, int, int, int, int]
 Part = tuple[int, ...]
 Mode = tuple[bool, bool, bool, bool, bool]
-
-CHUNK = 32
-"""Pixels that go through each stage together: their labels stay in the nearest cache."""
-
-
-@compiled
-def pack(logits: Floats, size: Size, first: int, last: int, packed: Floats) -> None:
-    """Turn rows of planes, ``(B, L, H, W)``, into rows of labels, ``(B, H, W, padded)``."""
-    width, padded = size[2], size[4]
-    for row in range(first, last):
-        for start in range(0, width, CHUNK):
-            count = min(CHUNK, width - start)
-            _read(logits, size, row, start, count, packed, (row * width + start) * padded)
 
 
 @compiled
@@ -88,7 +73,7 @@ def sweep(
             count = min(CHUNK, width - start)
             p = row * width + start
             if planar:
-                _read(logits, size, row, start, count, buffer, 0)
+                read_planes(logits, size, row, start, count, buffer, 0)
                 _collect(
                     p, start, count, padded, pulled, buffer, 0, lattice, grid, above, extra, buffer
                 )
@@ -112,38 +97,9 @@ def sweep(
             if pushed:
                 _hand_on(p, start, count, padded, buffer, scale, lattice, grid, below, extra)
             if final:
-                _write(out, size, row, start, count, buffer, scale)
+                write_planes(out, size, row, start, count, buffer, scale)
         if pushed:
             _gather(row, size, kinds, part, below, grid[3])
-
-
-@compiled
-def _read(
-    logits: Floats, size: Size, row: int, start: int, count: int, buffer: Floats, at: int
-) -> None:
-    """Read a chunk of planes into rows of labels."""
-    _, height, width, labels, padded = size
-    plane = height * width
-    origin = (row // height) * labels * plane + (row % height) * width + start
-    for c in range(labels):
-        for i in range(count):
-            buffer[at + i * padded + c] = logits[origin + c * plane + i]
-    for i in range(count):
-        for c in range(labels, padded):
-            buffer[at + i * padded + c] = LOWEST
-
-
-@compiled
-def _write(
-    out: Floats, size: Size, row: int, start: int, count: int, buffer: Floats, scale: Floats
-) -> None:
-    """Write a chunk of rows of labels to planes."""
-    _, height, width, labels, padded = size
-    plane = height * width
-    origin = (row // height) * labels * plane + (row % height) * width + start
-    for c in range(labels):
-        for i in range(count):
-            out[origin + c * plane + i] = buffer[i * padded + c] * scale[i]
 
 
 @compiled

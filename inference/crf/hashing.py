@@ -1,0 +1,114 @@
+"""Hash tables of the keys of lattice vertices: numbering them, and finding neighbours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from inference.crf.compiled import Ints, Keys, compiled
+from inference.crf.lanes import item
+
+
+@compiled
+def fresh(capacity: int) -> Keys:
+    """Lay out an empty hash table: a key and its number, −1 for none, by turns."""
+    return np.full(2 * capacity, -1, np.int64)
+
+
+@compiled
+def find(table: Keys, key: Any) -> Any:
+    """Give the place of a key in a table, or the empty one where it would go."""
+    mask = len(table) // 2 - 1
+    mixed = key * np.int64(-7046029254386353131)
+    slot = (mixed ^ (mixed >> 32)) & mask
+    while item(table, 2 * slot + 1) >= 0 and item(table, 2 * slot) != key:
+        slot = (slot + 1) & mask
+    return 2 * slot
+
+
+@compiled
+def longer(keys: Keys) -> Keys:
+    """Make room for as many keys again."""
+    more = np.empty(2 * len(keys), np.int64)
+    more[: len(keys)] = keys
+    return more
+
+
+@compiled
+def tabled(keys: Keys, used: int, capacity: int) -> Keys:
+    """Number the first keys."""
+    table = fresh(capacity)
+    for i in range(used):
+        slot = find(table, keys[i])
+        table[slot], table[slot + 1] = keys[i], i
+    return table
+
+
+@compiled
+def numbered(keys: Keys) -> Keys:
+    """Number all keys, with room for as many again."""
+    capacity = 4096
+    while capacity < 4 * len(keys):
+        capacity *= 2
+    return tabled(keys, len(keys), capacity)
+
+
+@compiled
+def join(keys: Keys, more: Keys) -> tuple[Keys, Ints]:
+    """Add keys to others; say what number each has among all."""
+    capacity = 4096
+    while capacity < 2 * (len(keys) + len(more)):
+        capacity *= 2
+    used = len(keys)
+    every = np.empty(used + len(more), np.int64)
+    every[:used] = keys
+    table = tabled(every, used, capacity)
+    renamed = np.empty(len(more), np.int32)
+    for i in range(len(more)):
+        slot = find(table, more[i])
+        if table[slot + 1] < 0:
+            table[slot], table[slot + 1], every[used] = more[i], used, more[i]
+            used += 1
+        renamed[i] = table[slot + 1]
+    return every[:used].copy(), renamed
+
+
+@compiled
+def link(keys: Keys, table: Keys, move: int, found: Ints) -> None:
+    """Find the neighbours of each vertex along an axis, both ways."""
+    size = len(keys)
+    found[:] = size
+    for v in range(size):
+        w = table[find(table, keys[v] + move) + 1]
+        if w >= 0:
+            found[0, v], found[1, w] = w, v
+
+
+@compiled
+def around(keys: Keys, moves: Keys, neighbours: Ints) -> Keys:
+    """Find vertices that are missing, but have at least two neighbours that are not."""
+    size = len(keys)
+    absent = 0
+    for a in range(len(moves)):
+        for way in range(2):
+            for v in range(size):
+                absent += neighbours[a, way, v] == size
+    capacity = 4096
+    while capacity < 2 * absent:
+        capacity *= 2
+    table, more = fresh(capacity), np.empty(absent, np.int64)
+    kept = 0
+    for a in range(len(moves)):
+        for way in range(2):
+            move = moves[a] if way == 0 else -moves[a]
+            for v in range(size):
+                if neighbours[a, way, v] == size:
+                    key = keys[v] + move
+                    slot = find(table, key)
+                    if table[slot + 1] == 0:
+                        more[kept] = key
+                        kept += 1
+                    table[slot] = key
+                    table[slot + 1] += 1
+    return more[:kept].copy()

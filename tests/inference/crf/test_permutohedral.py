@@ -1,0 +1,79 @@
+"""Laws of the lattice: weights are barycentric, neighbours mutual, keys one a vertex."""
+
+import numpy as np
+import pytest
+
+from inference.crf.crew import Crew
+from inference.crf.permutohedral import WORD, mesh
+
+RANDOM = np.random.default_rng(0)
+
+
+def laid(d, count=500, batch=1, threads=1, spread=3.0, complete=True):
+    features = np.random.default_rng(d).normal(size=(batch, d, count)) * spread
+    with Crew(threads) as crew:
+        return mesh(features.astype(np.float32), crew, complete)
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 5, 8, 20])
+def test_points_lie_in_their_simplices(d):
+    found = laid(d)
+    assert found.weights.min() >= 0
+    np.testing.assert_allclose(found.weights.sum(1), 1, atol=1e-4)
+    assert found.vertices.min() == 0
+    assert found.vertices.max() == found.occupied - 1
+    assert all(len(set(row)) == d + 1 for row in found.vertices.tolist())
+
+
+@pytest.mark.parametrize("d", [1, 2, 5])
+def test_neighbours_are_mutual(d):
+    found = laid(d)
+    for ahead, behind in found.neighbours:
+        here = np.flatnonzero(ahead < found.size)
+        assert (behind[ahead[here]] == here).all()
+        assert (behind < found.size).sum() == len(here)
+
+
+def test_along_a_line_vertices_are_in_order():
+    """In one dimension, neighbours and the two ends of a simplex are the same thing."""
+    found = laid(1, complete=False)
+    near = {(v, w) for v, w in enumerate(found.neighbours[0, 0].tolist()) if w < found.size}
+    near |= {(w, v) for v, w in near}
+    assert all((a, b) in near for a, b in found.vertices.tolist())
+
+
+def test_completion_adds_vertices_between_others():
+    few, more = laid(2, 60, complete=False), laid(2, 60)
+    assert more.occupied == few.occupied == few.size < more.size
+    taken = (more.neighbours[:, :, few.size :] < few.size).sum((0, 1))
+    assert taken.min() >= 2
+
+
+@pytest.mark.parametrize("d", [2, 5, 30])
+def test_threads_find_the_same_simplices(d):
+    """Vertices may have other numbers, but two points share one or not as before."""
+    one, three = laid(d, spread=0.7), laid(d, spread=0.7, threads=3)
+    assert one.size == three.size
+    np.testing.assert_array_equal(one.weights, three.weights)
+    names = dict(zip(one.vertices.ravel().tolist(), three.vertices.ravel().tolist(), strict=True))
+    assert len(set(names.values())) == len(names) == one.occupied
+    np.testing.assert_array_equal(np.vectorize(names.get)(one.vertices), three.vertices)
+
+
+def test_scenes_share_no_vertex():
+    features = np.tile(RANDOM.normal(size=(1, 3, 50)).astype(np.float32), (2, 1, 1))
+    with Crew(1) as crew:
+        found = mesh(features, crew)
+    first, second = found.vertices[:50], found.vertices[50:]
+    assert not set(first.ravel().tolist()) & set(second.ravel().tolist())
+    np.testing.assert_array_equal(second - second.min(), first - first.min())
+
+
+def test_features_too_wide_are_refused():
+    features = np.array([[[0.0, 1e7]]], np.float32)
+    with Crew(1) as crew, pytest.raises(OverflowError, match=r"5\.2e\+05"):
+        mesh(features, crew)
+
+
+def test_a_word_holds_no_more_than_64_bits():
+    assert WORD < 2**63
