@@ -45,7 +45,7 @@ class Bags:
 
     def scaled(self, by: Tensor) -> Bags:
         """Give the sums of rows that are multiplied by ``by``, ``(n,)``, first."""
-        weights = by[self.columns.long()]
+        weights = by.index_select(0, self.columns)
         if self.weights is not None:
             weights *= self.weights
         return replace(self, weights=weights)
@@ -101,7 +101,7 @@ def transposed(columns: Tensor, weights: Tensor, count: int) -> Bags:
     ordered, order = torch.sort(columns.flatten().to(kind), stable=True)
     bounds = torch.arange(count + 1, device=columns.device, dtype=kind)
     starts = torch.searchsorted(ordered, bounds, out_int32=kind == torch.int32)
-    return Bags(starts, (order // each).to(kind), weights.flatten()[order])
+    return Bags(starts, (order // each).to(kind), weights.flatten().index_select(0, order))
 
 
 def index_type(count: int) -> torch.dtype:

@@ -18,25 +18,28 @@ class Cells:
         corners: ``(P, E)`` integer: the cells about each pixel.
         weights: ``(P, E)``: how near each is; they sum to one.
         gather: A by rows, one bag of pixels a cell.
-        passes: Symmetric matrices between cells; G is the mean of their product and its reverse,
-            times ``gain``. So K is symmetric, and its own adjoint.
+        passes: Symmetric matrices between cells; G is their product, times ``gain``, and its
+            transpose their product in reverse.
+        sent: ``(E, E)``: what G sends between the cells about a pixel, if none about is missing;
+            without the gain.
         gain: See above.
-        own: ``(P,)``: the diagonal of K, what a pixel sends to itself.
-        commute: Whether the reverse product is the same, and need not be worked out.
     """
 
     corners: Tensor
     weights: Tensor
     gather: Bags
     passes: tuple[Bags, ...]
-    gain: float
-    own: Tensor
-    commute: bool = False
+    sent: Tensor
+    gain: float = 1.0
 
     @property
     def count(self) -> int:
         """How many cells there are."""
         return len(self.passes[0].starts) - 1
+
+    def own(self) -> Tensor:
+        """Give the diagonal of K, ``(P,)``: what a pixel sends to itself."""
+        return ((self.weights @ self.sent) * self.weights).sum(1) * self.gain
 
     def repeated(self, times: int) -> Cells:
         """Give as many images the same cells, each its own copy."""
@@ -50,16 +53,10 @@ class Cells:
             weights=self.weights.repeat(times, 1),
             gather=self.gather.repeated(times, pixels),
             passes=tuple(bags.repeated(times, self.count) for bags in self.passes),
-            own=self.own.repeat(times),
         )
 
-    def blurred(self, rows: Tensor) -> Tensor:
-        """Multiply rows ``(count, L)`` by G."""
-        found, back = rows, rows
-        for bags in self.passes:
-            found = bags(found)
-        if self.commute:
-            return found if self.gain == 1 else found.mul_(self.gain)
-        for bags in reversed(self.passes):
-            back = bags(back)
-        return found.add_(back).mul_(0.5 * self.gain)
+    def blurred(self, rows: Tensor, turned: bool = False) -> Tensor:
+        """Multiply rows ``(count, L)`` by G, or by its transpose."""
+        for bags in reversed(self.passes) if turned else self.passes:
+            rows = bags(rows)
+        return rows if self.gain == 1 else rows.mul_(self.gain)

@@ -28,9 +28,7 @@ def grid(widths: tuple[float, float], like: Tensor) -> Cells:
             regular(*_crossed(rows.taps, columns.still, columns.count)),
             regular(*_crossed(rows.still, columns.taps, columns.count)),
         ),
-        gain=1.0,
-        own=(rows.own.unsqueeze(1) * columns.own).flatten(),
-        commute=True,
+        sent=torch.kron(rows.sent, columns.sent),
     )
 
 
@@ -40,14 +38,14 @@ class _Line:
     def __init__(self, sigma: float, pixels: int, like: Tensor) -> None:
         self.pixels, step = pixels, spacing(sigma, pixels)
         self.count = nodes(pixels, step)
-        place = torch.arange(pixels, device=like.device)
-        node = torch.arange(self.count, device=like.device)
+        place = torch.arange(pixels, device=like.device, dtype=torch.int32)
+        node = torch.arange(self.count, device=like.device, dtype=torch.int32)
         self.still = (node.unsqueeze(1), torch.ones_like(node, dtype=like.dtype).unsqueeze(1))
         between = torch.from_numpy(coarse_taps(sigma, step)).to(like)
         self.taps = _window(node, between, self.count)
         if step == 1:
             self.around, self.corners = self.still, self.still
-            self.own = torch.ones_like(place, dtype=like.dtype)
+            self.sent = between[len(between) // 2].reshape(1, 1)
             return
         first = (node - 1) * step - step // 2
         self.around = _span(first, torch.from_numpy(hat(step)).to(like), pixels)
@@ -55,8 +53,8 @@ class _Line:
         lower = torch.div(place + step // 2, step, rounding_mode="floor")
         self.corners = (torch.stack((lower, lower + 1), 1), torch.stack((1 - share, share), 1))
         middle = len(between) // 2
-        near = between[middle + 1] if len(between) > 1 else 0.0
-        self.own = between[middle] * (1 - 2 * share * (1 - share)) + 2 * near * share * (1 - share)
+        apart = torch.tensor([[middle, middle + 1], [middle + 1, middle]])
+        self.sent = between[apart.to(like.device)]
 
 
 Table = tuple[Tensor, Tensor]
@@ -71,7 +69,7 @@ def _window(node: Tensor, taps: Tensor, count: int) -> Table:
 
 def _span(first: Tensor, weights: Tensor, count: int) -> Table:
     """Take ``len(weights)`` numbers from each ``first`` on; those off the line weigh nothing."""
-    number = first.unsqueeze(1) + torch.arange(len(weights), device=first.device)
+    number = first.unsqueeze(1) + torch.arange(len(weights), device=first.device).to(first)
     inside = (number >= 0) & (number < count)
     return number.clamp(0, count - 1), weights * inside
 

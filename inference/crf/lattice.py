@@ -10,7 +10,7 @@ from torch import Tensor
 from inference.crf.cells import Cells
 from inference.crf.engines import Engine, Field, scaling
 from inference.crf.grids import grid
-from inference.crf.kernels import Appearance, FeatureMap, Kernel, Smoothness
+from inference.crf.kernels import Kernel, Smoothness, too_narrow
 from inference.crf.pulls import Part, Pull
 from inference.crf.vertices import lattice
 
@@ -37,7 +37,7 @@ class Lattice(Engine):
             mixtures = [mixture(kernel, logits) for kernel in field.kernels]
             q = logits.softmax(1)
             for _ in range(iterations):
-                q = (pull(q, mixtures) + logits).softmax(1)
+                q = _softmax(pull(q, mixtures), logits, q)
             return _planes(q, field.logits)
 
     def filtered(self, field: Field, kernel: Kernel, values: Tensor) -> Tensor:
@@ -61,7 +61,7 @@ def part(field: Field, kernel: Kernel) -> Part:
         after = before
     if speaking is not None:
         before = before * speaking
-    own = None if kernel.self_term else torch.minimum(cells.own, mass.squeeze(1))
+    own = None if kernel.self_term else torch.minimum(cells.own(), mass.squeeze(1))
     return Part(cells, before, after, own)
 
 
@@ -81,13 +81,13 @@ def _cells(field: Field, kernel: Kernel) -> Cells:
     try:
         cells = lattice(features.flatten(2))
     except OverflowError as error:
-        raise ValueError(_too_narrow(kernel, features, str(error))) from None
+        raise ValueError(too_narrow(kernel, features, str(error))) from None
     return cells.repeated(batch if len(features) == 1 else 1)
 
 
 def _across(cells: Cells, rows: Tensor) -> Tensor:
     """Multiply rows by K as it is, unnormalised."""
-    ones = torch.ones_like(cells.own)
+    ones = torch.ones_like(cells.weights[:, 0])
     return Pull((Part(cells, ones, ones, None),))(rows, [rows.new_tensor(1.0)])
 
 
@@ -103,26 +103,16 @@ def _refuse(kernel: Kernel, held: Iterable[tuple[str, object]]) -> None:
             )
 
 
-def _too_narrow(kernel: Kernel, features: Tensor, most: str) -> str:
-    """Name the width that is too small, and say what to do."""
-    spans = (features.amax((0, 2, 3)) - features.amin((0, 2, 3))).tolist()
-    widest = spans.index(max(spans))
-    name = "a width"
-    if isinstance(kernel, Appearance):
-        name = "sigma_xy" if widest < 2 else "sigma_rgb"
-    elif isinstance(kernel, FeatureMap):
-        name = "sigma_xy" if kernel.sigma_xy is not None and widest < 2 else "sigma"
-    held = f" = {vars(kernel)[name]}" if name in vars(kernel) else ""
-    return (
-        f"{name}{held} of {type(kernel).__name__} is so small that the features span "
-        f"{spans[widest]:.1e} widths and lattice keys would overflow (at most about {most}); "
-        f'use a larger {name}, or engine="exact".'
-    )
+def _softmax(pulled: Tensor, logits: Tensor, q: Tensor) -> Tensor:
+    """Update the marginals; if no gradient needs the old ones, in their place."""
+    if pulled.requires_grad or logits.requires_grad:
+        return (pulled + logits).softmax(1)
+    return torch.softmax(pulled.add_(logits), 1, out=q)
 
 
 def _rows(values: Tensor) -> Tensor:
     """Lay ``(B, L, H, W)`` out as one row of L a pixel, ``(B H W, L)``."""
-    return values.permute(0, 2, 3, 1).reshape(-1, values.shape[1])
+    return values.permute(0, 2, 3, 1).reshape(-1, values.shape[1]).contiguous()
 
 
 def _planes(rows: Tensor, like: Tensor) -> Tensor:

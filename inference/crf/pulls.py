@@ -34,7 +34,7 @@ class Part:
 
     @cached_property
     def turned(self) -> Part:
-        """Give the transpose."""
+        """Give the transpose, but for the order of the blur."""
         if self.before is self.after:
             return self
         return Part(self.cells, self.after, self.before, self.own)
@@ -62,9 +62,14 @@ class Pull:
     """The sum over kernels of mixture · (K Q), on rows: one row of L numbers a pixel.
 
     A mixture is weight · compatibility: a number, the diagonal of a matrix, or a matrix.
+
+    Attributes:
+        parts: The kernels.
+        back: Whether blurs run in the reverse order: then this is the adjoint of the other.
     """
 
     parts: tuple[Part, ...]
+    back: bool = False
 
     def __call__(self, rows: Tensor, mixtures: Sequence[Tensor]) -> Tensor:
         """Work the sum out; gradients flow to rows ``(P, L)`` and to mixtures.
@@ -78,18 +83,16 @@ class Pull:
     @cached_property
     def turned(self) -> Pull:
         """Give the transpose; mixtures must be transposed too."""
-        turned = tuple(part.turned for part in self.parts)
-        same = all(a is b for a, b in zip(turned, self.parts, strict=True))
-        return self if same else Pull(turned)
+        return Pull(tuple(part.turned for part in self.parts), not self.back)
 
     def reach(self, rows: Tensor) -> list[Tensor]:
         """Take rows to the cells of every kernel, ``(count, L)`` each."""
         return [part.gather(rows) for part in self.parts]
 
-    def back(self, tables: Sequence[Tensor], rows: Tensor, mixtures: Sequence[Tensor]) -> Tensor:
-        """Blur and mix what reached the cells, sum it up at the pixels, less their own part."""
-        blurred = [part.cells.blurred(t) for part, t in zip(self.parts, tables, strict=True)]
-        return self.spread(blurred, rows, mixtures)
+    def blurred(self, rows: Tensor) -> list[Tensor]:
+        """Take rows to the cells of every kernel, and blur them there."""
+        tables = zip(self.parts, self.reach(rows), strict=True)
+        return [part.cells.blurred(table, self.back) for part, table in tables]
 
     def spread(self, tables: Sequence[Tensor], rows: Tensor, mixtures: Sequence[Tensor]) -> Tensor:
         """Mix cells and sum them up at the pixels, less what ``rows`` sent to themselves."""
@@ -115,17 +118,14 @@ class _Pulled(Function):
     def forward(ctx: Any, pull: Pull, rows: Tensor, *mixtures: Tensor) -> Tensor:
         ctx.pull = pull
         ctx.save_for_backward(rows, *mixtures)
-        return pull.back(pull.reach(rows), rows, mixtures)
+        return pull.spread(pull.blurred(rows), rows, mixtures)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         pull, (rows, *mixtures) = ctx.pull, ctx.saved_tensors
         slope, turned = grads[0].contiguous(), ctx.pull.turned
-        tables = [
-            part.cells.blurred(table)
-            for part, table in zip(turned.parts, turned.reach(slope), strict=True)
-        ]
+        tables = turned.blurred(slope)
         wanted: list[Tensor | None] = [None] * len(mixtures)
         if any(ctx.needs_input_grad[2:]):
             # <g, K Q> = <K g, Q>: the cells hold K g already

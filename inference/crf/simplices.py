@@ -42,15 +42,15 @@ def stretch(d: int) -> float:
 def enclosing(points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Find the simplex about each point.
 
-    Its corners are reached from the first by steps along all axes but one, each axis once: corner
-    k + 1 is one step along ``axes[k]`` from corner k.
+    Its corners are reached from the first by steps along all axes but one, each axis once; a step
+    along the last would close the round.
 
     Args:
         points: ``(D + 1, P)``, as `elevated` gives them.
 
     Returns:
-        The first corner, ``(D + 1, P)`` int64, over D + 1; ``axes``, ``(D + 1, P)``, the last of
-        which closes the round; and the weights of the corners, ``(D + 1, P)``, ≥ 0, sum one.
+        The first corner, ``(D + 1, P)``, whole numbers as floats; the turn of each axis, 0 to D,
+        ``(D + 1, P)`` int32; and the weights of the corners, ``(D + 1, P)``, ≥ 0, sum one.
 
     Source:
         Adams, Baek & Davis (2010), Fast High-Dimensional Filtering Using the Permutohedral
@@ -62,15 +62,13 @@ def enclosing(points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     rank = _ranks(rest) + corner.sum(0).to(torch.int32)
     wrap = (rank < 0).to(torch.int32) - (rank >= size).to(torch.int32)
     rank += size * wrap
-    corner, rest = corner + wrap, rest - wrap
+    corner += wrap
+    rest -= wrap
     falling = _sorted(rest)
     steps = [falling[k - 1] - falling[k] for k in range(size - 1, 0, -1)]
     first = (1 + falling[-1] - falling[0]).clamp_min(0)
     weights = torch.stack([first, *steps])
-    axes = torch.empty_like(rank, dtype=torch.int64)
-    axis = torch.arange(size, device=rank.device).unsqueeze(1).expand_as(axes)
-    axes.scatter_(0, size - 1 - rank.long(), axis)
-    return corner.long(), axes, weights
+    return corner, rank.neg_().add_(size - 1), weights
 
 
 def _ranks(rest: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 
 import torch
 from torch import Tensor
@@ -34,30 +35,29 @@ def lattice(features: Tensor) -> Cells:
         Adams, Baek & Davis (2010), Fast High-Dimensional Filtering Using the Permutohedral
         Lattice, https://graphics.stanford.edu/papers/permutohedral/
     """
-    batch, size, count = len(features), features.shape[1] + 1, features.shape[2]
+    batch, size = len(features), features.shape[1] + 1
     points = elevated(features.transpose(0, 1).flatten(1))
     limit = 2.0**-7 / torch.finfo(points.dtype).eps
     widest = points.abs().amax()
     if not bool(widest < limit):
         raise OverflowError(f"{limit:.1e}")
-    corner, axes, weights = enclosing(points)
-    image = torch.arange(batch, device=features.device).repeat_interleave(count)
-    first, steps, codes = _keys(corner, axes, image)
-    corners, keys = _numbered(first, steps[axes], codes)
+    corner, turns, weights = enclosing(points)
+    steps, first, codes = _keys(corner, turns, batch)
+    corners, keys = _numbered(first, steps, turns, codes)
     keys, corners = _completed(keys, corners, steps)
     weights = weights.T.contiguous()
     return Cells(
-        corners,
-        weights,
-        transposed(corners, weights, len(keys)).in_parts(),
-        tuple(_blur(keys, step, weights) for step in steps),
-        _gain(size),
-        _gain(size) * _own(weights),
+        corners=corners,
+        weights=weights,
+        gather=transposed(corners, weights, len(keys)).in_parts(),
+        passes=tuple(_blur(keys, step, weights) for step in steps),
+        sent=_sent(weights),
+        gain=_gain(size),
     )
 
 
-def _keys(corner: Tensor, axes: Tensor, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Give the key of each pixel's first corner, of each axis, and a code of the whole simplex.
+def _keys(corner: Tensor, turns: Tensor, batch: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Give the key of every axis, of each pixel's first corner, and a code of its simplex.
 
     A lattice point is a sum of whole steps along all axes but the last, which is minus the sum of
     the others; so D whole numbers name it, and a key is linear in them: a step along an axis adds
@@ -65,29 +65,31 @@ def _keys(corner: Tensor, axes: Tensor, image: Tensor) -> tuple[Tensor, Tensor, 
     then two of M vertices fall together with probability M² / 2⁶⁵.
     """
     size = len(corner)
-    places = torch.cat((corner[-1] - corner[:-1], axes[:-1], image.unsqueeze(0)))
-    low, high = places.amin(1), places.amax(1)
-    extents = high - low + 1
-    low[: size - 1] -= MARGIN
-    extents[: size - 1] += 2 * MARGIN
-    sizes = extents.tolist()
-    # from the most significant: simplices of a vertex stand together, vertices by image
-    order = [len(sizes) - 1, *range(len(sizes) - 1)]
+    places = (corner[-1] - corner[:-1]).long()
+    low, high = places.amin(1) - MARGIN, places.amax(1) + MARGIN
+    # the image is most significant, then the vertex, then which of its simplices
+    sizes = [batch, *(high - low + 1).tolist(), *[size] * (size - 1)]
+    radix = torch.tensor(_radix(sizes), device=corner.device)
+    steps = torch.cat((radix[1:size], -radix[1:size].sum(0, keepdim=True)))
+    image = torch.arange(batch, device=corner.device) * radix[0] - (low * radix[1:size]).sum()
+    first = image.repeat_interleave(corner.shape[1] // batch)
+    for place, one in zip(places, radix[1:size], strict=True):
+        first.addcmul_(place, one)
+    codes = first.clone()
+    for turn, one in zip(turns[:-1], radix[size:], strict=True):
+        codes.addcmul_(turn, one)
+    return steps, first, codes
+
+
+def _radix(sizes: list[int]) -> list[int]:
+    """Give what each of several whole numbers is multiplied by to be told apart in their sum."""
     if math.prod(sizes) < 2**BITS:
-        radix = torch.empty(len(sizes), dtype=torch.int64)
-        total = 1
-        for i in reversed(order):
-            radix[i], total = total, total * sizes[i]
-    else:
-        generator = torch.Generator().manual_seed(size)
-        radix = torch.randint(-(2**63), 2**63 - 1, (len(sizes),), generator=generator)
-    radix = radix.to(corner.device)
-    mixed = (places - low.unsqueeze(1)) * radix.unsqueeze(1)
-    steps = torch.cat((radix[: size - 1], -radix[: size - 1].sum(0, keepdim=True)))
-    return mixed[: size - 1].sum(0) + mixed[-1], steps, mixed.sum(0)
+        return [math.prod(sizes[i + 1 :]) for i in range(len(sizes))]
+    draw = random.Random(len(sizes))
+    return [draw.randrange(-(2**63), 2**63) for _ in sizes]
 
 
-def _numbered(first: Tensor, steps: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
+def _numbered(first: Tensor, steps: Tensor, turns: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
     """Number the corners of all pixels, ``(P, D + 1)``, and give the keys of those numbers.
 
     Pixels in one simplex share its corners, and simplices are far fewer than pixels.
@@ -95,7 +97,9 @@ def _numbered(first: Tensor, steps: Tensor, codes: Tensor) -> tuple[Tensor, Tens
     distinct, simplex = torch.unique(codes, return_inverse=True)
     pixel = torch.arange(len(codes), device=codes.device)
     member = torch.empty_like(distinct).scatter_(0, simplex, pixel)
-    walked = torch.cat((first[member].unsqueeze(0), steps[:-1, member])).cumsum(0)
+    turn = turns[:, member].long()
+    walk = torch.zeros_like(turn).scatter_(0, turn, steps.unsqueeze(1).expand_as(turn))
+    walked = torch.cat((first[member].unsqueeze(0), walk[:-1])).cumsum(0)
     keys, corner = torch.unique(walked.T, return_inverse=True)
     return corner.to(torch.int32)[simplex], keys
 
@@ -119,10 +123,11 @@ def _blur(keys: Tensor, step: Tensor, like: Tensor) -> Bags:
     above = torch.searchsorted(keys, wanted).clamp_max(len(keys) - 1)
     there = keys[above] == wanted
     place = torch.arange(len(keys), device=keys.device)
-    # absent neighbours stand as the vertex itself, with weight 0
-    below = place.clone()
-    below[above[there]] = place[there]
+    # absent neighbours stand as the vertex itself, with weight 0; one place more takes the rest
+    below = torch.arange(len(keys) + 1, device=keys.device)
+    below.scatter_(0, torch.where(there, above, len(keys)), place)
     above = torch.where(there, above, place)
+    below = below[:-1]
     around = torch.stack((place, above, below), dim=1)
     weights = 0.5 * (around != place.unsqueeze(1)).to(like)
     weights[:, 0] = 1.0
@@ -139,14 +144,13 @@ def _gain(size: int) -> float:
     return math.pow(math.sqrt(2 * math.pi) * finer, d) * math.sqrt(size) * math.pow(0.5, size)
 
 
-def _own(weights: Tensor) -> Tensor:
-    """Give bᵀ G b for each pixel, G being what a complete lattice sends between its corners.
+def _sent(like: Tensor) -> Tensor:
+    """Give what a complete lattice sends between the D + 1 corners of a simplex.
 
     Corners m steps apart are joined by m steps ahead, or by the other D + 1 − m back.
     """
-    size = weights.shape[1]
-    apart = torch.arange(size, device=weights.device)
-    apart = (apart.unsqueeze(1) - apart).abs().to(weights)
-    sent = torch.pow(0.5, apart) + torch.pow(0.5, size - apart)
-    sent += torch.eye(size).to(weights) * 0.5**size
-    return ((weights @ sent) * weights).sum(1)
+    size = like.shape[1]
+    apart = torch.arange(size, device=like.device)
+    apart = (apart.unsqueeze(1) - apart).abs().to(like)
+    there_and_back = torch.eye(size).to(like) * 0.5**size
+    return torch.pow(0.5, apart) + torch.pow(0.5, size - apart) + there_and_back
