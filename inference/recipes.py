@@ -184,6 +184,7 @@ RECIPES: dict[str, Recipe] = {
             "steps": 1000,
             "batch_size": 32,
             "optimizer": "adamw",
+            "learning_rate": 3e-3,
         },
     ),
     "sec": Recipe(
