@@ -97,6 +97,8 @@ def _trained(tmp_path_factory):
                 patch.setattr("inference.session.draw_predictions", lambda *_, **__: None)
                 asked = {"size": (16, 16), "steps": 2, "batch_size": 4, "width": 4}
                 asked |= {"latent": 4, "guide_width": 4} if recipe(name).takes("latent") else {}
+                if recipe(name).takes("classifier"):
+                    asked["classifier"] = str(folder("classifier"))
                 settings = recipe(name).settings(**asked)
                 made[name] = train(settings, folder=home / name, device="cpu").run.folder
         return made[name]

@@ -141,6 +141,27 @@ def test_draws_of_a_model_with_a_latent_are_seeded(scene, trained, photo):
     assert confidence(0) == confidence(0) != confidence(1)
 
 
+def test_the_newest_run_of_sec_is_taken_else_a_classifier_and_it_says_so(scene, trained, photo):
+    def taken(*words):
+        said = scene("segment", "cat.jpg", "--json", "--force", *words, *CPU)
+        assert said.code == 0, said.err
+        told = json.loads(said.out)
+        return told["run"], told["stage"], said.err.strip()
+
+    trained("segmenter")
+    maps = trained("classifier")
+    run, stage, note = taken()
+    assert (run, stage) == (str(maps), "gradcam+crf")
+    assert note == f"run {maps}: no run of sec, so class maps"
+    sec = trained("sec")
+    later = trained("classifier", "later")
+    os.utime(later / "weights.safetensors")
+    assert taken() == (str(sec), "sec+crf", f"run {sec}")
+    assert taken("--no-crf")[1] == "sec"
+    assert taken("--stage", "gradcam")[1:] == ("gradcam", f"run {later}")
+    assert taken("--run", trained("twin"))[1] == "mask"
+
+
 def test_without_a_model_there_is_a_sentence(refused, photo):
     assert refused("segment", "cat.jpg").startswith(
         "There is no trained model to segment with in "
