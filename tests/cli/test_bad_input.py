@@ -15,8 +15,8 @@ TINY = ("--size", "16x16", "--steps", "1", "--device", "cpu")
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["teblo"], "No recipe is called 'teblo'. Did you mean 'telbo'? Known: cvae, jmvae,"),
-        ([], "Which recipe? One of cvae, jvae, jmvae, telbo, segmenter: scene train telbo."),
+        (["teblo"], "No recipe is called 'teblo'. Did you mean 'telbo'? Known: classifier, cvae,"),
+        ([], "Which recipe? One of cvae, jvae, jmvae, telbo, segmenter, classifier, sec, twin: "),
         (["telbo", "--guide", "retrofti"], "No guide is called 'retrofti'. Did you mean 'ret"),
         (["telbo", "--objective", "iwea"], "No objective is called 'iwea'. Did you mean 'iwae'?"),
         (["telbo", "--retrofit-objective", "elob"], "Did you mean 'elbo'?"),

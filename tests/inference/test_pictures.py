@@ -16,6 +16,8 @@ ANY = [
 COLUMNS = {
     "cvae": ["image → mask"],
     "segmenter": ["image → mask"],
+    "sec": ["image → mask"],
+    "twin": ["image → mask"],
     "classifier": [],
     "jvae": ["image+classes → mask"],
     "telbo": ANY,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from inference.recipes import recipe
+from inference.recipes import RECIPES, recipe
 from inference.runs import create, home, newest, read, write_json
 from inference.settings import Settings
 from scene.labels import Labels
@@ -162,7 +162,7 @@ def test_a_config_that_cannot_be_used_says_why(change, reason):
         ({"weights": None}, "its setting weights cannot be None."),
         ({"beta": None}, "its setting beta cannot be None."),
         ({"learn_scale": 1}, "its setting learn_scale cannot be 1."),
-        ({"recipe": "teblo"}, "Did you mean 'telbo'? Known: cvae, jmvae, jvae, segmenter, telbo."),
+        ({"recipe": "teblo"}, "Did you mean 'telbo'? Known: " + ", ".join(sorted(RECIPES)) + "."),
         ({"zeal": 1}, "There is no setting called 'zeal'; is the run newer?"),
     ],
 )

@@ -19,15 +19,17 @@ from scene import views
     st.builds(
         dict,
         size=st.tuples(st.integers(16, 200), st.integers(16, 200)),
-        weights=st.dictionaries(st.just("mask"), st.floats(0, 100)),
         clip=st.floats(0, 10),
         count=st.none() | st.integers(1, 100),
         workers=st.integers(0, 9),
         schedule=st.sampled_from(CHOICES["schedule"]),
     ),
+    st.floats(0, 100),
 )
-def test_settings_survive_json(name, choices):
-    made = recipe(name).settings(**choices)
+def test_settings_survive_json(name, choices, weight):
+    weighs = recipe(name).form not in ("sec", "masks")
+    weights = {recipe(name).explains[0]: weight} if weighs else None
+    made = recipe(name).settings(**choices, weights=weights)
     assert Settings.from_json(json.loads(json.dumps(made.to_json()))) == made
 
 
