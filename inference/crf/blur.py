@@ -48,28 +48,30 @@ def blur_lattice(
         spare: As large.
     """
     axes, size = len(neighbours), neighbours.shape[2]
-    half, nothing = fill(np.float32(side)), fill(np.float32(0))
+    beside, nothing = fill(np.float32(side)), fill(np.float32(0))
     source, target = (values, spare) if axes % 2 == 0 else (spare, values)
-    for c in range(labels[0], labels[1], WIDTH):
-        scale = load(scales, c)
-        for v in range(occupied):
-            at = (base + v) * padded + c
+    sweeps, every, near = len(sums), sums.shape[1], neighbours.reshape(-1)
+    flat = sums.reshape(-1)
+    for v in range(occupied):
+        for at in range((base + v) * padded + labels[0], (base + v) * padded + labels[1], WIDTH):
             mass = nothing
-            for t in range(len(sums)):
-                mass = add(mass, load(sums[t], at))
-                store(sums[t], at, nothing)
+            for t in range(sweeps):
+                mass = add(mass, load(flat, t * every + at))
+                store(flat, t * every + at, nothing)
+            scale = load(scales, at - (base + v) * padded)
             store(source, at, multiply(mass, scale))
+    for c in range(labels[0], labels[1], WIDTH):
         for v in range(occupied, size + 1):
             store(source, (base + v) * padded + c, nothing)
         store(target, (base + size) * padded + c, nothing)
     for a in range(axes):
-        ahead, behind = neighbours[a, 0], neighbours[a, 1]
         for v in range(size):
-            one, other = (base + ahead[v]) * padded, (base + behind[v]) * padded
+            one = (base + np.int64(item(near, 2 * a * size + v))) * padded
+            other = (base + np.int64(item(near, (2 * a + 1) * size + v))) * padded
             for c in range(labels[0], labels[1], WIDTH):
                 both = add(load(source, one + c), load(source, other + c))
                 at = (base + v) * padded + c
-                store(target, at, multiply_add(half, both, load(source, at)))
+                store(target, at, multiply_add(beside, both, load(source, at)))
         source, target = target, source
 
 

@@ -39,7 +39,7 @@ def announced() -> Iterator[None]:
         yield
 
 
-class _Voice(event.Listener):  # type: ignore[misc]
+class _Voice(event.Listener):
     """Says so when the first of our functions is compiled."""
 
     said = False

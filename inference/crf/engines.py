@@ -38,12 +38,14 @@ class Field:
         kernels: The pairwise terms.
         void: ``(B, H, W)`` bool, pixels that say nothing: they pull no other pixel and count
             in no normalisation, but are pulled; None = there are none.
+        spent: Nobody reads the logits again: an engine may write its answer in their place.
     """
 
     logits: Tensor
     image: Tensor | None
     kernels: tuple[Kernel, ...]
     void: Tensor | None = None
+    spent: bool = False
 
     @cached_property
     def speaking(self) -> Tensor | None:

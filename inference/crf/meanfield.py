@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,7 @@ def refine(
     found = taken(probs, "probs")
     check_probs(found)
     logits = _float(found).clamp_min(FLOOR).log_()
-    return _like(refine_logits(logits, image, void=void, **options), probs)
+    return _like(_refined(logits, image, void, kernels, iterations, engine, spent=True), probs)
 
 
 def refine_logits(
@@ -98,20 +99,8 @@ def refine_logits(
     if isinstance(logits, (list, tuple)):
         return _each(refine_logits, logits, image, void, options)
     given = taken(logits, "logits")
-    largest = check_logits(given)
-    check_iterations(iterations)
-    single = given.ndim == 3
-    batch = _float(given).unsqueeze(0) if single else _float(given)
-    if largest > HUGE:
-        batch = (batch - batch.amax(1, keepdim=True)).clamp_min(-HUGE)
-    colours = _image(image, batch, single)
-    check_kernels(kernels, batch, colours)
-    field = Field(batch, colours, tuple(kernels), _void(void, batch, single))
-    if field.void is not None:
-        quiet = field.void.unsqueeze(1)
-        field = Field(batch.masked_fill(quiet, 0.0), field.image, field.kernels, field.void)
-    found = _engine(engine, field).marginals(field, iterations)
-    return _like(found[0] if single else found, logits)
+    found = _refined(given, image, void, kernels, iterations, engine, spent=False)
+    return _like(found, logits)
 
 
 def refine_labels(
@@ -180,6 +169,32 @@ def logits_of_labels(labels: Tensor, count: int, confidence: float) -> Tensor:
 
 
 _engine = engine
+
+
+def _refined(
+    given: Tensor,
+    image: Any,
+    void: Any,
+    kernels: Sequence[Kernel],
+    iterations: int,
+    engine: str,
+    spent: bool,
+) -> Tensor:
+    """Refine a tensor of logits, which may be written over if it is ``spent``."""
+    largest = check_logits(given)
+    check_iterations(iterations)
+    single = given.ndim == 3
+    batch = _float(given).unsqueeze(0) if single else _float(given)
+    if largest > HUGE:
+        batch = (batch - batch.amax(1, keepdim=True)).clamp_min(-HUGE)
+    colours = _image(image, batch, single)
+    check_kernels(kernels, batch, colours)
+    quiet = _void(void, batch, single)
+    field = Field(batch, colours, tuple(kernels), quiet, spent and not batch.requires_grad)
+    if quiet is not None:
+        field = replace(field, logits=batch.masked_fill(quiet.unsqueeze(1), 0.0))
+    found = _engine(engine, field).marginals(field, iterations)
+    return found[0] if single else found
 
 
 def _each(do: Any, scenes: Any, images: Any, voids: Any, options: dict[str, Any]) -> list[Any]:

@@ -66,14 +66,14 @@ class Mesh:
         return float((2 * math.pi) ** (d / 2) / (cell * (1 + 2 * SIDE) ** (d + 1)))
 
 
-def mesh(features: Floats, crew: Crew, complete: bool = True) -> Mesh:
+def mesh(features: Floats, crew: Crew, complete: bool | None = None) -> Mesh:
     """Lay the lattice around points.
 
     Args:
         features: ``(B, D, N)``, each over its σ; scenes of a batch share no vertex.
         crew: The threads that do it.
-        complete: Add empty vertices with two occupied neighbours or more, so that a blur does
-            not end where no point happens to lie. This lowers the error of filtering.
+        complete: Add empty vertices with two occupied neighbours or more, where a blur would
+            end; this lowers the error. None does so unless points are fewer than vertices.
 
     Raises:
         OverflowError: If features span more widths than coordinates can hold; it says how many.
@@ -105,7 +105,7 @@ def mesh(features: Floats, crew: Crew, complete: bool = True) -> Mesh:
     occupied = len(keys)
     moves = strides.sum() - (d + 1) * strides
     neighbours = _linked(keys, moves, crew)
-    if complete:
+    if occupied <= batch * count if complete is None else complete:
         keys = np.concatenate((keys, around(keys, moves, neighbours)))
         neighbours = _linked(keys, moves, crew)
     return Mesh(vertices, weights, occupied, neighbours)

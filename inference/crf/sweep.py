@@ -1,8 +1,4 @@
-"""The fused sweep: one pass over pixels that collects pulls, takes a softmax and hands it on.
-
-Pixels are in the order (B, H, W); rows of labels are padded to `Lanes`, and passed flat. A grid
-of half the resolution is read and written by bilinear weights ¾ and ¼; a ring is around it.
-"""
+"""The fused sweep: one pass over pixels that collects pulls, takes a softmax and hands it on."""
 
 from __future__ import annotations
 
@@ -122,7 +118,8 @@ def _collect(
     pulls, kinds = grid[0], grid[4]
     slots, span = lattice[5], len(above) // max(kinds, 1)
     pixels = len(pulls) // max(kinds, 1)
-    more = len(extra[0]) > 0
+    given = extra[0]
+    more = len(given) > 0
     for i in range(count):
         j = (start + i) // 2 + 1
         k = j + 1 if (start + i) & 1 else j - 1
@@ -132,7 +129,7 @@ def _collect(
             z = load(base, at + i * padded + c + 2 * WIDTH)
             if pulled:
                 for s in range((p + i) * slots, (p + i + 1) * slots):
-                    row = np.int64(item(vertices, s)) * padded + c
+                    row = item(vertices, s) * padded + c
                     weight = fill(item(weights, s))
                     x = multiply_add(weight, load(values, row), x)
                     y = multiply_add(weight, load(values, row + WIDTH), y)
@@ -147,9 +144,9 @@ def _collect(
                         z = multiply_add(weight, load(above, row + 2 * WIDTH), z)
                 if more:
                     row = (p + i) * padded + c
-                    x = add(x, load(extra[0], row))
-                    y = add(y, load(extra[0], row + WIDTH))
-                    z = add(z, load(extra[0], row + 2 * WIDTH))
+                    x = add(x, load(given, row))
+                    y = add(y, load(given, row + WIDTH))
+                    z = add(z, load(given, row + 2 * WIDTH))
             store(buffer, i * padded + c, x)
             store(buffer, i * padded + c + WIDTH, y)
             store(buffer, i * padded + c + 2 * WIDTH, z)
@@ -157,7 +154,7 @@ def _collect(
             x = load(base, at + i * padded + c)
             if pulled:
                 for s in range((p + i) * slots, (p + i + 1) * slots):
-                    row = np.int64(item(vertices, s)) * padded + c
+                    row = item(vertices, s) * padded + c
                     x = multiply_add(fill(item(weights, s)), load(values, row), x)
                 for g in range(kinds):
                     pull = item(pulls, g * pixels + p + i)
@@ -166,7 +163,7 @@ def _collect(
                     x = multiply_add(fill(np.float32(0.75) * pull), near, x)
                     x = multiply_add(fill(np.float32(0.25) * pull), far, x)
                 if more:
-                    x = add(x, load(extra[0], (p + i) * padded + c))
+                    x = add(x, load(given, (p + i) * padded + c))
             store(buffer, i * padded + c, x)
 
 
@@ -204,34 +201,35 @@ def _hand_on(
     pushes, kinds = grid[1], grid[4]
     slots, span = lattice[5], len(below) // max(kinds, 1)
     pixels = len(pushes) // max(kinds, 1)
-    kept = len(extra[1]) > 0
+    own = extra[1]
+    kept = len(own) > 0
     for i in range(count):
         j = (start + i) // 2 + 1
         k = j + 1 if (start + i) & 1 else j - 1
-        own = item(scale, i)
+        share = item(scale, i)
         for c in range(0, padded - 2 * WIDTH, 3 * WIDTH):
             x = load(buffer, i * padded + c)
             y = load(buffer, i * padded + c + WIDTH)
             z = load(buffer, i * padded + c + 2 * WIDTH)
             if kept:
-                _put(extra[1], (p + i) * padded + c, own, x, y, z)
+                _put(own, (p + i) * padded + c, share, x, y, z)
             for s in range((p + i) * slots, (p + i + 1) * slots):
-                row = np.int64(item(vertices, s)) * padded + c
-                _put_more(sums, row, item(weights, s) * own, x, y, z)
+                row = item(vertices, s) * padded + c
+                _put_more(sums, row, item(weights, s) * share, x, y, z)
             for g in range(kinds):
-                push = item(pushes, g * pixels + p + i) * own
+                push = item(pushes, g * pixels + p + i) * share
                 _put_more(below, g * span + j * padded + c, np.float32(0.75) * push, x, y, z)
                 _put_more(below, g * span + k * padded + c, np.float32(0.25) * push, x, y, z)
         for c in range(padded // (3 * WIDTH) * 3 * WIDTH, padded, WIDTH):
             x = load(buffer, i * padded + c)
             if kept:
-                store(extra[1], (p + i) * padded + c, multiply(fill(own), x))
+                store(own, (p + i) * padded + c, multiply(fill(share), x))
             for s in range((p + i) * slots, (p + i + 1) * slots):
-                row = np.int64(item(vertices, s)) * padded + c
-                weight = fill(item(weights, s) * own)
+                row = item(vertices, s) * padded + c
+                weight = fill(item(weights, s) * share)
                 store(sums, row, multiply_add(weight, x, load(sums, row)))
             for g in range(kinds):
-                push = item(pushes, g * pixels + p + i) * own
+                push = item(pushes, g * pixels + p + i) * share
                 row = g * span + j * padded + c
                 weight = fill(np.float32(0.75) * push)
                 store(below, row, multiply_add(weight, x, load(below, row)))

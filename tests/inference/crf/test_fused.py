@@ -2,6 +2,7 @@
 
 import multiprocessing
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -175,6 +176,16 @@ def test_widths_almost_too_small_leave_each_pixel_alone(scene):
     """A pixel's only neighbour is then itself, and its filter the identity."""
     kernel = Appearance(sigma_xy=1e-3, sigma_rgb=1.0)
     assert filter_error(scene([kernel]), kernel) < 1e-2
+
+
+@pytest.mark.parametrize("roomy", [0, 2**28])
+def test_spent_logits_are_written_over_with_the_same_answer(scene, monkeypatch, roomy):
+    monkeypatch.setattr(job, "ROOMY", roomy)
+    field = scene((Smoothness(), Appearance(sigma_rgb=30.0)), (130, 140))
+    right = Fused(2).marginals(field, 3)
+    found = Fused(2).marginals(replace(field, spent=True), 3)
+    assert torch.equal(found, right)
+    assert found.data_ptr() == field.logits.data_ptr()
 
 
 def test_the_field_is_left_as_it_was(scene):
