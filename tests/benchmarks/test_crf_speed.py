@@ -1,8 +1,8 @@
 """How much faster the fused engine is than the reference one, with equal settings, on two cores.
 
 Wall time, the least of several runs by turns, building lattices included. Where other programs
-keep the cores busy, figures say more about these: it warns of them. Pictures are made up here: their
-shapes have the colours, edges and grain of photographs.
+keep the cores busy, figures say more about these: it warns of them. Pictures are made up here:
+their shapes have the colours, edges and grain of photographs.
 """
 
 import os
