@@ -10,6 +10,7 @@ both side by side, with the time each keeps the processor busy.
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -49,8 +50,8 @@ def main(
         logits = logits_of_labels(given, len(labels.names), CONFIDENCE)
         colours = (255 * image).permute(1, 2, 0)
         field = Field(logits.unsqueeze(0), colours.unsqueeze(0), KERNELS)
-        near, quick = timed(lambda field=field: Exact().marginals(field, 10))
-        drawn, slow = timed(lambda field=field: gibbs(field, sweeps, chains=chains, seed=seed))
+        near, quick = timed(partial(Exact().marginals, field, 10))
+        drawn, slow = timed(partial(gibbs, field, sweeps, chains=chains, seed=seed))
         apart.append(float((near - drawn).abs().sum(1).mean() / 2))
         rows.append(
             [

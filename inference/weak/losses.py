@@ -116,7 +116,8 @@ def rank_pool(values: Tensor, decay: float) -> Tensor:
     ranks = torch.arange(count, dtype=values.dtype, device=values.device)
     weights = (decay ** (CELLS / count)) ** ranks
     ordered: Tensor = values.sort(dim=-1, descending=True).values
-    return (ordered * weights).sum(-1) / weights.sum()  # a product of matrices could be bf16
+    pooled: Tensor = (ordered * weights).sum(-1)  # a product of matrices could be bf16
+    return pooled / weights.sum()
 
 
 def _average(values: Tensor, chosen: Tensor) -> Tensor:
