@@ -114,10 +114,9 @@ def rank_pool(values: Tensor, decay: float) -> Tensor:
     """
     count = values.shape[-1]
     ranks = torch.arange(count, dtype=values.dtype, device=values.device)
-    weights = (decay ** (CELLS / count)) ** ranks
+    weights: Tensor = (decay ** (CELLS / count)) ** ranks
     ordered: Tensor = values.sort(dim=-1, descending=True).values
-    pooled: Tensor = (ordered * weights).sum(-1)  # a product of matrices could be bf16
-    return pooled / weights.sum()
+    return (ordered * weights).sum(-1) / weights.sum()  # a product of matrices could be bf16
 
 
 def _average(values: Tensor, chosen: Tensor) -> Tensor:
