@@ -72,7 +72,8 @@ def fit(
         compatibility: ``potts`` (as ``start`` has it, not learned), ``diagonal`` or ``full``,
             which is symmetric. It is scaled to a mean diagonal of 1, and the weights with it.
         widths: Learn them.
-        engine: For weights and compatibility, as in `inference.crf.meanfield.refine`.
+        engine: For weights and compatibility, as in `inference.crf.meanfield.refine`; where that
+            has no gradients, or is ``auto``, the dense one up to `DENSE` pixels, else the lattice.
         steps: Iterations at most, of each stage.
         watch: Called after each.
 
@@ -100,7 +101,10 @@ def fit(
         found, losses[stage] = _stage(
             stage, small, found, compatibility, True, "exact", steps, watch
         )
-    if not widths or any(e.mask.numel() > DENSE for e in seen):
+    large = any(e.mask.numel() > DENSE for e in seen)
+    if engine in ("auto", "fused", "pydensecrf"):
+        engine = "lattice" if large else "exact"
+    if not widths or large:
         stage = "weights"
         whole = [(example, (1.0, 1.0)) for example in seen]
         found, losses[stage] = _stage(

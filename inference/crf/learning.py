@@ -62,7 +62,7 @@ class Learned:
         told = f"mIoU {miou:+.2f}, log p {nats:+.4f} nats a pixel on {self.held.split}"
         if self.parameters == self.before.parameters:
             return "Nothing better was found: the parameters are those begun from."
-        if miou > 0 and nats > 0:
+        if min(miou, nats) >= 0 < max(miou, nats):
             return f"Better held out: {told}."
         if miou <= 0 and nats <= 0:
             return f"NO better held out: {told}; keep the parameters you had."

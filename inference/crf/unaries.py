@@ -94,12 +94,14 @@ class Noise:
     """The true masks made wrong in places and blurred: a stand-in for a segmenter.
 
     Attributes:
-        wrong: Share of pixels whose label is drawn anew from all labels.
+        wrong: Share of patches whose label is drawn anew from all labels.
+        grain: Side of a patch in pixels: errors that neighbours share are harder to mend.
         blur: Pixels by which each label is smeared, as the side of a box applied twice.
         seed: Of which pixels; each scene has its own draw.
     """
 
     wrong: float = 0.4
+    grain: int = 4
     blur: int = 5
     seed: int = 0
 
@@ -114,8 +116,10 @@ class Noise:
         count = len(dataset.schema.labels.names)
         draw = torch.Generator().manual_seed(crc32(f"{self.seed} {scene.name}".encode()))
         mask = scene.mask.long()
-        spoilt = (torch.rand(mask.shape, generator=draw) < self.wrong) | (mask == VOID)
-        guess = torch.randint(count, mask.shape, generator=draw)
+        patches = [-(-side // self.grain) for side in mask.shape]
+        coarse = torch.rand(patches, generator=draw) < self.wrong
+        spoilt = self._spread(coarse, mask) | (mask == VOID)
+        guess = self._spread(torch.randint(count, patches, generator=draw), mask)
         hot = functional.one_hot(torch.where(spoilt, guess, mask), count).permute(2, 0, 1)
         smooth = hot.float()[None]
         for _ in range(2):
@@ -127,7 +131,13 @@ class Noise:
 
     def fingerprint(self) -> str:
         """Hash the settings."""
-        return digest("noise", self.wrong, self.blur, self.seed)
+        return digest("noise", self)
+
+    def _spread(self, patches: Tensor, mask: Tensor) -> Tensor:
+        """Give every pixel of a mask the value of its patch."""
+        height, width = mask.shape
+        whole = patches.repeat_interleave(self.grain, 0).repeat_interleave(self.grain, 1)
+        return whole[:height, :width]
 
 
 @dataclass(frozen=True)

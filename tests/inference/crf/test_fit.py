@@ -108,6 +108,14 @@ def test_a_scene_scaled_down_has_as_many_pixels_as_asked(blobs):
     assert scaled(blobs[0], 1000) == (blobs[0], (1.0, 1.0))
 
 
+def test_the_lattice_is_taken_where_scenes_are_large(blobs, monkeypatch):
+    kept = fit(blobs, START, steps=2, engine="exact")
+    assert fit(blobs, START, steps=2, engine="fused") == kept
+    lattice = fit(blobs, START, steps=2, engine="lattice")
+    monkeypatch.setattr("inference.crf.fit.DENSE", 50)
+    assert fit(blobs, START, steps=2) == lattice != kept
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
