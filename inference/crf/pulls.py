@@ -123,31 +123,33 @@ class _Pulled(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        pull, (rows, *mixtures) = ctx.pull, ctx.saved_tensors
-        slope, turned = grads[0].contiguous(), ctx.pull.turned
-        tables = turned.blurred(slope)
-        wanted: list[Tensor | None] = [None] * len(mixtures)
-        if any(ctx.needs_input_grad[2:]):
-            # <g, K Q> = <K g, Q>: the cells hold K g already
-            wanted = [
-                _shape(table.T @ sent - _own(part, slope, rows), mix)
-                for part, table, sent, mix in zip(
-                    pull.parts, tables, pull.reach(rows), mixtures, strict=True
-                )
-            ]
-        found = turned.spread(
-            tables, slope, [mix.mT if mix.ndim == 2 else mix for mix in mixtures]
-        )
-        return (None, found, *wanted)
+        slope = grads[0].contiguous()
+        with torch.autocast(slope.device.type, enabled=False):
+            return None, *_backward(ctx.pull, slope, ctx.saved_tensors, ctx.needs_input_grad[2:])
+
+
+def _backward(
+    pull: Pull, slope: Tensor, saved: Sequence[Tensor], wanted: Sequence[bool]
+) -> list[Tensor | None]:
+    """Give the gradients to rows and mixtures; <g, K Q> = <Kᵀ g, Q>, and the cells hold Kᵀ g."""
+    rows, *mixtures = saved
+    tables = pull.turned.blurred(slope)
+    flipped = [mix.mT if mix.ndim == 2 else mix for mix in mixtures]
+    found: list[Tensor | None] = [pull.turned.spread(tables, slope, flipped)]
+    if not any(wanted):
+        return found + [None] * len(mixtures)
+    each = zip(pull.parts, tables, pull.reach(rows), mixtures, strict=True)
+    for part, table, sent, mix in each:
+        pairs = table.T @ sent
+        if part.kept is not None:
+            pairs -= slope.T @ (rows * part.kept)
+        found.append(_shape(pairs, mix))
+    return found
 
 
 def _mix(rows: Tensor, mixture: Tensor) -> Tensor:
     """Multiply every row by a number, a diagonal or a matrix."""
     return rows @ mixture.T if mixture.ndim == 2 else rows * mixture
-
-
-def _own(part: Part, slope: Tensor, rows: Tensor) -> Tensor | float:
-    return 0.0 if part.kept is None else slope.T @ (rows * part.kept)
 
 
 def _shape(pairs: Tensor, mixture: Tensor) -> Tensor:

@@ -253,13 +253,19 @@ def test_a_gradient_to_a_width_is_refused_and_exact_named(kernel):
         Lattice().marginals(scene([kernel]), 1)
 
 
-def test_autocast_changes_nothing():
-    compatibility = torch.eye(4) - 0.3
+def test_autocast_changes_nothing_either_way():
+    compatibility = (torch.eye(4) - 0.3).requires_grad_()
     kernels = [Smoothness(compatibility=compatibility), Appearance()]
-    wanted = Lattice().marginals(scene(kernels), 3)
+
+    def found():
+        marginals = Lattice().marginals(scene(kernels), 3)
+        return marginals, *torch.autograd.grad(marginals.square().sum(), compatibility)
+
+    wanted = found()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = Lattice().marginals(scene(kernels), 3)
-    assert torch.equal(found, wanted)
+        cast = found()
+    for a, b in zip(cast, wanted, strict=True):
+        assert torch.equal(a, b)
 
 
 def test_autograd_keeps_one_table_of_marginals_an_iteration():
