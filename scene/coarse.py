@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +13,7 @@ from scene.backbones import DEVIATION, MEAN, Weights, pretrained
 from scene.classifiers import Classifier, classifier
 from scene.likelihoods import LabelMap
 from scene.models import Likelihood, SceneModel
+from scene.networks import Norm
 from scene.registry import unknown
 from scene.sizes import STOCK_WIDTH
 from scene.views import Schema, Views
@@ -101,10 +102,10 @@ class LargeFov(nn.Module):
 
 
 class SmallCoarse(nn.Module):
-    """The small classifier with its last halving undone: a grid of stride 4.
+    """The small classifier, and a way back from its last stage to a grid of stride 4.
 
-    What was pooled there is dilated by 2 instead, so that the classifier's weights fit and see
-    what they saw. A dilated convolution, dropout and ``scores`` follow.
+    What stages of stride 8 and 4 see is brought to equally many channels and added; a convolution,
+    dropout and ``scores`` follow. The stages are the classifier's own, so that its weights fit.
 
     Args:
         labels: L.
@@ -118,24 +119,21 @@ class SmallCoarse(nn.Module):
 
     def __init__(self, labels: int, width: int = STOCK_WIDTH) -> None:
         super().__init__()
-        source = classifier("small", 1, width)
+        source, hidden = classifier("small", 1, width), 4 * width
         self.centre, self.range = float(source.mean[0]), float(source.deviation[0])
         self.body = source.stages
-        last = cast(nn.Sequential, self.body[-1])
-        for layer in last:
-            if isinstance(layer, nn.Conv2d):
-                layer.dilation, layer.padding = (2, 2), (2, 2)
-        assert isinstance(last[0], nn.MaxPool2d)
-        last[0] = nn.Identity()
-        self.spread = _convolution(8 * width, 8 * width, 3, 2)
-        self.dropout = nn.Dropout(0.5)
-        self.scores = _scores(8 * width, labels)
+        self.deep, self.fine = _normed(8 * width, hidden, 1), _normed(4 * width, hidden, 1)
+        self.mix = nn.Sequential(nn.ReLU(), _normed(hidden, hidden, 3), nn.ReLU())
+        self.dropout = nn.Dropout(0.2)
+        self.scores = _scores(hidden, labels)
         self.to(memory_format=torch.channels_last)
 
     def forward(self, image: Tensor) -> Tensor:
         """Score every label in every cell."""
-        found = self.body((image - self.centre) / self.range)
-        logits: Tensor = self.scores(self.dropout(self.spread(found).relu()))
+        fine = self.body[:-1]((image - self.centre) / self.range)
+        deep = self.deep(self.body[-1](fine))
+        deep = F.interpolate(deep, fine.shape[-2:], mode="bilinear", align_corners=False)
+        logits: Tensor = self.scores(self.dropout(self.mix(deep + self.fine(fine))))
         return logits.float()
 
     def begin(self, source: Classifier) -> None:
@@ -216,6 +214,11 @@ def _convolution(inner: int, outer: int, kernel: int, dilation: int = 1) -> nn.C
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     return layer
+
+
+def _normed(inner: int, outer: int, kernel: int) -> nn.Sequential:
+    layer = nn.Conv2d(inner, outer, kernel, padding=kernel // 2, bias=False)
+    return nn.Sequential(layer, Norm(outer))
 
 
 def _scores(inner: int, labels: int) -> nn.Conv2d:
