@@ -15,6 +15,7 @@ from cli.cues import cues
 from cli.data import app as data
 from cli.evaluate import evaluate
 from cli.pseudo_label import pseudo_label
+from cli.reproduce import reproduce
 from cli.sample import sample, with_stock_sources
 from cli.segment import segment
 from cli.train import train
@@ -34,6 +35,7 @@ app.command()(evaluate)
 app.command()(cues)
 app.command()(segment)
 app.command()(pseudo_label)
+app.command()(reproduce)
 app.add_typer(data, name="data")
 app.add_typer(crf, name="crf")
 

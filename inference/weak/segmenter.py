@@ -126,7 +126,7 @@ class Segmenter:
         size = (image.shape[-2], image.shape[-1])
         working = self._working(size)
         if working == size or crf is not None:
-            found = _spread(found, working)
+            found = spread(found, working)
         if crf is not None:
             logits = log_probs(found)
             found = refine_logits(
@@ -216,6 +216,13 @@ def newest_run(stage: str | None = None) -> Run:
     )
 
 
+def spread(probs: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize probabilities ``(L, h, w)`` bilinearly; they still sum to one."""
+    if probs.shape[-2:] == size:
+        return probs
+    return F.interpolate(probs[None], size, mode="bilinear", antialias=True)[0]
+
+
 def _is_of(recipes: Collection[str], run: Run) -> bool:
     return run.settings.recipe in recipes
 
@@ -225,10 +232,3 @@ def _shrunk(image: Tensor, size: tuple[int, int]) -> Tensor:
     if image.shape[-2:] == size:
         return image
     return F.interpolate(image[None], size, mode="bilinear", antialias=True)[0]
-
-
-def _spread(probs: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize probabilities ``(L, h, w)``; they still sum to one."""
-    if probs.shape[-2:] == size:
-        return probs
-    return F.interpolate(probs[None], size, mode="bilinear", antialias=True)[0]

@@ -1,0 +1,149 @@
+"""`scene reproduce`: all of weak supervision on one dataset, each stage beside the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from cli.console import console, notes
+from cli.crf_ablate import numbers
+from cli.crf_options import Engine, bar
+from cli.options import Device, Download, Json, Size
+from cli.reproduce_tables import show
+from inference.weak.plans import BETAS, PLANS, TUNED, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_ROWS = "; ".join(f"{name}: {plan.about}" for name, plan in PLANS.items())
+_BETAS = ",".join(map("{:g}".format, BETAS))
+_TRAINING, _CHOOSING = "Training", "Choosing and measuring"
+
+
+def _option(help: str, panel: str, *names: str, **more: Any) -> Any:
+    return typer.Option(*names, help=help, rich_help_panel=panel, **more)
+
+
+def reproduce(
+    data: Annotated[
+        str, typer.Option(help="synthetic:confounded, voc2012, or a folder in VOC layout.")
+    ] = "synthetic:confounded",
+    settings: Annotated[
+        Literal["report", "best", "both"], typer.Option(help=f"{_ROWS}; or both.")
+    ] = "report",
+    seeds: Annotated[int, typer.Option(help="How many, from --seed on.", min=1)] = 1,
+    seed: Annotated[int, typer.Option(help="The first one.", min=0, max=2**32 - 1000)] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder; one that is there is gone on with.", show_default="by data"),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Begin anew.")] = False,
+    json: Json = False,
+    jobs: Annotated[
+        int, typer.Option(help="Processes that share seeds, or the CRF's scenes.")
+    ] = 1,
+    device: Device = "auto",
+    download: Download = False,
+    size: Size = None,
+    count: Annotated[int | None, _option("Training scenes to use.", _TRAINING)] = None,
+    backbone: Annotated[
+        str, _option("Of the classifier: small, vgg16 or resnet50.", _TRAINING)
+    ] = "small",
+    weights: Annotated[
+        str | None, _option("First ones, unless small: imagenet, none or a path.", _TRAINING)
+    ] = None,
+    background: Annotated[
+        Literal["auto", "none"], _option("Cues of background.", _TRAINING)
+    ] = "auto",
+    classifier_steps: Annotated[int | None, _option("Of its training.", _TRAINING)] = None,
+    sec_steps: Annotated[int | None, _option("Of SEC's.", _TRAINING)] = None,
+    twin_steps: Annotated[int | None, _option("Of the twin's.", _TRAINING)] = None,
+    split: Annotated[
+        str | None, _option("Reported.", _CHOOSING, show_default="val, else test")
+    ] = None,
+    limit: Annotated[int | None, _option("Its first so many scenes.", _CHOOSING)] = None,
+    tune_limit: Annotated[
+        int, _option("Choose on the first so many scenes of tune.", _CHOOSING)
+    ] = TUNED,
+    alphas: Annotated[
+        str, _option("Widths θα in pixels; '' = shares of a picture's side.", _CHOOSING)
+    ] = "",
+    betas: Annotated[str, _option("Widths θβ.", _CHOOSING)] = _BETAS,
+    engine: Engine = "auto",
+) -> None:
+    """Train every network of weak supervision on DATA, and compare its stages.
+
+    Of each seed: classifier, SEC, and SEC's network on true masks (the twin). Then Grad-CAM, SEC
+    and the twin are scored with and without a dense CRF, SEC's CRF is taken apart, and the widths
+    of its appearance kernel are tried against each other. Everything that is chosen is chosen on
+    tune, never on what is reported. An interrupted call goes on where it was; the runs it makes
+    are like any others: scene segment --run OUT/seed-0/report/sec.
+    """
+    from inference.weak.reproduce import reproduce as do
+    from scene.datasets.catalogue import splits_of
+    from scene.sizes import parse_size
+
+    request = Request(
+        data=data,
+        size=None if size is None else parse_size(size),
+        count=count,
+        split=split,
+        limit=limit,
+        tuned=tune_limit,
+        backbone=backbone,
+        weights=weights,
+        background=background != "none",
+        classifier_steps=classifier_steps,
+        sec_steps=sec_steps,
+        twin_steps=twin_steps,
+        alphas=numbers("--alphas", alphas),
+        betas=_some("--betas", betas),
+        engine=engine,
+    )
+    splits_of(data, download=download)
+    names = tuple(PLANS) if settings == "both" else (settings,)
+    with bar() as watch:
+        found = do(
+            request,
+            seeds=range(seed, seed + seeds),
+            plans=names,
+            folder=out,
+            force=force,
+            device=device,
+            jobs=jobs,
+            watch=told if min(jobs, seeds) > 1 else _telling(watch),
+        )
+    if json:
+        console.print_json(data=found.to_json())
+        return
+    show(found)
+    for path in found.files:
+        console.print(str(path))
+
+
+def told(title: str, done: int, total: int) -> None:
+    """Say what is being done when it is done: all that one can watch of another process."""
+    if done == total:
+        notes.print(title, style="dim")
+
+
+def _telling(watch: Callable[[str, int, int], None]) -> Callable[[str, int, int], None]:
+    """Say what is being done as it begins, and let ``watch`` follow it."""
+    last = ""
+
+    def both(title: str, done: int, total: int) -> None:
+        nonlocal last
+        if title != last:
+            notes.print(title, style="dim")
+            last = title
+        watch(title, done, total)
+
+    return both
+
+
+def _some(option: str, text: str) -> tuple[float, ...]:
+    if not (found := numbers(option, text)):
+        raise ValueError(f"{option} needs one width or more, as 5,10,20.")
+    return found

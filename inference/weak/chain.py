@@ -1,0 +1,257 @@
+"""One seed of weak supervision from end to end: its networks trained, its stages measured.
+
+::
+
+    seed-0/
+        classifier/  twin/   runs, as `scene train` makes them
+        report/sec/          likewise, one of SEC for each row of settings
+        report/result.json   the scores of that row, and what was chosen for it
+        report/masks.png     what every stage made of the first scenes
+        results/             every CRF's confusion matrix, so that an interruption costs little
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from inference import runs
+from inference.crf.ablate import ablate
+from inference.crf.fingerprints import digest
+from inference.crf.parameters import Parameters
+from inference.reports import Report
+from inference.runs import CHECKPOINT, CONFIG, Run
+from inference.session import resume, train
+from inference.settings import Settings, option
+from inference.train import Device, launch
+from inference.weak.beliefs import weights_of
+from inference.weak.bench import ALONE, Bench, Watch
+from inference.weak.choices import Cues, Look, choose_cues, choose_look, matched
+from inference.weak.plans import CHOOSING, PLANS, Request
+from inference.weak.results import STAGES, Chain, classified, kept
+from inference.weak.scoring import StageScore
+from inference.weak.segmenter import Segmenter, load
+from inference.weak.stagepictures import draw_stages
+
+RESULT, PICTURE = "result.json", "masks.png"
+
+_DRAWN = 8
+
+
+@dataclass(frozen=True)
+class Seed:
+    """One seed's part of the work: plain data, so that a process of its own can do it.
+
+    Attributes:
+        request: What to do.
+        seed: Of all training.
+        plans: Which rows of `PLANS`.
+        folder: Where everything goes.
+        cells: SEC's grid.
+        common: Classes that the second mean leaves out.
+        device: Where networks compute.
+        jobs: Processes for the CRF.
+    """
+
+    request: Request
+    seed: int
+    plans: tuple[str, ...]
+    folder: Path
+    cells: tuple[int, int]
+    common: tuple[str, ...] = ()
+    device: Device = "auto"
+    jobs: int = 1
+
+
+def run_seed(part: Seed, watch: Watch = lambda title, done, total: None) -> list[Chain]:
+    """Train what is not trained yet, measure what is not measured yet; one result a row.
+
+    Raises:
+        ArithmeticError: If a training diverges.
+        ValueError: If the folder holds a run of other settings.
+    """
+    classifier = trained(
+        part.folder / "classifier", part.request.classifier(part.seed), part.device, watch
+    )
+    asked = part.request.twin(part.seed, classifier.folder)
+    twin = trained(part.folder / "twin", asked, part.device, watch)
+    place = launch(part.device).device
+    bench = Bench(part.request, classifier.settings.size, part.folder, place, part.jobs, watch)
+    found = [_Row(part, name, bench, classifier, twin).chain() for name in part.plans]
+    shutil.rmtree(part.folder / "unaries", ignore_errors=True)
+    return found
+
+
+def trained(folder: Path, settings: Settings, device: Device, watch: Watch) -> Run:
+    """Train a run, go on with it, or read it back.
+
+    Raises:
+        ValueError: If the folder holds a run of other settings.
+    """
+
+    def seen(report: Report) -> None:
+        watch(f"training {settings.recipe}", report.step, report.steps)
+
+    if (folder / CONFIG).is_file():
+        run = runs.read(folder)
+        _require_same(run, settings)
+        if run.complete:
+            return run
+        if run.path(CHECKPOINT).is_file():
+            return resume(run, device=device, watch=seen).run
+    return train(settings, folder=folder, force=True, device=device, watch=seen).run
+
+
+class _Row:
+    """One row of settings of a seed."""
+
+    def __init__(self, part: Seed, name: str, bench: Bench, classifier: Run, twin: Run) -> None:
+        self.part, self.name, self.bench = part, name, bench
+        self.classifier, self.twin = classifier, twin
+        self.folder, self.plan = part.folder / name, PLANS[name]
+        self.labels = bench.dataset(part.request.reported).schema.labels
+        self.crfs: dict[str, Parameters] = {}
+        self.networks: dict[str, tuple[Segmenter, Parameters]] = {}
+        self.stages: dict[str, Any] = {}
+
+    def chain(self) -> Chain:
+        """Do it, or read it back."""
+        place = self.folder / RESULT
+        sec = self.folder / "sec"
+        if place.is_file() and (sec / CONFIG).is_file():
+            found = kept(place, self._asked(runs.read(sec)))
+            if found is not None:
+                return found
+        chain = self._made()
+        chain.save(place)
+        return chain
+
+    def _made(self) -> Chain:
+        look = choose_look(self.bench, self.classifier, self.plan)
+        maps = self._load(self.classifier, "gradcam", look=look.settings)
+        self._choose_crf("gradcam", maps, self.classifier)
+        cues = self._cues(maps, look)
+        wide = matched(self.crfs["gradcam"], self.bench) if self.plan.matched else {}
+        settings = self.part.request.sec(
+            self.part.seed,
+            self.classifier.folder,
+            layer=look.settings.layer,
+            foreground=cues.foreground,
+            background=cues.background,
+            **wide,
+        )
+        sec = trained(self.folder / "sec", settings, self.part.device, self.bench.watch)
+        self._score("gradcam", maps, self.classifier)
+        self._score("sec", self._load(sec, "sec"), sec)
+        self._score("twin", self._load(self.twin, "mask"), self.twin)
+        self._draw()
+        return Chain(
+            seed=self.part.seed,
+            settings=self.name,
+            asked=self._asked(sec),
+            classifier=classified(self.classifier),
+            chosen=self._chosen(look, cues, sec.settings),
+            cues=asdict(cues.score),
+            stages=self.stages,
+            **self._ablated(sec),
+        )
+
+    def _load(self, run: Run, stage: str, **more: Any) -> Segmenter:
+        return load(run, stage, device=self.bench.device, engine=self.part.request.engine, **more)
+
+    def _choose_crf(self, key: str, segmenter: Segmenter, run: Run) -> None:
+        scenes = self.bench.scenes(segmenter, run, self._called(key), CHOOSING)
+        title = f"CRFs of {key}"
+        self.crfs[key] = self.bench.best(scenes, self.bench.candidates, title)
+
+    def _cues(self, maps: Segmenter, look: Look) -> Cues:
+        recipe = self.part.request.sec(self.part.seed)
+        shares: tuple[float | None, ...] = self.plan.shares or (recipe.background,)
+        return choose_cues(
+            self.bench,
+            maps.assembly,
+            look.settings.layer,
+            self.part.cells,
+            self.plan.foregrounds or (recipe.foreground,),
+            shares if recipe.background else (None,),
+        )
+
+    def _score(self, key: str, segmenter: Segmenter, run: Run) -> None:
+        """Score a network on the reported split, alone and with the CRF chosen for it."""
+        if key not in self.crfs:
+            self._choose_crf(key, segmenter, run)
+        self.networks[STAGES[key]] = segmenter, self.crfs[key]
+        split = self.part.request.reported
+        scenes = self.bench.scenes(segmenter, run, self._called(key), split)
+        found = self.bench.measure(scenes, [ALONE, self.crfs[key]], key)
+        for name, result in zip((key, f"{key}+crf"), found, strict=True):
+            score = StageScore(result.score(self.labels), result.scenes, self.part.common)
+            self.stages[name] = score.to_json()
+
+    def _draw(self) -> None:
+        """Draw the first scenes of the reported split."""
+        split = self.part.request.reported
+        rows = self.bench.rows(split)[:_DRAWN]
+        draw_stages(self.folder / PICTURE, self.bench.dataset(split), rows, self.networks)
+
+    def _ablated(self, sec: Run) -> dict[str, Any]:
+        """Take SEC's CRF apart: each kernel's part, and the grid of its widths."""
+        bench, request, segmenter = self.bench, self.part.request, self._load(sec, "sec")
+        scenes, tune = (
+            bench.scenes(segmenter, sec, self._called("sec"), split)
+            for split in (request.reported, CHOOSING)
+        )
+        found = ablate(
+            scenes,
+            self.crfs["sec"],
+            alphas=bench.alphas,
+            betas=request.betas,
+            tune=tune,
+            engine=request.engine,
+            jobs=bench.jobs,
+            folder=bench.folder / "results",
+            watch=bench.watch,
+        ).to_json()
+        return {"kernels": found["rows"], "grid": found["grid"]}
+
+    def _called(self, key: str) -> str:
+        return key if key == "twin" else f"{self.name}-{key}"
+
+    def _chosen(self, look: Look, cues: Cues, sec: Settings) -> dict[str, Any]:
+        seen = look.settings
+        return {
+            "split": CHOOSING,
+            "scenes": len(self.bench.rows(CHOOSING)),
+            "layer": seen.layer,
+            "background_map": None if self.labels.background is None else seen.background_map,
+            "exponent": seen.exponent,
+            "looks": look.tried,
+            "foreground": cues.foreground,
+            "background": cues.background,
+            "cues": cues.tried,
+            "sec_crf": {name: getattr(sec, name) for name in ("crf_weight", "crf_xy", "crf_rgb")},
+            "crf": {key: crf.to_json() for key, crf in self.crfs.items()},
+            "crf_candidates": len(self.bench.candidates),
+        }
+
+    def _asked(self, sec: Run) -> str:
+        """Say what the result depends on, as a digest."""
+        weights = [weights_of(run) for run in (self.classifier, self.twin, sec)]
+        asked = self.part.request.to_json(), self.plan, self.part.common
+        return digest(version("scene-suite"), asked, weights)
+
+
+def _require_same(run: Run, wanted: Settings) -> None:
+    """Refuse a run of other settings; where its data and its classifier lie may differ."""
+    there = replace(run.settings, data=wanted.data, classifier=wanted.classifier)
+    if there == wanted:
+        return
+    ours, theirs = wanted.to_json(), there.to_json()
+    name = next(key for key in ours if ours[key] != theirs[key])
+    raise ValueError(
+        f"{run.folder} was trained with {option(name)} {theirs[name]}, not {ours[name]}; choose "
+        "another --out, or --force to begin anew."
+    )

@@ -1,0 +1,40 @@
+"""Pictures of stages: the first scenes of a split, and what each network made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from inference.crf.parameters import Parameters
+from inference.weak.segmenter import Segmenter
+from scene.datasets.base import SceneDataset
+from scene.draw import Panel, draw_grid
+
+
+def draw_stages(
+    path: Path,
+    dataset: SceneDataset,
+    rows: Sequence[int],
+    networks: Mapping[str, tuple[Segmenter, Parameters]],
+) -> None:
+    """Draw scenes in rows: the image, each network's mask without and with its CRF, the truth.
+
+    Args:
+        path: Where the PNG goes.
+        dataset: Gives the scenes.
+        rows: Which of them; each has an image and a mask.
+        networks: By their titles, and the CRF that refines each.
+    """
+    columns, stages = ["image"], list[Segmenter]()
+    for name, (network, crf) in networks.items():
+        plain = network.stage.removesuffix("+crf")
+        stages += [replace(network, stage=plain), replace(network, stage=f"{plain}+crf", crf=crf)]
+        columns += [name, "+ CRF"]
+    lines = []
+    for index in rows:
+        scene = dataset.original(index)
+        assert scene.image is not None
+        masks = [Panel(stage.segment(scene.image).mask) for stage in stages]
+        lines.append([Panel(scene.image.float() / 255), *masks, Panel(scene.mask)])
+    draw_grid(path, lines, dataset.schema.labels, columns=[*columns, "truth"])
