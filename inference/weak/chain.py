@@ -125,9 +125,7 @@ class _Row:
             found = kept(place, self._asked(runs.read(sec)))
             if found is not None:
                 return found
-        chain = self._made()
-        chain.save(place)
-        return chain
+        return self._made().save(place)
 
     def _made(self) -> Chain:
         look = choose_look(self.bench, self.classifier, self.plan)

@@ -67,10 +67,11 @@ class Chain:
     kernels: dict[str, Any]
     grid: dict[str, Any]
 
-    def save(self, path: Path) -> None:
-        """Write it, whole or not at all."""
+    def save(self, path: Path) -> Chain:
+        """Write it, whole or not at all; give it as it will be read back."""
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, asdict(self))
+        return Chain(**json.loads(path.read_text()))
 
 
 def kept(path: Path, asked: str) -> Chain | None:
