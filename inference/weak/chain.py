@@ -13,7 +13,8 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,10 @@ from inference import runs
 from inference.crf.ablate import ablate
 from inference.crf.fingerprints import digest
 from inference.crf.parameters import Parameters
+from inference.obtain import obtain
 from inference.reports import Report
-from inference.runs import CHECKPOINT, CONFIG, Run
-from inference.session import resume, train
-from inference.settings import Settings, option
+from inference.runs import CONFIG, Run
+from inference.settings import Settings
 from inference.train import Device, launch
 from inference.weak.beliefs import weights_of
 from inference.weak.bench import ALONE, Bench, Watch
@@ -73,36 +74,15 @@ def run_seed(part: Seed, watch: Watch = lambda title, done, total: None) -> list
         ArithmeticError: If a training diverges.
         ValueError: If the folder holds a run of other settings.
     """
-    classifier = trained(
-        part.folder / "classifier", part.request.classifier(part.seed), part.device, watch
-    )
-    asked = part.request.twin(part.seed, classifier.folder)
-    twin = trained(part.folder / "twin", asked, part.device, watch)
+    request, folder = part.request, part.folder
+    learn = partial(_learned, device=part.device, watch=watch)
+    classifier = learn(folder / "classifier", request.classifier(part.seed))
+    twin = learn(folder / "twin", request.twin(part.seed, classifier.folder))
     place = launch(part.device).device
-    bench = Bench(part.request, classifier.settings.size, part.folder, place, part.jobs, watch)
+    bench = Bench(request, classifier.settings.size, folder, place, part.jobs, watch)
     found = [_Row(part, name, bench, classifier, twin).chain() for name in part.plans]
-    shutil.rmtree(part.folder / "unaries", ignore_errors=True)
+    shutil.rmtree(folder / "unaries", ignore_errors=True)
     return found
-
-
-def trained(folder: Path, settings: Settings, device: Device, watch: Watch) -> Run:
-    """Train a run, go on with it, or read it back.
-
-    Raises:
-        ValueError: If the folder holds a run of other settings.
-    """
-
-    def seen(report: Report) -> None:
-        watch(f"training {settings.recipe}", report.step, report.steps)
-
-    if (folder / CONFIG).is_file():
-        run = runs.read(folder)
-        _require_same(run, settings)
-        if run.complete:
-            return run
-        if run.path(CHECKPOINT).is_file():
-            return resume(run, device=device, watch=seen).run
-    return train(settings, folder=folder, force=True, device=device, watch=seen).run
 
 
 class _Row:
@@ -141,7 +121,7 @@ class _Row:
             background=cues.background,
             **wide,
         )
-        sec = trained(self.folder / "sec", settings, self.part.device, self.bench.watch)
+        sec = _learned(self.folder / "sec", settings, self.part.device, self.bench.watch)
         self._score("gradcam", maps, self.classifier)
         self._score("sec", self._load(sec, "sec"), sec)
         self._score("twin", self._load(self.twin, "mask"), self.twin)
@@ -242,14 +222,8 @@ class _Row:
         return digest(version("scene-suite"), asked, weights)
 
 
-def _require_same(run: Run, wanted: Settings) -> None:
-    """Refuse a run of other settings; where its data and its classifier lie may differ."""
-    there = replace(run.settings, data=wanted.data, classifier=wanted.classifier)
-    if there == wanted:
-        return
-    ours, theirs = wanted.to_json(), there.to_json()
-    name = next(key for key in ours if ours[key] != theirs[key])
-    raise ValueError(
-        f"{run.folder} was trained with {option(name)} {theirs[name]}, not {ours[name]}; choose "
-        "another --out, or --force to begin anew."
-    )
+def _learned(folder: Path, settings: Settings, device: Device, watch: Watch) -> Run:
+    def seen(report: Report) -> None:
+        watch(f"training {settings.recipe}", report.step, report.steps)
+
+    return obtain(settings, folder, device=device, watch=seen)

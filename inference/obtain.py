@@ -1,0 +1,56 @@
+"""A run that is wanted: read back if it is there, gone on with if interrupted, or trained."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from inference import runs
+from inference.reports import Watch
+from inference.runs import CHECKPOINT, CONFIG, Run
+from inference.session import resume, train
+from inference.settings import Settings, option
+from inference.train import Device
+
+
+def obtain(
+    settings: Settings,
+    folder: Path,
+    *,
+    device: Device = "auto",
+    watch: Watch = lambda report: None,
+) -> Run:
+    """Give the complete run of these settings in a folder, doing what is not done yet.
+
+    Where its data lie, and its classifier, may have changed since.
+
+    Args:
+        settings: What it is made from.
+        folder: Where it is, or goes. A run that came to no checkpoint is begun anew.
+        device: Where to compute.
+        watch: Called after every step that is taken.
+
+    Raises:
+        ValueError: If the folder holds a run of other settings.
+    """
+    if (folder / CONFIG).is_file():
+        run = runs.read(folder)
+        _require_same(run, settings)
+        if run.complete:
+            return run
+        if run.path(CHECKPOINT).is_file():
+            return resume(run, device=device, watch=watch).run
+    return train(settings, folder=folder, force=True, device=device, watch=watch).run
+
+
+def _require_same(run: Run, wanted: Settings) -> None:
+    """Refuse a run of other settings; where its data and its classifier lie may differ."""
+    there = replace(run.settings, data=wanted.data, classifier=wanted.classifier)
+    if there == wanted:
+        return
+    ours, theirs = wanted.to_json(), there.to_json()
+    name = next(key for key in ours if ours[key] != theirs[key])
+    raise ValueError(
+        f"{run.folder} was trained with {option(name)} {theirs[name]}, not {ours[name]}; choose "
+        "another --out, or --force to begin anew."
+    )
