@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from inference.crf.compiled import Floats, Ints, Keys, Span, compiled
 from inference.crf.lanes import (
+    WIDE,
     WIDTH,
     add,
     fill,
+    fill_like,
+    fill_wide,
     item,
+    lanes_of,
     load,
+    load_like,
     multiply,
     multiply_add,
+    pointer,
     store,
 )
-
-TILE = 16
-"""Columns of cells that are convolved downwards together."""
 
 
 @compiled
@@ -39,39 +44,68 @@ def blur_lattice(
         labels: First and last of those to blur, multiples of 8.
         padded: How many a row has.
         base: The row of the lattice's first vertex.
-        occupied: How many vertices have sums.
+        occupied: How many vertices have sums, and get values.
         neighbours: ``(D + 1, 2, M)``.
         scales: By what each label is multiplied.
         side: s.
         sums: ``(sweeps, rows · padded)``.
-        values: Where the result goes, flat; row ``base + M`` becomes zero.
-        spare: As large.
+        values: Where the result goes, flat.
+        spare: ``(2, rows · padded)``, to work in.
     """
-    axes, size = len(neighbours), neighbours.shape[2]
-    beside, nothing = fill(np.float32(side)), fill(np.float32(0))
-    source, target = (values, spare) if axes % 2 == 0 else (spare, values)
-    sweeps, every, near = len(sums), sums.shape[1], neighbours.reshape(-1)
-    flat = sums.reshape(-1)
+    for c in range(labels[0], labels[1] - WIDTH, WIDE):
+        like = fill_wide(np.float32(0))
+        _blur(like, c, padded, base, occupied, neighbours, scales, side, sums, values, spare)
+    if (labels[1] - labels[0]) % WIDE:
+        narrow, c = fill(np.float32(0)), labels[1] - WIDTH
+        _blur(narrow, c, padded, base, occupied, neighbours, scales, side, sums, values, spare)
+
+
+@compiled
+def _blur(
+    nothing: Any,
+    c: int,
+    padded: int,
+    base: int,
+    occupied: int,
+    neighbours: Ints,
+    scales: Floats,
+    side: float,
+    sums: Floats,
+    values: Floats,
+    spare: Floats,
+) -> None:
+    """Blur as many labels as ``nothing`` has, from ``c`` on, in rows of their own.
+
+    These stay in the cache, and no other thread writes next to them.
+    """
+    axes, size, wide = len(neighbours), neighbours.shape[2], lanes_of(nothing)
+    beside, scale = fill_like(np.float32(side), nothing), load_like(scales, c, nothing)
+    sweeps, every, flat = len(sums), sums.shape[1], pointer(sums.reshape(-1), 0)
+    start = base * padded + (size + 1) * c
+    source, target = pointer(spare[0], start), pointer(spare[1], start)
+    found, near = pointer(values, base * padded + c), pointer(neighbours.reshape(-1), 0)
     for v in range(occupied):
-        for at in range((base + v) * padded + labels[0], (base + v) * padded + labels[1], WIDTH):
-            mass = nothing
-            for t in range(sweeps):
-                mass = add(mass, load(flat, t * every + at))
-                store(flat, t * every + at, nothing)
-            scale = load(scales, at - (base + v) * padded)
-            store(source, at, multiply(mass, scale))
-    for c in range(labels[0], labels[1], WIDTH):
-        for v in range(occupied, size + 1):
-            store(source, (base + v) * padded + c, nothing)
-        store(target, (base + size) * padded + c, nothing)
+        at = (base + v) * padded + c
+        mass = load_like(flat, at, nothing)
+        store(flat, at, nothing)
+        for t in range(1, sweeps):
+            mass = add(mass, load_like(flat, t * every + at, nothing))
+            store(flat, t * every + at, nothing)
+        store(source, v * wide, multiply(mass, scale))
+    for v in range(occupied, size + 1):
+        store(source, v * wide, nothing)
+    store(target, size * wide, nothing)
     for a in range(axes):
-        for v in range(size):
-            one = (base + np.int64(item(near, 2 * a * size + v))) * padded
-            other = (base + np.int64(item(near, (2 * a + 1) * size + v))) * padded
-            for c in range(labels[0], labels[1], WIDTH):
-                both = add(load(source, one + c), load(source, other + c))
-                at = (base + v) * padded + c
-                store(target, at, multiply_add(beside, both, load(source, at)))
+        last = a == axes - 1
+        for v in range(occupied if last else size):
+            one = np.int64(item(near, 2 * a * size + v)) * wide
+            other = np.int64(item(near, (2 * a + 1) * size + v)) * wide
+            both = add(load_like(source, one, nothing), load_like(source, other, nothing))
+            mass = multiply_add(beside, both, load_like(source, v * wide, nothing))
+            if last:
+                store(found, v * padded, mass)
+            else:
+                store(target, v * wide, mass)
         source, target = target, source
 
 
@@ -100,52 +134,94 @@ def blur_grid(
         sums: Flat.
         values: Flat.
     """
+    for c in range(labels[0], labels[1] - WIDTH, WIDE):
+        like = fill_wide(np.float32(0))
+        _convolve(like, c, padded, shape, edges, down, right, scales, sums, values)
+    if (labels[1] - labels[0]) % WIDE:
+        narrow, c = fill(np.float32(0)), labels[1] - WIDTH
+        _convolve(narrow, c, padded, shape, edges, down, right, scales, sums, values)
+
+
+@compiled
+def _convolve(
+    nothing: Any,
+    c: int,
+    padded: int,
+    shape: tuple[int, int, int],
+    edges: Keys,
+    down: Floats,
+    right: Floats,
+    scales: Floats,
+    sums: Floats,
+    values: Floats,
+) -> None:
+    """Convolve as many labels as ``nothing`` has, from ``c`` on.
+
+    Rows are convolved to the right into a ring of as many as a column of the kernel spans, from
+    which rows of values are summed: each number is read once and written once.
+    """
     scenes, height, width = shape
-    first, stop = labels
-    nothing = fill(np.float32(0))
-    reach, wide = len(right) - 1, stop - first
-    line = np.zeros((width + 2 * reach) * wide, np.float32)
+    wide, reach, under = lanes_of(nothing), len(right) - 1, len(down) - 1
+    given, found, scale = pointer(sums, c), pointer(values, c), load_like(scales, c, nothing)
+    across, along = pointer(right, 0), pointer(down, 0)
+    step, span = width * padded, width * wide
     for e in range(len(edges)):
         for x in range(width):
-            for c in range(first, stop, WIDTH):
-                at = (edges[e, 1] * width + x) * padded + c
-                loose = (edges[e, 0] * width + x) * padded + c
-                store(sums, at, add(load(sums, at), load(sums, loose)))
-                store(sums, loose, nothing)
-    for y in range(scenes * height):
-        for x in range(width):
-            for c in range(0, wide, WIDTH):
-                part = load(sums, (y * width + x) * padded + first + c)
-                part = multiply(part, load(scales, first + c))
-                store(line, (x + reach) * wide + c, part)
-        for x in range(width):
-            for c in range(0, wide, WIDTH):
-                at = (x + reach) * wide + c
-                found = multiply(fill(item(right, 0)), load(line, at))
-                for r in range(1, reach + 1):
-                    both = add(load(line, at - r * wide), load(line, at + r * wide))
-                    found = multiply_add(fill(item(right, r)), both, found)
-                store(sums, (y * width + x) * padded + first + c, found)
-    for start in range(0, width, TILE):  # few columns at a time stay in the nearest cache
-        for y in range(scenes * height):
-            over = min(y % height, len(down) - 1)
-            under = min(height - 1 - y % height, len(down) - 1)
-            for x in range(start, min(start + TILE, width)):
-                for c in range(first, stop, WIDTH):
-                    at = (y * width + x) * padded + c
-                    found = multiply(fill(item(down, 0)), load(sums, at))
-                    step = width * padded
-                    for r in range(1, min(over, under) + 1):
-                        both = add(load(sums, at - r * step), load(sums, at + r * step))
-                        found = multiply_add(fill(item(down, r)), both, found)
-                    for r in range(under + 1, over + 1):
-                        found = multiply_add(fill(item(down, r)), load(sums, at - r * step), found)
-                    for r in range(over + 1, under + 1):
-                        found = multiply_add(fill(item(down, r)), load(sums, at + r * step), found)
-                    store(values, at, found)
-    for i in range(scenes * height * width):
-        for c in range(first, stop, WIDTH):
-            store(sums, i * padded + c, nothing)
+            at, loose = edges[e, 1] * step + x * padded, edges[e, 0] * step + x * padded
+            mass = add(load_like(given, at, nothing), load_like(given, loose, nothing))
+            store(given, at, mass)
+            store(given, loose, nothing)
+    line = np.zeros((width + 2 * reach) * wide, np.float32)
+    ring = np.zeros((2 * under + 1) * span, np.float32)
+    for scene in range(scenes):
+        ring[:] = 0
+        for y in range(-under, height):
+            ahead = y + under
+            place = (ahead % (2 * under + 1)) * span
+            if ahead < height:
+                first = (scene * height + ahead) * step
+                for x in range(width):
+                    part = multiply(load_like(given, first + x * padded, nothing), scale)
+                    store(given, first + x * padded, nothing)
+                    store(line, (x + reach) * wide, part)
+                for x in range(width):
+                    at = (x + reach) * wide
+                    here = load_like(line, at, nothing)
+                    mass = multiply(fill_like(item(across, 0), nothing), here)
+                    for r in range(1, reach + 1):
+                        both = add(
+                            load_like(line, at - r * wide, nothing),
+                            load_like(line, at + r * wide, nothing),
+                        )
+                        mass = multiply_add(fill_like(item(across, r), nothing), both, mass)
+                    store(ring, place + x * wide, mass)
+            else:
+                ring[place : place + span] = 0
+            if y >= 0:
+                row = pointer(found, (scene * height + y) * step)
+                _sum_down(nothing, y, under, width, padded, along, pointer(ring, 0), row)
+
+
+@compiled
+def _sum_down(
+    nothing: Any, y: int, under: int, width: int, padded: int, along: Any, ring: Any, found: Any
+) -> None:
+    """Sum a column of the kernel over the rows of a ring, around row ``y``."""
+    wide, rows = lanes_of(nothing), 2 * under + 1
+    span, middle = width * wide, y % rows
+    for x in range(width):
+        here = load_like(ring, middle * span + x * wide, nothing)
+        mass = multiply(fill_like(item(along, 0), nothing), here)
+        above, below = middle, middle
+        for r in range(1, under + 1):
+            above = above - 1 if above else rows - 1
+            below = below + 1 if below < rows - 1 else 0
+            both = add(
+                load_like(ring, above * span + x * wide, nothing),
+                load_like(ring, below * span + x * wide, nothing),
+            )
+            mass = multiply_add(fill_like(item(along, r), nothing), both, mass)
+        store(found, x * padded, mass)
 
 
 @compiled

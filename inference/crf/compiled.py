@@ -32,6 +32,15 @@ def compiled(function: F) -> F:
     return quick
 
 
+def inlined(function: F) -> F:
+    """Have a function compiled into each that calls it: numbers it is given there are constants.
+
+    Loops whose lengths are such numbers are then laid out at full length.
+    """
+    quick: F = njit(inline="always", error_model="numpy")(function)
+    return quick
+
+
 @contextmanager
 def announced() -> Iterator[None]:
     """Say once in a process, on the logger ``inference.crf``, that something is being compiled."""

@@ -19,7 +19,12 @@ def fresh(capacity: int) -> Keys:
 @compiled
 def find(table: Keys, key: Any) -> Any:
     """Give the place of a key in a table, or the empty one where it would go."""
-    mask = len(table) // 2 - 1
+    return seek(table, len(table) // 2 - 1, key)
+
+
+@compiled
+def seek(table: Any, mask: int, key: Any) -> Any:
+    """Do so in a table of ``mask + 1`` places."""
     mixed = key * np.int64(-7046029254386353131)
     slot = (mixed ^ (mixed >> 32)) & mask
     while item(table, 2 * slot + 1) >= 0 and item(table, 2 * slot) != key:

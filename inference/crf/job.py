@@ -14,10 +14,10 @@ from inference.crf import permutohedral
 from inference.crf.blur import blur_grid, blur_lattice, blur_pixels
 from inference.crf.compiled import Floats
 from inference.crf.crew import Crew, spans
-from inference.crf.lanes import WIDTH
+from inference.crf.lanes import WIDE, WIDTH
 from inference.crf.permutohedral import Mesh
 from inference.crf.planes import pack
-from inference.crf.sweep import sweep
+from inference.crf.sweep import room_for, sweep
 
 ROOMY = 2**28
 """Bytes up to which logits are copied into rows of labels; beyond, planes are read each time."""
@@ -68,6 +68,7 @@ class Job:
         self._lattice([term for term in terms if term.mesh], pixels)
         self._grid([term for term in terms if term.taps and term.halved], pixels)
         self._pixels([term for term in terms if term.taps and not term.halved], pixels)
+        self.room = _zeros(len(self.parts), room_for(width, self.padded, len(self.grids)))
 
     def marginals(self, logits: Floats, iterations: int, out: Floats) -> None:
         """Do mean field.
@@ -127,7 +128,7 @@ class Job:
         self.collect = _beside([term.pull for term in terms], empty)
         self.hand_on = _beside([term.push for term in terms], empty)
         self.values = _zeros(rows * self.padded)
-        self.spare = _zeros(rows * self.padded)
+        self.spare = _zeros(2, rows * self.padded)
         self.sums = _zeros(len(self.parts), rows * self.padded)
 
     def _grid(self, terms: list[Term], pixels: int) -> None:
@@ -168,22 +169,18 @@ class Job:
         def one(t: int) -> None:
             lattice = (*ways, self.values, self.sums[t], slots)
             extra = (self.extra, self.own)
-            sweep(self.parts[t], self.size, mode, given, lattice, grid, extra, out)
+            sweep(self.parts[t], self.size, mode, given, lattice, grid, extra, out, self.room[t])
 
         self.crew.map(one, range(len(self.parts)))
 
     def _blur(self) -> None:
         """Blur all that was handed on, labels in parallel."""
-        unit = WIDTH if len(self.parts) > 1 else self.padded
-        blocks = spans(self.padded, self.padded // unit, WIDTH)
-        tasks: list[Any] = [
-            partial(self._blur_lattice, *mesh, block) for mesh in self.meshes for block in blocks
-        ]
-        tasks += [
-            partial(self._blur_grid, g, term, block)
-            for g, term in enumerate(self.grids)
-            for block in blocks
-        ]
+        unit = WIDE if len(self.parts) > 1 else self.padded
+        blocks = [(c, min(c + unit, self.padded)) for c in range(0, self.padded, unit)]
+        tasks: list[Any] = []
+        for block in blocks:  # the widest first
+            tasks += [partial(self._blur_lattice, *mesh, block) for mesh in self.meshes]
+            tasks += [partial(self._blur_grid, *grid, block) for grid in enumerate(self.grids)]
         self.crew.map(lambda task: task(), tasks)
         for term, mesh, base in self.meshes:
             first = base * self.padded

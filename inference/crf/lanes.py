@@ -1,4 +1,4 @@
-"""Eight labels at a time: the vector arithmetic of compiled kernels, said outright.
+"""Eight or sixteen labels at a time: the vector arithmetic of compiled kernels, said outright.
 
 Numba leaves vectors to the compiler's guess, and it guesses wrongly where two arrays might be
 one. Here a `Lanes` is a value that kernels hold in a variable, and each function below is one or
@@ -18,40 +18,104 @@ from numba.extending import models, register_model
 intrinsic: Callable[[Callable[..., Any]], Any] = _intrinsic
 
 WIDTH = 8
-"""Labels in a `Lanes`; rows of labels are padded to a multiple of it."""
+"""Labels in narrow `Lanes`; rows of labels are padded to a multiple of it."""
+
+WIDE = 16
+"""Labels in wide `Lanes`."""
 
 LOWEST = -3e38
 """The logit of a padding label: whatever is added, it stays without a chance."""
 
-_VECTOR = ir.VectorType(ir.FloatType(), WIDTH)
-_WHOLE = ir.VectorType(ir.IntType(32), WIDTH)
+_FLOAT, _INT = ir.FloatType(), ir.IntType(32)
 _FUSE = ("contract",)
 
 
 class Lanes(types.Type):
-    """Eight float32."""
+    """So many float32.
 
-    def __init__(self) -> None:
-        super().__init__(name="Lanes")
+    Args:
+        count: How many.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        super().__init__(name=f"Lanes({count})")
 
 
 @register_model(Lanes)
 class _LanesModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Any) -> None:
-        super().__init__(manager, kind, _VECTOR)
+        super().__init__(manager, kind, ir.VectorType(_FLOAT, kind.count))
 
 
-lanes = Lanes()
+def _reader(count: int) -> Any:
+    @intrinsic
+    def read(typing: Any, array: Any, start: Any) -> Any:
+        def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.load(_place(context, builder, signature, args, count), align=4)
+
+        return Lanes(count)(array, types.int64), code
+
+    return read
+
+
+def _filler(count: int) -> Any:
+    @intrinsic
+    def same(typing: Any, value: Any) -> Any:
+        def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return _spread(builder, args[0], count)
+
+        return Lanes(count)(types.float32), code
+
+    return same
+
+
+load, load_wide = _reader(WIDTH), _reader(WIDE)  # array[start : start + count], of a flat array
+fill, fill_wide = _filler(WIDTH), _filler(WIDE)  # the same number count times
 
 
 @intrinsic
-def load(typing: Any, array: Any, start: Any) -> Any:
-    """Read ``array[start : start + 8]`` of a flat float32 array."""
+def load_like(typing: Any, array: Any, start: Any, like: Any) -> Any:
+    """Read as many numbers of a flat float32 array as ``like`` has."""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.load(_place(context, builder, signature, args), align=4)
+        return builder.load(_place(context, builder, signature, args, like.count), align=4)
 
-    return lanes(array, types.int64), code
+    return like(array, types.int64, like), code
+
+
+@intrinsic
+def fill_like(typing: Any, value: Any, like: Any) -> Any:
+    """Give a number as often as ``like`` has some."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _spread(builder, args[0], like.count)
+
+    return like(types.float32, like), code
+
+
+@intrinsic
+def lanes_of(typing: Any, like: Any) -> Any:
+    """Give how many numbers ``like`` has."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return ir.Constant(ir.IntType(64), like.count)
+
+    return types.int64(like), code
+
+
+@intrinsic
+def pointer(typing: Any, array: Any, start: Any) -> Any:
+    """Give where an array's numbers are from ``start`` on, in place of the array.
+
+    Compiled code counts who holds an array each time it is handed on, which takes longer than
+    what is done with a few pixels. Pointers are not counted: the caller keeps the array.
+    """
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.gep(_start(context, builder, signature, args), [args[1]])
+
+    return types.CPointer(array.dtype)(array, types.int64), code
 
 
 @intrinsic
@@ -59,33 +123,82 @@ def item(typing: Any, array: Any, index: Any) -> Any:
     """Read one number of a flat array, at an index that is not negative: this asks no question."""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        held = context.make_array(signature.args[0])(context, builder, args[0])
-        return builder.load(builder.gep(held.data, [args[1]]))
+        return builder.load(builder.gep(_start(context, builder, signature, args), [args[1]]))
 
     return array.dtype(array, types.int64), code
 
 
 @intrinsic
-def store(typing: Any, array: Any, start: Any, value: Any) -> Any:
-    """Write ``array[start : start + 8] = value`` of a flat float32 array."""
+def put(typing: Any, array: Any, index: Any, value: Any) -> Any:
+    """Write one number where `item` reads it."""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        builder.store(args[2], _place(context, builder, signature, args), align=4)
+        place = builder.gep(_start(context, builder, signature, args), [args[1]])
+        builder.store(args[2], place)
         return context.get_dummy_value()
 
-    return types.void(array, types.int64, lanes), code
+    return types.void(array, types.int64, array.dtype), code
 
 
 @intrinsic
-def fill(typing: Any, value: Any) -> Any:
-    """Give eight times the same number."""
+def store(typing: Any, array: Any, start: Any, value: Any) -> Any:
+    """Write lanes to a flat float32 array, from ``start`` on."""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        one = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), args[0], _int(0))
-        same = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [0] * WIDTH)
-        return builder.shuffle_vector(one, ir.Constant(_VECTOR, ir.Undefined), same)
+        place = _place(context, builder, signature, args, value.count)
+        builder.store(args[2], place, align=4)
+        return context.get_dummy_value()
 
-    return lanes(types.float32), code
+    return types.void(array, types.int64, value), code
+
+
+@intrinsic
+def turn(
+    typing: Any, source: Any, start: Any, stride: Any, target: Any, begin: Any, pace: Any
+) -> Any:
+    """Transpose eight by eight numbers: rows of one array are columns of the other.
+
+    ``target[begin + j · pace + i] = source[start + i · stride + j]``.
+    """
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kinds = signature.args
+
+        def place(which: int, i: int) -> Any:
+            step = builder.mul(args[which + 2], ir.Constant(ir.IntType(64), i))
+            at = builder.add(args[which + 1], step)
+            pair = typing_pair(kinds[which])
+            return _place(context, builder, pair, (args[which], at), WIDTH)
+
+        rows = [builder.load(place(0, i), align=4) for i in range(WIDTH)]
+        for half in (4, 2, 1):
+            rows = _crossed(builder, rows, half)
+        for i, row in enumerate(rows):
+            builder.store(row, place(3, i), align=4)
+        return context.get_dummy_value()
+
+    def typing_pair(kind: Any) -> Any:
+        return types.void(kind, types.int64)
+
+    whole = types.int64
+    return types.void(source, whole, whole, target, whole, whole), code
+
+
+def _crossed(builder: Any, rows: list[Any], half: int) -> list[Any]:
+    """Swap what lies ``half`` to the right in rows with what lies ``half`` below."""
+    low, high = [], []
+    for j in range(WIDTH):
+        upper = j & half == 0
+        low.append(j if upper else WIDTH + j - half)
+        high.append(j + half if upper else WIDTH + j)
+    found = list(rows)
+    kind = ir.VectorType(_INT, WIDTH)
+    for i in range(WIDTH):
+        if not i & half:
+            one, other = rows[i], rows[i + half]
+            found[i] = builder.shuffle_vector(one, other, ir.Constant(kind, low))
+            found[i + half] = builder.shuffle_vector(one, other, ir.Constant(kind, high))
+    return found
 
 
 def _lanewise(doc: str, combine: Callable[..., Any], count: int) -> Any:
@@ -95,13 +208,13 @@ def _lanewise(doc: str, combine: Callable[..., Any], count: int) -> Any:
         return combine(builder, *args)
 
     def one(typing: Any, a: Any) -> Any:
-        return lanes(lanes), code
+        return a(a), code
 
     def two(typing: Any, a: Any, b: Any) -> Any:
-        return lanes(lanes, lanes), code
+        return a(a, a), code
 
     def three(typing: Any, a: Any, b: Any, c: Any) -> Any:
-        return lanes(lanes, lanes, lanes), code
+        return a(a, a, a), code
 
     chosen: Any = (one, two, three)[count - 1]
     chosen.__doc__ = doc
@@ -112,15 +225,17 @@ def _reduced(doc: str, combine: Callable[..., Any]) -> Any:
     """Make a function that takes lanes to one number by halves."""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        value, span = args[0], WIDTH // 2
+        value, span = args[0], args[0].type.count // 2
         while span:
-            order = [(i + span) % WIDTH for i in range(WIDTH)]
-            turned = builder.shuffle_vector(value, value, ir.Constant(_WHOLE, order))
-            value, span = combine(builder, value, turned), span // 2
-        return builder.extract_element(value, _int(0))
+            kind = ir.VectorType(_INT, span)
+            low = builder.shuffle_vector(value, value, ir.Constant(kind, list(range(span))))
+            high = [span + i for i in range(span)]
+            high = builder.shuffle_vector(value, value, ir.Constant(kind, high))
+            value, span = combine(builder, low, high), span // 2
+        return builder.extract_element(value, ir.Constant(_INT, 0))
 
     def reduce(typing: Any, value: Any) -> Any:
-        return types.float32(lanes), code
+        return types.float32(value), code
 
     reduce.__doc__ = doc
     return intrinsic(reduce)
@@ -130,8 +245,23 @@ def _add(builder: Any, a: Any, b: Any) -> Any:
     return builder.fadd(a, b, flags=_FUSE)
 
 
+def _subtract(builder: Any, a: Any, b: Any) -> Any:
+    return builder.fsub(a, b)
+
+
 def _multiply(builder: Any, a: Any, b: Any) -> Any:
     return builder.fmul(a, b, flags=_FUSE)
+
+
+def _floor(builder: Any, a: Any) -> Any:
+    kind = ir.FunctionType(a.type, [a.type])
+    name = f"llvm.floor.v{a.type.count}f32"
+    return builder.call(builder.module.declare_intrinsic(name, (), kind), [a])
+
+
+def _less(builder: Any, a: Any, b: Any) -> Any:
+    one, nothing = (ir.Constant(a.type, [value] * a.type.count) for value in (1.0, 0.0))
+    return builder.select(builder.fcmp_ordered("<", a, b), one, nothing)
 
 
 def _greater(builder: Any, a: Any, b: Any) -> Any:
@@ -144,38 +274,55 @@ def _multiply_add(builder: Any, a: Any, b: Any, c: Any) -> Any:
 
 def _exponential(builder: Any, x: Any) -> Any:
     """Emit eˣ for −86 ≤ x ≤ 0, and e⁻⁸⁶ ≈ 0 below: 2ⁿ times a series about the nearest n."""
-    x = _greater(builder, x, _same(-86.0))
-    near = _same(12582912.0)  # 1.5 · 2²³: adding it rounds to whole numbers
-    shifted = builder.fadd(builder.fmul(x, _same(1.4426950408889634)), near)
+    count = x.type.count
+    whole_kind = ir.VectorType(_INT, count)
+
+    def same(value: float) -> ir.Constant:
+        return ir.Constant(x.type, [value] * count)
+
+    x = _greater(builder, x, same(-86.0))
+    near = same(12582912.0)  # 1.5 · 2²³: adding it rounds to whole numbers
+    shifted = builder.fadd(builder.fmul(x, same(1.4426950408889634)), near)
     n = builder.fsub(shifted, near)
-    r = _multiply_add(builder, n, _same(-0.693145751953125), x)
-    r = _multiply_add(builder, n, _same(-1.4286068203094172e-06), r)
-    series = _same(1 / 720)
+    r = _multiply_add(builder, n, same(-0.693145751953125), x)
+    r = _multiply_add(builder, n, same(-1.4286068203094172e-06), r)
+    series = same(1 / 720)
     for term in (1 / 120, 1 / 24, 1 / 6, 0.5, 1.0, 1.0):
-        series = _multiply_add(builder, series, r, _same(term))
-    whole = builder.add(builder.fptosi(n, _WHOLE), ir.Constant(_WHOLE, [127] * WIDTH))
-    power = builder.shl(whole, ir.Constant(_WHOLE, [23] * WIDTH))
-    return builder.fmul(series, builder.bitcast(power, _VECTOR))
+        series = _multiply_add(builder, series, r, same(term))
+    whole = builder.add(builder.fptosi(n, whole_kind), ir.Constant(whole_kind, [127] * count))
+    power = builder.shl(whole, ir.Constant(whole_kind, [23] * count))
+    return builder.fmul(series, builder.bitcast(power, x.type))
 
 
 add = _lanewise("Give a + b.", _add, 2)
 multiply = _lanewise("Give a · b.", _multiply, 2)
+floor = _lanewise("Give the greatest whole number not above a.", _floor, 1)
+less = _lanewise("Give 1 where a < b, else 0.", _less, 2)
+subtract = _lanewise("Give a − b.", _subtract, 2)
 greater = _lanewise("Give the greater of a and b.", _greater, 2)
 multiply_add = _lanewise("Give a · b + c.", _multiply_add, 3)
 exponential = _lanewise("Give eˣ for x ≤ 0, within 3e-7 of itself.", _exponential, 1)
-total = _reduced("Add eight numbers up.", _add)
-greatest = _reduced("Find the greatest of eight numbers.", _greater)
+total = _reduced("Add all numbers up.", _add)
+greatest = _reduced("Find the greatest number.", _greater)
 
 
-def _same(value: float) -> ir.Constant:
-    return ir.Constant(_VECTOR, [value] * WIDTH)
+def _spread(builder: Any, value: Any, count: int) -> Any:
+    """Give a number ``count`` times."""
+    kind = ir.VectorType(_FLOAT, count)
+    one = builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(_INT, 0))
+    same = ir.Constant(ir.VectorType(_INT, count), [0] * count)
+    return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), same)
 
 
-def _int(value: int) -> ir.Constant:
-    return ir.Constant(ir.IntType(32), value)
+def _place(context: Any, builder: Any, signature: Any, args: Any, count: int) -> Any:
+    """Point at so many numbers of an array."""
+    kind = ir.VectorType(_FLOAT, count).as_pointer()
+    start = _start(context, builder, signature, args)
+    return builder.bitcast(builder.gep(start, [args[1]]), kind)
 
 
-def _place(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-    """Point at eight numbers of an array."""
-    array = context.make_array(signature.args[0])(context, builder, args[0])
-    return builder.bitcast(builder.gep(array.data, [args[1]]), _VECTOR.as_pointer())
+def _start(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    """Point at the first number of an array, or of what a pointer points at."""
+    if isinstance(signature.args[0], types.CPointer):
+        return args[0]
+    return context.make_array(signature.args[0])(context, builder, args[0]).data

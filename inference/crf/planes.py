@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
 from inference.crf.compiled import Floats, compiled
-from inference.crf.lanes import LOWEST
+from inference.crf.lanes import (
+    LOWEST,
+    WIDTH,
+    fill,
+    item,
+    load,
+    multiply,
+    pointer,
+    put,
+    store,
+    turn,
+)
 
 Size = tuple[int, int, int, int, int]
 """B, H, W, L, and L padded to whole `Lanes`."""
@@ -18,34 +33,59 @@ def pack(logits: Floats, size: Size, first: int, last: int, packed: Floats) -> N
     width, padded = size[2], size[4]
     for row in range(first, last):
         for start in range(0, width, CHUNK):
-            count = min(CHUNK, width - start)
-            read_planes(logits, size, row, start, count, packed, (row * width + start) * padded)
+            here = pointer(packed, (row * width + start) * padded)
+            read_planes(pointer(logits, 0), size, row, start, min(CHUNK, width - start), here)
 
 
 @compiled
-def read_planes(
-    logits: Floats, size: Size, row: int, start: int, count: int, buffer: Floats, at: int
-) -> None:
+def read_planes(given: Any, size: Size, row: int, start: int, count: int, rows: Any) -> None:
     """Read a chunk of planes into rows of labels."""
     _, height, width, labels, padded = size
     plane = height * width
     origin = (row // height) * labels * plane + (row % height) * width + start
-    for c in range(labels):
-        for i in range(count):
-            buffer[at + i * padded + c] = logits[origin + c * plane + i]
+    if labels < WIDTH or count < WIDTH:
+        for c in range(labels):
+            for i in range(count):
+                put(rows, i * padded + c, item(given, origin + c * plane + i))
+    else:
+        for label in range(0, labels, WIDTH):
+            c = min(label, labels - WIDTH)  # where a part is left, some are read twice
+            for pixel in range(0, count, WIDTH):
+                i = min(pixel, count - WIDTH)
+                turn(given, origin + c * plane + i, plane, rows, i * padded + c, padded)
     for i in range(count):
         for c in range(labels, padded):
-            buffer[at + i * padded + c] = LOWEST
+            put(rows, i * padded + c, np.float32(LOWEST))
 
 
 @compiled
 def write_planes(
-    out: Floats, size: Size, row: int, start: int, count: int, buffer: Floats, scale: Floats
+    out: Any, size: Size, row: int, start: int, count: int, rows: Any, scale: Any
 ) -> None:
-    """Write a chunk of rows of labels to planes."""
+    """Multiply a chunk of rows of labels by a number each, and write them to planes."""
     _, height, width, labels, padded = size
     plane = height * width
     origin = (row // height) * labels * plane + (row % height) * width + start
-    for c in range(labels):
-        for i in range(count):
-            out[origin + c * plane + i] = buffer[i * padded + c] * scale[i]
+    for i in range(count):
+        for c in range(i * padded, (i + 1) * padded, WIDTH):
+            store(rows, c, multiply(fill(item(scale, i)), load(rows, c)))
+    if labels < WIDTH or count < WIDTH:
+        for c in range(labels):
+            for i in range(count):
+                put(out, origin + c * plane + i, item(rows, i * padded + c))
+    else:
+        for label in range(0, labels, WIDTH):
+            c = min(label, labels - WIDTH)
+            for pixel in range(0, count, WIDTH):
+                i = min(pixel, count - WIDTH)
+                turn(rows, i * padded + c, padded, out, origin + c * plane + i, plane)
+
+
+@compiled
+def rows_of_cells(row: int, size: Size) -> tuple[int, int, int]:
+    """Give how long a row of cells is, half as many as pixels, and the two nearest to a row."""
+    _, height, width, _, padded = size
+    cells = (height + 1) // 2 + 2
+    inside = row % height
+    one = (row // height) * cells + inside // 2 + 1
+    return ((width + 1) // 2 + 2) * padded, one, one + 1 if inside & 1 else one - 1

@@ -1,0 +1,148 @@
+"""Splatting: what each pixel hands on to the vertices around it, and to the cells of grids."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from inference.crf.compiled import compiled, inlined
+from inference.crf.lanes import (
+    WIDE,
+    WIDTH,
+    add,
+    fill,
+    fill_like,
+    fill_wide,
+    item,
+    load,
+    load_like,
+    multiply,
+    multiply_add,
+    store,
+)
+from inference.crf.planes import Size, rows_of_cells
+from inference.crf.slices import THRICE, USUAL
+
+
+@compiled
+def hand_on(chunk: Any, given: Any, scale: Any, outward: Any) -> None:
+    """Add a chunk of pixels to vertices and cells, or leave it. Arrays are pointers to flat ones.
+
+    Args:
+        chunk: The first pixel, its column (an even one), how many there are, L padded.
+        given: Rows of labels.
+        scale: By what each row is multiplied.
+        outward: Of the lattice: vertices and weights, ``(P, S)``, rows of sums, S; of grids:
+            weights of pixels, ``(G, P)``, sums of this row of pixels, to be shared by two rows
+            of cells, ``(G, columns)`` of labels, G, how long such a row is, P; of pixels: rows
+            of labels to set, and whether there are any.
+    """
+    p, start, count, padded = chunk
+    lattice, (pushes, below, kinds, span, pixels), kept = outward
+    if kept[1]:
+        for i in range(count):
+            for c in range(0, padded, WIDTH):
+                part = multiply(fill(item(scale, i)), load(given, i * padded + c))
+                store(kept[0], (p + i) * padded + c, part)
+    if lattice[3]:
+        _to_vertices(chunk, given, scale, lattice)
+    for g in range(kinds):
+        first = g * span + start // 2 * padded
+        for c in range(0, padded - WIDTH, WIDE):
+            like, at = fill_wide(np.float32(0)), (c, g * pixels + p, first + c)
+            _to_cells(like, at, count, padded, given, scale, pushes, below)
+        if padded % WIDE:
+            narrow, c = fill(np.float32(0)), padded - WIDTH
+            at = (c, g * pixels + p, first + c)
+            _to_cells(narrow, at, count, padded, given, scale, pushes, below)
+
+
+@compiled
+def _to_vertices(chunk: Any, given: Any, scale: Any, lattice: Any) -> None:
+    if lattice[3] == USUAL[0]:
+        _splat(chunk, given, scale, lattice, USUAL[0])
+    else:
+        _splat(chunk, given, scale, lattice, lattice[3])
+
+
+@inlined
+def _splat(chunk: Any, given: Any, scale: Any, lattice: Any, slots: int) -> None:
+    p, _, count, padded = chunk
+    vertices, weights, sums, _ = lattice
+    for i in range(count):
+        share = item(scale, i)
+        first = (p + i) * slots
+        for c in range(0, padded - 2 * WIDTH, THRICE):
+            x = load(given, i * padded + c)
+            y = load(given, i * padded + c + WIDTH)
+            z = load(given, i * padded + c + 2 * WIDTH)
+            for s in range(slots):
+                row = item(vertices, first + s) * padded + c
+                weight = fill(item(weights, first + s) * share)
+                store(sums, row, multiply_add(weight, x, load(sums, row)))
+                row += WIDTH
+                store(sums, row, multiply_add(weight, y, load(sums, row)))
+                row += WIDTH
+                store(sums, row, multiply_add(weight, z, load(sums, row)))
+        for c in range(padded // THRICE * THRICE, padded, WIDTH):
+            x = load(given, i * padded + c)
+            for s in range(slots):
+                row = item(vertices, first + s) * padded + c
+                weight = fill(item(weights, first + s) * share)
+                store(sums, row, multiply_add(weight, x, load(sums, row)))
+
+
+@compiled
+def _to_cells(
+    like: Any, at: Any, count: int, padded: int, given: Any, scale: Any, pushes: Any, below: Any
+) -> None:
+    """Add as many labels as ``like`` has to cells: two pixels share one, and two next to it.
+
+    The sums of the cells to the left and right of where it is are held, not stored each time.
+    """
+    c, p, cell = at
+    near, far = fill_like(np.float32(0.75), like), fill_like(np.float32(0.25), like)
+    left, here = load_like(below, cell, like), load_like(below, cell + padded, like)
+    for i in range(0, count - 1, 2):
+        share = fill_like(item(pushes, p + i) * item(scale, i), like)
+        one = multiply(share, load_like(given, i * padded + c, like))
+        share = fill_like(item(pushes, p + i + 1) * item(scale, i + 1), like)
+        other = multiply(share, load_like(given, (i + 1) * padded + c, like))
+        store(below, cell, multiply_add(far, one, left))
+        left = multiply_add(near, add(one, other), here)
+        here = multiply(far, other)
+        cell += padded
+    if count & 1:
+        share = fill_like(item(pushes, p + count - 1) * item(scale, count - 1), like)
+        one = multiply(share, load_like(given, (count - 1) * padded + c, like))
+        left = multiply_add(far, one, left)
+        here = multiply_add(near, one, here)
+    store(below, cell, left)
+    store(below, cell + padded, here)
+
+
+@compiled
+def gather(
+    row: int, size: Size, kinds: int, part: Any, below: Any, sums: Any, length: int
+) -> None:
+    """Add a row of pixels to two rows of cells, and empty it; ``sums`` has ``length`` numbers."""
+    span, one, other = rows_of_cells(row, size)
+    height = length // max(kinds * span, 1)
+    near, far, nothing = fill(np.float32(0.75)), fill(np.float32(0.25)), fill(np.float32(0))
+    one, other = _own(one, part), _own(other, part)
+    for g in range(kinds):
+        first, second = (g * height + one) * span, (g * height + other) * span
+        for x in range(0, span, WIDTH):
+            mass = load(below, g * span + x)
+            store(sums, first + x, multiply_add(near, mass, load(sums, first + x)))
+            store(sums, second + x, multiply_add(far, mass, load(sums, second + x)))
+            store(below, g * span + x, nothing)
+
+
+@compiled
+def _own(cell: int, part: Any) -> int:
+    """Give the row of cells that a part of a scene may write to in place of another's."""
+    if cell < part[2]:
+        return part[4]
+    return part[5] if cell >= part[3] else cell
