@@ -13,7 +13,7 @@ import numpy as np
 from inference.crf import permutohedral
 from inference.crf.blur import blur_grid, blur_lattice, blur_pixels
 from inference.crf.compiled import Floats
-from inference.crf.crew import Crew, spans
+from inference.crf.crew import Crew
 from inference.crf.lanes import WIDE, WIDTH
 from inference.crf.permutohedral import Mesh
 from inference.crf.planes import pack
@@ -68,7 +68,8 @@ class Job:
         self._lattice([term for term in terms if term.mesh], pixels)
         self._grid([term for term in terms if term.taps and term.halved], pixels)
         self._pixels([term for term in terms if term.taps and not term.halved], pixels)
-        self.room = _zeros(len(self.parts), room_for(width, self.padded, len(self.grids)))
+        each = room_for(width, self.padded, len(self.grids))
+        self.room = _zeros(len(self.parts), -(-each // 16) * 16)
 
     def marginals(self, logits: Floats, iterations: int, out: Floats) -> None:
         """Do mean field.

@@ -186,19 +186,64 @@ def turn(
 
 def _crossed(builder: Any, rows: list[Any], half: int) -> list[Any]:
     """Swap what lies ``half`` to the right in rows with what lies ``half`` below."""
+    found = list(rows)
+    for i in range(WIDTH):
+        if not i & half:
+            found[i], found[i + half] = _sorted(builder, rows[i], rows[i + half], half)
+    return found
+
+
+def _sorted(builder: Any, one: Any, other: Any, half: int) -> tuple[Any, Any]:
+    """Give what two rows have at places without the bit ``half``, in turn, and at those with."""
     low, high = [], []
     for j in range(WIDTH):
         upper = j & half == 0
         low.append(j if upper else WIDTH + j - half)
         high.append(j + half if upper else WIDTH + j)
-    found = list(rows)
     kind = ir.VectorType(_INT, WIDTH)
-    for i in range(WIDTH):
-        if not i & half:
-            one, other = rows[i], rows[i + half]
-            found[i] = builder.shuffle_vector(one, other, ir.Constant(kind, low))
-            found[i + half] = builder.shuffle_vector(one, other, ir.Constant(kind, high))
-    return found
+    return (
+        builder.shuffle_vector(one, other, ir.Constant(kind, low)),
+        builder.shuffle_vector(one, other, ir.Constant(kind, high)),
+    )
+
+
+def _folded(doc: str, combine: Callable[..., Any]) -> Any:
+    """Make a function that takes eight rows of eight numbers to one number each."""
+
+    def fold(typing: Any, array: Any, start: Any) -> Any:
+        def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            rows = []
+            for i in range(WIDTH):
+                at = args[0], builder.add(args[1], ir.Constant(ir.IntType(64), i * WIDTH))
+                rows.append(builder.load(_place(context, builder, signature, at, WIDTH), align=4))
+            for half in (1, 2, 4):
+                pairs = zip(rows[::2], rows[1::2], strict=True)
+                rows = [combine(builder, *_sorted(builder, *pair, half)) for pair in pairs]
+            return rows[0]
+
+        return Lanes(WIDTH)(array, types.int64), code
+
+    fold.__doc__ = doc
+    return intrinsic(fold)
+
+
+def _halved(doc: str, combine: Callable[..., Any]) -> Any:
+    """Make a function that takes lanes to half as many."""
+
+    def halve(typing: Any, value: Any) -> Any:
+        def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            span = value.count // 2
+            kind = ir.VectorType(_INT, span)
+            low, high = (
+                builder.shuffle_vector(args[0], args[0], ir.Constant(kind, order))
+                for order in (list(range(span)), list(range(span, 2 * span)))
+            )
+            return combine(builder, low, high)
+
+        return Lanes(value.count // 2)(value), code
+
+    halve.__doc__ = doc
+    return intrinsic(halve)
 
 
 def _lanewise(doc: str, combine: Callable[..., Any], count: int) -> Any:
@@ -221,26 +266,6 @@ def _lanewise(doc: str, combine: Callable[..., Any], count: int) -> Any:
     return intrinsic(chosen)
 
 
-def _reduced(doc: str, combine: Callable[..., Any]) -> Any:
-    """Make a function that takes lanes to one number by halves."""
-
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        value, span = args[0], args[0].type.count // 2
-        while span:
-            kind = ir.VectorType(_INT, span)
-            low = builder.shuffle_vector(value, value, ir.Constant(kind, list(range(span))))
-            high = [span + i for i in range(span)]
-            high = builder.shuffle_vector(value, value, ir.Constant(kind, high))
-            value, span = combine(builder, low, high), span // 2
-        return builder.extract_element(value, ir.Constant(_INT, 0))
-
-    def reduce(typing: Any, value: Any) -> Any:
-        return types.float32(value), code
-
-    reduce.__doc__ = doc
-    return intrinsic(reduce)
-
-
 def _add(builder: Any, a: Any, b: Any) -> Any:
     return builder.fadd(a, b, flags=_FUSE)
 
@@ -251,6 +276,10 @@ def _subtract(builder: Any, a: Any, b: Any) -> Any:
 
 def _multiply(builder: Any, a: Any, b: Any) -> Any:
     return builder.fmul(a, b, flags=_FUSE)
+
+
+def _reciprocal(builder: Any, a: Any) -> Any:
+    return builder.fdiv(ir.Constant(a.type, [1.0] * a.type.count), a)
 
 
 def _floor(builder: Any, a: Any) -> Any:
@@ -302,8 +331,11 @@ subtract = _lanewise("Give a − b.", _subtract, 2)
 greater = _lanewise("Give the greater of a and b.", _greater, 2)
 multiply_add = _lanewise("Give a · b + c.", _multiply_add, 3)
 exponential = _lanewise("Give eˣ for x ≤ 0, within 3e-7 of itself.", _exponential, 1)
-total = _reduced("Add all numbers up.", _add)
-greatest = _reduced("Find the greatest number.", _greater)
+reciprocal = _lanewise("Give 1 / a.", _reciprocal, 1)
+half_sum = _halved("Add the upper half of lanes to the lower.", _add)
+half_greater = _halved("Give the greater of the upper half of lanes and the lower.", _greater)
+sums = _folded("Add up each of eight rows of eight numbers, of a flat array.", _add)
+peaks = _folded("Find the greatest in each of eight rows of eight numbers.", _greater)
 
 
 def _spread(builder: Any, value: Any, count: int) -> Any:

@@ -202,7 +202,7 @@ def _embed(
         parts: ``(16 (D + 2),)``, likewise.
         moves: ``(D + 1,)``, likewise.
     """
-    batch, d, count = features.shape
+    _, d, count = features.shape
     capacity, used = 2**14, 0
     table, keys = fresh(capacity), np.empty(capacity // 2, np.int64)
     flat, scaling = pointer(features.reshape(-1), 0), pointer(scales, 0)

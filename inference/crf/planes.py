@@ -9,6 +9,7 @@ import numpy as np
 from inference.crf.compiled import Floats, compiled
 from inference.crf.lanes import (
     LOWEST,
+    WIDE,
     WIDTH,
     fill,
     item,
@@ -34,51 +35,60 @@ def pack(logits: Floats, size: Size, first: int, last: int, packed: Floats) -> N
     for row in range(first, last):
         for start in range(0, width, CHUNK):
             here = pointer(packed, (row * width + start) * padded)
-            read_planes(pointer(logits, 0), size, row, start, min(CHUNK, width - start), here)
+            count = min(CHUNK, width - start)
+            read_planes(pointer(logits, 0), size, row, start, count, here, padded)
 
 
 @compiled
-def read_planes(given: Any, size: Size, row: int, start: int, count: int, rows: Any) -> None:
-    """Read a chunk of planes into rows of labels."""
-    _, height, width, labels, padded = size
+def read_planes(
+    given: Any, size: Size, row: int, start: int, count: int, rows: Any, pitch: int
+) -> None:
+    """Read a chunk of planes into rows of labels, ``pitch`` numbers apart, filled up."""
+    _, height, width, labels, _ = size
     plane = height * width
     origin = (row // height) * labels * plane + (row % height) * width + start
     if labels < WIDTH or count < WIDTH:
         for c in range(labels):
             for i in range(count):
-                put(rows, i * padded + c, item(given, origin + c * plane + i))
+                put(rows, i * pitch + c, item(given, origin + c * plane + i))
     else:
         for label in range(0, labels, WIDTH):
             c = min(label, labels - WIDTH)  # where a part is left, some are read twice
             for pixel in range(0, count, WIDTH):
                 i = min(pixel, count - WIDTH)
-                turn(given, origin + c * plane + i, plane, rows, i * padded + c, padded)
+                turn(given, origin + c * plane + i, plane, rows, i * pitch + c, pitch)
     for i in range(count):
-        for c in range(labels, padded):
-            put(rows, i * padded + c, np.float32(LOWEST))
+        for c in range(labels, pitch):
+            put(rows, i * pitch + c, np.float32(LOWEST))
 
 
 @compiled
 def write_planes(
-    out: Any, size: Size, row: int, start: int, count: int, rows: Any, scale: Any
+    out: Any, size: Size, row: int, start: int, count: int, rows: Any, pitch: int, scale: Any
 ) -> None:
     """Multiply a chunk of rows of labels by a number each, and write them to planes."""
-    _, height, width, labels, padded = size
+    _, height, width, labels, _ = size
     plane = height * width
     origin = (row // height) * labels * plane + (row % height) * width + start
     for i in range(count):
-        for c in range(i * padded, (i + 1) * padded, WIDTH):
+        for c in range(i * pitch, i * pitch + labels, WIDTH):
             store(rows, c, multiply(fill(item(scale, i)), load(rows, c)))
     if labels < WIDTH or count < WIDTH:
         for c in range(labels):
             for i in range(count):
-                put(out, origin + c * plane + i, item(rows, i * padded + c))
+                put(out, origin + c * plane + i, item(rows, i * pitch + c))
     else:
         for label in range(0, labels, WIDTH):
             c = min(label, labels - WIDTH)
             for pixel in range(0, count, WIDTH):
                 i = min(pixel, count - WIDTH)
-                turn(rows, i * padded + c, padded, out, origin + c * plane + i, plane)
+                turn(rows, i * pitch + c, pitch, out, origin + c * plane + i, plane)
+
+
+@compiled
+def pitch_of(padded: int) -> int:
+    """Give how far apart rows of labels are where they are worked on."""
+    return (padded + WIDE - 1) // WIDE * WIDE
 
 
 @compiled

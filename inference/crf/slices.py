@@ -7,7 +7,17 @@ from typing import Any
 import numpy as np
 
 from inference.crf.compiled import compiled, inlined
-from inference.crf.lanes import WIDTH, add, fill, item, load, multiply, multiply_add, store
+from inference.crf.lanes import (
+    LOWEST,
+    WIDTH,
+    add,
+    fill,
+    item,
+    load,
+    multiply,
+    multiply_add,
+    store,
+)
 from inference.crf.planes import Size, rows_of_cells
 
 THRICE = 3 * WIDTH
@@ -18,12 +28,14 @@ USUAL = (6, 1)
 
 
 @compiled
-def collect(chunk: Any, base: Any, inward: Any, sums: Any) -> None:
+def collect(chunk: Any, base: Any, apart: int, inward: Any, sums: Any) -> None:
     """Add up logits and pulls of a chunk of pixels. All arrays are pointers to flat ones.
 
     Args:
-        chunk: The first pixel, its column, how many there are, L padded.
+        chunk: The first pixel, its column, how many there are, L padded, and how far apart rows
+            of sums are.
         base: Rows of logits.
+        apart: How far apart they are.
         inward: Of the lattice: vertices and weights, ``(P, S)``, rows of values, S; of grids:
             weights of pixels, ``(G, P)``, values between rows of cells at this row of pixels,
             ``(G, columns)`` of labels, G, how long such a row is, P; of pixels: values, and
@@ -31,14 +43,16 @@ def collect(chunk: Any, base: Any, inward: Any, sums: Any) -> None:
         sums: Rows of labels that become the sums; they may be the logits.
     """
     if inward[0][3] == USUAL[0] and inward[1][2] == USUAL[1]:
-        _collect(chunk, base, inward, sums, USUAL[0], USUAL[1])
+        _collect(chunk, base, apart, inward, sums, USUAL[0], USUAL[1])
     else:
-        _collect(chunk, base, inward, sums, inward[0][3], inward[1][2])
+        _collect(chunk, base, apart, inward, sums, inward[0][3], inward[1][2])
 
 
 @inlined
-def _collect(chunk: Any, base: Any, inward: Any, sums: Any, slots: int, kinds: int) -> None:
-    p, start, count, padded = chunk
+def _collect(
+    chunk: Any, base: Any, apart: int, inward: Any, sums: Any, slots: int, kinds: int
+) -> None:
+    p, start, count, padded, pitch = chunk
     vertices, weights, values = inward[0][0], inward[0][1], inward[0][2]
     pulls, above, span, pixels = inward[1][0], inward[1][1], inward[1][3], inward[1][4]
     more = inward[2]
@@ -47,9 +61,9 @@ def _collect(chunk: Any, base: Any, inward: Any, sums: Any, slots: int, kinds: i
         k = j + 1 if (start + i) & 1 else j - 1
         first = (p + i) * slots
         for c in range(0, padded - 2 * WIDTH, THRICE):
-            x = load(base, i * padded + c)
-            y = load(base, i * padded + c + WIDTH)
-            z = load(base, i * padded + c + 2 * WIDTH)
+            x = load(base, i * apart + c)
+            y = load(base, i * apart + c + WIDTH)
+            z = load(base, i * apart + c + 2 * WIDTH)
             for s in range(slots):
                 row = item(vertices, first + s) * padded + c
                 weight = fill(item(weights, first + s))
@@ -71,11 +85,11 @@ def _collect(chunk: Any, base: Any, inward: Any, sums: Any, slots: int, kinds: i
                 x = add(x, load(more[0], row))
                 y = add(y, load(more[0], row + WIDTH))
                 z = add(z, load(more[0], row + 2 * WIDTH))
-            store(sums, i * padded + c, x)
-            store(sums, i * padded + c + WIDTH, y)
-            store(sums, i * padded + c + 2 * WIDTH, z)
+            store(sums, i * pitch + c, x)
+            store(sums, i * pitch + c + WIDTH, y)
+            store(sums, i * pitch + c + 2 * WIDTH, z)
         for c in range(padded // THRICE * THRICE, padded, WIDTH):
-            x = load(base, i * padded + c)
+            x = load(base, i * apart + c)
             for s in range(slots):
                 row = item(vertices, first + s) * padded + c
                 x = multiply_add(fill(item(weights, first + s)), load(values, row), x)
@@ -87,7 +101,20 @@ def _collect(chunk: Any, base: Any, inward: Any, sums: Any, slots: int, kinds: i
                 x = multiply_add(fill(np.float32(0.25) * pull), far, x)
             if more[1]:
                 x = add(x, load(more[0], (p + i) * padded + c))
-            store(sums, i * padded + c, x)
+            store(sums, i * pitch + c, x)
+        if pitch > padded:
+            store(sums, i * pitch + padded, fill(np.float32(LOWEST)))
+
+
+@compiled
+def spread(chunk: Any, base: Any, sums: Any) -> None:
+    """Take the logits as they are."""
+    _, _, count, padded, pitch = chunk
+    for i in range(count):
+        for c in range(0, padded, WIDTH):
+            store(sums, i * pitch + c, load(base, i * padded + c))
+        if pitch > padded:
+            store(sums, i * pitch + padded, fill(np.float32(LOWEST)))
 
 
 @compiled

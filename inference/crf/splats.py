@@ -30,7 +30,8 @@ def hand_on(chunk: Any, given: Any, scale: Any, outward: Any) -> None:
     """Add a chunk of pixels to vertices and cells, or leave it. Arrays are pointers to flat ones.
 
     Args:
-        chunk: The first pixel, its column (an even one), how many there are, L padded.
+        chunk: The first pixel, its column (an even one), how many there are, L padded, how
+            far apart rows are.
         given: Rows of labels.
         scale: By what each row is multiplied.
         outward: Of the lattice: vertices and weights, ``(P, S)``, rows of sums, S; of grids:
@@ -38,12 +39,12 @@ def hand_on(chunk: Any, given: Any, scale: Any, outward: Any) -> None:
             of cells, ``(G, columns)`` of labels, G, how long such a row is, P; of pixels: rows
             of labels to set, and whether there are any.
     """
-    p, start, count, padded = chunk
+    p, start, count, padded, pitch = chunk
     lattice, (pushes, below, kinds, span, pixels), kept = outward
     if kept[1]:
         for i in range(count):
             for c in range(0, padded, WIDTH):
-                part = multiply(fill(item(scale, i)), load(given, i * padded + c))
+                part = multiply(fill(item(scale, i)), load(given, i * pitch + c))
                 store(kept[0], (p + i) * padded + c, part)
     if lattice[3]:
         _to_vertices(chunk, given, scale, lattice)
@@ -51,11 +52,11 @@ def hand_on(chunk: Any, given: Any, scale: Any, outward: Any) -> None:
         first = g * span + start // 2 * padded
         for c in range(0, padded - WIDTH, WIDE):
             like, at = fill_wide(np.float32(0)), (c, g * pixels + p, first + c)
-            _to_cells(like, at, count, padded, given, scale, pushes, below)
+            _to_cells(like, at, chunk, given, scale, pushes, below)
         if padded % WIDE:
             narrow, c = fill(np.float32(0)), padded - WIDTH
             at = (c, g * pixels + p, first + c)
-            _to_cells(narrow, at, count, padded, given, scale, pushes, below)
+            _to_cells(narrow, at, chunk, given, scale, pushes, below)
 
 
 @compiled
@@ -68,15 +69,15 @@ def _to_vertices(chunk: Any, given: Any, scale: Any, lattice: Any) -> None:
 
 @inlined
 def _splat(chunk: Any, given: Any, scale: Any, lattice: Any, slots: int) -> None:
-    p, _, count, padded = chunk
+    p, _, count, padded, pitch = chunk
     vertices, weights, sums, _ = lattice
     for i in range(count):
         share = item(scale, i)
         first = (p + i) * slots
         for c in range(0, padded - 2 * WIDTH, THRICE):
-            x = load(given, i * padded + c)
-            y = load(given, i * padded + c + WIDTH)
-            z = load(given, i * padded + c + 2 * WIDTH)
+            x = load(given, i * pitch + c)
+            y = load(given, i * pitch + c + WIDTH)
+            z = load(given, i * pitch + c + 2 * WIDTH)
             for s in range(slots):
                 row = item(vertices, first + s) * padded + c
                 weight = fill(item(weights, first + s) * share)
@@ -86,7 +87,7 @@ def _splat(chunk: Any, given: Any, scale: Any, lattice: Any, slots: int) -> None
                 row += WIDTH
                 store(sums, row, multiply_add(weight, z, load(sums, row)))
         for c in range(padded // THRICE * THRICE, padded, WIDTH):
-            x = load(given, i * padded + c)
+            x = load(given, i * pitch + c)
             for s in range(slots):
                 row = item(vertices, first + s) * padded + c
                 weight = fill(item(weights, first + s) * share)
@@ -95,27 +96,27 @@ def _splat(chunk: Any, given: Any, scale: Any, lattice: Any, slots: int) -> None
 
 @compiled
 def _to_cells(
-    like: Any, at: Any, count: int, padded: int, given: Any, scale: Any, pushes: Any, below: Any
+    like: Any, at: Any, chunk: Any, given: Any, scale: Any, pushes: Any, below: Any
 ) -> None:
     """Add as many labels as ``like`` has to cells: two pixels share one, and two next to it.
 
     The sums of the cells to the left and right of where it is are held, not stored each time.
     """
-    c, p, cell = at
+    (c, p, cell), (_, _, count, padded, pitch) = at, chunk
     near, far = fill_like(np.float32(0.75), like), fill_like(np.float32(0.25), like)
     left, here = load_like(below, cell, like), load_like(below, cell + padded, like)
     for i in range(0, count - 1, 2):
         share = fill_like(item(pushes, p + i) * item(scale, i), like)
-        one = multiply(share, load_like(given, i * padded + c, like))
+        one = multiply(share, load_like(given, i * pitch + c, like))
         share = fill_like(item(pushes, p + i + 1) * item(scale, i + 1), like)
-        other = multiply(share, load_like(given, (i + 1) * padded + c, like))
+        other = multiply(share, load_like(given, (i + 1) * pitch + c, like))
         store(below, cell, multiply_add(far, one, left))
         left = multiply_add(near, add(one, other), here)
         here = multiply(far, other)
         cell += padded
     if count & 1:
         share = fill_like(item(pushes, p + count - 1) * item(scale, count - 1), like)
-        one = multiply(share, load_like(given, (count - 1) * padded + c, like))
+        one = multiply(share, load_like(given, (count - 1) * pitch + c, like))
         left = multiply_add(far, one, left)
         here = multiply_add(near, one, here)
     store(below, cell, left)

@@ -8,25 +8,25 @@ import numpy as np
 
 from inference.crf.compiled import Floats, compiled
 from inference.crf.lanes import (
-    LOWEST,
     WIDE,
     WIDTH,
     add,
     exponential,
-    fill,
     fill_wide,
     greater,
-    greatest,
+    half_greater,
+    half_sum,
     item,
-    load,
     load_wide,
+    peaks,
     pointer,
     put,
+    reciprocal,
     store,
-    total,
+    sums,
 )
-from inference.crf.planes import CHUNK, Size, read_planes, write_planes
-from inference.crf.slices import collect, stretch
+from inference.crf.planes import CHUNK, Size, pitch_of, read_planes, write_planes
+from inference.crf.slices import collect, spread, stretch
 from inference.crf.splats import gather, hand_on
 
 Part = tuple[int, ...]
@@ -65,11 +65,13 @@ def sweep(
     width, padded = size[2], size[4]
     planar, pulled, soft, pushed, final = mode
     slots, kinds = lattice[5], grid[4]
-    span = ((width + 1) // 2 + 2) * padded
+    pitch, span = pitch_of(padded), ((width + 1) // 2 + 2) * padded
     room[: 2 * kinds * span] = 0
     above, below = pointer(room, 0), pointer(room, kinds * span)
-    buffer = pointer(room, 2 * kinds * span)
-    scale = pointer(room, 2 * kinds * span + CHUNK * padded)
+    start = 2 * kinds * span
+    start += -start % WIDE
+    rows, scale = pointer(room, start), pointer(room, start + CHUNK * pitch)
+    tile = pointer(room, start + CHUNK * (pitch + 1))
     for i in range(CHUNK):
         put(scale, i, np.float32(1))
     given, packed = pointer(logits, 0), not planar
@@ -88,68 +90,53 @@ def sweep(
         if pulled:
             stretch(row, size, kinds, pointer(grid[2], 0), len(grid[2]), above)
         for start in range(0, width, CHUNK):
-            chunk = (row * width + start, start, min(CHUNK, width - start), padded)
+            chunk = (row * width + start, start, min(CHUNK, width - start), padded, pitch)
             if packed:
                 here = pointer(logits, chunk[0] * padded)
                 if pulled:
-                    collect(chunk, here, inward, buffer)
+                    collect(chunk, here, padded, inward, rows)
                 else:
-                    _copy(chunk[2] * padded, here, buffer)
+                    spread(chunk, here, rows)
             else:
-                read_planes(given, size, row, start, chunk[2], buffer)
+                read_planes(given, size, row, start, chunk[2], rows, pitch)
                 if pulled:
-                    collect(chunk, buffer, inward, buffer)
+                    collect(chunk, rows, pitch, inward, rows)
             if soft:
-                _soften(chunk[2], padded, buffer, scale)
+                _soften(chunk[2], pitch, rows, scale, tile)
             if pushed:
-                hand_on(chunk, buffer, scale, outward)
+                hand_on(chunk, rows, scale, outward)
             if final:
-                write_planes(pointer(out, 0), size, row, start, chunk[2], buffer, scale)
+                write_planes(pointer(out, 0), size, row, start, chunk[2], rows, pitch, scale)
         if pushed:
             gather(row, size, kinds, part, below, pointer(grid[3], 0), len(grid[3]))
 
 
 def room_for(width: int, padded: int, kinds: int) -> int:
     """Say how much room a sweep needs for G kinds of cells."""
-    return (2 * kinds * ((width + 1) // 2 + 2) + CHUNK) * padded + CHUNK
+    across, pitch = (width + 1) // 2 + 2, -(-padded // WIDE) * WIDE
+    return 2 * kinds * across * padded + WIDE + CHUNK * (pitch + 1 + WIDTH)
 
 
 @compiled
-def _copy(count: int, given: Any, buffer: Any) -> None:
-    for at in range(0, count, WIDTH):
-        store(buffer, at, load(given, at))
-
-
-@compiled
-def _soften(count: int, padded: int, buffer: Any, scale: Any) -> None:
+def _soften(count: int, pitch: int, rows: Any, scale: Any, tile: Any) -> None:
     """Take exponentials, and in ``scale`` what makes each pixel's sum to one.
 
-    All peaks are found first: what waits for a peak would else keep the next pixel waiting.
+    Each step is done for all pixels before the next: what one waits for would else hold up the
+    others. Peaks and sums of eight pixels are found together.
     """
-    wide = padded // WIDE * WIDE
     for i in range(count):
-        first, stop = i * padded, (i + 1) * padded
-        peak = np.float32(LOWEST)
-        if wide:
-            most = load_wide(buffer, first)
-            for at in range(first + WIDE, first + wide, WIDE):
-                most = greater(most, load_wide(buffer, at))
-            peak = greatest(most)
-        if wide < padded:
-            peak = max(peak, greatest(load(buffer, stop - WIDTH)))
-        put(scale, i, peak)
+        peak = half_greater(load_wide(rows, i * pitch))
+        for c in range(i * pitch + WIDE, (i + 1) * pitch, WIDE):
+            peak = greater(peak, half_greater(load_wide(rows, c)))
+        store(tile, i * WIDTH, peak)
+    for i in range(0, count, WIDTH):
+        store(scale, i, peaks(tile, i * WIDTH))
     for i in range(count):
-        first, stop = i * padded, (i + 1) * padded
-        peak, mass = item(scale, i), np.float32(0)
-        if wide:
-            least, every = fill_wide(-peak), fill_wide(np.float32(0))
-            for at in range(first, first + wide, WIDE):
-                chance = exponential(add(load_wide(buffer, at), least))
-                store(buffer, at, chance)
-                every = add(every, chance)
-            mass = total(every)
-        if wide < padded:
-            chances = exponential(add(load(buffer, stop - WIDTH), fill(-peak)))
-            store(buffer, stop - WIDTH, chances)
-            mass += total(chances)
-        put(scale, i, np.float32(1) / mass)
+        least, mass = fill_wide(-item(scale, i)), fill_wide(np.float32(0))
+        for c in range(i * pitch, (i + 1) * pitch, WIDE):
+            chance = exponential(add(load_wide(rows, c), least))
+            store(rows, c, chance)
+            mass = add(mass, chance)
+        store(tile, i * WIDTH, half_sum(mass))
+    for i in range(0, count, WIDTH):
+        store(scale, i, reciprocal(sums(tile, i * WIDTH)))

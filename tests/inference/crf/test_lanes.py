@@ -4,7 +4,19 @@ import numpy as np
 import pytest
 
 from inference.crf.compiled import compiled
-from inference.crf.lanes import WIDTH, exponential, greatest, load, store, total
+from inference.crf.lanes import (
+    WIDE,
+    WIDTH,
+    exponential,
+    half_greater,
+    half_sum,
+    load,
+    load_wide,
+    peaks,
+    store,
+    sums,
+    turn,
+)
 
 
 @compiled
@@ -14,8 +26,26 @@ def exponentials(given, out):
 
 
 @compiled
-def sum_and_peak(given):
-    return total(load(given, 0)), greatest(load(given, 0))
+def wide_exponentials(given, out):
+    for i in range(0, len(given), WIDE):
+        store(out, i, exponential(load_wide(given, i)))
+
+
+@compiled
+def sums_and_peaks(given, out):
+    store(out, 0, sums(given, 0))
+    store(out, WIDTH, peaks(given, 0))
+
+
+@compiled
+def halves(given, out):
+    store(out, 0, half_sum(load_wide(given, 0)))
+    store(out, WIDTH, half_greater(load_wide(given, 0)))
+
+
+@compiled
+def turned(given, stride, out, pace):
+    turn(given, 1, stride, out, 2, pace)
 
 
 def test_exponentials_are_right_to_seven_digits():
@@ -33,6 +63,34 @@ def test_far_below_zero_nothing_is_left(least):
     assert 0 <= out.min() <= out.max() < 1e-37
 
 
-def test_sums_and_peaks_are_over_all_eight():
-    given = np.random.default_rng(0).permutation(WIDTH).astype(np.float32)
-    assert sum_and_peak(given) == (28, 7)
+def test_sixteen_are_as_eight():
+    given = -np.geomspace(1e-3, 1e3, 160, dtype=np.float32)
+    one, other = np.empty_like(given), np.empty_like(given)
+    exponentials(given, one)
+    wide_exponentials(given, other)
+    np.testing.assert_array_equal(one, other)
+
+
+def test_sums_and_peaks_of_eight_rows():
+    given = np.random.default_rng(0).permutation(WIDTH**2).astype(np.float32)
+    out = np.empty(2 * WIDTH, np.float32)
+    sums_and_peaks(given, out)
+    np.testing.assert_array_equal(out[:WIDTH], given.reshape(WIDTH, WIDTH).sum(1))
+    np.testing.assert_array_equal(out[WIDTH:], given.reshape(WIDTH, WIDTH).max(1))
+
+
+def test_halves_of_lanes():
+    given = np.random.default_rng(0).permutation(WIDE).astype(np.float32)
+    out = np.empty(2 * WIDTH, np.float32)
+    halves(given, out)
+    np.testing.assert_array_equal(out[:WIDTH], given[:WIDTH] + given[WIDTH:])
+    np.testing.assert_array_equal(out[WIDTH:], np.maximum(given[:WIDTH], given[WIDTH:]))
+
+
+def test_turned_rows_are_columns_and_nothing_else_is_touched():
+    given = np.random.default_rng(0).normal(size=120).astype(np.float32)
+    out = np.full(120, 7, np.float32)
+    turned(given, 11, out, 13)
+    rows, right = given[1:89].reshape(8, 11)[:, :8], np.full(120, 7, np.float32)
+    right[2:106].reshape(8, 13)[:, :8] = rows.T
+    np.testing.assert_array_equal(out, right)
