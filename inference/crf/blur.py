@@ -16,7 +16,6 @@ from inference.crf.lanes import (
     fill_wide,
     item,
     lanes_of,
-    load,
     load_like,
     multiply,
     multiply_add,
@@ -134,12 +133,13 @@ def blur_grid(
         sums: Flat.
         values: Flat.
     """
+    by = pointer(scales, 0), pointer(scales, 0), False
     for c in range(labels[0], labels[1] - WIDTH, WIDE):
         like = fill_wide(np.float32(0))
-        _convolve(like, c, padded, shape, edges, down, right, scales, sums, values)
+        _convolve(like, c, padded, shape, edges, down, right, scales, sums, values, by)
     if (labels[1] - labels[0]) % WIDE:
         narrow, c = fill(np.float32(0)), labels[1] - WIDTH
-        _convolve(narrow, c, padded, shape, edges, down, right, scales, sums, values)
+        _convolve(narrow, c, padded, shape, edges, down, right, scales, sums, values, by)
 
 
 @compiled
@@ -154,11 +154,26 @@ def _convolve(
     scales: Floats,
     sums: Floats,
     values: Floats,
+    by: Any,
 ) -> None:
     """Convolve as many labels as ``nothing`` has, from ``c`` on.
 
     Rows are convolved to the right into a ring of as many as a column of the kernel spans, from
     which rows of values are summed: each number is read once and written once.
+
+    Args:
+        nothing: Zeros.
+        c: The first label.
+        padded: As `blur_grid` has it, and so what follows but the last.
+        shape: …
+        edges: …
+        down: …
+        right: …
+        scales: …
+        sums: …
+        values: …
+        by: Weights before and after of what is convolved, and whether there are any: then sums
+            are left as they are, and added to values.
     """
     scenes, height, width = shape
     wide, reach, under = lanes_of(nothing), len(right) - 1, len(down) - 1
@@ -182,7 +197,11 @@ def _convolve(
                 first = (scene * height + ahead) * step
                 for x in range(width):
                     part = multiply(load_like(given, first + x * padded, nothing), scale)
-                    store(given, first + x * padded, nothing)
+                    if by[2]:
+                        p = (scene * height + ahead) * width + x
+                        part = multiply(part, fill_like(item(by[0], p), nothing))
+                    else:
+                        store(given, first + x * padded, nothing)
                     store(line, (x + reach) * wide, part)
                 for x in range(width):
                     at = (x + reach) * wide
@@ -198,15 +217,31 @@ def _convolve(
             else:
                 ring[place : place + span] = 0
             if y >= 0:
-                row = pointer(found, (scene * height + y) * step)
-                _sum_down(nothing, y, under, width, padded, along, pointer(ring, 0), row)
+                row = scene * height + y
+                here = (
+                    pointer(found, row * step),
+                    pointer(by[1], row * width if by[2] else 0),
+                    by[2],
+                )
+                _sum_down(nothing, y, under, width, padded, along, pointer(ring, 0), here)
 
 
 @compiled
 def _sum_down(
     nothing: Any, y: int, under: int, width: int, padded: int, along: Any, ring: Any, found: Any
 ) -> None:
-    """Sum a column of the kernel over the rows of a ring, around row ``y``."""
+    """Sum a column of the kernel over the rows of a ring, around row ``y``.
+
+    Args:
+        nothing: Zeros.
+        y: Counted as the ring's rows are, modulo their number.
+        under: R − 1.
+        width: W.
+        padded: How many labels a row of values has.
+        along: The taps.
+        ring: ``(2 R − 1, W)`` of lanes.
+        found: Where the sums go; weights of pixels, and whether they are to be added, by these.
+    """
     wide, rows = lanes_of(nothing), 2 * under + 1
     span, middle = width * wide, y % rows
     for x in range(width):
@@ -221,7 +256,10 @@ def _sum_down(
                 load_like(ring, below * span + x * wide, nothing),
             )
             mass = multiply_add(fill_like(item(along, r), nothing), both, mass)
-        store(found, x * padded, mass)
+        if found[2]:
+            here = load_like(found[0], x * padded, nothing)
+            mass = multiply_add(fill_like(item(found[1], x), nothing), mass, here)
+        store(found[0], x * padded, mass)
 
 
 @compiled
@@ -251,35 +289,10 @@ def blur_pixels(
         given: Flat.
         values: Flat.
     """
-    scenes, height, width = shape
-    reach = len(right) - 1
-    line = np.zeros((width + 2 * reach) * WIDTH, np.float32)
-    plane = np.empty(scenes * height * width * WIDTH, np.float32)
-    for c in range(labels[0], labels[1], WIDTH):
-        scale = load(scales, c)
-        for y in range(scenes * height):
-            for x in range(width):
-                p = y * width + x
-                part = multiply(load(given, p * padded + c), fill(push[p]))
-                store(line, (x + reach) * WIDTH, part)
-            for x in range(width):
-                at = (x + reach) * WIDTH
-                found = multiply(fill(right[0]), load(line, at))
-                for r in range(1, reach + 1):
-                    both = add(load(line, at - r * WIDTH), load(line, at + r * WIDTH))
-                    found = multiply_add(fill(right[r]), both, found)
-                store(plane, (y * width + x) * WIDTH, found)
-        for y in range(scenes * height):
-            top = (y // height) * height
-            for x in range(width):
-                p = y * width + x
-                found = multiply(fill(down[0]), load(plane, p * WIDTH))
-                for r in range(1, len(down)):
-                    if y - r >= top:
-                        above = load(plane, (p - r * width) * WIDTH)
-                        found = multiply_add(fill(down[r]), above, found)
-                    if y + r < top + height:
-                        under = load(plane, (p + r * width) * WIDTH)
-                        found = multiply_add(fill(down[r]), under, found)
-                found = multiply(found, multiply(fill(pull[p]), scale))
-                store(values, p * padded + c, add(load(values, p * padded + c), found))
+    edges, by = np.empty((0, 2), np.int64), (pointer(push, 0), pointer(pull, 0), True)
+    for c in range(labels[0], labels[1] - WIDTH, WIDE):
+        like = fill_wide(np.float32(0))
+        _convolve(like, c, padded, shape, edges, down, right, scales, given, values, by)
+    if (labels[1] - labels[0]) % WIDE:
+        narrow, c = fill(np.float32(0)), labels[1] - WIDTH
+        _convolve(narrow, c, padded, shape, edges, down, right, scales, given, values, by)

@@ -19,13 +19,16 @@ from inference.crf.smoothing import FINE, coarse_taps, taps
 SURE = 6.1
 """Standard deviations after which an exact convolution is cut: there it is 1e-8."""
 
+NOTHING = 1e-8
+"""What is no more than this, of a tap in the middle that is about 1, is left out."""
+
 SMALL = 2**14
 """Pixels of a job below which more threads cost more than they bring."""
 
 GROUP = 2**12
 """Pixels of small scenes done together: few, so that their vertices stay in the cache."""
 
-FEW = 2**14
+FEW = 2**15
 """Numbers that torch works on without threads of its own."""
 
 
@@ -76,6 +79,7 @@ class Fused(Engine):
         """Do small scenes several at once, each group by one thread; large ones one by one."""
         if scenes > 1 and pixels <= SMALL:
             parts = max(min(self.threads, scenes), -(-scenes * pixels // GROUP))
+            parts = -(-parts // self.threads) * self.threads
             with Crew(self.threads) as crew, Crew(1) as alone:
                 crew.map(lambda part: do(*part, alone), spans(scenes, parts, 1))
             return
@@ -132,7 +136,7 @@ def _terms(
     else:
         mass = np.empty_like(heard)
         Job((count, 1, height, width), [term], crew).filtered(heard, mass)
-    before, after = _scaling(kernel, mass, count, crew)
+    before, after = _scaling(kernel, mass, count)
     same = kernel.normalization == "symmetric" and field.speaking is None
     before = before if same else before * heard
     if term.mesh is None:
@@ -165,8 +169,12 @@ def _raw(
         halved = min(sigmas) >= FINE
         found = [coarse_taps(s, 2) if halved else taps(s, SURE) for s in sigmas]
         down, right = (
-            np.ascontiguousarray(line[len(line) // 2 :][: size + 2], np.float32)
-            for line, size in zip(found, (height, width), strict=True)
+            np.ascontiguousarray(
+                half[: min(np.count_nonzero(half > NOTHING), size + 2)], np.float32
+            )
+            for half, size in zip(
+                (line[len(line) // 2 :] for line in found), (height, width), strict=True
+            )
         )
         return Term(push=ones, pull=ones, taps=(down, right), halved=halved)
     assert features is not None
@@ -180,7 +188,7 @@ def _raw(
     return Term(push=laid.weights, pull=laid.weights, mesh=laid, gain=laid.gain)
 
 
-def _scaling(kernel: Kernel, mass: Floats, count: int, crew: Crew) -> tuple[Floats, Floats]:
+def _scaling(kernel: Kernel, mass: Floats, count: int) -> tuple[Floats, Floats]:
     """Give what pixels are multiplied by before and after, found by few pixels at a time.
 
     So few that torch does each on one thread: its own threads wait busily, and long where other
@@ -188,13 +196,10 @@ def _scaling(kernel: Kernel, mass: Floats, count: int, crew: Crew) -> tuple[Floa
     """
     before, after = np.empty_like(mass), np.empty_like(mass)
     unit = mass.size // count if kernel.normalization == "mean" else FEW
-
-    def do(first: int) -> None:
+    for first in range(0, mass.size, unit):
         part = slice(first, first + unit)
         given = torch.from_numpy(mass[part]).reshape(1, 1, -1)
         before[part], after[part] = (found.numpy()[0, 0] for found in scaling(kernel, given))
-
-    crew.map(do, range(0, mass.size, unit))
     return before, after
 
 

@@ -17,6 +17,7 @@ from inference.crf.crew import Crew
 from inference.crf.lanes import WIDE, WIDTH
 from inference.crf.permutohedral import Mesh
 from inference.crf.planes import pack
+from inference.crf.rounds import rounds
 from inference.crf.sweep import room_for, sweep
 
 ROOMY = 2**28
@@ -59,7 +60,7 @@ class Job:
 
     def __init__(self, size: tuple[int, int, int, int], terms: Sequence[Term], crew: Crew) -> None:
         scenes, labels, height, width = size
-        self.crew = crew
+        self.crew, self.terms = crew, terms
         self.padded = -(-labels // WIDTH) * WIDTH
         self.size = (scenes, height, width, labels, self.padded)
         self.cells = ((height + 1) // 2 + 2, (width + 1) // 2 + 2)
@@ -81,6 +82,9 @@ class Job:
         """
         planar = len(logits) // self.size[3] * self.padded * 4 > ROOMY
         given = logits if planar else self._packed(logits)
+        if len(self.parts) == 1 and not any(term.mix is not None for term in self.terms):
+            self._rounds(given, iterations, planar, out)
+            return
         for i in range(iterations + 1):
             last = i == iterations
             self._sweep(given, out, planar, pulled=i > 0, soft=True, last=last)
@@ -157,22 +161,49 @@ class Job:
         self, given: Floats, out: Floats, planar: bool, pulled: bool, soft: bool, last: bool
     ) -> None:
         mode = (planar, pulled, soft, not last, last)
-        grid = (
-            self.near_pull.reshape(-1),
-            self.near_push.reshape(-1),
-            self.cell_values.reshape(-1),
-            self.cell_sums.reshape(-1),
-            len(self.grids),
-        )
+        ways, grid, extra = self._ways()
         slots = self.vertices.shape[1]
-        ways = [part.reshape(-1) for part in (self.vertices, self.collect, self.hand_on)]
 
         def one(t: int) -> None:
             lattice = (*ways, self.values, self.sums[t], slots)
-            extra = (self.extra, self.own)
             sweep(self.parts[t], self.size, mode, given, lattice, grid, extra, out, self.room[t])
 
         self.crew.map(one, range(len(self.parts)))
+
+    def _ways(self) -> tuple[Any, Any, Any]:
+        """Give what a sweep is told of vertices, of cells, and of pixels."""
+        ways = [part.reshape(-1) for part in (self.vertices, self.collect, self.hand_on)]
+        grid = [self.near_pull, self.near_push, self.cell_values, self.cell_sums]
+        flat = (*(part.reshape(-1) for part in grid), len(self.grids))
+        return ways, flat, (self.extra, self.own)
+
+    def _rounds(self, given: Floats, iterations: int, planar: bool, out: Floats) -> None:
+        """Do all sweeps and blurs in one call."""
+        ways, grid, extra = self._ways()
+        slots, pixels = self.vertices.shape[1], self.size[0] * self.size[1] * self.size[2]
+        lattice = (*ways, self.values, self.sums, slots)
+        table = [(base, mesh.occupied, mesh.size) for _, mesh, base in self.meshes]
+        near = [mesh.neighbours.reshape(-1) for _, mesh, _ in self.meshes]
+        axes = len(self.meshes[0][1].neighbours) if self.meshes else 0
+        meshes = (
+            np.array(table, np.int64).reshape(-1, 3),
+            np.concatenate(near) if near else np.empty(0, np.int32),
+            self._every([term for term, _, _ in self.meshes]),
+            permutohedral.SIDE,
+            axes,
+            self.spare,
+        )
+        shape = (self.size[0], *self.cells)
+        scales = self._every(self.grids)
+        grids = (_taps(self.grids), scales, shape, self.cell_values, self.cell_sums)
+        weights = [
+            np.stack(found) if found else np.empty((0, pixels), np.float32)
+            for found in zip(*((term.push, term.pull) for term in self.locals), strict=True)
+        ] or [np.empty((0, pixels), np.float32)] * 2
+        locals_ = (_taps(self.locals), self._every(self.locals), *weights)
+        room, part = self.room[0], self.parts[0]
+        more = (meshes, grids, locals_)
+        rounds(iterations, part, self.size, given, planar, lattice, grid, extra, out, room, *more)
 
     def _blur(self) -> None:
         """Blur all that was handed on, labels in parallel."""
@@ -231,6 +262,11 @@ class Job:
             rows = values.reshape(-1, self.padded)[:, : self.size[3]]
             rows[:] = rows @ term.mix.T
 
+    def _every(self, terms: Sequence[Term]) -> Floats:
+        """Give the scales of all terms, ``(terms, L padded)``."""
+        empty = np.empty((0, self.padded), np.float32)
+        return np.stack([self._scales(term) for term in terms]) if terms else empty
+
     def _scales(self, term: Term) -> Floats:
         scales = np.zeros(self.padded, np.float32)
         scales[: self.size[3]] = term.gain if term.scales is None else term.gain * term.scales
@@ -243,6 +279,15 @@ def _zeros(*shape: int) -> Floats:
     room = np.zeros(count + 16, np.float32)
     first = -(room.ctypes.data // 4) % 16
     return room[first : first + count].reshape(shape)
+
+
+def _taps(terms: Sequence[Term]) -> Floats:
+    """Give the taps of all terms down and right, ``(terms, 2, R)``, filled up with zeros."""
+    lines = [line for term in terms for line in term.taps or ()]
+    found = np.zeros((len(lines), max(map(len, lines), default=1)), np.float32)
+    for line, into in zip(lines, found, strict=True):
+        into[: len(line)] = line
+    return found.reshape(-1, 2, found.shape[1])
 
 
 def _cell(row: int, height: int, down: int) -> int:
