@@ -29,7 +29,7 @@ def blur_lattice(
     labels: Span,
     padded: int,
     base: int,
-    occupied: int,
+    which: tuple[int, int, int],
     neighbours: Ints,
     scales: Floats,
     side: float,
@@ -43,7 +43,8 @@ def blur_lattice(
         labels: First and last of those to blur, multiples of 8.
         padded: How many a row has.
         base: The row of the lattice's first vertex.
-        occupied: How many vertices have sums, and get values.
+        which: The first of the vertices to blur, after the last of those that have sums and get
+            values, and after the last of all.
         neighbours: ``(D + 1, 2, M)``.
         scales: By what each label is multiplied.
         side: s.
@@ -53,10 +54,10 @@ def blur_lattice(
     """
     for c in range(labels[0], labels[1] - WIDTH, WIDE):
         like = fill_wide(np.float32(0))
-        _blur(like, c, padded, base, occupied, neighbours, scales, side, sums, values, spare)
+        _blur(like, c, padded, base, which, neighbours, scales, side, sums, values, spare)
     if (labels[1] - labels[0]) % WIDE:
         narrow, c = fill(np.float32(0)), labels[1] - WIDTH
-        _blur(narrow, c, padded, base, occupied, neighbours, scales, side, sums, values, spare)
+        _blur(narrow, c, padded, base, which, neighbours, scales, side, sums, values, spare)
 
 
 @compiled
@@ -65,7 +66,7 @@ def _blur(
     c: int,
     padded: int,
     base: int,
-    occupied: int,
+    which: tuple[int, int, int],
     neighbours: Ints,
     scales: Floats,
     side: float,
@@ -83,7 +84,8 @@ def _blur(
     start = base * padded + (size + 1) * c
     source, target = pointer(spare[0], start), pointer(spare[1], start)
     found, near = pointer(values, base * padded + c), pointer(neighbours.reshape(-1), 0)
-    for v in range(occupied):
+    first, occupied, stop = which
+    for v in range(first, occupied):
         at = (base + v) * padded + c
         mass = load_like(flat, at, nothing)
         store(flat, at, nothing)
@@ -91,12 +93,13 @@ def _blur(
             mass = add(mass, load_like(flat, t * every + at, nothing))
             store(flat, t * every + at, nothing)
         store(source, v * wide, multiply(mass, scale))
-    for v in range(occupied, size + 1):
+    for v in range(occupied, stop):
         store(source, v * wide, nothing)
+    store(source, size * wide, nothing)
     store(target, size * wide, nothing)
     for a in range(axes):
         last = a == axes - 1
-        for v in range(occupied if last else size):
+        for v in range(first, occupied if last else stop):
             one = np.int64(item(near, 2 * a * size + v)) * wide
             other = np.int64(item(near, (2 * a + 1) * size + v)) * wide
             both = add(load_like(source, one, nothing), load_like(source, other, nothing))

@@ -82,7 +82,9 @@ class Job:
         """
         planar = len(logits) // self.size[3] * self.padded * 4 > ROOMY
         given = logits if planar else self._packed(logits)
-        if len(self.parts) == 1 and not any(term.mix is not None for term in self.terms):
+        mixed = any(term.mix is not None for term in self.terms)
+        apart = self.size[0] == 1 or all(mesh.apart for _, mesh, _ in self.meshes)
+        if len(self.parts) == 1 and apart and not mixed:
             self._rounds(given, iterations, planar, out)
             return
         for i in range(iterations + 1):
@@ -182,28 +184,27 @@ class Job:
         ways, grid, extra = self._ways()
         slots, pixels = self.vertices.shape[1], self.size[0] * self.size[1] * self.size[2]
         lattice = (*ways, self.values, self.sums, slots)
-        table = [(base, mesh.occupied, mesh.size) for _, mesh, base in self.meshes]
+        scenes = self.size[0]
+        table = [(base, mesh.size, *mesh.shares(scenes)) for _, mesh, base in self.meshes]
         near = [mesh.neighbours.reshape(-1) for _, mesh, _ in self.meshes]
         axes = len(self.meshes[0][1].neighbours) if self.meshes else 0
         meshes = (
-            np.array(table, np.int64).reshape(-1, 3),
+            np.array(table, np.int64).reshape(-1, 2 + 3 * scenes),
             np.concatenate(near) if near else np.empty(0, np.int32),
             self._every([term for term, _, _ in self.meshes]),
             permutohedral.SIDE,
             axes,
             self.spare,
         )
-        shape = (self.size[0], *self.cells)
         scales = self._every(self.grids)
-        grids = (_taps(self.grids), scales, shape, self.cell_values, self.cell_sums)
+        grids = (_taps(self.grids), scales, self.cells, self.cell_values, self.cell_sums)
         weights = [
             np.stack(found) if found else np.empty((0, pixels), np.float32)
             for found in zip(*((term.push, term.pull) for term in self.locals), strict=True)
         ] or [np.empty((0, pixels), np.float32)] * 2
         locals_ = (_taps(self.locals), self._every(self.locals), *weights)
-        room, part = self.room[0], self.parts[0]
-        more = (meshes, grids, locals_)
-        rounds(iterations, part, self.size, given, planar, lattice, grid, extra, out, room, *more)
+        room, more = self.room[0], (meshes, grids, locals_)
+        rounds(iterations, self.size, given, planar, lattice, grid, extra, out, room, *more)
 
     def _blur(self) -> None:
         """Blur all that was handed on, labels in parallel."""
@@ -232,7 +233,7 @@ class Job:
             block,
             self.padded,
             base,
-            mesh.occupied,
+            (0, mesh.occupied, mesh.size),
             mesh.neighbours,
             self._scales(term),
             permutohedral.SIDE,

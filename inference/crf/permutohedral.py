@@ -53,17 +53,36 @@ class Mesh:
         weights: ``(P, D + 1)``, barycentric: where in it the point is; they sum to one.
         occupied: How many vertices have points; these come first.
         neighbours: ``(D + 1, 2, M)``, ahead and behind along each axis; M if there is none.
+        in_turn: Whether vertices are numbered in the order of points.
     """
 
     vertices: Ints
     weights: Floats
     occupied: int
     neighbours: Ints
+    in_turn: bool
 
     @property
     def size(self) -> int:
         """M, how many vertices there are."""
         return int(self.neighbours.shape[2])
+
+    @property
+    def apart(self) -> bool:
+        """Whether vertices stand scene by scene: they do where one thread found them."""
+        return self.in_turn and self.occupied == self.size
+
+    def shares(self, scenes: int) -> list[int]:
+        """Give which vertices scenes have: the first, after the last occupied, after the last.
+
+        Args:
+            scenes: How many; more than one only if vertices are `apart`.
+        """
+        if scenes == 1:
+            return [0, self.occupied, self.size]
+        stops = np.maximum.accumulate(self.vertices.reshape(scenes, -1).max(1) + 1).tolist()
+        starts = [0, *stops[:-1]]
+        return [v for pair in zip(starts, stops, strict=True) for v in (*pair, pair[1])]
 
     @property
     def gain(self) -> float:
@@ -122,7 +141,7 @@ def mesh(features: Floats, crew: Crew, complete: bool = False) -> Mesh:
     if complete and occupied <= batch * count:
         keys = np.concatenate((keys, around(keys, moves, neighbours)))
         neighbours = _linked(keys, moves, crew)
-    return Mesh(vertices, weights, occupied, neighbours)
+    return Mesh(vertices, weights, occupied, neighbours, len(parts) == 1)
 
 
 def _linked(keys: Keys, moves: Keys, crew: Crew) -> Ints:

@@ -15,7 +15,6 @@ from inference.crf.sweep import sweep
 @compiled
 def rounds(
     iterations: int,
-    part: tuple[int, ...],
     size: Size,
     given: Floats,
     planar: bool,
@@ -28,12 +27,11 @@ def rounds(
     grids: Any,
     pixels: Any,
 ) -> None:
-    """Sweep and blur by turns; what a sweep of all rows is given comes first.
+    """Sweep and blur by turns, scene by scene; what a sweep is given comes first.
 
     Args:
         iterations: How many.
-        part: As `sweep` has it.
-        size: Likewise.
+        size: As `sweep` has it.
         given: Likewise: its logits.
         planar: Likewise, of its mode.
         lattice: Likewise; its sums are ``(1, …)``.
@@ -41,61 +39,50 @@ def rounds(
         extra: Likewise.
         out: Likewise.
         room: Likewise.
-        meshes: Of lattices: their first rows, how many vertices have sums, how many there are,
-            ``(K, 3)``; neighbours, one lattice after the other; scales, ``(K, L padded)``; s;
-            the axes' number; room for `blur_lattice`.
-        grids: Taps down and right, ``(G, 2, R)``; scales, ``(G, L padded)``; ``(B, H, W)`` in
-            cells; values and sums, ``(G, …)``.
+        meshes: Of lattices: the row of the first vertex, how many there are, and which of them
+            belong to each scene as `blur_lattice` has it, ``(K, 2 + 3 B)``; neighbours, one
+            lattice after the other; scales, ``(K, L padded)``; s; the axes' number; room for
+            `blur_lattice`.
+        grids: Taps down and right, ``(G, 2, R)``; scales, ``(G, L padded)``; H and W in cells;
+            values and sums, ``(G, …)``.
         pixels: Taps, scales, and weights before and after, ``(N, P)``.
     """
-    padded = size[4]
-    labels = (0, padded)
-    edges = np.empty((0, 2), np.int64)
+    scenes, height, width, _, padded = size
+    labels, edges = (0, padded), np.empty((0, 2), np.int64)
     vertices, collect_by, push_by, values, sums, slots = lattice
     held = vertices, collect_by, push_by, values, sums[0], slots
-    for i in range(iterations + 1):
-        last = i == iterations
-        sweep(
-            part, size, (planar, i > 0, True, not last, last), given, held, grid, extra, out, room
-        )
-        if last:
-            break
-        table, near, scales, side, axes, spare = meshes
-        start = 0
-        for k in range(len(table)):
-            many = table[k, 2]
-            stop = start + 2 * axes * many
-            beside = near[start:stop].reshape((axes, 2, many))
-            blur_lattice(
-                labels,
-                padded,
-                table[k, 0],
-                table[k, 1],
-                beside,
-                scales[k],
-                side,
-                sums,
-                values,
-                spare,
-            )
-            start = stop
-        taps, scales, shape, found, cells = grids
-        for g in range(len(taps)):
-            down, right = taps[g, 0], taps[g, 1]
-            blur_grid(labels, padded, shape, edges, down, right, scales[g], cells[g], found[g])
-        taps, scales, push, pull = pixels
-        extra[0][:] = 0
-        for n in range(len(taps)):
-            down, right = taps[n, 0], taps[n, 1]
-            blur_pixels(
-                labels,
-                padded,
-                size[:3],
-                down,
-                right,
-                scales[n],
-                push[n],
-                pull[n],
-                extra[1],
-                extra[0],
-            )
+    table, near, scales, side, axes, spare = meshes
+    taps, amounts, cells, found, added = grids
+    lines, shares, push, pull = pixels
+    down, span = cells[0], cells[0] * cells[1] * padded
+    for scene in range(scenes):
+        part = (scene * height, scene * height + height, scene * down, scene * down + down, 0, 0)
+        p, q = scene * height * width, (scene + 1) * height * width
+        for i in range(iterations + 1):
+            last = i == iterations
+            mode = planar, i > 0, True, not last, last
+            sweep(part, size, mode, given, held, grid, extra, out, room)
+            if last:
+                break
+            start = 0
+            for k in range(len(table)):
+                base, many = table[k, 0], table[k, 1]
+                which = table[k, 2 + 3 * scene], table[k, 3 + 3 * scene], table[k, 4 + 3 * scene]
+                stop = start + 2 * axes * many
+                beside = near[start:stop].reshape((axes, 2, many))
+                blur_lattice(
+                    labels, padded, base, which, beside, scales[k], side, sums, values, spare
+                )
+                start = stop
+            for g in range(len(taps)):
+                into = found[g, scene * span : (scene + 1) * span]
+                masses = added[g, scene * span : (scene + 1) * span]
+                shape, line = (1, down, cells[1]), taps[g]
+                blur_grid(labels, padded, shape, edges, line[0], line[1], amounts[g], masses, into)
+            here, own = extra[0][p * padded : q * padded], extra[1][p * padded : q * padded]
+            here[:] = 0
+            for n in range(len(lines)):
+                shape, line, by = (1, height, width), lines[n], (push[n, p:q], pull[n, p:q])
+                blur_pixels(
+                    labels, padded, shape, line[0], line[1], shares[n], by[0], by[1], own, here
+                )
