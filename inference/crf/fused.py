@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from inference.crf.crew import Crew, spans
 from inference.crf.engines import Engine, Field, scaling
 from inference.crf.job import Job, Term
 from inference.crf.kernels import Appearance, Kernel, Smoothness, pair, positions, too_narrow
-from inference.crf.permutohedral import mesh, scale
+from inference.crf.permutohedral import balance, mesh, scale
 from inference.crf.smoothing import FINE, coarse_taps, taps
 
 SURE = 6.1
@@ -124,33 +125,57 @@ def _terms(
     """Turn a kernel into a normalised term, and one that takes its self term back if need be."""
     count = scenes[1] - scenes[0]
     height, width = field.logits.shape[-2:]
-    heard = np.ones(count * height * width, np.float32)
-    if field.speaking is not None:
-        heard = _flat(field.speaking[scenes[0] : scenes[1]])
     term = _raw(kernel, count, height, width, features, scenes, crew)
-    if isinstance(kernel, Smoothness) and field.speaking is None:
-        down, right = (
-            _sums(float(s), n) for s, n in zip(pair(kernel.sigma), (height, width), strict=True)
-        )
-        mass = np.tile((down[:, None] * right).reshape(-1), count)
+    if kernel.normalization == "symmetric" and field.speaking is None:
+        if term.mesh is not None:
+            before = after = balance(term.mesh, crew)
+        else:
+            assert isinstance(kernel, Smoothness)
+            mass = _masses(kernel, count, height, width)
+            before = after = _scaling(kernel, mass, count)[0]
+            term.push = term.pull = before
     else:
-        mass = np.empty_like(heard)
-        Job((count, 1, height, width), [term], crew).filtered(heard, mass)
-    before, after = _scaling(kernel, mass, count)
-    same = kernel.normalization == "symmetric" and field.speaking is None
-    before = before if same else before * heard
-    if term.mesh is None:
-        term.push, term.pull = before, before if same else after
-    else:
-        term.push = term.pull if same else term.push.copy()
-        parts = spans(len(before), crew.threads, 1)
-        crew.map(lambda part: scale(term.pull, after, *part), parts)
-        if not same:
-            crew.map(lambda part: scale(term.push, before, *part), parts)
+        before, after = _weigh(term, kernel, field, scenes, crew)
     if kernel.self_term:
         return [term]
     one = np.ones(1, np.float32)
     return [term, Term(push=before, pull=-after, taps=(one, one))]
+
+
+def _weigh(
+    term: Term, kernel: Kernel, field: Field, scenes: tuple[int, int], crew: Crew
+) -> tuple[Floats, Floats]:
+    """Normalise a term in any way, with any pixels void; give factors before and after."""
+    count, (height, width) = scenes[1] - scenes[0], field.logits.shape[-2:]
+    heard = np.ones(count * height * width, np.float32)
+    if field.speaking is not None:
+        heard = _flat(field.speaking[scenes[0] : scenes[1]])
+    if isinstance(kernel, Smoothness) and field.speaking is None:
+        mass = _masses(kernel, count, height, width)
+    else:
+        mass = np.empty_like(heard)
+        Job((count, 1, height, width), [term], crew).filtered(heard, mass)
+    before, after = _scaling(kernel, mass, count)
+    before = before * heard
+    if term.mesh is None:
+        term.push, term.pull = before, after
+        return before, after
+    term.push = term.pull.copy()
+    for weights, factors in ((term.pull, after), (term.push, before)):
+        parts = spans(len(before), crew.threads, 1)
+        crew.map(partial(_scaled, weights, factors), parts)
+    return before, after
+
+
+def _scaled(weights: Floats, factors: Floats, part: tuple[int, int]) -> None:
+    scale(weights, factors, *part)
+
+
+def _masses(kernel: Smoothness, count: int, height: int, width: int) -> Floats:
+    """Sum a smoothness kernel around each pixel of so many scenes."""
+    sigmas = zip(pair(kernel.sigma), (height, width), strict=True)
+    down, right = (_sums(float(sigma), size) for sigma, size in sigmas)
+    return np.tile((down[:, None] * right).reshape(-1), count)
 
 
 def _raw(

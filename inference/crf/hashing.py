@@ -33,9 +33,9 @@ def seek(table: Any, mask: int, key: Any) -> Any:
 
 
 @compiled
-def longer(keys: Keys) -> Keys:
-    """Make room for as many keys again."""
-    more = np.empty(2 * len(keys), np.int64)
+def longer(keys: Any) -> Any:
+    """Make room for as many numbers again."""
+    more = np.empty(2 * len(keys), keys.dtype)
     more[: len(keys)] = keys
     return more
 

@@ -4,31 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inference.crf.compiled import Floats, Ints, Keys, compiled
 from inference.crf.crew import Crew, spans
-from inference.crf.hashing import around, fresh, join, link, longer, numbered, seek, tabled
-from inference.crf.lanes import (
-    WIDE,
-    add,
-    fill_wide,
-    floor,
-    item,
-    less,
-    load_wide,
-    multiply,
-    pointer,
-    put,
-    store,
-    subtract,
-)
+from inference.crf.embedding import embed
+from inference.crf.hashing import around, join, link, numbered
+from inference.crf.lanes import WIDE, item, pointer, put
 
 WIDEST = 2.0**19
 """Widths that features may span: beyond, float32 no longer tells lattice coordinates apart."""
+
+LEAST = 1e-20
+"""What stands in for a lesser mass."""
 
 WORD = 2.0**62
 """Numbers of vertices that an exact key can name."""
@@ -51,6 +41,7 @@ class Mesh:
     Attributes:
         vertices: ``(P, D + 1)``, those of the simplex that holds each point.
         weights: ``(P, D + 1)``, barycentric: where in it the point is; they sum to one.
+        loads: ``(occupied,)``, the sum of each vertex's weights.
         occupied: How many vertices have points; these come first.
         neighbours: ``(D + 1, 2, M)``, ahead and behind along each axis; M if there is none.
         in_turn: Whether vertices are numbered in the order of points.
@@ -58,6 +49,7 @@ class Mesh:
 
     vertices: Ints
     weights: Floats
+    loads: Floats
     occupied: int
     neighbours: Ints
     in_turn: bool
@@ -123,25 +115,72 @@ def mesh(features: Floats, crew: Crew, complete: bool = False) -> Mesh:
     weights = np.empty((batch * count, d + 1), np.float32)
     parts = spans(batch * count, crew.threads, 1)
 
-    def embed(part: tuple[int, int]) -> NDArray[np.int64]:
+    def place(part: tuple[int, int]) -> tuple[Keys, Floats]:
         room = np.empty((3, d + 1, WIDE), np.float32)
         edge = np.empty(WIDE * (d + 2), np.float32), np.empty(d + 1, np.int64)
-        found: NDArray[np.int64] = _embed(
-            features, scales, strides, step, *part, vertices, weights, room, *edge
-        )
-        return found
+        return embed(features, scales, strides, step, *part, vertices, weights, room, *edge)
 
-    own = crew.map(embed, parts)
-    keys = own[0]
-    for part, more in zip(parts[1:], own[1:], strict=True):
+    own = crew.map(place, parts)
+    keys, loads = own[0]
+    for part, (more, added) in zip(parts[1:], own[1:], strict=True):
         keys, renamed = join(keys, more)
         _rename(vertices, *part, renamed)
+        loads = np.concatenate((loads, np.zeros(len(keys) - len(loads), np.float32)))
+        loads[renamed] += added
     moves = strides.sum() - (d + 1) * strides
     occupied, neighbours = len(keys), _linked(keys, moves, crew)
     if complete and occupied <= batch * count:
         keys = np.concatenate((keys, around(keys, moves, neighbours)))
         neighbours = _linked(keys, moves, crew)
-    return Mesh(vertices, weights, occupied, neighbours, len(parts) == 1)
+    return Mesh(vertices, weights, loads, occupied, neighbours, len(parts) == 1)
+
+
+def balance(laid: Mesh, crew: Crew) -> Floats:
+    """Normalise a lattice on both sides: multiply the weights of points by D^-½, and give it.
+
+    D = K·1 comes from sums of weights, which laying the lattice has left at vertices.
+    """
+    spread = np.zeros((2, laid.size + 1), np.float32)
+    spread[0, : laid.occupied] = laid.loads
+    found = spread[_spread(laid.neighbours, SIDE, spread)]
+    factors = np.empty(len(laid.weights), np.float32)
+
+    def do(part: tuple[int, int]) -> None:
+        _balance(laid.vertices, laid.weights, found, laid.gain, *part, factors)
+
+    crew.map(do, spans(len(factors), crew.threads, 1))
+    return factors
+
+
+@compiled
+def _spread(neighbours: Ints, side: float, masses: Floats) -> int:
+    """Blur numbers at vertices, ``(2, M + 1)``, from row to row; say in which row they end."""
+    size, share = neighbours.shape[2], np.float32(side)
+    for a in range(len(neighbours)):
+        source, target = pointer(masses[a % 2], 0), pointer(masses[(a + 1) % 2], 0)
+        ahead, behind = pointer(neighbours[a, 0], 0), pointer(neighbours[a, 1], 0)
+        for v in range(size):
+            both = item(source, item(ahead, v)) + item(source, item(behind, v))
+            put(target, v, item(source, v) + share * both)
+    return len(neighbours) % 2
+
+
+@compiled
+def _balance(
+    vertices: Ints, weights: Floats, masses: Floats, gain: float, first: int, last: int, to: Floats
+) -> None:
+    """Collect the masses of points, and multiply weights by 1 over their square roots."""
+    slots = vertices.shape[1]
+    near, shares = pointer(vertices.reshape(-1), 0), pointer(weights.reshape(-1), 0)
+    held, into = pointer(masses, 0), pointer(to, 0)
+    for p in range(first, last):
+        mass = np.float32(0)
+        for s in range(p * slots, (p + 1) * slots):
+            mass += item(shares, s) * item(held, item(near, s))
+        factor = np.float32(1) / np.sqrt(max(mass * np.float32(gain), np.float32(LEAST)))
+        for s in range(p * slots, (p + 1) * slots):
+            put(shares, s, item(shares, s) * factor)
+        put(into, p, factor)
 
 
 def _linked(keys: Keys, moves: Keys, crew: Crew) -> Ints:
@@ -190,170 +229,6 @@ def scale(weights: Floats, factors: Floats, first: int, last: int) -> None:
     for p in range(first, last):
         for s in range(weights.shape[1]):
             weights[p, s] *= factors[p]
-
-
-@compiled
-def _embed(
-    features: Floats,
-    scales: Floats,
-    strides: Keys,
-    step: int,
-    first: int,
-    last: int,
-    vertices: Ints,
-    weights: Floats,
-    room: Floats,
-    parts: Floats,
-    moves: Keys,
-) -> Keys:
-    """Find simplices and weights of points ``first`` to ``last``; give the keys of vertices.
-
-    Args:
-        features: ``(B, D, N)``.
-        scales: ``(D,)``.
-        strides: ``(D + 1,)``.
-        step: From a scene's keys to the next scene's.
-        first: Counted over the batch.
-        last: Likewise.
-        vertices: ``(B N, D + 1)``, to be set.
-        weights: Likewise.
-        room: ``(3, D + 1, 16)``, to work in.
-        parts: ``(16 (D + 2),)``, likewise.
-        moves: ``(D + 1,)``, likewise.
-    """
-    _, d, count = features.shape
-    capacity, used = 2**14, 0
-    table, keys = fresh(capacity), np.empty(capacity // 2, np.int64)
-    flat, scaling = pointer(features.reshape(-1), 0), pointer(scales, 0)
-    row = (d + 1) * WIDE
-    work = room.reshape(-1)
-    place, near, rank = pointer(work, 0), pointer(work, row), pointer(work, 2 * row)
-    to = pointer(vertices.reshape(-1), 0), pointer(weights.reshape(-1), 0)
-    by = pointer(strides, 0), strides.sum()
-    start = first
-    while start < last:
-        scene = start // count
-        lanes = min(WIDE, last - start, (scene + 1) * count - start)
-        inside = start - scene * count
-        begin = max(min(inside, count - WIDE), 0)  # a scene's last points are placed once more
-        if count < WIDE:
-            _locate_few(features[scene], scaling, place, near, rank, parts)
-        else:
-            _locate(pointer(flat, scene * d * count + begin), count, scaling, d, place, near, rank)
-        if 2 * (used + WIDE * (d + 1)) > capacity:
-            capacity *= 2
-            keys = longer(keys)
-            table = tabled(keys, used, capacity)
-        hashed = pointer(table, 0), capacity - 1, pointer(keys, 0)
-        spot = inside - begin, lanes, start, d, scene * step
-        spare = pointer(parts, 0), pointer(moves, 0)
-        used = _enter(place, near, rank, by, spot, to, spare, hashed, used)
-        start += lanes
-    return keys[:used].copy()
-
-
-@compiled
-def _locate(
-    features: Any, count: int, scales: Any, d: int, place: Any, near: Any, rank: Any
-) -> None:
-    """Find coordinates, the nearest vertex of remainder 0, and the ranks of their differences.
-
-    Args:
-        features: Of the first of sixteen points; the next feature is ``count`` numbers on.
-        count: N.
-        scales: ``(D,)``.
-        d: D.
-        place: ``(D + 1, 16)``, to be set.
-        near: Likewise.
-        rank: Likewise.
-    """
-    side, share = np.float32(d + 1), fill_wide(np.float32(1) / np.float32(d + 1))
-    half, nothing = fill_wide(np.float32(0.5)), fill_wide(np.float32(0))
-    above = nothing
-    for i in range(d, 0, -1):
-        part = multiply(load_wide(features, (i - 1) * count), fill_wide(item(scales, i - 1)))
-        store(place, i * WIDE, subtract(above, multiply(fill_wide(np.float32(i)), part)))
-        above = add(above, part)
-    store(place, 0, above)
-    excess = nothing
-    for i in range(d + 1):
-        whole = floor(add(multiply(load_wide(place, i * WIDE), share), half))
-        excess = add(excess, whole)
-        store(near, i * WIDE, multiply(whole, fill_wide(side)))
-    for i in range(d + 1):
-        store(rank, i * WIDE, excess)
-    one = fill_wide(np.float32(1))
-    for i in range(d + 1):
-        here = subtract(load_wide(place, i * WIDE), load_wide(near, i * WIDE))
-        mine = load_wide(rank, i * WIDE)
-        for j in range(i + 1, d + 1):
-            there = subtract(load_wide(place, j * WIDE), load_wide(near, j * WIDE))
-            behind = less(here, there)
-            mine = add(mine, behind)
-            store(rank, j * WIDE, add(load_wide(rank, j * WIDE), subtract(one, behind)))
-        store(rank, i * WIDE, mine)
-    most, wide = fill_wide(np.float32(d)), fill_wide(side)
-    for i in range(d + 1):
-        mine = load_wide(rank, i * WIDE)
-        over = multiply(subtract(less(most, mine), less(mine, nothing)), wide)
-        store(rank, i * WIDE, subtract(mine, over))
-        store(near, i * WIDE, subtract(load_wide(near, i * WIDE), over))
-
-
-@compiled
-def _locate_few(
-    features: Floats, scales: Any, place: Any, near: Any, rank: Any, spare: Floats
-) -> None:
-    """Do so for all points of a scene of fewer than sixteen."""
-    d, count = features.shape
-    spare[:] = 0
-    for i in range(d):
-        spare[i * WIDE : i * WIDE + count] = features[i]
-    _locate(pointer(spare, 0), WIDE, scales, d, place, near, rank)
-
-
-@compiled
-def _enter(
-    place: Any,
-    near: Any,
-    rank: Any,
-    by: Any,
-    spot: Any,
-    to: Any,
-    spare: Any,
-    hashed: Any,
-    used: int,
-) -> int:
-    """Write the vertices and weights of a few points, and enter new vertices in the table."""
-    (strides, every), (back, lanes, start, d, origin) = by, spot
-    (vertices, weights), (parts, moves), (table, mask, keys) = to, spare, hashed
-    side, share = d + 1, np.float32(1) / np.float32(d + 1)
-    for lane in range(back, back + lanes):
-        at = (start + lane - back) * side
-        key = np.int64(origin)
-        for i in range(side):
-            r = np.int64(item(rank, i * WIDE + lane))
-            whole = item(near, i * WIDE + lane)
-            put(parts, r, (item(place, i * WIDE + lane) - whole) * share)
-            stride = item(strides, i)
-            put(moves, r, every - side * stride)
-            key += np.int64(whole) * stride
-        ahead = item(parts, 0) - np.float32(1)
-        for s in range(side):
-            r = d - s
-            here = item(parts, r)
-            put(weights, at + s, max(here - ahead, np.float32(0)))
-            ahead = here
-            slot = seek(table, mask, key)
-            number = item(table, slot + 1)
-            if number < 0:
-                put(table, slot, key)
-                put(table, slot + 1, np.int64(used))
-                put(keys, used, key)
-                number, used = np.int64(used), used + 1
-            put(vertices, at + s, np.int32(number))
-            key += item(moves, r)
-    return used
 
 
 @compiled
