@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from inference.crf.compiled import Ints, Keys, compiled
-from inference.crf.lanes import item
+from inference.crf.lanes import item, pointer, put
 
 
 @compiled
@@ -25,8 +25,7 @@ def find(table: Keys, key: Any) -> Any:
 @compiled
 def seek(table: Any, mask: int, key: Any) -> Any:
     """Do so in a table of ``mask + 1`` places."""
-    mixed = key * np.int64(-7046029254386353131)
-    slot = (mixed ^ (mixed >> 32)) & mask
+    slot = _mixed(key) & mask
     while item(table, 2 * slot + 1) >= 0 and item(table, 2 * slot) != key:
         slot = (slot + 1) & mask
     return 2 * slot
@@ -80,14 +79,44 @@ def join(keys: Keys, more: Keys) -> tuple[Keys, Ints]:
 
 
 @compiled
-def link(keys: Keys, table: Keys, move: int, found: Ints) -> None:
-    """Find the neighbours of each vertex along an axis, both ways."""
-    size = len(keys)
+def link(keys: Keys, table: Keys, marks: Keys, move: int, found: Ints) -> None:
+    """Find the neighbours of each vertex along an axis, both ways.
+
+    Most have none: those whose bit is not among the `marks` of all keys are not looked up.
+    """
+    size, mask = len(keys), len(table) // 2 - 1
     found[:] = size
+    some, bits = np.empty(size, np.int32), 64 * len(marks) - 1
+    here, seen, maybe = pointer(keys, 0), pointer(marks, 0), pointer(some, 0)
+    count = 0
     for v in range(size):
-        w = table[find(table, keys[v] + move) + 1]
+        bit = _mixed(item(here, v) + move) & bits
+        put(maybe, count, np.int32(v))
+        count += (item(seen, bit >> 6) >> (bit & 63)) & 1
+    for i in range(count):
+        v = some[i]
+        w = item(table, seek(table, mask, keys[v] + move) + 1)
         if w >= 0:
             found[0, v], found[1, w] = w, v
+
+
+@compiled
+def marked(keys: Keys) -> Keys:
+    """Set a bit for each key, of four to eight times as many."""
+    count = 64
+    while 64 * count < 4 * len(keys):
+        count *= 2
+    marks = np.zeros(count, np.int64)
+    for key in keys:
+        bit = _mixed(key) & (64 * count - 1)
+        marks[bit >> 6] |= np.int64(1) << (bit & 63)
+    return marks
+
+
+@compiled
+def _mixed(key: Any) -> Any:
+    mixed = key * np.int64(-7046029254386353131)
+    return mixed ^ (mixed >> 32)
 
 
 @compiled

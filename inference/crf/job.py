@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from inference.crf import permutohedral
 from inference.crf.blur import blur_grid, blur_lattice, blur_pixels
 from inference.crf.compiled import Floats
 from inference.crf.crew import Crew
@@ -192,7 +191,7 @@ class Job:
             np.array(table, np.int64).reshape(-1, 2 + 3 * scenes),
             np.concatenate(near) if near else np.empty(0, np.int32),
             self._every([term for term, _, _ in self.meshes]),
-            permutohedral.SIDE,
+            np.array([mesh.spacing.side for _, mesh, _ in self.meshes], np.float32),
             axes,
             self.spare,
         )
@@ -236,7 +235,7 @@ class Job:
             (0, mesh.occupied, mesh.size),
             mesh.neighbours,
             self._scales(term),
-            permutohedral.SIDE,
+            mesh.spacing.side,
             self.sums,
             self.values,
             self.spare,

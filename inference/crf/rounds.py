@@ -41,7 +41,7 @@ def rounds(
         room: Likewise.
         meshes: Of lattices: the row of the first vertex, how many there are, and which of them
             belong to each scene as `blur_lattice` has it, ``(K, 2 + 3 B)``; neighbours, one
-            lattice after the other; scales, ``(K, L padded)``; s; the axes' number; room for
+            lattice after the other; scales, ``(K, L padded)``; their s; the axes' number; room for
             `blur_lattice`.
         grids: Taps down and right, ``(G, 2, R)``; scales, ``(G, L padded)``; H and W in cells;
             values and sums, ``(G, …)``.
@@ -51,7 +51,7 @@ def rounds(
     labels, edges = (0, padded), np.empty((0, 2), np.int64)
     vertices, collect_by, push_by, values, sums, slots = lattice
     held = vertices, collect_by, push_by, values, sums[0], slots
-    table, near, scales, side, axes, spare = meshes
+    table, near, scales, sides, axes, spare = meshes
     taps, amounts, cells, found, added = grids
     lines, shares, push, pull = pixels
     down, span = cells[0], cells[0] * cells[1] * padded
@@ -70,8 +70,9 @@ def rounds(
                 which = table[k, 2 + 3 * scene], table[k, 3 + 3 * scene], table[k, 4 + 3 * scene]
                 stop = start + 2 * axes * many
                 beside = near[start:stop].reshape((axes, 2, many))
+                amount, side = scales[k], sides[k]
                 blur_lattice(
-                    labels, padded, base, which, beside, scales[k], side, sums, values, spare
+                    labels, padded, base, which, beside, amount, side, sums, values, spare
                 )
                 start = stop
             for g in range(len(taps)):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from inference.crf.crew import Crew
-from inference.crf.permutohedral import WORD, mesh
+from inference.crf.permutohedral import WORD, balance, mesh
 
 RANDOM = np.random.default_rng(0)
 
@@ -57,10 +57,39 @@ def test_along_a_line_vertices_are_in_order():
 
 
 def test_completion_adds_vertices_between_others():
-    few, more = laid(2), laid(2, complete=True)
-    assert more.occupied == few.occupied == few.size < more.size
-    taken = (more.neighbours[:, :, few.size :] < few.size).sum((0, 1))
+    found = laid(2, complete=True)
+    assert found.vertices.max() == found.occupied - 1 < found.size - 1
+    taken = (found.neighbours[:, :, found.occupied :] < found.occupied).sum((0, 1))
     assert taken.min() >= 2
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("count", [300, 3000])
+def test_balanced_weights_and_masses(threads, count):
+    """Factors are D^-½, where D is what ones become: weights there, blurs, weights back."""
+    found = laid(3, count, batch=2, threads=threads, spread=1.0)
+    own = found.weights.copy().astype(np.float64)
+    masses = np.zeros(found.size + 1)
+    np.add.at(masses, found.vertices, own)
+    np.testing.assert_allclose(found.loads, masses[:-1], rtol=1e-4)
+    for near in found.neighbours:
+        masses[:-1] += found.spacing.side * masses[near].sum(0)
+    right = (found.gain * (own * masses[found.vertices]).sum(1)) ** -0.5
+    with Crew(threads) as crew:
+        factors = balance(found, crew)
+    np.testing.assert_allclose(factors, right, rtol=1e-4)
+    np.testing.assert_allclose(found.weights, own * right[:, None], rtol=1e-4)
+
+
+def test_vertices_of_a_batch_stand_scene_by_scene():
+    found = laid(3, 60, batch=4)
+    assert found.apart
+    spans = np.reshape(found.shares(4), (4, 3))
+    assert spans[0, 0] == 0
+    assert spans[-1, -1] == found.size
+    for own, (first, stop, _) in zip(found.vertices.reshape(4, -1), spans, strict=True):
+        assert first == own.min()
+        assert stop == own.max() + 1
 
 
 @pytest.mark.parametrize("d", [2, 5, 30])
