@@ -10,18 +10,17 @@ from inference.crf.compiled import Floats, Ints, Keys, Span, compiled
 from inference.crf.lanes import (
     WIDE,
     WIDTH,
-    add,
     fill,
     fill_like,
     fill_wide,
     item,
     lanes_of,
     load_like,
-    multiply,
-    multiply_add,
     pointer,
     store,
 )
+from inference.crf.planes import wipe
+from inference.crf.vectors import add, multiply, multiply_add
 
 
 @compiled
@@ -80,10 +79,10 @@ def _blur(
     """
     axes, size, wide = len(neighbours), neighbours.shape[2], lanes_of(nothing)
     beside, scale = fill_like(np.float32(side), nothing), load_like(scales, c, nothing)
-    sweeps, every, flat = len(sums), sums.shape[1], pointer(sums.reshape(-1), 0)
+    sweeps, every, flat = len(sums), sums.shape[1], pointer(sums, 0)
     start = base * padded + (size + 1) * c
     source, target = pointer(spare[0], start), pointer(spare[1], start)
-    found, near = pointer(values, base * padded + c), pointer(neighbours.reshape(-1), 0)
+    found, near = pointer(values, base * padded + c), pointer(neighbours, 0)
     first, occupied, stop = which
     for v in range(first, occupied):
         at = (base + v) * padded + c
@@ -136,7 +135,7 @@ def blur_grid(
         sums: Flat.
         values: Flat.
     """
-    by = pointer(scales, 0), pointer(scales, 0), False
+    by = pointer(scales, 0), pointer(scales, 0), len(sums) < 0
     for c in range(labels[0], labels[1] - WIDTH, WIDE):
         like = fill_wide(np.float32(0))
         _convolve(like, c, padded, shape, edges, down, right, scales, sums, values, by)
@@ -189,10 +188,11 @@ def _convolve(
             mass = add(load_like(given, at, nothing), load_like(given, loose, nothing))
             store(given, at, mass)
             store(given, loose, nothing)
-    line = np.zeros((width + 2 * reach) * wide, np.float32)
-    ring = np.zeros((2 * under + 1) * span, np.float32)
+    line = np.empty((width + 2 * reach) * wide, np.float32)
+    ring = np.empty((2 * under + 1) * span, np.float32)
+    wipe(pointer(line, 0), len(line))
     for scene in range(scenes):
-        ring[:] = 0
+        wipe(pointer(ring, 0), len(ring))
         for y in range(-under, height):
             ahead = y + under
             place = (ahead % (2 * under + 1)) * span
@@ -218,7 +218,7 @@ def _convolve(
                         mass = multiply_add(fill_like(item(across, r), nothing), both, mass)
                     store(ring, place + x * wide, mass)
             else:
-                ring[place : place + span] = 0
+                wipe(pointer(ring, place), span)
             if y >= 0:
                 row = scene * height + y
                 here = (
@@ -292,7 +292,7 @@ def blur_pixels(
         given: Flat.
         values: Flat.
     """
-    edges, by = np.empty((0, 2), np.int64), (pointer(push, 0), pointer(pull, 0), True)
+    edges, by = np.empty((0, 2), np.int64), (pointer(push, 0), pointer(pull, 0), len(push) > 0)
     for c in range(labels[0], labels[1] - WIDTH, WIDE):
         like = fill_wide(np.float32(0))
         _convolve(like, c, padded, shape, edges, down, right, scales, given, values, by)

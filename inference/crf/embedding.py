@@ -8,20 +8,8 @@ import numpy as np
 
 from inference.crf.compiled import Floats, Ints, Keys, compiled
 from inference.crf.hashing import fresh, longer, seek, tabled
-from inference.crf.lanes import (
-    WIDE,
-    add,
-    fill_wide,
-    floor,
-    item,
-    less,
-    load_wide,
-    multiply,
-    pointer,
-    put,
-    store,
-    subtract,
-)
+from inference.crf.lanes import WIDE, fill_wide, item, load_wide, pointer, put, store
+from inference.crf.vectors import add, floor, less, multiply, subtract
 
 
 @compiled
@@ -29,6 +17,7 @@ def embed(
     features: Floats,
     scales: Floats,
     strides: Keys,
+    every: int,
     step: int,
     first: int,
     last: int,
@@ -44,6 +33,7 @@ def embed(
         features: ``(B, D, N)``.
         scales: ``(D,)``.
         strides: ``(D + 1,)``.
+        every: Their sum.
         step: From a scene's keys to the next scene's.
         first: The first point, counted over the batch.
         last: Likewise.
@@ -54,15 +44,15 @@ def embed(
         moves: ``(D + 1,)``, likewise.
     """
     _, d, count = features.shape
-    capacity, used = 2**14, 0
+    capacity: Any = np.int64(2**14)  # a constant would have a type of its own
+    used: Any = np.int64(0)
     table, keys = fresh(capacity), np.empty(capacity // 2, np.int64)
     loads = np.empty(capacity // 2, np.float32)
-    flat, scaling = pointer(features.reshape(-1), 0), pointer(scales, 0)
+    flat, scaling = pointer(features, 0), pointer(scales, 0)
     row = (d + 1) * WIDE
-    work = room.reshape(-1)
-    place, near, rank = pointer(work, 0), pointer(work, row), pointer(work, 2 * row)
-    to = pointer(vertices.reshape(-1), 0), pointer(weights.reshape(-1), 0)
-    by = pointer(strides, 0), strides.sum()
+    place, near, rank = pointer(room, 0), pointer(room, row), pointer(room, 2 * row)
+    to = pointer(vertices, 0), pointer(weights, 0)
+    by = pointer(strides, 0), every
     start = first
     while start < last:
         scene = start // count
@@ -70,7 +60,8 @@ def embed(
         inside = start - scene * count
         begin = max(min(inside, count - WIDE), 0)  # a scene's last points are placed once more
         if count < WIDE:
-            _locate_few(features[scene], scaling, place, near, rank, parts)
+            here = pointer(flat, scene * d * count), count, scaling, d
+            _locate_few(here, place, near, rank, pointer(parts, 0))
         else:
             _locate(pointer(flat, scene * d * count + begin), count, scaling, d, place, near, rank)
         if 2 * (used + WIDE * (d + 1)) > capacity:
@@ -82,7 +73,7 @@ def embed(
         spare = pointer(parts, 0), pointer(moves, 0)
         used = _enter(place, near, rank, by, spot, to, spare, hashed, used)
         start += lanes
-    return keys[:used].copy(), loads[:used].copy()
+    return keys[:used], loads[:used]
 
 
 @compiled
@@ -134,15 +125,15 @@ def _locate(
 
 
 @compiled
-def _locate_few(
-    features: Floats, scales: Any, place: Any, near: Any, rank: Any, spare: Floats
-) -> None:
+def _locate_few(given: Any, place: Any, near: Any, rank: Any, spare: Any) -> None:
     """Do so for all points of a scene of fewer than sixteen."""
-    d, count = features.shape
-    spare[:] = 0
+    features, count, scales, d = given
+    apart: Any = np.int64(WIDE)
     for i in range(d):
-        spare[i * WIDE : i * WIDE + count] = features[i]
-    _locate(pointer(spare, 0), WIDE, scales, d, place, near, rank)
+        for lane in range(WIDE):
+            part = item(features, i * count + lane) if lane < count else np.float32(0)
+            put(spare, i * WIDE + lane, part)
+    _locate(spare, apart, scales, d, place, near, rank)
 
 
 @compiled

@@ -99,14 +99,20 @@ def _features(kernel: Kernel, field: Field) -> Floats | None:
     if isinstance(kernel, Smoothness):
         return None
     like = field.logits[:1, :1].to(torch.float32)
-    if type(kernel) is Appearance and field.image is not None:
-        return _appearance(kernel, field.image, like)
+    if _is_plain(kernel, field):
+        return None
     found: Floats = kernel.features(field.image, like).detach().flatten(2).contiguous().numpy()
     return found
 
 
-def _appearance(kernel: Appearance, image: Tensor, like: Tensor) -> Floats:
+def _is_plain(kernel: Kernel, field: Field) -> bool:
+    """Say whether features are found when they are needed: they take room."""
+    return type(kernel) is Appearance and field.image is not None
+
+
+def _appearance(kernel: Appearance, image: Tensor) -> Floats:
     """Give what `Appearance.features` does, plane by plane: copying colours apart is slow."""
+    like = torch.empty(1, 1, *image.shape[1:3])
     scenes, height, width, _ = image.shape
     found = np.empty((scenes, 5, height, width), np.float32)
     down, right = (float(width) for width in pair(kernel.sigma_xy))
@@ -125,7 +131,7 @@ def _terms(
     """Turn a kernel into a normalised term, and one that takes its self term back if need be."""
     count = scenes[1] - scenes[0]
     height, width = field.logits.shape[-2:]
-    term = _raw(kernel, count, height, width, features, scenes, crew)
+    term = _raw(kernel, field, features, scenes, crew)
     if kernel.normalization == "symmetric" and field.speaking is None:
         if term.mesh is not None:
             before = after = balance(term.mesh, crew)
@@ -180,14 +186,13 @@ def _masses(kernel: Smoothness, count: int, height: int, width: int) -> Floats:
 
 def _raw(
     kernel: Kernel,
-    count: int,
-    height: int,
-    width: int,
+    field: Field,
     features: Floats | None,
     scenes: tuple[int, int],
     crew: Crew,
 ) -> Term:
     """Turn a kernel into a term without normalisation."""
+    count, (height, width) = scenes[1] - scenes[0], field.logits.shape[-2:]
     if isinstance(kernel, Smoothness):
         ones = np.ones(count * height * width, np.float32)
         sigmas = tuple(float(sigma) for sigma in pair(kernel.sigma))
@@ -202,8 +207,12 @@ def _raw(
             )
         )
         return Term(push=ones, pull=ones, taps=(down, right), halved=halved)
-    assert features is not None
-    own = features[scenes[0] : scenes[1]] if len(features) > 1 else features.repeat(count, 0)
+    if isinstance(kernel, Appearance) and _is_plain(kernel, field):
+        assert field.image is not None
+        own = _appearance(kernel, field.image[scenes[0] : scenes[1]])
+    else:
+        assert features is not None
+        own = features[scenes[0] : scenes[1]] if len(features) > 1 else features.repeat(count, 0)
     try:
         laid = mesh(own, crew, complete=kernel.normalization != "symmetric")
     except OverflowError as error:

@@ -13,7 +13,10 @@ from inference.crf.lanes import item, pointer, put
 @compiled
 def fresh(capacity: int) -> Keys:
     """Lay out an empty hash table: a key and its number, −1 for none, by turns."""
-    return np.full(2 * capacity, -1, np.int64)
+    table = np.empty(2 * capacity, np.int64)
+    for i in range(2 * capacity):
+        table[i] = -1
+    return table
 
 
 @compiled
@@ -35,7 +38,8 @@ def seek(table: Any, mask: int, key: Any) -> Any:
 def longer(keys: Any) -> Any:
     """Make room for as many numbers again."""
     more = np.empty(2 * len(keys), keys.dtype)
-    more[: len(keys)] = keys
+    for i in range(len(keys)):
+        more[i] = keys[i]
     return more
 
 
@@ -52,7 +56,7 @@ def tabled(keys: Keys, used: int, capacity: int) -> Keys:
 @compiled
 def numbered(keys: Keys) -> Keys:
     """Number all keys, with room for as many again."""
-    capacity = 4096
+    capacity: Any = np.int64(4096)
     while capacity < 4 * len(keys):
         capacity *= 2
     return tabled(keys, len(keys), capacity)
@@ -61,12 +65,13 @@ def numbered(keys: Keys) -> Keys:
 @compiled
 def join(keys: Keys, more: Keys) -> tuple[Keys, Ints]:
     """Add keys to others; say what number each has among all."""
-    capacity = 4096
+    capacity: Any = np.int64(4096)
     while capacity < 2 * (len(keys) + len(more)):
         capacity *= 2
     used = len(keys)
     every = np.empty(used + len(more), np.int64)
-    every[:used] = keys
+    for i in range(used):
+        every[i] = keys[i]
     table = tabled(every, used, capacity)
     renamed = np.empty(len(more), np.int32)
     for i in range(len(more)):
@@ -75,7 +80,7 @@ def join(keys: Keys, more: Keys) -> tuple[Keys, Ints]:
             table[slot], table[slot + 1], every[used] = more[i], used, more[i]
             used += 1
         renamed[i] = table[slot + 1]
-    return every[:used].copy(), renamed
+    return every[:used], renamed
 
 
 @compiled
@@ -85,7 +90,8 @@ def link(keys: Keys, table: Keys, marks: Keys, move: int, found: Ints) -> None:
     Most have none: those whose bit is not among the `marks` of all keys are not looked up.
     """
     size, mask = len(keys), len(table) // 2 - 1
-    found[:] = size
+    for v in range(size):
+        found[0, v] = found[1, v] = size
     some, bits = np.empty(size, np.int32), 64 * len(marks) - 1
     here, seen, maybe = pointer(keys, 0), pointer(marks, 0), pointer(some, 0)
     count = 0
@@ -106,7 +112,9 @@ def marked(keys: Keys) -> Keys:
     count = 64
     while 64 * count < 4 * len(keys):
         count *= 2
-    marks = np.zeros(count, np.int64)
+    marks = np.empty(count, np.int64)
+    for i in range(count):
+        marks[i] = 0
     for key in keys:
         bit = _mixed(key) & (64 * count - 1)
         marks[bit >> 6] |= np.int64(1) << (bit & 63)
@@ -128,7 +136,7 @@ def around(keys: Keys, moves: Keys, neighbours: Ints) -> Keys:
         for way in range(2):
             for v in range(size):
                 absent += neighbours[a, way, v] == size
-    capacity = 4096
+    capacity: Any = np.int64(4096)
     while capacity < 2 * absent:
         capacity *= 2
     table, more = fresh(capacity), np.empty(absent, np.int64)
@@ -145,4 +153,4 @@ def around(keys: Keys, moves: Keys, neighbours: Ints) -> Keys:
                         kept += 1
                     table[slot] = key
                     table[slot + 1] += 1
-    return more[:kept].copy()
+    return more[:kept]

@@ -143,7 +143,8 @@ class Job:
         rows = scenes * self.cells[0]
         empty = np.empty((0, pixels), np.float32)
         self.near_pull = np.stack([term.pull for term in terms]) if terms else empty
-        self.near_push = np.stack([term.push for term in terms]) if terms else empty
+        same = all(term.push is term.pull for term in terms)
+        self.near_push = self.near_pull if same else np.stack([term.push for term in terms])
         self.cell_values = _zeros(len(terms), rows * row)
         self.cell_sums = _zeros(len(terms), (rows + 2 * len(self.parts)) * row)
 
@@ -191,7 +192,7 @@ class Job:
             np.array(table, np.int64).reshape(-1, 2 + 3 * scenes),
             np.concatenate(near) if near else np.empty(0, np.int32),
             self._every([term for term, _, _ in self.meshes]),
-            np.array([mesh.spacing.side for _, mesh, _ in self.meshes], np.float32),
+            np.array([mesh.spacing.side for _, mesh, _ in self.meshes], np.float64),
             axes,
             self.spare,
         )

@@ -143,10 +143,12 @@ def mesh(features: Floats, crew: Crew, complete: bool = False) -> Mesh:
     weights = np.empty((batch * count, d + 1), np.float32)
     parts = spans(batch * count, crew.threads, 1)
 
+    every = int(strides.sum())
+
     def place(part: tuple[int, int]) -> tuple[Keys, Floats]:
         room = np.empty((3, d + 1, WIDE), np.float32)
         edge = np.empty(WIDE * (d + 2), np.float32), np.empty(d + 1, np.int64)
-        return embed(features, scales, strides, step, *part, vertices, weights, room, *edge)
+        return embed(features, scales, strides, every, step, *part, vertices, weights, room, *edge)
 
     own = crew.map(place, parts)
     keys, loads = own[0]
@@ -155,7 +157,7 @@ def mesh(features: Floats, crew: Crew, complete: bool = False) -> Mesh:
         _rename(vertices, *part, renamed)
         loads = np.concatenate((loads, np.zeros(len(keys) - len(loads), np.float32)))
         loads[renamed] += added
-    moves = strides.sum() - (d + 1) * strides
+    moves = every - (d + 1) * strides
     occupied, neighbours = len(keys), _linked(keys, moves, crew)
     if complete and occupied <= batch * count:
         keys = np.concatenate((keys, around(keys, moves, neighbours)))
@@ -199,7 +201,7 @@ def _balance(
 ) -> None:
     """Collect the masses of points, and multiply weights by 1 over their square roots."""
     slots = vertices.shape[1]
-    near, shares = pointer(vertices.reshape(-1), 0), pointer(weights.reshape(-1), 0)
+    near, shares = pointer(vertices, 0), pointer(weights, 0)
     held, into = pointer(masses, 0), pointer(to, 0)
     for p in range(first, last):
         mass = np.float32(0)

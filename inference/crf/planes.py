@@ -14,12 +14,11 @@ from inference.crf.lanes import (
     fill,
     item,
     load,
-    multiply,
     pointer,
     put,
     store,
-    turn,
 )
+from inference.crf.vectors import multiply, turn
 
 Size = tuple[int, int, int, int, int]
 """B, H, W, L, and L padded to whole `Lanes`."""
@@ -83,6 +82,13 @@ def write_planes(
             for pixel in range(0, count, WIDTH):
                 i = min(pixel, count - WIDTH)
                 turn(rows, i * pitch + c, pitch, out, origin + c * plane + i, plane)
+
+
+@compiled
+def wipe(numbers: Any, count: int) -> None:
+    """Set whole lanes of numbers to zero."""
+    for i in range(0, count, WIDTH):
+        store(numbers, i, fill(np.float32(0)))
 
 
 @compiled

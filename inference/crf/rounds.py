@@ -8,7 +8,8 @@ import numpy as np
 
 from inference.crf.blur import blur_grid, blur_lattice, blur_pixels
 from inference.crf.compiled import Floats, compiled
-from inference.crf.planes import Size
+from inference.crf.lanes import pointer
+from inference.crf.planes import Size, wipe
 from inference.crf.sweep import sweep
 
 
@@ -48,7 +49,10 @@ def rounds(
         pixels: Taps, scales, and weights before and after, ``(N, P)``.
     """
     scenes, height, width, _, padded = size
-    labels, edges = (0, padded), np.empty((0, 2), np.int64)
+    edges = np.empty((0, 2), np.int64)
+    # constants have types of their own, for which all that is called would be compiled anew
+    none, one, yes = scenes - scenes, scenes // max(scenes, scenes), scenes > 0
+    labels = none, padded
     vertices, collect_by, push_by, values, sums, slots = lattice
     held = vertices, collect_by, push_by, values, sums[0], slots
     table, near, scales, sides, axes, spare = meshes
@@ -56,11 +60,18 @@ def rounds(
     lines, shares, push, pull = pixels
     down, span = cells[0], cells[0] * cells[1] * padded
     for scene in range(scenes):
-        part = (scene * height, scene * height + height, scene * down, scene * down + down, 0, 0)
+        part = (
+            scene * height,
+            scene * height + height,
+            scene * down,
+            scene * down + down,
+            none,
+            none,
+        )
         p, q = scene * height * width, (scene + 1) * height * width
         for i in range(iterations + 1):
             last = i == iterations
-            mode = planar, i > 0, True, not last, last
+            mode = planar, i > 0, yes, not last, last
             sweep(part, size, mode, given, held, grid, extra, out, room)
             if last:
                 break
@@ -78,12 +89,12 @@ def rounds(
             for g in range(len(taps)):
                 into = found[g, scene * span : (scene + 1) * span]
                 masses = added[g, scene * span : (scene + 1) * span]
-                shape, line = (1, down, cells[1]), taps[g]
+                shape, line = (one, down, cells[1]), taps[g]
                 blur_grid(labels, padded, shape, edges, line[0], line[1], amounts[g], masses, into)
             here, own = extra[0][p * padded : q * padded], extra[1][p * padded : q * padded]
-            here[:] = 0
+            wipe(pointer(here, 0), len(here))
             for n in range(len(lines)):
-                shape, line, by = (1, height, width), lines[n], (push[n, p:q], pull[n, p:q])
+                shape, line, by = (one, height, width), lines[n], (push[n, p:q], pull[n, p:q])
                 blur_pixels(
                     labels, padded, shape, line[0], line[1], shares[n], by[0], by[1], own, here
                 )

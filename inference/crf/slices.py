@@ -7,18 +7,9 @@ from typing import Any
 import numpy as np
 
 from inference.crf.compiled import compiled, inlined
-from inference.crf.lanes import (
-    LOWEST,
-    WIDTH,
-    add,
-    fill,
-    item,
-    load,
-    multiply,
-    multiply_add,
-    store,
-)
+from inference.crf.lanes import LOWEST, WIDTH, fill, item, load, store
 from inference.crf.planes import Size, rows_of_cells
+from inference.crf.vectors import add, multiply, multiply_add
 
 THRICE = 3 * WIDTH
 """Labels that are collected at once while there are so many."""

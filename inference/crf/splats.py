@@ -10,19 +10,17 @@ from inference.crf.compiled import compiled, inlined
 from inference.crf.lanes import (
     WIDE,
     WIDTH,
-    add,
     fill,
     fill_like,
     fill_wide,
     item,
     load,
     load_like,
-    multiply,
-    multiply_add,
     store,
 )
 from inference.crf.planes import Size, rows_of_cells
 from inference.crf.slices import THRICE, USUAL
+from inference.crf.vectors import add, multiply, multiply_add
 
 
 @compiled
@@ -142,7 +140,7 @@ def gather(
 
 
 @compiled
-def _own(cell: int, part: Any) -> int:
+def _own(cell: int, part: Any) -> Any:
     """Give the row of cells that a part of a scene may write to in place of another's."""
     if cell < part[2]:
         return part[4]

@@ -7,27 +7,20 @@ from typing import Any
 import numpy as np
 
 from inference.crf.compiled import Floats, compiled
-from inference.crf.lanes import (
-    WIDE,
-    WIDTH,
+from inference.crf.lanes import WIDE, WIDTH, fill_wide, item, load_wide, pointer, put, store
+from inference.crf.planes import CHUNK, Size, pitch_of, read_planes, wipe, write_planes
+from inference.crf.slices import collect, spread, stretch
+from inference.crf.splats import gather, hand_on
+from inference.crf.vectors import (
     add,
     exponential,
-    fill_wide,
     greater,
     half_greater,
     half_sum,
-    item,
-    load_wide,
     peaks,
-    pointer,
-    put,
     reciprocal,
-    store,
     sums,
 )
-from inference.crf.planes import CHUNK, Size, pitch_of, read_planes, write_planes
-from inference.crf.slices import collect, spread, stretch
-from inference.crf.splats import gather, hand_on
 
 Part = tuple[int, ...]
 Mode = tuple[bool, bool, bool, bool, bool]
@@ -66,7 +59,7 @@ def sweep(
     planar, pulled, soft, pushed, final = mode
     slots, kinds = lattice[5], grid[4]
     pitch, span = pitch_of(padded), ((width + 1) // 2 + 2) * padded
-    room[: 2 * kinds * span] = 0
+    wipe(pointer(room, 0), 2 * kinds * span)
     above, below = pointer(room, 0), pointer(room, kinds * span)
     start = 2 * kinds * span
     start += -start % WIDE

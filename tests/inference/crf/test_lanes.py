@@ -4,19 +4,8 @@ import numpy as np
 import pytest
 
 from inference.crf.compiled import compiled
-from inference.crf.lanes import (
-    WIDE,
-    WIDTH,
-    exponential,
-    half_greater,
-    half_sum,
-    load,
-    load_wide,
-    peaks,
-    store,
-    sums,
-    turn,
-)
+from inference.crf.lanes import WIDE, WIDTH, load, load_wide, store
+from inference.crf.vectors import exponential, half_greater, half_sum, peaks, sums, turn
 
 
 @compiled
