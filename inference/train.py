@@ -104,7 +104,8 @@ def fit(
 
     Raises:
         Diverged: If the loss is not finite.
-        ValueError: If a dataset is empty, the device is not there, or the checkpoint damaged.
+        ValueError: If a dataset is empty or no scene can be used, the device is not there, or
+            the checkpoint damaged.
     """
     settings = run.settings
     fabric = launch(device, settings.precision)
@@ -126,10 +127,19 @@ def fit(
         settings.augment or train.augmentation,
         settings.workers,
     )
+    used = learning.step > 0
     try:
         for views in order:
             report = _step(fabric, step_module, learning, views.to(fabric.device), run)
-            if learning.step % every == 0 or learning.step == settings.steps:
+            used = used or bool(report.terms)
+            seen = learning.step * settings.batch_size
+            if not used and (seen >= len(train) or learning.step == settings.steps):
+                raise ValueError(
+                    f"Of {min(seen, len(train))} training scenes none has all the views that "
+                    f"{settings.recipe} learns from; see what there is: "
+                    f"scene data info {settings.data}"
+                )
+            if used and (learning.step % every == 0 or learning.step == settings.steps):
                 report = _validate(report, step_module, learning, val, run, fabric.device)
             log.write(report)
             watch(report)

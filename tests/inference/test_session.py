@@ -163,6 +163,20 @@ def test_labels_that_changed_since_are_refused(broken, voc_folder):
         resume(run, device="cpu")
 
 
+def test_scenes_of_which_none_can_be_used_are_refused(tiny, runs, voc_folder):
+    """A segmenter learns from masks, and here training scenes have none."""
+    lists = voc_folder / "ImageSets" / "Segmentation" / "train.txt"
+    main = voc_folder / "ImageSets" / "Main" / "train.txt"
+    names = lists.read_text().split()
+    lists.write_text("")
+    for name in names:
+        (voc_folder / "SegmentationClass" / f"{name}.png").unlink()
+    assert len(main.read_text().split()) == 12
+    with pytest.raises(ValueError, match="training scenes none has all the views that segmenter"):
+        train(tiny("segmenter", data=str(voc_folder), steps=40), device="cpu")
+    assert not list(runs.iterdir())
+
+
 def test_a_run_does_not_ask_again_for_the_weights_it_began_with(broken, monkeypatch, undrawn):
     run = broken("cvae")
     settings = replace(run.settings, backbone_weights="gone.safetensors")
