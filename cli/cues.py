@@ -34,6 +34,12 @@ def cues(
     saliency: Annotated[
         Literal["max", "sum"], typer.Option(help="Of the present classes' maps.")
     ] = "max",
+    exponent: Annotated[
+        float, typer.Option(help="Of background, 1 − Σ maps, where a CRF finds cues.")
+    ] = 1.0,
+    crf: Annotated[
+        str, typer.Option(help="CRF that finds cues: weight, pixels, colours, as 10,25,5.")
+    ] = "",
     out: Annotated[Path | None, typer.Option(help="Folder for the cues.")] = None,
     limit: Annotated[int | None, typer.Option(help="Only the first so many scenes.")] = None,
     force: Force = False,
@@ -56,6 +62,7 @@ def cues(
     from inference.train import launch
     from inference.weak.cuefiles import claim, write_cues
     from inference.weak.cues import CueSettings
+    from inference.weak.teacher import cue_crf
     from scene.datasets.catalogue import open_data
 
     settings = CueSettings(
@@ -65,6 +72,9 @@ def cues(
         foreground=foreground,
         background=None if background == "none" else _number("--background", background),
         saliency=saliency,
+        background_map="sum" if exponent == 1 else "power",
+        exponent=exponent,
+        crf=cue_crf(tuple(_number("--crf", text) for text in crf.split(",") if text)),
     )
     folder = out or found.path(f"cues-{split}")
     claim(folder, force)

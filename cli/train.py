@@ -98,6 +98,12 @@ def train(
         str | None, _option("Share of an image cued as background, or none.", _WEAK)
     ] = None,
     saliency: Annotated[str | None, _option("Of the maps present: max or sum.", _WEAK)] = None,
+    exponent: Annotated[
+        float | None, _option("Of background in the maps the CRF refines.", _WEAK)
+    ] = None,
+    cue_crf: Annotated[
+        str | None, _option("CRF that finds cues: weight, pixels, colours, as 10,25,5.", _WEAK)
+    ] = None,
     crf_weight: Annotated[
         float | None, _option("Weight of colour in its CRF.", _WEAK, min=0)
     ] = None,
@@ -214,6 +220,9 @@ def _parsed(given: dict[str, Any]) -> dict[str, Any]:
         parsed["threshold"] = _threshold(parsed["threshold"])
     if "scales" in parsed:
         parsed["scales"] = tuple(_number("scales", part) for part in parsed["scales"].split(","))
+    if "cue_crf" in parsed:
+        numbers = parsed["cue_crf"].split(",")
+        parsed["cue_crf"] = tuple(_number("cue-crf", part) for part in numbers)
     if "background" in parsed:
         none = parsed["background"] == "none"
         parsed["background"] = 0.0 if none else _number("background", parsed["background"])

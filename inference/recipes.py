@@ -98,7 +98,7 @@ class Recipe:
 _JOINT = "scene.models:JointScene"
 _LATENT = ("latent", "guide", "guide_width", "objective", "particles", "beta", "warmup")
 _PIXELS = ("noise", "image_scale", "learn_scale")
-_CUES = ("layer", "scales", "flip", "foreground", "background", "saliency")
+_CUES = ("layer", "scales", "flip", "foreground", "background", "saliency", "exponent", "cue_crf")
 _CRF = ("crf_weight", "crf_xy", "crf_rgb")
 _COARSE = ("net", "classifier", "backbone_weights")
 _SMALL = {

@@ -64,6 +64,9 @@ class Settings:
         foreground: A class is cued where its map exceeds this share of its maximum.
         background: The least salient share of an image, cued as background; 0 = none is.
         saliency: The largest of the maps of the classes present, ``max``, or their ``sum``.
+        exponent: Background is what maps leave of 1, to this power, where the CRF finds cues.
+        cue_crf: Weight, reach in pixels and unlikeness of colours, 0-255, of the CRF that finds
+            cues; none = they are found in the maps as they are.
         crf_weight: Weight of colour in the CRF that SEC learns from.
         crf_xy: How far that reaches, in cells of a grid of 41×41.
         crf_rgb: How unlike colours may be, 0-255.
@@ -119,6 +122,8 @@ class Settings:
     foreground: float = 0.2
     background: float = 0.1
     saliency: str = "max"
+    exponent: float = 1.0
+    cue_crf: tuple[float, ...] = ()
     crf_weight: float = 10.0
     crf_xy: float = 80 / 12
     crf_rgb: float = 13.0
@@ -141,10 +146,17 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not least <= value < math.inf:
                 raise ValueError(f"{option(name)} must be {least} or more, not {value}.")
-        for name in ("learning_rate", "image_scale", "crf_xy", "crf_rgb"):
+        for name in ("learning_rate", "image_scale", "crf_xy", "crf_rgb", "exponent"):
             if not 0 < getattr(self, name) < math.inf:
                 value = getattr(self, name)
                 raise ValueError(f"{option(name)} must be a positive number, not {value}.")
+        if self.cue_crf and (
+            len(self.cue_crf) != 3 or not all(0 < v < math.inf for v in self.cue_crf)
+        ):
+            given = ",".join(map(str, self.cue_crf))
+            raise ValueError(
+                f"--cue-crf takes three positive numbers, such as 10,25,5, not {given}."
+            )
         if self.threshold != "auto" and not _is_between(self.threshold, 0, 1):
             raise ValueError(
                 f"--threshold is a probability above 0 and below 1, or auto; not {self.threshold}."
@@ -179,7 +191,8 @@ class Settings:
         if "recipe" not in data:
             raise ValueError("The settings name no recipe.")
         pairs: dict[str, Any] = {
-            k: tuple(v) if k in ("size", "encode", "scales") else v for k, v in data.items()
+            k: tuple(v) if k in ("size", "encode", "scales", "cue_crf") else v
+            for k, v in data.items()
         }
         return cls(**pairs)
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from inference.assemble import Assembly
-from inference.weak.gradcam import cams, looking, resized
-from inference.weak.maps import normalised, present_classes, require_background
+from inference.crf.kernels import Appearance
+from inference.crf.meanfield import refine
+from inference.weak.gradcam import cams, looking, normalised, resized
+from inference.weak.maps import BackgroundMap, present_classes, probs, require_background
 from scene.datasets.base import SceneDataset
 from scene.labels import Labels
 from scene.models import ClassifiedScene
@@ -39,6 +42,8 @@ class CueSettings:
         background_map: How probabilities find background: ``sum``, ``power``, ``max``, ``none``.
         exponent: Of ``power``.
         saliency: What is salient: the largest of the present classes' maps, or their sum.
+        crf: Weight, width in pixels and width in colour of a dense CRF's appearance kernel. If
+            it is given, cues are what `refined_seeds` finds.
     """
 
     layer: str | None = None
@@ -49,6 +54,7 @@ class CueSettings:
     background_map: str = "sum"
     exponent: float = 2.0
     saliency: Saliency = "max"
+    crf: tuple[float, float, float] | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.foreground < 1:
@@ -107,6 +113,47 @@ def seeds(
         blind = (salient.flatten(1).amax(1) == 0) & (present > 0.5).any(1)
         claims[:, labels.background] = (salient <= lowest) & ~blind[:, None, None]
     return _undisputed(claims)
+
+
+def refined_seeds(
+    maps: Tensor,
+    present: Tensor,
+    labels: Labels,
+    images: Tensor,
+    size: tuple[int, int],
+    settings: CueSettings,
+) -> Tensor:
+    """Find the cues that a dense CRF leaves in no doubt.
+
+    Class maps become probabilities of every pixel, the CRF lets similar pixels agree, and a
+    label is cued in cells where its mean probability exceeds ``settings.foreground``; background
+    too, unless ``settings.background`` is None.
+
+    Args:
+        maps: ``(B, C, h, w)``, zero or more, of any scale.
+        present: ``(B, C)``, 1 where the scene is known to hold the class.
+        labels: The vocabulary.
+        images: ``(B, 3, H, W)`` in [0, 1].
+        size: Height and width of the grid of cues, in cells.
+        settings: Also say how background is found, and the CRF.
+
+    Returns:
+        ``(B, L, *size)`` bool; at most one label a cell.
+    """
+    assert settings.crf is not None
+    weight, reach, unlike = settings.crf
+    height, width = images.shape[-2:]
+    kind = cast("BackgroundMap", settings.background_map)
+    kind = kind if labels.background is not None else "none"
+    believed = probs(maps, present, labels, (height, width), kind, settings.exponent)
+    pixels = (255 * images).round().byte().permute(0, 2, 3, 1).contiguous()
+    kernel = Appearance(weight=weight, sigma_xy=reach, sigma_rgb=unlike)
+    found = F.adaptive_avg_pool2d(refine(believed, pixels, kernels=(kernel,)), size)
+    sure = found > settings.foreground
+    sure &= F.one_hot(found.argmax(1), found.shape[1]).movedim(-1, 1).bool()
+    if labels.background is not None and settings.background is None:
+        sure[:, labels.background] = False
+    return sure
 
 
 @dataclass(frozen=True)
@@ -173,19 +220,23 @@ def find(
     labels = dataset.schema.labels
     require_background(labels, settings.background is not None, "--background none")
     views = dataset.views(indices).only(("image", "classes"))
-    maps = maps_of(assembly, views["image"], settings)
-    maps = normalised(maps if size is None else resized(maps, size))
+    whole = maps_of(assembly, views["image"], settings)
+    maps = normalised(whole if size is None else resized(whole, size))
     known = views.having(("image", "classes") if labelled else ("image",))
     present = views["classes"] > 0.5 if labelled else believed(assembly, views)
     present = present & known[:, None]
-    found = seeds(
-        maps,
-        present,
-        labels,
-        foreground=settings.foreground,
-        background=settings.background,
-        saliency=settings.saliency,
-    )
+    if settings.crf is not None:
+        grid = (maps.shape[-2], maps.shape[-1])
+        found = refined_seeds(whole, present, labels, views["image"], grid, settings)
+    else:
+        found = seeds(
+            maps,
+            present,
+            labels,
+            foreground=settings.foreground,
+            background=settings.background,
+            saliency=settings.saliency,
+        )
     return Found(maps, present, found & known[:, None, None, None])
 
 

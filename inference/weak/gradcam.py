@@ -38,7 +38,8 @@ def cams(
     Args:
         model: The classifier; it is looked at in evaluation mode.
         images: ``(B, 3, H, W)`` in [0, 1].
-        layer: One of the classifier's layers; by default the one usually looked at.
+        layer: One of the classifier's layers; by default the one usually looked at. Several,
+            joined by ``+``, give the mean of their maps, each divided by its maximum.
         scales: Sizes at which images are looked at, as multiples of their own; maps are
             averaged on the grid of the largest.
         flip: Also look at the mirrored images, and average.
@@ -54,14 +55,17 @@ def cams(
     if not scales or min(scales) <= 0:
         raise ValueError(f"Maps need one scale or more, all above 0, not {tuple(scales)}.")
     found: list[Tensor] = []
+    if layer and "+" in layer:
+        for name in layer.split("+"):
+            found.append(normalised(cams(model, images, name, scales, flip, method)))
+        return _averaged(sorted(found, key=lambda maps: -maps[0, 0].numel()))
     with looking(model):
         for scale in sorted(scales, reverse=True):
             seen = images if scale == 1 else _scaled(images, scale)
             found.append(_maps(model, seen, layer, method))
             if flip:
                 found.append(_maps(model, seen.flip(-1), layer, method).flip(-1))
-    grid = found[0].shape[-2:]
-    return torch.stack([resized(maps, (grid[0], grid[1])) for maps in found]).mean(0)
+    return _averaged(found)
 
 
 def class_maps(
@@ -100,6 +104,18 @@ def weights(
     return _batched(model, maps, layer)
 
 
+def normalised(maps: Tensor) -> Tensor:
+    """Divide each map ``(..., h, w)`` by its maximum; one that is zero all over stays so.
+
+    >>> normalised(torch.tensor([[[0.0, 2.0]], [[0.0, 0.0]]]))
+    tensor([[[0., 1.]],
+    <BLANKLINE>
+            [[0., 0.]]])
+    """
+    top = maps.amax((-2, -1), keepdim=True)
+    return torch.where(top > 0, maps / torch.where(top > 0, top, 1), 0)
+
+
 def resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize maps bilinearly: ``(B, C, h, w)`` to ``(B, C, *size)``."""
     if maps.shape[-2:] == size:
@@ -116,6 +132,12 @@ def looking(model: nn.Module) -> Iterator[None]:
         yield
     finally:
         model.train(training)
+
+
+def _averaged(found: Sequence[Tensor]) -> Tensor:
+    """Average maps on the grid of the first."""
+    grid = found[0].shape[-2:]
+    return torch.stack([resized(maps, (grid[0], grid[1])) for maps in found]).mean(0)
 
 
 def _maps(model: Classifier, images: Tensor, layer: str | None, method: Method) -> Tensor:

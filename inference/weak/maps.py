@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from inference.weak.gradcam import resized
+from inference.weak.gradcam import normalised, resized
 from scene.labels import Labels
 from scene.registry import unknown
 
@@ -15,18 +15,6 @@ BackgroundMap = Literal["sum", "power", "max", "none"]
 
 FLOOR = 1e-5
 """The least probability of a label before its logarithm is taken."""
-
-
-def normalised(maps: Tensor) -> Tensor:
-    """Divide each map ``(..., h, w)`` by its maximum; one that is zero all over stays so.
-
-    >>> normalised(torch.tensor([[[0.0, 2.0]], [[0.0, 0.0]]]))
-    tensor([[[0., 1.]],
-    <BLANKLINE>
-            [[0., 0.]]])
-    """
-    top = maps.amax((-2, -1), keepdim=True)
-    return torch.where(top > 0, maps / torch.where(top > 0, top, 1), 0)
 
 
 def present_classes(probs: Tensor, labels: Labels, threshold: float = 0.5) -> Tensor:

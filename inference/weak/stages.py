@@ -131,13 +131,13 @@ def gradcam(
     model = assembly.model
     if not isinstance(model, ClassifiedScene):
         raise ValueError("Only a classifier has class maps; train one: scene train classifier.")
+    several = look.layer is not None and "+" in look.layer
+    layer = None if several else look.layer
     with torch.no_grad():
-        seen = model.net.maps(images, look.layer)
-        present = present_classes(
-            model.net.head(seen, look.layer).sigmoid(), labels, model.threshold
-        )
-    if look.scales == (1.0,) and not look.flip:
-        maps = class_maps(model.net, seen, look.layer)
+        seen = model.net.maps(images, layer)
+        present = present_classes(model.net.head(seen, layer).sigmoid(), labels, model.threshold)
+    if look.scales == (1.0,) and not look.flip and not several:
+        maps = class_maps(model.net, seen, layer)
     else:
         maps = maps_of(assembly, images, look).to(images.device)
     if known is not None:

@@ -134,6 +134,20 @@ def taught(
     return CuedScenes(scenes, Cues.load(run.path(FILE)))
 
 
+def cue_crf(given: tuple[float, ...]) -> tuple[float, float, float] | None:
+    """Give the CRF that finds cues; None if none does.
+
+    Raises:
+        ValueError: If there are not three numbers.
+    """
+    if not given:
+        return None
+    if len(given) != 3:
+        raise ValueError(f"A CRF that finds cues takes three numbers, not {len(given)}.")
+    weight, reach, unlike = given
+    return weight, reach, unlike
+
+
 def cue_settings(settings: Settings) -> CueSettings:
     """Give the part of the settings that says how cues are found."""
     return CueSettings(
@@ -142,5 +156,8 @@ def cue_settings(settings: Settings) -> CueSettings:
         flip=settings.flip,
         foreground=settings.foreground,
         background=settings.background or None,
+        background_map="sum" if settings.exponent == 1 else "power",
+        exponent=settings.exponent,
+        crf=cue_crf(settings.cue_crf),
         saliency="sum" if settings.saliency == "sum" else "max",
     )

@@ -46,13 +46,14 @@ def test_options_reach_the_cues(scene, classifier):
     said = scene(
         "cues", classifier, "--device", "cpu", "--split", "val", "--layer", "stride2", "--scales",
         "1,2", "--flip", "--foreground", 0.7, "--background", "none", "--saliency", "sum",
-        "--out", "sure", "--json",
+        "--exponent", 3, "--crf", "10,20,5", "--out", "sure", "--json",
     )  # fmt: skip
     assert said.code == 0
     report = json.loads(said.out)
     assert report["settings"] == {
         "layer": "stride2", "scales": [1.0, 2.0], "flip": True, "foreground": 0.7,
-        "background": None, "background_map": "sum", "exponent": 2.0, "saliency": "sum",
+        "background": None, "background_map": "power", "exponent": 3.0, "saliency": "sum",
+        "crf": [10.0, 20.0, 5.0],
     }  # fmt: skip
     assert (report["split"], report["scenes"]) == ("val", 4)
     assert report["coverage"]["background"] == 0

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.assemble import Assembly
-from inference.weak.cues import CueSettings, cues_of, find, maps_of, seeds
+from inference.weak.cues import CueSettings, cues_of, find, maps_of, refined_seeds, seeds
 from scene.datasets.synthetic import SyntheticScenes
 from scene.datasets.weak import ImageLevel
 from scene.labels import Labels
@@ -53,6 +53,41 @@ def test_where_the_classifier_is_blind_nothing_is_background():
 def test_the_smaller_region_wins_a_cell_that_two_claim():
     found = one([1.0, 1.0, 1.0, 0.0], [0.0, 0.0, 1.0, 1.0], background=None)
     assert found == [[0, 0, 0, 0], [1, 1, 0, 0], [0, 0, 1, 1]]
+
+
+def refined(present=(1, 0), background=0.1, foreground=0.7):
+    """Cue an image of two colours, whose map is low in one column of four on the left."""
+    images = torch.zeros(1, 3, 16, 32)
+    images[..., :16] = 0.8
+    maps = torch.zeros(1, 2, 4, 8)
+    maps[..., :4], maps[..., 1:4] = 0.3, 1.0
+    how = CueSettings(foreground=foreground, background=background, crf=(10.0, 20.0, 10.0))
+    return refined_seeds(maps, torch.tensor([present]), PETS, images, (4, 8), how)[0]
+
+
+def test_a_crf_leads_cues_to_the_edges_of_what_is_alike():
+    found = refined()
+    assert found[1, :, :4].all()
+    assert found[0, :, 4:].all()
+    assert found.sum(0).max() == 1
+
+
+def test_a_crf_cues_no_absent_class_and_no_background_unless_asked():
+    assert not refined()[2].any()
+    assert not refined((0, 0))[1:].any()
+    assert not refined(background=None)[0].any()
+
+
+def test_a_crf_cues_less_the_surer_it_has_to_be():
+    maps, images = torch.rand(1, 2, 8, 8), torch.rand(1, 3, 16, 16)
+    more, less = (
+        refined_seeds(
+            maps, torch.ones(1, 2), PETS, images, (8, 8), CueSettings(foreground=t, crf=(1, 2, 30))
+        )
+        for t in (0.3, 0.6)
+    )
+    assert (more | ~less).all()
+    assert more.sum() > less.sum()
 
 
 @given(st.integers(0, 999), st.sampled_from([None, 0.1, 0.5]), st.floats(0, 0.9))

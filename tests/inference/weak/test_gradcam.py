@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from inference.weak.gradcam import cams, resized, weights
+from inference.weak.gradcam import cams, normalised, resized, weights
 from scene.classifiers import Classifier
 
 LAYERS = [
@@ -54,6 +54,16 @@ def test_maps_are_those_of_captum(nets, name, layer, size):
     theirs = captum.LayerGradCam(net, getattr(net.stages, layer))
     each = [theirs.attribute(seen, target=c, relu_attributions=True) for c in range(5)]
     alike(cams(net, seen, layer), torch.cat(each, 1).detach())
+
+
+def test_several_layers_give_the_mean_of_their_maps(nets):
+    """Each map counts alike, whatever its scale, on the grid of the finest layer."""
+    net, seen = nets("small"), images((32, 32))
+    found = cams(net, seen, "stride8+stride2")
+    fine, coarse = (normalised(cams(net, seen, name)) for name in ("stride2", "stride8"))
+    torch.testing.assert_close(found, (fine + resized(coarse, (16, 16))) / 2)
+    with pytest.raises(LookupError, match="stride9"):
+        cams(net, seen, "stride8+stride9")
 
 
 def test_maps_of_a_batch_are_those_of_its_images(nets):
