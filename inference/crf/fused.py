@@ -214,7 +214,7 @@ def _raw(
         assert features is not None
         own = features[scenes[0] : scenes[1]] if len(features) > 1 else features.repeat(count, 0)
     try:
-        laid = mesh(own, crew, complete=kernel.normalization != "symmetric")
+        laid = mesh(own, crew, complete=None if kernel.normalization == "symmetric" else True)
     except OverflowError as error:
         shape = (count, -1, height, width)
         given = torch.from_numpy(own).reshape(shape)

@@ -63,6 +63,12 @@ def test_completion_adds_vertices_between_others():
     assert taken.min() >= 2
 
 
+def test_where_vertices_are_few_they_are_completed_unasked():
+    crowded, sparse = (laid(2, spread=spread, complete=None) for spread in (0.5, 9.0))
+    assert crowded.size > crowded.occupied
+    assert sparse.size == sparse.occupied
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("count", [300, 3000])
 def test_balanced_weights_and_masses(threads, count):
