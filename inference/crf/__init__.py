@@ -1,9 +1,9 @@
 """The fully connected CRF: marginals in which similar pixels agree.
 
-How far engines are from exact mean field, with the default kernels and 10 iterations: means, and in
-brackets the worst. Filters are compared by relative L2 on the unaries' softmax, marginals by total
-variation, labels by the share that is the same. ``tests/benchmarks/test_crf_accuracy.py`` measures
-it, and holds ours to the usual C++ engine image by image.
+How far engines are from exact mean field, with the default kernels and 10 iterations: means, in
+brackets the worst. Filters are compared by relative L2 on softmaxed unaries, marginals by total
+variation, labels by the share that is the same. ``tests/benchmarks/test_crf_accuracy.py`` holds
+ours to the usual C++ engine image by image.
 
 ============  =================  =================  =================  =================
 engine        appearance filter  smoothness filter  total variation    labels that agree
