@@ -101,24 +101,22 @@ def _show_widths(summary: Summary) -> None:
 
 def _show_choices(chain: Chain) -> None:
     """Say what was chosen for a seed, and from what."""
-    chosen, classifier = chain.chosen, chain.classifier
-    power = "" if chosen["exponent"] == 1 else f"^{chosen['exponent']:g}"
-    rest = f", background (1 − Σ){power}" if chosen["background_map"] else ""
-    lowest = f", background the lowest {chosen['background']:g}" if chosen["background"] else ""
-    sec, right = chosen["sec_crf"], chain.cues["precision"]["all"]
+    from inference.crf.parameters import Parameters
+    from inference.weak.choices import name_of
+
+    chosen, classifier, cues = chain.chosen, chain.classifier, chain.cues
+    power = f", background (1 − Σ)^{chosen['exponent']:g}" if chosen["exponent"] else ""
     said = [
         f"present above {classifier['threshold']:g} (macro-F1 "
         f"{_number(classifier['macro_f1'])} on {classifier['split']})",
-        f"maps of {chosen['layer']}{rest}{_of(chosen['looks'])}",
-        f"cues above {chosen['foreground']:g} of a map's maximum{lowest}{_of(chosen['cues'])}: "
-        f"{_number(right)} % right, {_number(chain.cues['coverage']['all'])} % of pixels",
-        f"SEC's own CRF: w {sec['crf_weight']:g}, {sec['crf_xy']:.3g} of 41 cells, "
-        f"colour {sec['crf_rgb']:g}",
+        f"maps of {chosen['layer']}{power}{_of(chosen['looks'])}",
+        f"cues: {chosen['cues']}{_of(chosen['cues_tried'])}; "
+        f"{_number(cues['precision']['all'])} % right, "
+        f"{_number(cues['coverage']['all'])} % of pixels",
     ]
     for name, crf in chosen["crf"].items():
-        widths = f"{crf['appearance_sigma_xy']:g} px, colour {crf['appearance_sigma_rgb']:g}"
-        said.append(f"CRF after {name}: w {crf['appearance_weight']:g}, {widths}")
-    said[-1] += f" (each of {chosen['crf_candidates']})"
+        tried = chosen["crfs_tried"][name]
+        said.append(f"CRF after {name}: {name_of(Parameters.from_json(crf))}{_of(tried)}")
     console.print(f"Seed {chain.seed}, on {chosen['scenes']} scenes of {chosen['split']}:")
     for line in said:
         console.print(f"  {line}")

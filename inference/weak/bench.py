@@ -15,7 +15,7 @@ from inference.crf.measure import Result, measure
 from inference.crf.parameters import Parameters
 from inference.runs import Run
 from inference.weak.beliefs import believed
-from inference.weak.plans import ALPHAS, CHOOSING, WEIGHTS, Request
+from inference.weak.plans import ALPHAS, CHOOSING, SMOOTHNESS, WEIGHTS, Request
 from inference.weak.segmenter import Segmenter
 from scene.datasets.base import SceneDataset
 from scene.datasets.catalogue import open_data
@@ -86,11 +86,10 @@ class Bench:
             watch=partial(self.watch, f"{title} on {scenes.split}"),
         )
 
-    def best(self, scenes: Scenes, settings: Sequence[Parameters], title: str) -> Parameters:
-        """Find the setting of the highest mean IoU; of several that are equal, the first."""
+    def score(self, scenes: Scenes, settings: Sequence[Parameters], title: str) -> list[float]:
+        """Give the mean IoU of scenes refined under each setting."""
         labels = self.dataset(scenes.split).schema.labels
-        found = self.measure(scenes, settings, title)
-        return max(found, key=lambda result: result.score(labels).miou).parameters
+        return [found.score(labels).miou for found in self.measure(scenes, settings, title)]
 
     @property
     def alphas(self) -> tuple[float, ...]:
@@ -107,10 +106,15 @@ class Bench:
 
     @property
     def candidates(self) -> list[Parameters]:
-        """The parameters of a CRF among which one is chosen."""
+        """The appearance kernels among which one is chosen, with the mildest smoothness."""
+        sigma, mild = SMOOTHNESS[0]
         return [
             Parameters(
-                appearance_sigma_xy=alpha, appearance_sigma_rgb=beta, appearance_weight=weight
+                smoothness_sigma=sigma,
+                smoothness_weight=mild,
+                appearance_sigma_xy=alpha,
+                appearance_sigma_rgb=beta,
+                appearance_weight=weight,
             )
             for weight in WEIGHTS
             for alpha in self.alphas

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -30,12 +31,23 @@ from inference.settings import Settings
 from inference.train import Device, launch
 from inference.weak.beliefs import weights_of
 from inference.weak.bench import ALONE, Bench, Watch
-from inference.weak.choices import Cues, Look, choose_cues, choose_look, matched
+from inference.weak.choices import (
+    Choice,
+    as_settings,
+    choose_crf,
+    choose_cues,
+    choose_look,
+    cue_candidates,
+    cues_named,
+)
+from inference.weak.cuefiles import CueScore
+from inference.weak.cues import CueSettings
 from inference.weak.plans import CHOOSING, PLANS, Request
 from inference.weak.results import STAGES, Chain, classified, kept
 from inference.weak.scoring import StageScore
 from inference.weak.segmenter import Segmenter, load
 from inference.weak.stagepictures import draw_stages
+from inference.weak.teacher import cue_settings
 
 RESULT, PICTURE = "result.json", "masks.png"
 
@@ -93,7 +105,7 @@ class _Row:
         self.classifier, self.twin = classifier, twin
         self.folder, self.plan = part.folder / name, PLANS[name]
         self.labels = bench.dataset(part.request.reported).schema.labels
-        self.crfs: dict[str, Parameters] = {}
+        self.crfs: dict[str, Choice[Parameters]] = {}
         self.networks: dict[str, tuple[Segmenter, Parameters]] = {}
         self.stages: dict[str, Any] = {}
 
@@ -109,17 +121,11 @@ class _Row:
 
     def _made(self) -> Chain:
         look = choose_look(self.bench, self.classifier, self.plan)
-        maps = self._load(self.classifier, "gradcam", look=look.settings)
+        maps = self._load(self.classifier, "gradcam", look=look.value)
         self._choose_crf("gradcam", maps, self.classifier)
-        cues = self._cues(maps, look)
-        wide = matched(self.crfs["gradcam"], self.bench) if self.plan.matched else {}
+        cues, right = self._cues(maps, look.value)
         settings = self.part.request.sec(
-            self.part.seed,
-            self.classifier.folder,
-            layer=look.settings.layer,
-            foreground=cues.foreground,
-            background=cues.background,
-            **wide,
+            self.part.seed, self.classifier.folder, **as_settings(cues.value)
         )
         sec = _learned(self.folder / "sec", settings, self.part.device, self.bench.watch)
         self._score("gradcam", maps, self.classifier)
@@ -131,8 +137,8 @@ class _Row:
             settings=self.name,
             asked=self._asked(sec),
             classifier=classified(self.classifier),
-            chosen=self._chosen(look, cues, sec.settings),
-            cues=asdict(cues.score),
+            chosen=self._chosen(look, cues),
+            cues=asdict(right),
             stages=self.stages,
             **self._ablated(sec),
         )
@@ -142,29 +148,23 @@ class _Row:
 
     def _choose_crf(self, key: str, segmenter: Segmenter, run: Run) -> None:
         scenes = self.bench.scenes(segmenter, run, self._called(key), CHOOSING)
-        title = f"CRFs of {key}"
-        self.crfs[key] = self.bench.best(scenes, self.bench.candidates, title)
+        self.crfs[key] = choose_crf(self.bench, scenes, key)
 
-    def _cues(self, maps: Segmenter, look: Look) -> Cues:
-        recipe = self.part.request.sec(self.part.seed)
-        shares: tuple[float | None, ...] = self.plan.shares or (recipe.background,)
-        return choose_cues(
-            self.bench,
-            maps.assembly,
-            look.settings.layer,
-            self.part.cells,
-            self.plan.foregrounds or (recipe.foreground,),
-            shares if recipe.background else (None,),
-        )
+    def _cues(self, maps: Segmenter, look: CueSettings) -> tuple[Choice[CueSettings], CueScore]:
+        recipe = cue_settings(self.part.request.sec(self.part.seed))
+        scale = math.sqrt(math.prod(self.bench.size)) / self.bench.side
+        found = cue_candidates(self.plan, recipe, look, self.crfs["gradcam"].value, scale)
+        return choose_cues(self.bench, maps.assembly, self.part.cells, found)
 
     def _score(self, key: str, segmenter: Segmenter, run: Run) -> None:
         """Score a network on the reported split, alone and with the CRF chosen for it."""
         if key not in self.crfs:
             self._choose_crf(key, segmenter, run)
-        self.networks[STAGES[key]] = segmenter, self.crfs[key]
+        crf = self.crfs[key].value
+        self.networks[STAGES[key]] = segmenter, crf
         split = self.part.request.reported
         scenes = self.bench.scenes(segmenter, run, self._called(key), split)
-        found = self.bench.measure(scenes, [ALONE, self.crfs[key]], key)
+        found = self.bench.measure(scenes, [ALONE, crf], key)
         for name, result in zip((key, f"{key}+crf"), found, strict=True):
             score = StageScore(result.score(self.labels), result.scenes, self.part.common)
             self.stages[name] = score.to_json()
@@ -184,7 +184,7 @@ class _Row:
         )
         found = ablate(
             scenes,
-            self.crfs["sec"],
+            self.crfs["sec"].value,
             alphas=bench.alphas,
             betas=request.betas,
             tune=tune,
@@ -198,21 +198,20 @@ class _Row:
     def _called(self, key: str) -> str:
         return key if key == "twin" else f"{self.name}-{key}"
 
-    def _chosen(self, look: Look, cues: Cues, sec: Settings) -> dict[str, Any]:
-        seen = look.settings
+    def _chosen(self, look: Choice[CueSettings], cues: Choice[CueSettings]) -> dict[str, Any]:
+        """Say what was chosen, and what else was tried."""
+        seen, none = look.value, self.labels.background is None
         return {
             "split": CHOOSING,
             "scenes": len(self.bench.rows(CHOOSING)),
             "layer": seen.layer,
-            "background_map": None if self.labels.background is None else seen.background_map,
-            "exponent": seen.exponent,
+            "exponent": None if none else seen.exponent,
             "looks": look.tried,
-            "foreground": cues.foreground,
-            "background": cues.background,
-            "cues": cues.tried,
-            "sec_crf": {name: getattr(sec, name) for name in ("crf_weight", "crf_xy", "crf_rgb")},
-            "crf": {key: crf.to_json() for key, crf in self.crfs.items()},
-            "crf_candidates": len(self.bench.candidates),
+            "cues": cues_named(cues.value),
+            "cue_settings": as_settings(cues.value),
+            "cues_tried": cues.tried,
+            "crf": {key: crf.value.to_json() for key, crf in self.crfs.items()},
+            "crfs_tried": {key: crf.tried for key, crf in self.crfs.items()},
         }
 
     def _asked(self, sec: Run) -> str:

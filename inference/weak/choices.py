@@ -5,58 +5,61 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any, Generic, TypeVar
 
 import torch
 
 from inference.assemble import Assembly
+from inference.crf.examples import Scenes
 from inference.crf.parameters import Parameters
 from inference.runs import Run
-from inference.weak.bench import ALONE, Bench
+from inference.weak.bench import Bench
 from inference.weak.cuefiles import CueScore, CueScorer
-from inference.weak.cues import CueSettings, maps_of, seeds
-from inference.weak.gradcam import resized
-from inference.weak.losses import CELLS
-from inference.weak.plans import CHOOSING, Plan
+from inference.weak.cues import CueSettings, maps_of, seeds_of
+from inference.weak.plans import CHOOSING, SMOOTHNESS, WEIGHTS, Layer, Plan
 from inference.weak.segmenter import load
 from scene.classifiers import Classifier
 from scene.datasets.base import SceneDataset
 from scene.models import ClassifiedScene
 
+T = TypeVar("T")
+
 _AT_ONCE = 50
 
 
 @dataclass(frozen=True)
-class Look:
-    """How a classifier's maps are found and turned into probabilities, and how good they are.
+class Choice(Generic[T]):
+    """One of several candidates.
 
     Attributes:
-        settings: The layer and the background map; thresholds of cues are not in it.
-        tried: Mean IoU of each candidate, by its name.
+        value: The one chosen.
+        tried: How good each was, by its name; empty if there was but one.
     """
 
-    settings: CueSettings
+    value: T
     tried: dict[str, float]
 
 
-@dataclass(frozen=True)
-class Cues:
-    """Where SEC's cues begin, and how right they are.
+def choose_crf(bench: Bench, scenes: Scenes, title: str) -> Choice[Parameters]:
+    """Choose a CRF by mean IoU: first its appearance kernel, then its smoothness.
 
-    Attributes:
-        foreground: Share of a map's maximum.
-        background: Share of the image; None = there are none.
-        score: Of the ones chosen.
-        tried: What each candidate was worth, by its name, see `worth`.
+    Args:
+        bench: Where to measure.
+        scenes: What is refined.
+        title: What they are called.
     """
+    first = bench.candidates
+    scores = dict(zip(first, bench.score(scenes, first, f"CRFs of {title}"), strict=True))
+    best = max(scores, key=lambda crf: scores[crf])
+    then = [replace(best, smoothness_sigma=s, smoothness_weight=w) for s, w in SMOOTHNESS]
+    scores |= zip(then, bench.score(scenes, then, f"CRFs of {title}"), strict=True)
+    return Choice(
+        max(scores, key=lambda crf: scores[crf]), {name_of(c): v for c, v in scores.items()}
+    )
 
-    foreground: float
-    background: float | None
-    score: CueScore
-    tried: dict[str, float]
 
-
-def choose_look(bench: Bench, run: Run, plan: Plan) -> Look:
-    """Choose layer and background map: those whose masks fit best, before any CRF.
+def choose_look(bench: Bench, run: Run, plan: Plan) -> Choice[CueSettings]:
+    """Choose layer and background map: those whose masks fit best after a CRF that suits them.
 
     Args:
         bench: Where to measure.
@@ -66,80 +69,105 @@ def choose_look(bench: Bench, run: Run, plan: Plan) -> Look:
     stage = load(run, "gradcam", device=bench.device, engine=bench.request.engine)
     assert isinstance(stage.assembly.model, ClassifiedScene)
     net, labels = stage.assembly.model.net, bench.dataset(CHOOSING).schema.labels
-    layers = dict.fromkeys(finer(net, bench.size) if fine else net.layer for fine in plan.finer)
+    layers = [layer_of(net, kind, bench.size) for kind in plan.layers]
     exponents = plan.exponents if labels.background is not None else (1.0,)
-    looks, tried = {}, {}
+    looks: dict[str, CueSettings] = {}
     for layer, exponent in product(layers, exponents):
         kind = "sum" if exponent == 1 else "power"
-        look = CueSettings(layer=layer, background_map=kind, exponent=exponent)
-        name = f"{layer}, (1 − Σ)^{exponent:g}" if labels.background is not None else layer
-        looks[name] = look
-        if len(layers) * len(exponents) == 1:
-            return Look(look, {})
+        name = layer if labels.background is None else f"{layer}, (1 − Σ)^{exponent:g}"
+        looks[name] = CueSettings(layer=layer, background_map=kind, exponent=exponent)
+    if len(looks) == 1:
+        return Choice(next(iter(looks.values())), {})
+    crfs = [crf for crf in bench.candidates if crf.appearance_sigma_xy in bench.alphas[-2:]]
+    crfs = [crf for crf in crfs if crf.appearance_weight == WEIGHTS[-1]]
+    tried = {}
+    for name, look in looks.items():
         scenes = bench.scenes(replace(stage, look=look), run, "look", CHOOSING)
-        (found,) = bench.measure(scenes, [ALONE], "class maps")
-        tried[name] = found.score(labels).miou
-    return Look(looks[max(tried, key=lambda name: tried[name])], tried)
+        tried[name] = max(bench.score(scenes, crfs, "class maps"))
+    return Choice(looks[max(tried, key=lambda name: tried[name])], tried)
 
 
 def choose_cues(
-    bench: Bench,
-    assembly: Assembly,
-    layer: str | None,
-    cells: tuple[int, int],
-    foregrounds: Sequence[float],
-    backgrounds: Sequence[float | None],
-) -> Cues:
-    """Choose the thresholds of cues: those that are worth most, of all pairs.
+    bench: Bench, assembly: Assembly, cells: tuple[int, int], candidates: Sequence[CueSettings]
+) -> tuple[Choice[CueSettings], CueScore]:
+    """Choose the cues that are worth most, and say how right they are.
 
     Args:
         bench: Where to measure.
         assembly: The classifier.
-        layer: Whose maps give cues.
         cells: SEC's grid.
-        foregrounds: Candidates.
-        backgrounds: Candidates; None = no cues of background.
+        candidates: How cues may be found.
     """
     dataset, rows = bench.dataset(CHOOSING), bench.rows(CHOOSING)
-    pairs = list(product(foregrounds, backgrounds))
-    scores = score_cues(assembly, dataset, rows, layer, cells, pairs)
+    scores = score_cues(assembly, dataset, rows, cells, candidates)
     values = [worth(score) for score in scores]
-    best = max(range(len(pairs)), key=lambda i: values[i])
-    names = [f"> {f:g}, lowest {b:g}" if b else f"> {f:g}" for f, b in pairs]
-    tried = dict(zip(names, values, strict=True)) if len(pairs) > 1 else {}
-    return Cues(*pairs[best], scores[best], tried)
+    best = max(range(len(values)), key=lambda i: values[i])
+    tried = dict(zip(map(cues_named, candidates), values, strict=True)) if len(values) > 1 else {}
+    return Choice(candidates[best], tried), scores[best]
+
+
+def cue_candidates(
+    plan: Plan, recipe: CueSettings, look: CueSettings, crf: Parameters, scale: float
+) -> list[CueSettings]:
+    """List how cues may be found: in the maps, at thresholds, or by a CRF that refines them.
+
+    Args:
+        plan: Says which.
+        recipe: How SEC's recipe finds them, where the plan leaves it to that.
+        look: Which maps, and which background the CRF starts from.
+        crf: Its appearance kernel is what suited Grad-CAM.
+        scale: A pixel of a network's image, in those of a stored one.
+    """
+    own = replace(recipe, layer=look.layer)
+    if not (plan.foregrounds or plan.shares or plan.sure):
+        return [own]
+    found = [
+        replace(own, foreground=foreground, background=recipe.background and share)
+        for foreground, share in product(plan.foregrounds, plan.shares)
+    ]
+    width = round(scale * crf.appearance_sigma_xy, 1)
+    kernel = (crf.appearance_weight, width, crf.appearance_sigma_rgb)
+    sure = replace(own, crf=kernel, background_map=look.background_map, exponent=look.exponent)
+    return found + [replace(sure, foreground=p) for p in plan.sure]
 
 
 def score_cues(
     assembly: Assembly,
     dataset: SceneDataset,
     rows: Sequence[int],
-    layer: str | None,
     cells: tuple[int, int],
-    pairs: Sequence[tuple[float, float | None]],
+    candidates: Sequence[CueSettings],
 ) -> list[CueScore]:
-    """Score the cues of each pair of thresholds, on scenes whose labels are known.
+    """Score cues on scenes whose labels are known.
 
     Args:
         assembly: A classifier.
         dataset: The scenes.
         rows: Which of them; all have masks.
-        layer: Whose maps give cues.
-        cells: The grid they are found on.
-        pairs: Thresholds of foreground and background.
+        cells: The grid cues are found on.
+        candidates: How they are found; all look at the same maps.
     """
-    labels, look = dataset.schema.labels, CueSettings(layer=layer)
-    scorers = [CueScorer(labels) for _ in pairs]
+    labels = dataset.schema.labels
+    scorers = [CueScorer(labels) for _ in candidates]
     for first in range(0, len(rows), _AT_ONCE):
         views = dataset.views(rows[first : first + _AT_ONCE])
-        maps = resized(maps_of(assembly, views["image"], look), cells)
-        for scorer, (foreground, background) in zip(scorers, pairs, strict=True):
-            found = seeds(
-                maps, views["classes"], labels, foreground=foreground, background=background
-            )
+        maps = maps_of(assembly, views["image"], candidates[0])
+        for scorer, settings in zip(scorers, candidates, strict=True):
+            found = seeds_of(maps, views["classes"], labels, views["image"], cells, settings)
             for cues, mask in zip(found, views["mask"], strict=True):
                 scorer.add(cues, mask)
     return [scorer.score() for scorer in scorers]
+
+
+def as_settings(cues: CueSettings) -> dict[str, Any]:
+    """Give the settings of SEC's recipe that find such cues."""
+    refined = {"cue_crf": cues.crf, "exponent": cues.exponent} if cues.crf is not None else {}
+    return {
+        "layer": cues.layer,
+        "foreground": cues.foreground,
+        "background": cues.background or 0.0,
+        **refined,
+    }
 
 
 def worth(score: CueScore) -> float:
@@ -157,13 +185,10 @@ def worth(score: CueScore) -> float:
     return sum(found) / len(found) if found else 0.0
 
 
-def matched(crf: Parameters, bench: Bench) -> dict[str, float]:
-    """Give SEC the CRF that suits Grad-CAM's maps: its widths, as the recipe counts them."""
-    return {
-        "crf_weight": crf.appearance_weight,
-        "crf_xy": round(crf.appearance_sigma_xy / bench.side * CELLS**0.5, 3),
-        "crf_rgb": crf.appearance_sigma_rgb,
-    }
+def layer_of(net: Classifier, kind: Layer, size: tuple[int, int]) -> str:
+    """Name the layers that a plan means, for images of some size."""
+    fine = net.layer if kind == "usual" else finer(net, size)
+    return f"{net.layer}+{fine}" if kind == "both" and fine != net.layer else fine
 
 
 def finer(net: Classifier, size: tuple[int, int]) -> str:
@@ -173,3 +198,29 @@ def finer(net: Classifier, size: tuple[int, int]) -> str:
         usual = net.maps(image).shape[-1]
         found = [name for name in net.layers if net.maps(image, name).shape[-1] > usual]
     return found[-1] if found else net.layer
+
+
+def name_of(crf: Parameters) -> str:
+    """Say which kernels a CRF has.
+
+    >>> name_of(Parameters())
+    'w 10, 80 px, colour 13; smoothness w 3, 3 px'
+    """
+    return (
+        f"w {crf.appearance_weight:g}, {crf.appearance_sigma_xy:g} px, colour "
+        f"{crf.appearance_sigma_rgb:g}; smoothness w {crf.smoothness_weight:g}, "
+        f"{crf.smoothness_sigma:g} px"
+    )
+
+
+def cues_named(cues: CueSettings) -> str:
+    """Say how cues are found.
+
+    >>> cues_named(CueSettings(foreground=0.9, background=0.3))
+    'above 0.9 of a map, background the lowest 0.3'
+    """
+    if cues.crf is not None:
+        weight, reach, unlike = cues.crf
+        return f"a CRF (w {weight:g}, {reach:g} px, colour {unlike:g}) above {cues.foreground:g}"
+    lowest = f", background the lowest {cues.background:g}" if cues.background else ""
+    return f"above {cues.foreground:g} of a map{lowest}"

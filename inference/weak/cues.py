@@ -156,6 +156,27 @@ def refined_seeds(
     return sure
 
 
+def seeds_of(
+    maps: Tensor,
+    present: Tensor,
+    labels: Labels,
+    images: Tensor,
+    size: tuple[int, int],
+    settings: CueSettings,
+) -> Tensor:
+    """Find cues as the settings say: in the maps, or by the CRF; see `refined_seeds`."""
+    if settings.crf is not None:
+        return refined_seeds(maps, present, labels, images, size, settings)
+    return seeds(
+        resized(maps, size),
+        present,
+        labels,
+        foreground=settings.foreground,
+        background=settings.background,
+        saliency=settings.saliency,
+    )
+
+
 @dataclass(frozen=True)
 class Found:
     """What was found in B scenes.
@@ -225,18 +246,8 @@ def find(
     known = views.having(("image", "classes") if labelled else ("image",))
     present = views["classes"] > 0.5 if labelled else believed(assembly, views)
     present = present & known[:, None]
-    if settings.crf is not None:
-        grid = (maps.shape[-2], maps.shape[-1])
-        found = refined_seeds(whole, present, labels, views["image"], grid, settings)
-    else:
-        found = seeds(
-            maps,
-            present,
-            labels,
-            foreground=settings.foreground,
-            background=settings.background,
-            saliency=settings.saliency,
-        )
+    grid = (maps.shape[-2], maps.shape[-1])
+    found = seeds_of(whole, present, labels, views["image"], grid, settings)
     return Found(maps, present, found & known[:, None, None, None])
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from inference.recipes import recipe
 from inference.settings import Settings
@@ -19,13 +19,19 @@ TUNED = 200
 """Scenes of it that are looked at, unless told otherwise."""
 
 ALPHAS = (0.05, 0.1, 0.2, 0.4)
-"""Widths θα of the CRF, as shares of a picture's side (the root of its area)."""
+"""Widths θα of the CRF, as shares of a picture's side (the root of its area): those of the report,
+20, 40 and 80 pixels of about 430, and twice the last."""
 
-BETAS = (5.0, 10.0, 20.0, 30.0, 40.0)
-"""Widths θβ, on the scale 0-255."""
+BETAS = (3.0, 5.0, 10.0, 13.0, 20.0)
+"""Widths θβ, on the scale 0-255: those of the report."""
 
 WEIGHTS = (4.0, 10.0)
 """Weights of its appearance kernel."""
+
+SMOOTHNESS = ((1.0, 1.0), (1.0, 3.0), (3.0, 3.0))
+"""Widths in pixels and weights of its smoothness kernel."""
+
+Layer = Literal["usual", "finer", "both"]
 
 
 @dataclass(frozen=True)
@@ -37,32 +43,32 @@ class Plan:
 
     Attributes:
         about: One line for ``--help`` and tables.
-        finer: Layers that may give maps: the classifier's usual one (False), or the deepest
-            that is finer (True).
+        layers: What may give maps: the classifier's ``usual`` layer, the deepest ``finer`` one, or
+            the mean of ``both``.
         exponents: Background is (1 − Σ of the present classes' maps) to this power.
-        foregrounds: Shares of a map's maximum above which SEC's cues begin; none = the recipe's.
-        shares: Shares of an image that are cues of background; none = the recipe's.
-        matched: Whether the CRF that SEC learns from is as wide as suits Grad-CAM's maps; else
-            it is the recipe's.
+        foregrounds: Shares of a map's maximum above which cues of a class begin.
+        shares: Shares of an image that are cues of background.
+        sure: Probabilities above which cues begin that the CRF after Grad-CAM finds. Without any
+            of these three, cues are those of SEC's recipe.
     """
 
     about: str
-    finer: tuple[bool, ...] = (False,)
+    layers: tuple[Layer, ...] = ("usual",)
     exponents: tuple[float, ...] = (1.0,)
     foregrounds: tuple[float, ...] = ()
     shares: tuple[float, ...] = ()
-    matched: bool = False
+    sure: tuple[float, ...] = ()
 
 
 PLANS = {
-    "report": Plan("last layer, background 1 − Σ, the recipe's cues and CRF"),
+    "report": Plan("last layer, background 1 − Σ, the recipe's cues"),
     "best": Plan(
-        "layer, background, cues and the CRF that SEC learns from, chosen",
-        finer=(False, True),
-        exponents=(1.0, 2.0, 3.0),
-        foregrounds=(0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9),
-        shares=(0.1, 0.2, 0.3, 0.4, 0.5),
-        matched=True,
+        "layers, background and cues are chosen, too",
+        layers=("usual", "both"),
+        exponents=(0.5, 1.0, 2.0, 3.0),
+        foregrounds=(0.5, 0.7, 0.9),
+        shares=(0.3, 0.6),
+        sure=(0.5, 0.6, 0.7, 0.8, 0.9),
     ),
 }
 """Rows by name."""

@@ -1,5 +1,7 @@
 """Choices: the best of those that were tried, by what scenes that are not reported say."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -8,12 +10,25 @@ from inference.assemble import assemble
 from inference.checkpoints import save_weights
 from inference.crf.parameters import Parameters
 from inference.runs import WEIGHTS
-from inference.weak.bench import ALONE, Bench
-from inference.weak.choices import choose_cues, choose_look, finer, matched, score_cues, worth
+from inference.weak.bench import Bench
+from inference.weak.choices import (
+    as_settings,
+    choose_crf,
+    choose_cues,
+    choose_look,
+    cue_candidates,
+    cues_named,
+    finer,
+    layer_of,
+    name_of,
+    score_cues,
+    worth,
+)
 from inference.weak.cuefiles import CueScore, CueScorer
 from inference.weak.cues import CueSettings, find
-from inference.weak.plans import BETAS, Plan, Request
+from inference.weak.plans import BETAS, SMOOTHNESS, Plan, Request
 from inference.weak.segmenter import load
+from inference.weak.teacher import cue_settings
 from scene.classifiers import classifier
 from scene.datasets.synthetic import SyntheticScenes
 
@@ -37,29 +52,31 @@ def bench(tmp_path):
 
 
 def test_the_best_look_is_chosen_of_all_that_were_tried(bench, run):
-    found = choose_look(bench, run, Plan("", finer=(False, True), exponents=(1.0, 3.0)))
+    found = choose_look(bench, run, Plan("", layers=("usual", "both"), exponents=(1.0, 3.0)))
     assert len(found.tried) == 4
     best = max(found.tried, key=found.tried.get)
-    power = "3" if found.settings.background_map == "power" else "1"
-    assert best == f"{found.settings.layer}, (1 − Σ)^{power}"
-    assert {name.split(",")[0] for name in found.tried} == {"stride8", "stride4"}
+    power = "3" if found.value.background_map == "power" else "1"
+    assert best == f"{found.value.layer}, (1 − Σ)^{power}"
+    assert {name.split(",")[0] for name in found.tried} == {"stride8", "stride8+stride4"}
 
 
 def test_of_one_look_nothing_is_chosen_or_measured(bench, run):
     found = choose_look(bench, run, Plan(""))
-    assert (found.settings.layer, found.settings.background_map, found.tried) == (
-        "stride8", "sum", {}
-    )  # fmt: skip
+    assert (found.value.layer, found.value.background_map, found.tried) == ("stride8", "sum", {})
     assert not bench.folder.exists()
 
 
 def test_cues_are_scored_as_they_would_be_found(run, few):
-    """Many thresholds share one look; each score is what finding them one by one gives."""
+    """Many candidates share one look; each score is what finding them one by one gives."""
     scenes, assembly = SyntheticScenes("tune", size=SIZE), load(run, "gradcam").assembly
-    pairs = [(0.3, 0.2), (0.8, None)]
-    found = score_cues(assembly, scenes, range(4), "stride8", (4, 4), pairs)
-    for score, (foreground, background) in zip(found, pairs, strict=True):
-        settings = CueSettings("stride8", foreground=foreground, background=background)
+    tried = [
+        CueSettings("stride8", foreground=0.3, background=0.2),
+        CueSettings("stride8", foreground=0.8, background=None),
+        CueSettings("stride8", foreground=0.3, crf=(5.0, 4.0, 20.0)),
+    ]
+    for score, settings in zip(
+        score_cues(assembly, scenes, range(4), (4, 4), tried), tried, strict=True
+    ):
         alone = find(assembly, scenes, range(4), size=(4, 4), settings=settings)
         scorer = CueScorer(scenes.schema.labels)
         for seeds, i in zip(alone.seeds, range(4), strict=True):
@@ -69,12 +86,42 @@ def test_cues_are_scored_as_they_would_be_found(run, few):
 
 def test_the_cues_worth_most_are_chosen(bench, run):
     assembly = load(run, "gradcam").assembly
-    found = choose_cues(bench, assembly, "stride8", (4, 4), (0.2, 0.6, 0.9), (0.2, 0.4))
-    assert len(found.tried) == 6
-    name = f"> {found.foreground:g}, lowest {found.background:g}"
-    assert found.tried[name] == max(found.tried.values()) == worth(found.score)
-    alone = choose_cues(bench, assembly, "stride8", (4, 4), (0.2,), (None,))
-    assert (alone.foreground, alone.background, alone.tried) == (0.2, None, {})
+    plan = Plan("", foregrounds=(0.2, 0.9), shares=(0.2, 0.4), sure=(0.3, 0.5))
+    recipe, crf = CueSettings(foreground=0.9), Parameters(appearance_sigma_xy=6)
+    tried = cue_candidates(plan, recipe, CueSettings("stride8"), crf, 0.5)
+    assert len(tried) == 6
+    assert tried[-1].crf == (10, 3, 13)  # pixels of the network's image are twice as wide
+    found, score = choose_cues(bench, assembly, (4, 4), tried)
+    assert found.tried[cues_named(found.value)] == max(found.tried.values()) == worth(score)
+
+
+def test_without_candidates_cues_are_the_recipe_s(bench, run):
+    recipe = CueSettings(foreground=0.9, background=0.3)
+    (own,) = cue_candidates(Plan(""), recipe, CueSettings("stride4"), Parameters(), 1.0)
+    assert own == CueSettings("stride4", foreground=0.9, background=0.3)
+    found, _ = choose_cues(bench, load(run, "gradcam").assembly, (4, 4), [own])
+    assert (found.value, found.tried) == (own, {})
+
+
+def test_no_background_is_cued_where_the_recipe_wants_none():
+    plan, none = (
+        Plan("", foregrounds=(0.5,), shares=(0.2,), sure=(0.5,)),
+        CueSettings(background=None),
+    )
+    tried = cue_candidates(plan, none, CueSettings("stride8"), Parameters(), 1.0)
+    assert [as_settings(cues)["background"] for cues in tried] == [0.0, 0.0]
+
+
+def test_settings_of_sec_find_the_cues_that_were_chosen():
+    for cues in (
+        CueSettings("stride4", foreground=0.4, background=0.2),
+        CueSettings(
+            "a+b", foreground=0.4, crf=(1.0, 2.0, 3.0), exponent=3.0, background_map="power"
+        ),
+    ):
+        again = cue_settings(REQUEST.sec(0, **as_settings(cues)))
+        plain = replace(cues, exponent=1.0, background_map="sum") if cues.crf is None else cues
+        assert again == plain
 
 
 @pytest.mark.parametrize(
@@ -89,12 +136,12 @@ def test_precision_counts_for_more_than_coverage(right, covered, value):
     assert worth(score) == pytest.approx(value)
 
 
-def test_a_stage_is_refined_by_the_best_crf(bench, run):
+def test_a_stage_is_refined_by_the_best_crf_that_was_tried(bench, run):
     scenes = bench.scenes(load(run, "gradcam", engine="exact"), run, "maps", "tune")
-    tried = [Parameters(appearance_sigma_xy=3, iterations=3), ALONE]
-    labels = bench.dataset("tune").schema.labels
-    scores = [r.score(labels).miou for r in bench.measure(scenes, tried, "all")]
-    assert bench.best(scenes, tried, "all") == tried[scores.index(max(scores))]
+    found = choose_crf(bench, scenes, "maps")
+    assert len(found.tried) == len(bench.candidates) + len(SMOOTHNESS) - 1
+    (score,) = bench.score(scenes, [found.value], "again")
+    assert score == max(found.tried.values()) == found.tried[name_of(found.value)]
 
 
 def test_widths_follow_the_size_of_pictures(bench, voc_folder, tmp_path, few):
@@ -107,13 +154,15 @@ def test_widths_follow_the_size_of_pictures(bench, voc_folder, tmp_path, few):
     assert {crf.appearance_sigma_xy for crf in asked.candidates} == {7.0}
 
 
-def test_a_matched_crf_reaches_as_far_in_the_picture(bench, few):
-    """What is a quarter of the picture for one is a quarter of 41 cells for the other."""
-    found = matched(Parameters(appearance_sigma_xy=4, appearance_weight=5), bench)
-    assert found == {"crf_weight": 5, "crf_xy": 10.25, "crf_rgb": 13}
-
-
 @pytest.mark.parametrize(("name", "layer"), [("small", "stride4"), ("resnet50", "layer3")])
 def test_the_finer_layer_is_the_deepest_one_with_more_cells(name, layer):
     net = classifier(name, 3, width=4).eval()
     assert finer(net, (64, 64)) == layer
+
+
+def test_layers_are_named_by_what_they_are_to_the_classifier():
+    net = classifier("small", 3, width=4).eval()
+    names = [layer_of(net, kind, (64, 64)) for kind in ("usual", "finer", "both")]
+    assert names == ["stride8", "stride4", "stride8+stride4"]
+    net.layer = "stride1"
+    assert layer_of(net, "both", (64, 64)) == "stride1"

@@ -75,7 +75,7 @@ def test_kernels_are_those_of_sec(do):
     (one,) = do().rows["report"].chains
     assert one.kernels["unary"]["miou"] == one.stages["sec"]["miou"]
     assert one.kernels["both"]["miou"] == one.stages["sec+crf"]["miou"]
-    assert one.kernels["both"]["parameters"]["smoothness_weight"] == 3
+    assert one.kernels["both"]["parameters"] == one.chosen["crf"]["sec"]
     assert (one.grid["alphas"], one.grid["betas"]) == ([3.0], [10.0, 20.0])
     assert one.grid["split"] == "tune"
 
@@ -128,16 +128,28 @@ def test_runs_of_other_settings_are_not_passed_off_as_these(do, home):
     assert runs.read(home / "all" / "seed-0" / "report" / "sec").settings.steps == 3
 
 
-def test_sec_learns_what_was_chosen(do, home, monkeypatch):
-    plan = Plan("", finer=(True,), foregrounds=(0.35,), shares=(0.2,), matched=True)
+@pytest.mark.parametrize(
+    ("plan", "found"),
+    [
+        (Plan("", ("finer",), foregrounds=(0.35,), shares=(0.2,)), ("stride4", 0.35, 0.2, ())),
+        (Plan("", ("both",), (2.0,), sure=(0.6,)), ("stride8+stride4", 0.6, 0.1, "of its CRF")),
+        (Plan("", ("usual",)), ("stride8", 0.9, 0.3, ())),
+    ],
+)
+def test_sec_learns_what_was_chosen(do, home, monkeypatch, plan, found):
     monkeypatch.setitem(chain.PLANS, "report", plan)
     (one,) = do().rows["report"].chains
     sec = runs.read(home / "all" / "seed-0" / "report" / "sec").settings
-    assert (sec.layer, sec.foreground, sec.background) == ("stride4", 0.35, 0.2)
-    crf = one.chosen["crf"]["gradcam"]
-    assert sec.crf_rgb == crf["appearance_sigma_rgb"]
-    assert sec.crf_xy == pytest.approx(3 / 16 * 41, abs=1e-3)  # 3 of 16 pixels, in 41sts
+    layer, foreground, background, crf = found
+    assert (sec.layer, sec.foreground) == (layer, foreground)
     assert sec.classifier == str(home / "all" / "seed-0" / "classifier")
+    assert bool(sec.background) == bool(background)
+    if crf:
+        theirs = Parameters.from_json(one.chosen["crf"]["gradcam"])
+        assert sec.cue_crf == (theirs.appearance_weight, 3.0, theirs.appearance_sigma_rgb)
+        assert sec.exponent == 2
+    else:
+        assert (sec.background, sec.cue_crf) == (background, ())
 
 
 def test_its_runs_segment(do, home):
@@ -194,8 +206,8 @@ def test_a_dataset_without_background_has_to_be_told(do, voc_folder, home):
         do(bare)
     assert not home.exists()
     (one,) = do(replace(bare, background=False), plans=("best",)).rows["best"].chains
-    assert one.chosen["background"] is None
-    assert one.chosen["background_map"] is None
+    assert one.chosen["cue_settings"]["background"] == 0
+    assert one.chosen["exponent"] is None
 
 
 def test_only_a_reproduction_is_gone_on_with_or_replaced(tmp_path):
