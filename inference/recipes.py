@@ -181,7 +181,7 @@ RECIPES: dict[str, Recipe] = {
             "guide": "none",
             "encode": ("image",),
             "weights": {"classes": 1.0},
-            "steps": 1000,
+            "steps": 3000,
             "batch_size": 32,
             "optimizer": "adamw",
             "learning_rate": 3e-3,
