@@ -20,7 +20,7 @@ from inference.crf.kernels import DEFAULT, Appearance, Smoothness
 from scene.pictures import read_image
 
 SEC = (Smoothness(sigma=3 / 12), Appearance(sigma_xy=80 / 12))
-RUNS = 9
+RUNS = 5
 
 
 def photographs(name, count):
@@ -75,15 +75,25 @@ def ratio(engine, reference, scenes, runs=RUNS):
         times = {engine: [], reference: []}
         for _ in range(runs):
             for each, taken in times.items():
-                start = time.perf_counter()
-                each.marginals(scene, 10)
-                taken.append(1000 * (time.perf_counter() - start))
+                for _ in range(2):  # the second finds caches as its own kind left them
+                    start = time.perf_counter()
+                    each.marginals(scene, 10)
+                    taken.append(1000 * (time.perf_counter() - start))
         for each, taken in times.items():
             least[each] += min(taken) / len(scenes)
     ours, theirs = least.values()
     busy = os.getloadavg()[0]
     note = f"; load {busy:.0f}: other programs ran" if busy > 3 else ""
     return f"{ours:.1f} ms against {theirs:.1f} ms, {theirs / ours:.1f}×{note}", theirs / ours
+
+
+@pytest.fixture
+def calm():
+    """Let torch have no threads of its own: they would wait busily where ours have work to do."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -100,6 +110,7 @@ def reference():
         ("15 of 41×41, default kernels", lambda: batch(DEFAULT), 4.0),
     ],
 )
+@pytest.mark.usefixtures("calm")
 def test_fused_is_several_times_faster_than_the_reference(name, scenes, least, reference, say):
     said, faster = ratio(Fused(2), reference, scenes())
     say(f"fused, {name}: {said}")
