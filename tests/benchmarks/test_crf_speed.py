@@ -1,9 +1,9 @@
 """How much faster our engines are than the reference one, with equal settings, on two cores.
 
-Wall time, the least of several runs by turns, building lattices included, summed over images. The
-photographs are those of the folders in SCENE_DATA; unaries are of shapes, 30 % of pixels relabelled
-at random, blurred. Where other programs keep the cores busy, figures say more about these: it warns
-of them.
+Wall time, the least of several runs by turns, building lattices included, summed over images.
+Photographs are those of the folders in SCENE_DATA; unaries are of shapes, 30 % of pixels
+relabelled at random, blurred. Where other programs keep the cores busy, figures say more about
+these: it warns of them.
 """
 
 import os
