@@ -47,8 +47,8 @@ def blur_lattice(
         neighbours: ``(D + 1, 2, M)``.
         scales: By what each label is multiplied.
         side: s.
-        sums: ``(sweeps, rows · padded)``.
-        values: Where the result goes, flat.
+        sums: ``(sweeps, rows · padded)``, in blocks of labels as a sweep has them.
+        values: Where the result goes, flat, likewise.
         spare: ``(2, rows · padded)``, to work in.
     """
     for c in range(labels[0], labels[1] - WIDTH, WIDE):
@@ -80,12 +80,13 @@ def _blur(
     axes, size, wide = len(neighbours), neighbours.shape[2], lanes_of(nothing)
     beside, scale = fill_like(np.float32(side), nothing), load_like(scales, c, nothing)
     sweeps, every, flat = len(sums), sums.shape[1], pointer(sums, 0)
+    block = every // padded * c + base * wide
     start = base * padded + (size + 1) * c
     source, target = pointer(spare[0], start), pointer(spare[1], start)
-    found, near = pointer(values, base * padded + c), pointer(neighbours, 0)
+    found, near = pointer(values, block), pointer(neighbours, 0)
     first, occupied, stop = which
     for v in range(first, occupied):
-        at = (base + v) * padded + c
+        at = block + v * wide
         mass = load_like(flat, at, nothing)
         store(flat, at, nothing)
         for t in range(1, sweeps):
@@ -104,7 +105,7 @@ def _blur(
             both = add(load_like(source, one, nothing), load_like(source, other, nothing))
             mass = multiply_add(beside, both, load_like(source, v * wide, nothing))
             if last:
-                store(found, v * padded, mass)
+                store(found, v * wide, mass)
             else:
                 store(target, v * wide, mass)
         source, target = target, source

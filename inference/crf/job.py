@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -130,6 +131,7 @@ class Job:
                 )
                 rows += term.mesh.size + 1
         self.vertices = _beside(vertices, np.empty((pixels, 0), np.int32))
+        rows += rows % 2  # so that no `Lanes` straddles two lines of the cache
         empty = np.empty((pixels, 0), np.float32)
         self.collect = _beside([term.pull for term in terms], empty)
         self.hand_on = _beside([term.push for term in terms], empty)
@@ -216,15 +218,15 @@ class Job:
             tasks += [partial(self._blur_grid, *grid, block) for grid in enumerate(self.grids)]
         self.crew.map(lambda task: task(), tasks)
         for term, mesh, base in self.meshes:
-            first = base * self.padded
-            self._mix(term, self.values[first : first + mesh.size * self.padded])
+            part = slice(base, base + mesh.size)
+            self._mix(term, [block[part] for block in self._blocks(self.values)])
         for g, term in enumerate(self.grids):
-            self._mix(term, self.cell_values[g])
+            self._mix(term, [self.cell_values[g].reshape(-1, self.padded)])
         self.extra[:] = 0
         for term in self.locals:
             found = self.extra if term.mix is None else np.zeros_like(self.extra)
             self.crew.map(partial(self._blur_pixels, term, found), blocks)
-            self._mix(term, found)
+            self._mix(term, [found.reshape(-1, self.padded)])
             if term.mix is not None:
                 self.extra += found
 
@@ -258,10 +260,25 @@ class Job:
             block, self.padded, size, *term.taps, scales, term.push, term.pull, own, values
         )
 
-    def _mix(self, term: Term, values: Floats) -> None:
-        if term.mix is not None:
-            rows = values.reshape(-1, self.padded)[:, : self.size[3]]
-            rows[:] = rows @ term.mix.T
+    def _blocks(self, table: Floats) -> list[Floats]:
+        """View what a sweep has of vertices as ``(rows, labels)``, block by block."""
+        rows = table.size // self.padded
+        cuts = [*range(0, self.padded, WIDE), self.padded]
+        return [
+            table[rows * c : rows * stop].reshape(rows, stop - c)
+            for c, stop in pairwise(cuts)
+        ]
+
+    def _mix(self, term: Term, blocks: list[Floats]) -> None:
+        if term.mix is None:
+            return
+        labels = self.size[3]
+        mixed = np.concatenate(blocks, axis=1)[:, :labels] @ term.mix.T
+        first = 0
+        for block in blocks:
+            part = mixed[:, first : first + block.shape[1]]
+            block[:, : part.shape[1]] = part
+            first += block.shape[1]
 
     def _every(self, terms: Sequence[Term]) -> Floats:
         """Give the scales of all terms, ``(terms, L padded)``."""

@@ -140,6 +140,21 @@ def put(typing: Any, array: Any, index: Any, value: Any) -> Any:
 
 
 @intrinsic
+def prefetch(typing: Any, array: Any, index: Any) -> Any:
+    """Ask for one number of a flat array to be brought near: it will be read soon."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        at = builder.gep(_start(context, builder, signature, args), [args[1]])
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, _INT, _INT, _INT])
+        ask = builder.module.declare_intrinsic("llvm.prefetch", (byte,), kind)
+        builder.call(ask, [builder.bitcast(at, byte), _INT(0), _INT(3), _INT(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), code
+
+
+@intrinsic
 def store(typing: Any, array: Any, start: Any, value: Any) -> Any:
     """Write lanes to a flat float32 array, from ``start`` on."""
 

@@ -7,19 +7,37 @@ from typing import Any
 import numpy as np
 
 from inference.crf.compiled import compiled, inlined
-from inference.crf.lanes import LOWEST, WIDTH, fill, item, load, store
-from inference.crf.planes import Size, rows_of_cells
-from inference.crf.vectors import add, multiply, multiply_add
+from inference.crf.lanes import (
+    LOWEST,
+    WIDE,
+    WIDTH,
+    fill,
+    fill_like,
+    fill_wide,
+    item,
+    lanes_of,
+    load,
+    load_like,
+    load_wide,
+    pointer,
+    prefetch,
+    store,
+)
+from inference.crf.planes import CHUNK, Size, rows_of_cells
+from inference.crf.vectors import add, greater, half_greater, multiply, multiply_add
 
-THRICE = 3 * WIDTH
-"""Labels that are collected at once while there are so many."""
+BOTH = WIDE + WIDTH
+"""Labels of the usual 21, padded: a wide and a narrow block, which are done together."""
+
+AHEAD = CHUNK
+"""Pixels that what is read of a pixel is asked for ahead: it comes while others are worked on."""
 
 USUAL = (6, 1)
 """Vertices around a pixel, and grids, of the default kernels: code is laid out for these."""
 
 
 @compiled
-def collect(chunk: Any, base: Any, apart: int, inward: Any, sums: Any) -> None:
+def collect(chunk: Any, base: Any, apart: int, inward: Any, sums: Any, peaks: Any) -> None:
     """Add up logits and pulls of a chunk of pixels. All arrays are pointers to flat ones.
 
     Args:
@@ -27,83 +45,89 @@ def collect(chunk: Any, base: Any, apart: int, inward: Any, sums: Any) -> None:
             of sums are.
         base: Rows of logits.
         apart: How far apart they are.
-        inward: Of the lattice: vertices and weights, ``(P, S)``, rows of values, S; of grids:
-            weights of pixels, ``(G, P)``, values between rows of cells at this row of pixels,
-            ``(G, columns)`` of labels, G, how long such a row is, P; of pixels: values, and
-            whether there are any.
+        inward: Of the lattice: vertices and weights, ``(P, S)``, blocks of values, S, and how
+            many rows a block has; of grids: weights of pixels, ``(G, P)``, values between rows of
+            cells at this row of pixels, ``(G, columns)`` of labels, G, how long such a row is, P;
+            of pixels: values, and whether there are any.
         sums: Rows of labels that become the sums; they may be the logits.
+        peaks: Eight numbers a pixel, of which the greatest will be that of its sums.
     """
     if inward[0][3] == USUAL[0] and inward[1][2] == USUAL[1]:
-        _collect(chunk, base, apart, inward, sums, USUAL[0], USUAL[1])
+        _collect(chunk, base, apart, inward, sums, peaks, USUAL[0], USUAL[1])
     else:
-        _collect(chunk, base, apart, inward, sums, inward[0][3], inward[1][2])
+        _collect(chunk, base, apart, inward, sums, peaks, inward[0][3], inward[1][2])
 
 
 @inlined
 def _collect(
-    chunk: Any, base: Any, apart: int, inward: Any, sums: Any, slots: int, kinds: int
+    chunk: Any, base: Any, apart: int, inward: Any, sums: Any, peaks: Any, slots: int, kinds: int
 ) -> None:
     p, start, count, padded, pitch = chunk
-    vertices, weights, values = inward[0][0], inward[0][1], inward[0][2]
-    pulls, above, span, pixels = inward[1][0], inward[1][1], inward[1][3], inward[1][4]
-    more = inward[2]
+    vertices, weights = inward[0][0], inward[0][1]
+    narrow = padded // WIDE * WIDE
     for i in range(count):
-        j = (start + i) // 2 + 1
-        k = j + 1 if (start + i) & 1 else j - 1
         first = (p + i) * slots
-        for c in range(0, padded - 2 * WIDTH, THRICE):
-            x = load(base, i * apart + c)
-            y = load(base, i * apart + c + WIDTH)
-            z = load(base, i * apart + c + 2 * WIDTH)
-            for s in range(slots):
-                row = item(vertices, first + s) * padded + c
-                weight = fill(item(weights, first + s))
-                x = multiply_add(weight, load(values, row), x)
-                y = multiply_add(weight, load(values, row + WIDTH), y)
-                z = multiply_add(weight, load(values, row + 2 * WIDTH), z)
-            for g in range(kinds):
-                pull = item(pulls, g * pixels + p + i)
-                row, weight = g * span + j * padded + c, fill(np.float32(0.75) * pull)
-                x = multiply_add(weight, load(above, row), x)
-                y = multiply_add(weight, load(above, row + WIDTH), y)
-                z = multiply_add(weight, load(above, row + 2 * WIDTH), z)
-                row, weight = g * span + k * padded + c, fill(np.float32(0.25) * pull)
-                x = multiply_add(weight, load(above, row), x)
-                y = multiply_add(weight, load(above, row + WIDTH), y)
-                z = multiply_add(weight, load(above, row + 2 * WIDTH), z)
-            if more[1]:
-                row = (p + i) * padded + c
-                x = add(x, load(more[0], row))
-                y = add(y, load(more[0], row + WIDTH))
-                z = add(z, load(more[0], row + 2 * WIDTH))
-            store(sums, i * pitch + c, x)
-            store(sums, i * pitch + c + WIDTH, y)
-            store(sums, i * pitch + c + 2 * WIDTH, z)
-        for c in range(padded // THRICE * THRICE, padded, WIDTH):
-            x = load(base, i * apart + c)
-            for s in range(slots):
-                row = item(vertices, first + s) * padded + c
-                x = multiply_add(fill(item(weights, first + s)), load(values, row), x)
-            for g in range(kinds):
-                pull = item(pulls, g * pixels + p + i)
-                near = load(above, g * span + j * padded + c)
-                far = load(above, g * span + k * padded + c)
-                x = multiply_add(fill(np.float32(0.75) * pull), near, x)
-                x = multiply_add(fill(np.float32(0.25) * pull), far, x)
-            if more[1]:
-                x = add(x, load(more[0], (p + i) * padded + c))
-            store(sums, i * pitch + c, x)
+        for c in range(0, padded, WIDE):
+            prefetch(base, (i + AHEAD) * apart + c)
+        prefetch(vertices, first + AHEAD * slots)
+        prefetch(weights, first + AHEAD * slots)
+        at = p + i, start + i, padded
+        if padded == BOTH:
+            y = _pulled(load(base, i * apart + WIDE), narrow, at, inward, slots, kinds)
+            x = _pulled(load_wide(base, i * apart), narrow - WIDE, at, inward, slots, kinds)
+            store(sums, i * pitch, x)
+            store(sums, i * pitch + WIDE, y)
+            store(peaks, i * WIDTH, greater(half_greater(x), y))
+        else:
+            peak = fill(np.float32(LOWEST))
+            for c in range(0, narrow, WIDE):
+                x = _pulled(load_wide(base, i * apart + c), c, at, inward, slots, kinds)
+                store(sums, i * pitch + c, x)
+                peak = greater(peak, half_greater(x))
+            if padded > narrow:
+                y = _pulled(load(base, i * apart + narrow), narrow, at, inward, slots, kinds)
+                store(sums, i * pitch + narrow, y)
+                peak = greater(peak, y)
+            store(peaks, i * WIDTH, peak)
         if pitch > padded:
             store(sums, i * pitch + padded, fill(np.float32(LOWEST)))
 
 
+@inlined
+def _pulled(x: Any, c: int, at: Any, inward: Any, slots: int, kinds: int) -> Any:
+    """Add to the labels of a pixel from ``c`` on, as many as ``x`` has, what pulls at them."""
+    (vertices, weights, values, _, rows), (pulls, above, _, span, pixels), more = inward
+    p, column, padded = at
+    block, wide = rows * c, lanes_of(x)
+    near = column // 2 + 1
+    far = near + 1 if column & 1 else near - 1
+    for s in range(p * slots, (p + 1) * slots):
+        row = block + item(vertices, s) * wide
+        x = multiply_add(fill_like(item(weights, s), x), load_like(values, row, x), x)
+    for g in range(kinds):
+        pull, edge = item(pulls, g * pixels + p), g * span + c
+        weight = fill_like(np.float32(0.75) * pull, x)
+        x = multiply_add(weight, load_like(above, edge + near * padded, x), x)
+        weight = fill_like(np.float32(0.25) * pull, x)
+        x = multiply_add(weight, load_like(above, edge + far * padded, x), x)
+    if more[1]:
+        x = add(x, load_like(more[0], p * padded + c, x))
+    return x
+
+
 @compiled
-def spread(chunk: Any, base: Any, sums: Any) -> None:
+def spread(chunk: Any, base: Any, apart: int, sums: Any, peaks: Any) -> None:
     """Take the logits as they are."""
     _, _, count, padded, pitch = chunk
     for i in range(count):
+        peak = fill(np.float32(LOWEST))
+        for c in range(0, padded, WIDE):
+            prefetch(base, (i + AHEAD) * apart + c)
         for c in range(0, padded, WIDTH):
-            store(sums, i * pitch + c, load(base, i * padded + c))
+            x = load(base, i * apart + c)
+            store(sums, i * pitch + c, x)
+            peak = greater(peak, x)
+        store(peaks, i * WIDTH, peak)
         if pitch > padded:
             store(sums, i * pitch + padded, fill(np.float32(LOWEST)))
 
@@ -112,10 +136,19 @@ def spread(chunk: Any, base: Any, sums: Any) -> None:
 def stretch(row: int, size: Size, kinds: int, values: Any, length: int, above: Any) -> None:
     """Interpolate a row of pixels between two rows of cells; ``values`` has ``length`` numbers."""
     span, one, other = rows_of_cells(row, size)
-    near, far = fill(np.float32(0.75)), fill(np.float32(0.25))
     height = length // max(kinds * span, 1)
     for g in range(kinds):
-        for x in range(0, span, WIDTH):
-            a = load(values, (g * height + one) * span + x)
-            b = load(values, (g * height + other) * span + x)
-            store(above, g * span + x, multiply_add(near, a, multiply(far, b)))
+        here = pointer(above, g * span)
+        first = pointer(values, (g * height + one) * span)
+        second = pointer(values, (g * height + other) * span)
+        for x in range(0, span - WIDTH, WIDE):
+            _between(first, second, here, x, fill_wide(np.float32(0)))
+        if span % WIDE:
+            _between(first, second, here, span - WIDTH, fill(np.float32(0)))
+
+
+@inlined
+def _between(first: Any, second: Any, into: Any, x: int, like: Any) -> None:
+    near, far = fill_like(np.float32(0.75), like), fill_like(np.float32(0.25), like)
+    mass = multiply(far, load_like(second, x, like))
+    store(into, x, multiply_add(near, load_like(first, x, like), mass))

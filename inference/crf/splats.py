@@ -16,10 +16,12 @@ from inference.crf.lanes import (
     item,
     load,
     load_like,
+    load_wide,
+    pointer,
     store,
 )
 from inference.crf.planes import Size, rows_of_cells
-from inference.crf.slices import THRICE, USUAL
+from inference.crf.slices import BOTH, USUAL
 from inference.crf.vectors import add, multiply, multiply_add
 
 
@@ -32,7 +34,8 @@ def hand_on(chunk: Any, given: Any, scale: Any, outward: Any) -> None:
             far apart rows are.
         given: Rows of labels.
         scale: By what each row is multiplied.
-        outward: Of the lattice: vertices and weights, ``(P, S)``, rows of sums, S; of grids:
+        outward: Of the lattice: vertices and weights, ``(P, S)``, blocks of sums, S, and
+            how many rows a block has; of grids:
             weights of pixels, ``(G, P)``, sums of this row of pixels, to be shared by two rows
             of cells, ``(G, columns)`` of labels, G, how long such a row is, P; of pixels: rows
             of labels to set, and whether there are any.
@@ -68,28 +71,31 @@ def _to_vertices(chunk: Any, given: Any, scale: Any, lattice: Any) -> None:
 @inlined
 def _splat(chunk: Any, given: Any, scale: Any, lattice: Any, slots: int) -> None:
     p, _, count, padded, pitch = chunk
-    vertices, weights, sums, _ = lattice
+    vertices, weights, sums, _, rows = lattice
+    narrow = padded // WIDE * WIDE
     for i in range(count):
-        share = item(scale, i)
-        first = (p + i) * slots
-        for c in range(0, padded - 2 * WIDTH, THRICE):
-            x = load(given, i * pitch + c)
-            y = load(given, i * pitch + c + WIDTH)
-            z = load(given, i * pitch + c + 2 * WIDTH)
-            for s in range(slots):
-                row = item(vertices, first + s) * padded + c
-                weight = fill(item(weights, first + s) * share)
-                store(sums, row, multiply_add(weight, x, load(sums, row)))
-                row += WIDTH
-                store(sums, row, multiply_add(weight, y, load(sums, row)))
-                row += WIDTH
-                store(sums, row, multiply_add(weight, z, load(sums, row)))
-        for c in range(padded // THRICE * THRICE, padded, WIDTH):
-            x = load(given, i * pitch + c)
-            for s in range(slots):
-                row = item(vertices, first + s) * padded + c
-                weight = fill(item(weights, first + s) * share)
-                store(sums, row, multiply_add(weight, x, load(sums, row)))
+        share, first = item(scale, i), (p + i) * slots
+        if padded == BOTH:
+            x, y = load_wide(given, i * pitch), load(given, i * pitch + WIDE)
+            for s in range(first, first + slots):
+                vertex, weight = item(vertices, s), item(weights, s) * share
+                _add(sums, vertex * WIDE, weight, x)
+                _add(sums, rows * narrow + vertex * WIDTH, weight, y)
+        else:
+            for c in range(0, narrow, WIDE):
+                x = load_wide(given, i * pitch + c)
+                for s in range(first, first + slots):
+                    _add(sums, rows * c + item(vertices, s) * WIDE, item(weights, s) * share, x)
+            if padded > narrow:
+                y = load(given, i * pitch + narrow)
+                for s in range(first, first + slots):
+                    weight = item(weights, s) * share
+                    _add(sums, rows * narrow + item(vertices, s) * WIDTH, weight, y)
+
+
+@inlined
+def _add(sums: Any, row: int, weight: float, x: Any) -> None:
+    store(sums, row, multiply_add(fill_like(weight, x), x, load_like(sums, row, x)))
 
 
 @compiled
@@ -128,15 +134,24 @@ def gather(
     """Add a row of pixels to two rows of cells, and empty it; ``sums`` has ``length`` numbers."""
     span, one, other = rows_of_cells(row, size)
     height = length // max(kinds * span, 1)
-    near, far, nothing = fill(np.float32(0.75)), fill(np.float32(0.25)), fill(np.float32(0))
     one, other = _own(one, part), _own(other, part)
     for g in range(kinds):
-        first, second = (g * height + one) * span, (g * height + other) * span
-        for x in range(0, span, WIDTH):
-            mass = load(below, g * span + x)
-            store(sums, first + x, multiply_add(near, mass, load(sums, first + x)))
-            store(sums, second + x, multiply_add(far, mass, load(sums, second + x)))
-            store(below, g * span + x, nothing)
+        here = pointer(below, g * span)
+        first = pointer(sums, (g * height + one) * span)
+        second = pointer(sums, (g * height + other) * span)
+        for x in range(0, span - WIDTH, WIDE):
+            _share(here, first, second, x, fill_wide(np.float32(0)))
+        if span % WIDE:
+            _share(here, first, second, span - WIDTH, fill(np.float32(0)))
+
+
+@inlined
+def _share(given: Any, first: Any, second: Any, x: int, nothing: Any) -> None:
+    mass = load_like(given, x, nothing)
+    near, far = fill_like(np.float32(0.75), nothing), fill_like(np.float32(0.25), nothing)
+    store(first, x, multiply_add(near, mass, load_like(first, x, nothing)))
+    store(second, x, multiply_add(far, mass, load_like(second, x, nothing)))
+    store(given, x, nothing)
 
 
 @compiled

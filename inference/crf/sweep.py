@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,15 @@ from inference.crf.slices import collect, spread, stretch
 from inference.crf.splats import gather, hand_on
 from inference.crf.vectors import (
     add,
-    exponential,
-    greater,
-    half_greater,
+    exp2,
     half_sum,
+    multiply,
     peaks,
     reciprocal,
     sums,
 )
+
+LOG2E = math.log2(math.e)
 
 Part = tuple[int, ...]
 Mode = tuple[bool, bool, bool, bool, bool]
@@ -48,7 +50,8 @@ def sweep(
             whether the result is handed on; whether it is written out.
         logits: Planes, or rows of labels.
         lattice: Vertices, weights to collect by, weights to hand on by, all ``(P, S)`` but flat;
-            values to collect, and sums to add to, rows of labels; S.
+            values to collect, and sums to add to, blocks of `WIDE` labels, and of `WIDTH` what is
+            left, ``(rows, labels)`` but flat; S.
         grid: Weights of pixels to collect and to hand on by, ``(G, P)`` but flat; values to
             collect, and sums to add to, ``(G, rows, columns)`` of labels; G.
         extra: Values to collect at pixels, and where to leave the result; empty if not used.
@@ -68,14 +71,15 @@ def sweep(
     for i in range(CHUNK):
         put(scale, i, np.float32(1))
     given, packed = pointer(logits, 0), not planar
+    many = len(lattice[3]) // padded
     vertices, cells = pointer(lattice[0], 0), len(grid[0]) // max(kinds, 1)
     inward = (
-        (vertices, pointer(lattice[1], 0), pointer(lattice[3], 0), slots),
+        (vertices, pointer(lattice[1], 0), pointer(lattice[3], 0), slots, many),
         (pointer(grid[0], 0), above, kinds, span, cells),
         (pointer(extra[0], 0), len(extra[0]) > 0),
     )
     outward = (
-        (vertices, pointer(lattice[2], 0), pointer(lattice[4], 0), slots),
+        (vertices, pointer(lattice[2], 0), pointer(lattice[4], 0), slots, many),
         (pointer(grid[1], 0), below, kinds, span, cells),
         (pointer(extra[1], 0), len(extra[1]) > 0),
     )
@@ -87,13 +91,15 @@ def sweep(
             if packed:
                 here = pointer(logits, chunk[0] * padded)
                 if pulled:
-                    collect(chunk, here, padded, inward, rows)
+                    collect(chunk, here, padded, inward, rows, tile)
                 else:
-                    spread(chunk, here, rows)
+                    spread(chunk, here, padded, rows, tile)
             else:
                 read_planes(given, size, row, start, chunk[2], rows, pitch)
                 if pulled:
-                    collect(chunk, rows, pitch, inward, rows)
+                    collect(chunk, rows, pitch, inward, rows, tile)
+                else:
+                    spread(chunk, rows, pitch, rows, tile)
             if soft:
                 _soften(chunk[2], pitch, rows, scale, tile)
             if pushed:
@@ -117,17 +123,13 @@ def _soften(count: int, pitch: int, rows: Any, scale: Any, tile: Any) -> None:
     Each step is done for all pixels before the next: what one waits for would else hold up the
     others. Peaks and sums of eight pixels are found together.
     """
-    for i in range(count):
-        peak = half_greater(load_wide(rows, i * pitch))
-        for c in range(i * pitch + WIDE, (i + 1) * pitch, WIDE):
-            peak = greater(peak, half_greater(load_wide(rows, c)))
-        store(tile, i * WIDTH, peak)
+    by = fill_wide(np.float32(LOG2E))
     for i in range(0, count, WIDTH):
         store(scale, i, peaks(tile, i * WIDTH))
     for i in range(count):
         least, mass = fill_wide(-item(scale, i)), fill_wide(np.float32(0))
         for c in range(i * pitch, (i + 1) * pitch, WIDE):
-            chance = exponential(add(load_wide(rows, c), least))
+            chance = exp2(multiply(by, add(load_wide(rows, c), least)))
             store(rows, c, chance)
             mass = add(mass, chance)
         store(tile, i * WIDTH, half_sum(mass))

@@ -163,26 +163,33 @@ def _multiply_add(builder: Any, a: Any, b: Any, c: Any) -> Any:
     return _add(builder, _multiply(builder, a, b), c)
 
 
-def _exponential(builder: Any, x: Any) -> Any:
-    """Emit eˣ for −86 ≤ x ≤ 0, and e⁻⁸⁶ ≈ 0 below: 2ⁿ times a series about the nearest n."""
+def _exp2(builder: Any, x: Any) -> Any:
+    """Emit 2ˣ for −125 ≤ x ≤ 0, and 2⁻¹²⁵ ≈ 0 below: 2ⁿ times a polynomial about the nearest n.
+
+    Its greatest error is the least a polynomial of degree five has that is right at 0: 9.1e-8.
+    """
     count = x.type.count
     whole_kind = ir.VectorType(_INT, count)
 
     def same(value: float) -> ir.Constant:
         return ir.Constant(x.type, [value] * count)
 
-    x = _greater(builder, x, same(-86.0))
-    near = same(12582912.0)  # 1.5 · 2²³: adding it rounds to whole numbers
-    shifted = builder.fadd(builder.fmul(x, same(1.4426950408889634)), near)
-    n = builder.fsub(shifted, near)
-    r = _multiply_add(builder, n, same(-0.693145751953125), x)
-    r = _multiply_add(builder, n, same(-1.4286068203094172e-06), r)
-    series = same(1 / 720)
-    for term in (1 / 120, 1 / 24, 1 / 6, 0.5, 1.0, 1.0):
+    x = _greater(builder, x, same(-125.0))
+    near = same(12582912.0)  # 1.5 · 2²³: adding it rounds to whole numbers, its last bits are n
+    shifted = builder.fadd(x, near)
+    r = builder.fsub(x, builder.fsub(shifted, near))
+    series = same(0.0013264727150643467)
+    for term in (
+        0.009671512642931913,
+        0.05550733743407024,
+        0.24022242085303525,
+        0.6931469775990552,
+        1.0,
+    ):
         series = _multiply_add(builder, series, r, same(term))
-    whole = builder.add(builder.fptosi(n, whole_kind), ir.Constant(whole_kind, [127] * count))
-    power = builder.shl(whole, ir.Constant(whole_kind, [23] * count))
-    return builder.fmul(series, builder.bitcast(power, x.type))
+    bits = ir.Constant(whole_kind, [23] * count)
+    n = builder.shl(builder.bitcast(shifted, whole_kind), bits)
+    return builder.bitcast(builder.add(builder.bitcast(series, whole_kind), n), x.type)
 
 
 add = _lanewise("Give a + b.", _add, 2)
@@ -192,7 +199,7 @@ less = _lanewise("Give 1 where a < b, else 0.", _less, 2)
 subtract = _lanewise("Give a − b.", _subtract, 2)
 greater = _lanewise("Give the greater of a and b.", _greater, 2)
 multiply_add = _lanewise("Give a · b + c.", _multiply_add, 3)
-exponential = _lanewise("Give eˣ for x ≤ 0, within 3e-7 of itself.", _exponential, 1)
+exp2 = _lanewise("Give 2ˣ for x ≤ 0, within 2e-7 of itself.", _exp2, 1)
 reciprocal = _lanewise("Give 1 / a.", _reciprocal, 1)
 half_sum = _halved("Add the upper half of lanes to the lower.", _add)
 half_greater = _halved("Give the greater of the upper half of lanes and the lower.", _greater)
