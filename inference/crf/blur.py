@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from inference.crf.compiled import Floats, Ints, Keys, Span, compiled
+from inference.crf.compiled import Floats, Ints, Keys, Span, compiled, inlined
 from inference.crf.lanes import (
     WIDE,
     WIDTH,
@@ -21,6 +21,9 @@ from inference.crf.lanes import (
 )
 from inference.crf.planes import wipe
 from inference.crf.vectors import add, multiply, multiply_add
+
+CORNER = 1e-6
+"""What is less than this, of a pixel beside another's corner, is left out of narrow kernels."""
 
 
 @compiled
@@ -293,6 +296,9 @@ def blur_pixels(
         given: Flat.
         values: Flat.
     """
+    if len(down) == 2 and len(right) == 2 and down[1] * right[1] < CORNER:
+        _cross(labels, padded, shape, down, right, scales, push, pull, given, values)
+        return
     edges, by = np.empty((0, 2), np.int64), (pointer(push, 0), pointer(pull, 0), len(push) > 0)
     for c in range(labels[0], labels[1] - WIDTH, WIDE):
         like = fill_wide(np.float32(0))
@@ -300,3 +306,54 @@ def blur_pixels(
     if (labels[1] - labels[0]) % WIDE:
         narrow, c = fill(np.float32(0)), labels[1] - WIDTH
         _convolve(narrow, c, padded, shape, edges, down, right, scales, given, values, by)
+
+
+@compiled
+def _cross(
+    labels: Span,
+    padded: int,
+    shape: tuple[int, int, int],
+    down: Floats,
+    right: Floats,
+    scales: Floats,
+    push: Floats,
+    pull: Floats,
+    given: Floats,
+    values: Floats,
+) -> None:
+    """Do so with a kernel that reaches four pixels beside the one in its middle."""
+    scenes, height, width = shape
+    source, target, scale = pointer(given, 0), pointer(values, 0), pointer(scales, 0)
+    before, after = pointer(push, 0), pointer(pull, 0)
+    middle, flank, edge = down[0] * right[0], down[0] * right[1], down[1] * right[0]
+    for row in range(scenes * height):
+        y = row % height
+        up, under = width if y > 0 else 0, width if y < height - 1 else 0
+        for p in range(row * width, (row + 1) * width):
+            left = 1 if p > row * width else 0
+            ahead = 1 if p < (row + 1) * width - 1 else 0
+            share = item(after, p)
+            here = (p, share * middle * item(before, p))
+            beside = (p - left, np.float32(left) * share * flank * item(before, p - left))
+            other = (p + ahead, np.float32(ahead) * share * flank * item(before, p + ahead))
+            above = (p - up, np.float32(up > 0) * share * edge * item(before, p - up))
+            below = (p + under, np.float32(under > 0) * share * edge * item(before, p + under))
+            five = here, beside, other, above, below
+            for c in range(labels[0], labels[1] - WIDTH, WIDE):
+                _five(fill_wide(np.float32(0)), c, p, padded, five, scale, source, target)
+            if (labels[1] - labels[0]) % WIDE:
+                c = labels[1] - WIDTH
+                _five(fill(np.float32(0)), c, p, padded, five, scale, source, target)
+
+
+@inlined
+def _five(
+    nothing: Any, c: int, p: int, padded: int, five: Any, scale: Any, source: Any, target: Any
+) -> None:
+    mass = nothing
+    for place, weight in five:
+        part = load_like(source, place * padded + c, nothing)
+        mass = multiply_add(fill_like(weight, nothing), part, mass)
+    here = load_like(target, p * padded + c, nothing)
+    by = load_like(scale, c, nothing)
+    store(target, p * padded + c, multiply_add(by, mass, here))

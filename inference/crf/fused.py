@@ -13,7 +13,7 @@ from inference.crf.compiled import Floats, announced
 from inference.crf.crew import Crew, spans
 from inference.crf.engines import Engine, Field, scaling
 from inference.crf.job import Job, Term
-from inference.crf.kernels import Appearance, Kernel, Smoothness, pair, positions, too_narrow
+from inference.crf.kernels import Appearance, Kernel, Smoothness, pair, too_narrow
 from inference.crf.permutohedral import balance, mesh, scale
 from inference.crf.smoothing import FINE, coarse_taps, taps
 
@@ -23,6 +23,9 @@ SURE = 6.1
 NOTHING = 1e-8
 """What is no more than this, of a tap in the middle that is about 1, is left out."""
 
+COARSE = 1e-4
+"""Likewise at half the resolution, which is itself no nearer than that."""
+
 SMALL = 2**14
 """Pixels of a job below which more threads cost more than they bring."""
 
@@ -31,6 +34,9 @@ GROUP = 2**12
 
 FEW = 2**15
 """Numbers that torch works on without threads of its own."""
+
+
+Prepared = Floats | tuple[Floats, Floats] | None
 
 
 class Fused(Engine):
@@ -52,11 +58,11 @@ class Fused(Engine):
         out = given if field.spent else np.empty(given.size, np.float32)
         labels, height, width = field.logits.shape[1:]
         each = labels * height * width
-        features = [_features(kernel, field) for kernel in field.kernels]
+        ready = [_prepared(kernel, field) for kernel in field.kernels]
 
         def do(first: int, last: int, crew: Crew) -> None:
             terms = []
-            for kernel, found in zip(field.kernels, features, strict=True):
+            for kernel, found in zip(field.kernels, ready, strict=True):
                 for term in _terms(kernel, field, found, (first, last), crew):
                     terms.append(_weighted(term, kernel))
             job = Job((last - first, labels, height, width), terms, crew)
@@ -72,7 +78,7 @@ class Fused(Engine):
         batch, labels, height, width = values.shape
         out = np.empty(values.numel(), np.float32)
         with announced(), Crew(self.threads) as crew:
-            terms = _terms(kernel, field, _features(kernel, field), (0, batch), crew)
+            terms = _terms(kernel, field, _prepared(kernel, field), (0, batch), crew)
             Job((batch, labels, height, width), terms, crew).filtered(_flat(values), out)
         return torch.from_numpy(out).reshape(values.shape).to(values.dtype)
 
@@ -94,31 +100,35 @@ def _flat(values: Tensor) -> Floats:
     return found
 
 
-def _features(kernel: Kernel, field: Field) -> Floats | None:
-    """Give the features of a kernel that goes on a lattice, ``(B or 1, D, N)``."""
-    if isinstance(kernel, Smoothness):
-        return None
+def _prepared(kernel: Kernel, field: Field) -> Prepared:
+    """Do at once for all scenes what many threads would else do for each, or wait for.
+
+    Returns:
+        The features of a kernel that goes on a lattice, ``(B or 1, D, N)``, or None if they are
+        found when they are needed, for they take room. Of a convolution what pixels of a scene
+        are multiplied by before and after, unless some are void.
+    """
     like = field.logits[:1, :1].to(torch.float32)
-    if _is_plain(kernel, field):
-        return None
+    height, width = like.shape[2:]
+    if isinstance(kernel, Smoothness):
+        if field.speaking is not None:
+            return None
+        return _scaling(kernel, _masses(kernel, height, width), 1)
+    if type(kernel) is Appearance and field.image is not None:
+        return _appearance(kernel, field.image) if height * width <= SMALL else None
     found: Floats = kernel.features(field.image, like).detach().flatten(2).contiguous().numpy()
     return found
 
 
-def _is_plain(kernel: Kernel, field: Field) -> bool:
-    """Say whether features are found when they are needed: they take room."""
-    return type(kernel) is Appearance and field.image is not None
-
-
 def _appearance(kernel: Appearance, image: Tensor) -> Floats:
     """Give what `Appearance.features` does, plane by plane: copying colours apart is slow."""
-    like = torch.empty(1, 1, *image.shape[1:3])
     scenes, height, width, _ = image.shape
     found = np.empty((scenes, 5, height, width), np.float32)
-    down, right = (float(width) for width in pair(kernel.sigma_xy))
-    corner = positions(1.0, like[..., :1]).numpy(), positions(1.0, like[..., :1, :]).numpy()
-    found[:, 0] = corner[0][0] / np.float32(down)
-    found[:, 1] = corner[1][1] / np.float32(right)
+    down, right = (
+        (np.arange(n, dtype=np.float32) - np.float32((n - 1) / 2)) / np.float32(float(sigma))
+        for n, sigma in zip((height, width), pair(kernel.sigma_xy), strict=True)
+    )
+    found[:, 0], found[:, 1] = down[:, None], right
     colours = image.detach().numpy()
     for channel in range(3):
         np.divide(colours[..., channel], np.float32(kernel.sigma_rgb), out=found[:, 2 + channel])
@@ -126,20 +136,19 @@ def _appearance(kernel: Appearance, image: Tensor) -> Floats:
 
 
 def _terms(
-    kernel: Kernel, field: Field, features: Floats | None, scenes: tuple[int, int], crew: Crew
+    kernel: Kernel, field: Field, ready: Prepared, scenes: tuple[int, int], crew: Crew
 ) -> list[Term]:
     """Turn a kernel into a normalised term, and one that takes its self term back if need be."""
-    count = scenes[1] - scenes[0]
-    height, width = field.logits.shape[-2:]
-    term = _raw(kernel, field, features, scenes, crew)
-    if kernel.normalization == "symmetric" and field.speaking is None:
-        if term.mesh is not None:
-            before = after = balance(term.mesh, crew)
-        else:
-            assert isinstance(kernel, Smoothness)
-            mass = _masses(kernel, count, height, width)
-            before = after = _scaling(kernel, mass, count)[0]
-            term.push = term.pull = before
+    if isinstance(kernel, Smoothness):
+        term = _convolution(kernel, field, scenes)
+    else:
+        term = _lattice(kernel, field, ready, scenes, crew)
+    if isinstance(ready, tuple):
+        before, after = (np.tile(factors, scenes[1] - scenes[0]) for factors in ready)
+        term.push = before
+        term.pull = before if kernel.normalization == "symmetric" else after
+    elif term.mesh and kernel.normalization == "symmetric" and field.speaking is None:
+        before = after = balance(term.mesh, crew)
     else:
         before, after = _weigh(term, kernel, field, scenes, crew)
     if kernel.self_term:
@@ -156,11 +165,8 @@ def _weigh(
     heard = np.ones(count * height * width, np.float32)
     if field.speaking is not None:
         heard = _flat(field.speaking[scenes[0] : scenes[1]])
-    if isinstance(kernel, Smoothness) and field.speaking is None:
-        mass = _masses(kernel, count, height, width)
-    else:
-        mass = np.empty_like(heard)
-        Job((count, 1, height, width), [term], crew).filtered(heard, mass)
+    mass = np.empty_like(heard)
+    Job((count, 1, height, width), [term], crew).filtered(heard, mass)
     before, after = _scaling(kernel, mass, count)
     before = before * heard
     if term.mesh is None:
@@ -177,47 +183,47 @@ def _scaled(weights: Floats, factors: Floats, part: tuple[int, int]) -> None:
     scale(weights, factors, *part)
 
 
-def _masses(kernel: Smoothness, count: int, height: int, width: int) -> Floats:
-    """Sum a smoothness kernel around each pixel of so many scenes."""
+def _masses(kernel: Smoothness, height: int, width: int) -> Floats:
+    """Sum a smoothness kernel around each pixel of a scene."""
     sigmas = zip(pair(kernel.sigma), (height, width), strict=True)
     down, right = (_sums(float(sigma), size) for sigma, size in sigmas)
-    return np.tile((down[:, None] * right).reshape(-1), count)
+    found: Floats = (down[:, None] * right).reshape(-1)
+    return found
 
 
-def _raw(
-    kernel: Kernel,
-    field: Field,
-    features: Floats | None,
-    scenes: tuple[int, int],
-    crew: Crew,
-) -> Term:
-    """Turn a kernel into a term without normalisation."""
-    count, (height, width) = scenes[1] - scenes[0], field.logits.shape[-2:]
-    if isinstance(kernel, Smoothness):
-        ones = np.ones(count * height * width, np.float32)
-        sigmas = tuple(float(sigma) for sigma in pair(kernel.sigma))
-        halved = min(sigmas) >= FINE
-        found = [coarse_taps(s, 2) if halved else taps(s, SURE) for s in sigmas]
-        down, right = (
-            np.ascontiguousarray(
-                half[: min(np.count_nonzero(half > NOTHING), size + 2)], np.float32
-            )
-            for half, size in zip(
-                (line[len(line) // 2 :] for line in found), (height, width), strict=True
-            )
+def _convolution(kernel: Smoothness, field: Field, scenes: tuple[int, int]) -> Term:
+    """Turn a smoothness kernel into a term without normalisation."""
+    height, width = field.logits.shape[-2:]
+    ones = np.ones((scenes[1] - scenes[0]) * height * width, np.float32)
+    sigmas = tuple(float(sigma) for sigma in pair(kernel.sigma))
+    halved = min(sigmas) >= FINE
+    found = [coarse_taps(s, 2) if halved else taps(s, SURE) for s in sigmas]
+    least = COARSE if halved else NOTHING
+    down, right = (
+        np.ascontiguousarray(half[: min(np.count_nonzero(half > least), size + 2)], np.float32)
+        for half, size in zip(
+            (line[len(line) // 2 :] for line in found), (height, width), strict=True
         )
-        return Term(push=ones, pull=ones, taps=(down, right), halved=halved)
-    if isinstance(kernel, Appearance) and _is_plain(kernel, field):
+    )
+    return Term(push=ones, pull=ones, taps=(down, right), halved=halved)
+
+
+def _lattice(
+    kernel: Kernel, field: Field, ready: Prepared, scenes: tuple[int, int], crew: Crew
+) -> Term:
+    """Turn a kernel into a term without normalisation, on a lattice."""
+    count, (height, width) = scenes[1] - scenes[0], field.logits.shape[-2:]
+    if ready is None:
+        assert isinstance(kernel, Appearance)
         assert field.image is not None
         own = _appearance(kernel, field.image[scenes[0] : scenes[1]])
     else:
-        assert features is not None
-        own = features[scenes[0] : scenes[1]] if len(features) > 1 else features.repeat(count, 0)
+        assert not isinstance(ready, tuple)
+        own = ready[scenes[0] : scenes[1]] if len(ready) > 1 else ready.repeat(count, 0)
     try:
         laid = mesh(own, crew, complete=None if kernel.normalization == "symmetric" else True)
     except OverflowError as error:
-        shape = (count, -1, height, width)
-        given = torch.from_numpy(own).reshape(shape)
+        given = torch.from_numpy(own).reshape(count, -1, height, width)
         raise ValueError(too_narrow(kernel, given, str(error))) from None
     return Term(push=laid.weights, pull=laid.weights, mesh=laid, gain=laid.gain)
 

@@ -84,26 +84,31 @@ def join(keys: Keys, more: Keys) -> tuple[Keys, Ints]:
 
 
 @compiled
-def link(keys: Keys, table: Keys, marks: Keys, move: int, found: Ints) -> None:
-    """Find the neighbours of each vertex along an axis, both ways.
+def link(
+    keys: Keys, table: Keys, marks: Keys, moves: Keys, first: int, last: int, found: Ints
+) -> None:
+    """Find the neighbours of each vertex along some axes, both ways.
 
     Most have none: those whose bit is not among the `marks` of all keys are not looked up.
     """
     size, mask = len(keys), len(table) // 2 - 1
-    for v in range(size):
-        found[0, v] = found[1, v] = size
     some, bits = np.empty(size, np.int32), 64 * len(marks) - 1
     here, seen, maybe = pointer(keys, 0), pointer(marks, 0), pointer(some, 0)
-    count = 0
-    for v in range(size):
-        bit = _mixed(item(here, v) + move) & bits
-        put(maybe, count, np.int32(v))
-        count += (item(seen, bit >> 6) >> (bit & 63)) & 1
-    for i in range(count):
-        v = some[i]
-        w = item(table, seek(table, mask, keys[v] + move) + 1)
-        if w >= 0:
-            found[0, v], found[1, w] = w, v
+    for axis in range(first, last):
+        ahead, behind = pointer(found[axis, 0], 0), pointer(found[axis, 1], 0)
+        move, count = moves[axis], 0
+        for v in range(size):
+            put(ahead, v, np.int32(size))
+            put(behind, v, np.int32(size))
+            bit = _mixed(item(here, v) + move) & bits
+            put(maybe, count, np.int32(v))
+            count += (item(seen, bit >> 6) >> (bit & 63)) & 1
+        for i in range(count):
+            v = item(maybe, i)
+            w = item(table, seek(table, mask, item(here, v) + move) + 1)
+            if w >= 0:
+                put(ahead, v, np.int32(w))
+                put(behind, w, v)
 
 
 @compiled

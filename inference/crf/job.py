@@ -265,8 +265,7 @@ class Job:
         rows = table.size // self.padded
         cuts = [*range(0, self.padded, WIDE), self.padded]
         return [
-            table[rows * c : rows * stop].reshape(rows, stop - c)
-            for c, stop in pairwise(cuts)
+            table[rows * c : rows * stop].reshape(rows, stop - c) for c, stop in pairwise(cuts)
         ]
 
     def _mix(self, term: Term, blocks: list[Floats]) -> None:

@@ -222,7 +222,8 @@ def _linked(keys: Keys, moves: Keys, crew: Crew) -> Ints:
     table, marks = numbered(keys), marked(keys)
     neighbours = np.empty((len(moves), 2, len(keys)), np.int32)
     crew.map(
-        lambda axis: link(keys, table, marks, moves[axis], neighbours[axis]), range(len(moves))
+        lambda part: link(keys, table, marks, moves, *part, neighbours),
+        spans(len(moves), crew.threads, 1),
     )
     return neighbours
 
