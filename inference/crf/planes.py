@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from inference.crf.compiled import Floats, compiled
+from inference.crf.compiled import Floats, compiled, inlined
 from inference.crf.lanes import (
     LOWEST,
     WIDE,
@@ -105,3 +105,13 @@ def rows_of_cells(row: int, size: Size) -> tuple[int, int, int]:
     inside = row % height
     one = (row // height) * cells + inside // 2 + 1
     return ((width + 1) // 2 + 2) * padded, one, one + 1 if inside & 1 else one - 1
+
+
+@inlined
+def place_of(c: int, padded: int, rows: int) -> tuple[int, int]:
+    """Say where labels from ``c`` on are in the first of a table's rows, and how wide these are.
+
+    A table is blocks of `WIDE` labels, and of `WIDTH` what is left, ``(rows, labels)`` each.
+    """
+    block = c // WIDE * WIDE
+    return rows * block + c - block, min(WIDE, padded - block)

@@ -15,7 +15,6 @@ from inference.crf.lanes import (
     fill_like,
     fill_wide,
     item,
-    lanes_of,
     load,
     load_like,
     load_wide,
@@ -23,7 +22,7 @@ from inference.crf.lanes import (
     prefetch,
     store,
 )
-from inference.crf.planes import CHUNK, Size, rows_of_cells
+from inference.crf.planes import CHUNK, Size, place_of, rows_of_cells
 from inference.crf.vectors import add, greater, half_greater, multiply, multiply_add
 
 BOTH = WIDE + WIDTH
@@ -52,10 +51,29 @@ def collect(chunk: Any, base: Any, apart: int, inward: Any, sums: Any, peaks: An
         sums: Rows of labels that become the sums; they may be the logits.
         peaks: Eight numbers a pixel, of which the greatest will be that of its sums.
     """
-    if inward[0][3] == USUAL[0] and inward[1][2] == USUAL[1]:
+    usual = inward[0][3] == USUAL[0] and inward[1][2] == USUAL[1]
+    if usual and chunk[3] == BOTH:
+        _collect_both(chunk, base, apart, inward, sums, peaks)
+    elif usual:
         _collect(chunk, base, apart, inward, sums, peaks, USUAL[0], USUAL[1])
     else:
         _collect(chunk, base, apart, inward, sums, peaks, inward[0][3], inward[1][2])
+
+
+@inlined
+def _collect_both(chunk: Any, base: Any, apart: int, inward: Any, sums: Any, peaks: Any) -> None:
+    """Do so with a wide and a narrow block, and kernels as usual."""
+    p, start, count, padded, pitch = chunk
+    slots, kinds = USUAL
+    for i in range(count):
+        _ask(p + i, i, apart, inward[0], base, slots)
+        at = p + i, start + i, padded
+        y = _pulled(load(base, i * apart + WIDE), WIDE, at, inward, slots, kinds)
+        x = _pulled(load_wide(base, i * apart), 0, at, inward, slots, kinds)
+        store(sums, i * pitch, x)
+        store(sums, i * pitch + WIDE, y)
+        store(sums, i * pitch + BOTH, fill(np.float32(LOWEST)))
+        store(peaks, i * WIDTH, greater(half_greater(x), y))
 
 
 @inlined
@@ -63,34 +81,25 @@ def _collect(
     chunk: Any, base: Any, apart: int, inward: Any, sums: Any, peaks: Any, slots: int, kinds: int
 ) -> None:
     p, start, count, padded, pitch = chunk
-    vertices, weights = inward[0][0], inward[0][1]
-    narrow = padded // WIDE * WIDE
     for i in range(count):
-        first = (p + i) * slots
-        for c in range(0, padded, WIDE):
-            prefetch(base, (i + AHEAD) * apart + c)
-        prefetch(vertices, first + AHEAD * slots)
-        prefetch(weights, first + AHEAD * slots)
-        at = p + i, start + i, padded
-        if padded == BOTH:
-            y = _pulled(load(base, i * apart + WIDE), narrow, at, inward, slots, kinds)
-            x = _pulled(load_wide(base, i * apart), narrow - WIDE, at, inward, slots, kinds)
-            store(sums, i * pitch, x)
-            store(sums, i * pitch + WIDE, y)
-            store(peaks, i * WIDTH, greater(half_greater(x), y))
-        else:
-            peak = fill(np.float32(LOWEST))
-            for c in range(0, narrow, WIDE):
-                x = _pulled(load_wide(base, i * apart + c), c, at, inward, slots, kinds)
-                store(sums, i * pitch + c, x)
-                peak = greater(peak, half_greater(x))
-            if padded > narrow:
-                y = _pulled(load(base, i * apart + narrow), narrow, at, inward, slots, kinds)
-                store(sums, i * pitch + narrow, y)
-                peak = greater(peak, y)
-            store(peaks, i * WIDTH, peak)
+        _ask(p + i, i, apart, inward[0], base, slots)
+        at, peak = (p + i, start + i, padded), fill(np.float32(LOWEST))
+        for c in range(0, padded, WIDTH):
+            x = _pulled(load(base, i * apart + c), c, at, inward, slots, kinds)
+            store(sums, i * pitch + c, x)
+            peak = greater(peak, x)
+        store(peaks, i * WIDTH, peak)
         if pitch > padded:
             store(sums, i * pitch + padded, fill(np.float32(LOWEST)))
+
+
+@inlined
+def _ask(p: int, i: int, apart: int, lattice: Any, base: Any, slots: int) -> None:
+    """Ask for what will be read of a pixel further on."""
+    for c in range((i + AHEAD) * apart, (i + AHEAD + 1) * apart, WIDE):
+        prefetch(base, c)
+    prefetch(lattice[0], (p + AHEAD) * slots)
+    prefetch(lattice[1], (p + AHEAD) * slots)
 
 
 @inlined
@@ -98,7 +107,7 @@ def _pulled(x: Any, c: int, at: Any, inward: Any, slots: int, kinds: int) -> Any
     """Add to the labels of a pixel from ``c`` on, as many as ``x`` has, what pulls at them."""
     (vertices, weights, values, _, rows), (pulls, above, _, span, pixels), more = inward
     p, column, padded = at
-    block, wide = rows * c, lanes_of(x)
+    block, wide = place_of(c, padded, rows)
     near = column // 2 + 1
     far = near + 1 if column & 1 else near - 1
     for s in range(p * slots, (p + 1) * slots):

@@ -20,7 +20,7 @@ from inference.crf.lanes import (
     pointer,
     store,
 )
-from inference.crf.planes import Size, rows_of_cells
+from inference.crf.planes import Size, place_of, rows_of_cells
 from inference.crf.slices import BOTH, USUAL
 from inference.crf.vectors import add, multiply, multiply_add
 
@@ -62,35 +62,37 @@ def hand_on(chunk: Any, given: Any, scale: Any, outward: Any) -> None:
 
 @compiled
 def _to_vertices(chunk: Any, given: Any, scale: Any, lattice: Any) -> None:
-    if lattice[3] == USUAL[0]:
+    if lattice[3] == USUAL[0] and chunk[3] == BOTH:
+        _splat_both(chunk, given, scale, lattice)
+    elif lattice[3] == USUAL[0]:
         _splat(chunk, given, scale, lattice, USUAL[0])
     else:
         _splat(chunk, given, scale, lattice, lattice[3])
 
 
 @inlined
+def _splat_both(chunk: Any, given: Any, scale: Any, lattice: Any) -> None:
+    p, _, count, _, pitch = chunk
+    vertices, weights, sums, _, rows = lattice
+    for i in range(count):
+        share, first = item(scale, i), (p + i) * USUAL[0]
+        x, y = load_wide(given, i * pitch), load(given, i * pitch + WIDE)
+        for s in range(first, first + USUAL[0]):
+            vertex, weight = item(vertices, s), item(weights, s) * share
+            _add(sums, vertex * WIDE, weight, x)
+            _add(sums, rows * WIDE + vertex * WIDTH, weight, y)
+
+
+@inlined
 def _splat(chunk: Any, given: Any, scale: Any, lattice: Any, slots: int) -> None:
     p, _, count, padded, pitch = chunk
     vertices, weights, sums, _, rows = lattice
-    narrow = padded // WIDE * WIDE
     for i in range(count):
         share, first = item(scale, i), (p + i) * slots
-        if padded == BOTH:
-            x, y = load_wide(given, i * pitch), load(given, i * pitch + WIDE)
+        for c in range(0, padded, WIDTH):
+            x, (block, wide) = load(given, i * pitch + c), place_of(c, padded, rows)
             for s in range(first, first + slots):
-                vertex, weight = item(vertices, s), item(weights, s) * share
-                _add(sums, vertex * WIDE, weight, x)
-                _add(sums, rows * narrow + vertex * WIDTH, weight, y)
-        else:
-            for c in range(0, narrow, WIDE):
-                x = load_wide(given, i * pitch + c)
-                for s in range(first, first + slots):
-                    _add(sums, rows * c + item(vertices, s) * WIDE, item(weights, s) * share, x)
-            if padded > narrow:
-                y = load(given, i * pitch + narrow)
-                for s in range(first, first + slots):
-                    weight = item(weights, s) * share
-                    _add(sums, rows * narrow + item(vertices, s) * WIDTH, weight, y)
+                _add(sums, block + item(vertices, s) * wide, item(weights, s) * share, x)
 
 
 @inlined
