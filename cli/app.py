@@ -19,6 +19,7 @@ from cli.reproduce import reproduce
 from cli.sample import sample, with_stock_sources
 from cli.segment import segment
 from cli.train import train
+from cli.tune import tune
 
 app = typer.Typer(
     name="scene",
@@ -30,6 +31,7 @@ app = typer.Typer(
     help="Model a scene (image, classes, segmentation mask) as one probabilistic program.",
 )
 app.command()(train)
+app.command()(tune)
 app.command()(sample)
 app.command()(evaluate)
 app.command()(cues)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -153,9 +152,10 @@ def train(
         return
     if recipe is None:
         raise ValueError(f"Which recipe? One of {_NAMES}: scene train telbo.")
+    from inference.options import parsed
     from inference.recipes import recipe as find
 
-    settings = find(recipe).settings(**_parsed(given))
+    settings = find(recipe).settings(**parsed(given))
     from cli.progress import Bar
     from inference.session import train as learn
 
@@ -204,57 +204,3 @@ def _refuse_with_resume(recipe: str | None, given: dict[str, Any]) -> None:
     if recipe is not None or given:
         odd = recipe or "--" + next(iter(given)).replace("_", "-")
         raise ValueError(f"--resume goes on with the run's own settings; leave out {odd}.")
-
-
-def _parsed(given: dict[str, Any]) -> dict[str, Any]:
-    """Turn what was typed into settings."""
-    from scene.sizes import parse_size
-
-    parsed = dict(given)
-    if "size" in parsed:
-        parsed["size"] = parse_size(parsed["size"])
-    if "encode" in parsed:
-        named = [name.strip() for name in parsed["encode"].split(",")]
-        parsed["encode"] = tuple(dict.fromkeys(named))
-    if parsed.get("threshold", "auto") != "auto":
-        parsed["threshold"] = _threshold(parsed["threshold"])
-    if "scales" in parsed:
-        parsed["scales"] = tuple(_number("scales", part) for part in parsed["scales"].split(","))
-    if "cue_crf" in parsed:
-        numbers = parsed["cue_crf"].split(",")
-        parsed["cue_crf"] = tuple(_number("cue-crf", part) for part in numbers)
-    if "background" in parsed:
-        none = parsed["background"] == "none"
-        parsed["background"] = 0.0 if none else _number("background", parsed["background"])
-    if "weights" in parsed:
-        parsed["backbone_weights"] = parsed.pop("weights")
-    if "weight" in parsed:
-        parsed["weights"] = dict(map(_weight, parsed.pop("weight")))
-    return parsed
-
-
-def _threshold(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"--threshold is a probability, or auto; not {text!r}.") from None
-
-
-def _number(name: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"--{name} {text!r} is not a number.") from None
-
-
-def _weight(text: str) -> tuple[str, float]:
-    name, _, number = text.partition("=")
-    try:
-        weight = float(number)
-    except ValueError:
-        weight = math.nan
-    if not 0 <= weight < math.inf:
-        raise ValueError(
-            f"--weight {text!r} is not a view and a number of 0 or more, like mask=2."
-        )
-    return name.strip(), weight

@@ -8,7 +8,7 @@ from pathlib import Path
 from inference import runs
 from inference.reports import Watch
 from inference.runs import CHECKPOINT, CONFIG, Run
-from inference.session import resume, train
+from inference.session import USUAL, Headline, resume, train
 from inference.settings import Settings, option
 from inference.train import Device
 
@@ -18,6 +18,7 @@ def obtain(
     folder: Path,
     *,
     device: Device = "auto",
+    headline: Headline = USUAL,
     watch: Watch = lambda report: None,
 ) -> Run:
     """Give the complete run of these settings in a folder, doing what is not done yet.
@@ -28,6 +29,7 @@ def obtain(
         settings: What it is made from.
         folder: Where it is, or goes. A run that came to no checkpoint is begun anew.
         device: Where to compute.
+        headline: Which score sums it up, where it is not complete.
         watch: Called after every step that is taken.
 
     Raises:
@@ -39,8 +41,10 @@ def obtain(
         if run.complete:
             return run
         if run.path(CHECKPOINT).is_file():
-            return resume(run, device=device, watch=watch).run
-    return train(settings, folder=folder, force=True, device=device, watch=watch).run
+            return resume(run, device=device, headline=headline, watch=watch).run
+    return train(
+        settings, folder=folder, force=True, device=device, headline=headline, watch=watch
+    ).run
 
 
 def _require_same(run: Run, wanted: Settings) -> None:

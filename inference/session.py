@@ -38,6 +38,23 @@ HEADLINES = (
 
 
 @dataclass(frozen=True)
+class Headline:
+    """Which score sums up a run.
+
+    Attributes:
+        split: What is scored; None = `evaluation_split`'s choice.
+        direction: Views given, and target; None = the first of `HEADLINES` that its model can go.
+    """
+
+    split: str | None = None
+    direction: tuple[tuple[str, ...], str] | None = None
+
+
+USUAL = Headline()
+"""What sums up a run unless somebody says otherwise."""
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What came of a session.
 
@@ -61,6 +78,7 @@ def train(
     force: bool = False,
     device: Device = "auto",
     download: bool = False,
+    headline: Headline = USUAL,
     watch: Watch = lambda report: None,
     started: Callable[[Run], None] = lambda run: None,
 ) -> Outcome:
@@ -75,11 +93,12 @@ def train(
         force: Replace a run that is there.
         device: Where to compute.
         download: Let data be fetched.
+        headline: Which score sums it up.
         watch: Called after every step.
         started: Told the run before its first step.
     """
     launch(device, settings.precision)
-    data = _open(settings, download)
+    data = _open(settings, download, headline.split)
     settings = replace(settings, data=data[0].source)
     augmenter(settings.augment or data[0].augmentation, data[0].schema.labels)
     teacher = find_teacher(settings, data[0], launch(device).device)
@@ -100,7 +119,7 @@ def train(
         if not run.path(CHECKPOINT).is_file():
             shutil.rmtree(run.folder)
         raise
-    return conclude(run, assembly, data[2])
+    return conclude(run, assembly, data[2], headline)
 
 
 def resume(
@@ -108,6 +127,7 @@ def resume(
     *,
     device: Device = "auto",
     trust: bool = False,
+    headline: Headline = USUAL,
     watch: Watch = lambda report: None,
     started: Callable[[Run], None] = lambda run: None,
 ) -> Outcome:
@@ -123,18 +143,21 @@ def resume(
     if not run.path(CHECKPOINT).is_file():
         raise LookupError(f"{run.folder} has no checkpoint to resume from; train it anew.")
     launch(device, run.settings.precision)
-    data = _open(run.settings, False)
+    data = _open(run.settings, False, headline.split)
     run.schema.labels.require(data[0].schema.labels, data[0].name)
     assembly = rebuilt(run, trust)
     started(run)
     settle, scenes = _settled(run.settings, assembly), taught(run, data[0], assembly)
     fit(assembly, scenes, data[1], run, device=device, watch=watch, resume=True, settle=settle)
-    return conclude(run, assembly, data[2])
+    return conclude(run, assembly, data[2], headline)
 
 
-def conclude(run: Run, assembly: Assembly, scored: SceneDataset) -> Outcome:
+def conclude(
+    run: Run, assembly: Assembly, scored: SceneDataset, headline: Headline = USUAL
+) -> Outcome:
     """Score a finished run, draw its picture, and write both into its folder."""
-    direction = next((d for d in HEADLINES if able(assembly, *d)), HEADLINES[2])
+    usual = next((d for d in HEADLINES if able(assembly, *d)), HEADLINES[2])
+    direction = headline.direction or usual
     (cell,) = evaluate(assembly, scored, draws=DRAWS, directions=(direction,))
     picture = run.path("samples.png")
     summary = {"data": scored.name, "split": scored.split, "draws": DRAWS}
@@ -148,7 +171,7 @@ def conclude(run: Run, assembly: Assembly, scored: SceneDataset) -> Outcome:
 
 
 def _open(
-    settings: Settings, download: bool
+    settings: Settings, download: bool, split: str | None
 ) -> tuple[SceneDataset, SceneDataset | None, SceneDataset]:
     """Open the scenes to train on, to validate on, and to score on."""
     size = settings.size
@@ -158,8 +181,8 @@ def _open(
     target = "mask"
     if recipe(settings.recipe).explains == ("classes",):  # and then no mask may be seen
         train, target = ImageLevel(train), "classes"
-    scored = evaluation_split(settings.data, target=target)
-    return train, val, open_data(settings.data, scored, size)
+    split = split or evaluation_split(settings.data, target=target)
+    return train, val, open_data(settings.data, split, size)
 
 
 def _settled(settings: Settings, assembly: Assembly) -> Callable[[], object]:

@@ -1,0 +1,153 @@
+"""The book of a search: every trial and what came of it, in a folder that processes share.
+
+Optuna's journal is a file that is only ever appended to, under a lock that a dead process loses;
+unlike SQLite it needs no locking that network folders lack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import optuna
+from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+from optuna.pruners import MedianPruner
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import FrozenTrial, TrialState
+
+from inference.tuning.plan import Plan
+from inference.tuning.proposals import direction, distributions, proposal
+from inference.tuning.spaces import Point
+
+JOURNAL = "trials.log"
+
+State = Literal["done", "stopped", "failed", "begun"]
+
+_STATES: dict[TrialState, State] = {
+    TrialState.COMPLETE: "done",
+    TrialState.PRUNED: "stopped",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "begun",
+}
+
+_NAME = "scene"
+
+_BEFORE_PRUNING = 4
+"""Trials that come to their end before one is measured against their median."""
+
+_WORTH_WEIGHING = 8
+"""Trials of which one can begin to say what mattered."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One point, and what came of it.
+
+    Attributes:
+        number: From 0.
+        point: A value for each option searched.
+        state: ``done``; ``stopped`` early, as worse than the median; ``failed``; or ``begun``.
+        score: By the metric; None unless done.
+        why: Why it failed.
+        seconds: How long it took.
+        about: What else is known: direction, scenes.
+    """
+
+    number: int
+    point: Point
+    state: State
+    score: float | None = None
+    why: str = ""
+    seconds: float = 0.0
+    about: str = ""
+
+    @property
+    def name(self) -> str:
+        """Its run's folder."""
+        return f"trial-{self.number:03d}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Give plain data."""
+        return {"name": self.name, **asdict(self)}
+
+
+class Book:
+    """The trials of one plan; several processes may have it open.
+
+    Args:
+        folder: Where the journal is, or goes.
+        plan: What it is of.
+    """
+
+    def __init__(self, folder: Path, plan: Plan) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        path = str(folder / JOURNAL)
+        self.plan = plan
+        self.storage = JournalStorage(JournalFileBackend(path, JournalFileOpenLock(path)))
+        steps = plan.settings(next(plan.corners())).steps
+        self.study = optuna.create_study(
+            storage=self.storage,
+            study_name=_NAME,
+            direction=direction(plan),
+            pruner=MedianPruner(_BEFORE_PRUNING, n_warmup_steps=steps // 3),
+            load_if_exists=True,
+        )
+
+    def trials(self) -> list[Trial]:
+        """Give every trial that was begun, in order."""
+        return [_read(trial) for trial in self.study.trials if trial.state in _STATES]
+
+    def propose(self) -> Trial | None:
+        """Begin the next trial; None if there is nothing left to try."""
+        trials = self.study.trials
+        if not any(trial.state == TrialState.WAITING for trial in trials):
+            point = proposal(self.plan, trials)
+            if point is None:
+                return None
+            self.study.enqueue_trial(point)
+        asked = self.study.ask(distributions(self.plan.spaces))
+        return Trial(asked.number, asked.params, "begun")
+
+    def report(self, number: int, step: int, val: float) -> bool:
+        """Note a validation loss; say whether the trial should stop."""
+        loss = val if self.plan.minimised else -val
+        self.storage.set_trial_intermediate_value(self._id(number), step, loss)
+        trial = self.study.get_trials(deepcopy=False)[number]
+        return self.study.pruner.prune(self.study, trial)
+
+    def tell(self, trial: Trial) -> None:
+        """Note what came of a trial."""
+        notes = {"why": trial.why, "seconds": trial.seconds, "about": trial.about}
+        for key, value in notes.items():
+            self.storage.set_trial_user_attr(self._id(trial.number), key, value)
+        state = next(known for known, name in _STATES.items() if name == trial.state)
+        self.study.tell(trial.number, trial.score, state)
+
+    def importances(self) -> Mapping[str, float]:
+        """Say what share of the differences each option explains; nothing if trials are few.
+
+        Source:
+            Watanabe et al. (2023), PED-ANOVA, https://arxiv.org/abs/2304.10255
+        """
+        done = [trial for trial in self.trials() if trial.state == "done"]
+        if len(done) < _WORTH_WEIGHING or len({trial.score for trial in done}) < 2:
+            return {}
+        return get_param_importances(self.study, evaluator=PedAnovaImportanceEvaluator())
+
+    def _id(self, number: int) -> int:
+        study = self.storage.get_study_id_from_name(_NAME)
+        return self.storage.get_trial_id_from_study_id_trial_number(study, number)
+
+
+def _read(trial: FrozenTrial) -> Trial:
+    state = _STATES[trial.state]
+    return Trial(
+        trial.number,
+        trial.params,
+        state,
+        trial.value if state == "done" else None,
+        **trial.user_attrs,
+    )

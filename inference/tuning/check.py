@@ -1,0 +1,83 @@
+"""What a search needs, looked at before any of it begins: data, models, directions."""
+
+from __future__ import annotations
+
+from inference.assemble import Assembly, assemble
+from inference.predict import able
+from inference.session import HEADLINES
+from inference.train import Device, launch
+from inference.tuning.plan import Plan
+from inference.tuning.spaces import Point
+from scene.datasets.augment import augmenter
+from scene.datasets.catalogue import open_data, splits_of
+
+Direction = tuple[tuple[str, ...], str]
+
+
+def checked(plan: Plan, device: Device, download: bool) -> tuple[Direction, str]:
+    """Refuse what could not be trained or scored.
+
+    Args:
+        plan: What is asked for. Each value that an option may take is tried with the first of
+            all others.
+        device: Where to compute.
+        download: Let data be fetched.
+
+    Returns:
+        What sums up each run, and the name of the data.
+
+    Raises:
+        LookupError: If the data, a split or a name is not there.
+        ValueError: If something does not fit.
+    """
+    settings = plan.settings(next(plan.corners()))
+    launch(device, settings.precision)
+    known = splits_of(settings.data, download=download)
+    for split in ("train", plan.split):
+        dataset = open_data(settings.data, split, settings.size)
+        if not len(dataset):
+            raise ValueError(f"The split {split!r} of {dataset.name} is empty.")
+    if "val" not in known and (plan.prune or plan.metric == "loss"):
+        what = "--metric loss" if plan.metric == "loss" else "--prune"
+        raise ValueError(f"{dataset.name} has no split val, which {what} needs.")
+    direction: Direction | None = None
+    for point in plan.corners():
+        assembly = _assembled(plan, point)
+        direction = direction or _direction(plan, assembly)
+        _require(assembly, direction, plan.command(point))
+    assert direction is not None
+    return direction, dataset.name
+
+
+def _assembled(plan: Plan, point: Point) -> Assembly:
+    settings = plan.settings(point)
+    dataset = open_data(settings.data, "train", settings.size, count=settings.count)
+    augmenter(settings.augment or dataset.augmentation, dataset.schema.labels)
+    return assemble(settings, dataset.schema)
+
+
+def _direction(plan: Plan, assembly: Assembly) -> Direction:
+    """Choose what sums up a run: as asked, else the first that the model can go."""
+    target = {"miou": "mask", "f1": "classes", "map": "classes"}.get(plan.metric)
+    if plan.views is not None and target is not None:
+        return plan.views, target
+    ways = (*HEADLINES, (("mask",), "classes"), (("image", "classes"), "classes"))
+    able_to = [way for way in ways if able(assembly, *way)]
+    found = [way for way in able_to if target in (None, way[1])] or ways[:1]
+    if target is not None and target not in assembly.model.views:
+        others = " or ".join(sorted(set(assembly.model.views) & {"mask", "classes"}))
+        metrics = {"mask": "miou", "classes": "f1"}
+        raise ValueError(
+            f"{plan.recipe} predicts no {target}, which --metric {plan.metric} is of; choose "
+            f"--metric {metrics.get(others, 'loss')}."
+        )
+    return found[0]
+
+
+def _require(assembly: Assembly, direction: Direction, command: str) -> None:
+    if not able(assembly, *direction):
+        given = ",".join(direction[0])
+        raise ValueError(
+            f"`{command}` makes no model that predicts {direction[1]} given {given}; choose "
+            "other views with --given, or other values."
+        )

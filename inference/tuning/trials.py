@@ -1,0 +1,152 @@
+"""One trial: a run trained in its folder, watched, and scored where settings are chosen."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from inference.foreign import is_foreign
+from inference.objectives.bounds import ELBO
+from inference.obtain import obtain
+from inference.reports import Report
+from inference.restore import restore
+from inference.runs import Run
+from inference.session import Headline, conclude, train
+from inference.train import Device, launch
+from inference.tuning.book import Book, Trial
+from inference.tuning.plan import Plan
+from scene.datasets.base import SceneDataset
+from scene.datasets.catalogue import open_data
+from scene.seeds import seeded
+
+Watch = Callable[[Trial, Report], None]
+
+_DRAWS, _AT_ONCE = 8, 50
+
+
+@dataclass(frozen=True)
+class Task:
+    """A trial to be done: plain data, so that a process of its own can do it.
+
+    Attributes:
+        plan: What it is of.
+        trial: Which.
+        folder: The search's.
+        direction: Views given and target, which sum up its run.
+        device: Where to compute.
+    """
+
+    plan: Plan
+    trial: Trial
+    folder: Path
+    direction: tuple[tuple[str, ...], str]
+    device: Device = "auto"
+
+    @property
+    def headline(self) -> Headline:
+        """What sums up its run."""
+        return Headline(self.plan.split, self.direction)
+
+
+class Stopped(Exception):
+    """A trial that is not worth going on with."""
+
+
+def run_trial(task: Task, watch: Watch = lambda trial, report: None) -> Trial:
+    """Train and score; one that cannot be trained has failed, and says why.
+
+    A run that was interrupted goes on from its checkpoint.
+    """
+    began, trial = time.monotonic(), task.trial
+    book = Book(task.folder, task.plan) if task.plan.prune else None
+
+    def seen(report: Report) -> None:
+        watch(trial, report)
+        if book is not None and report.val is not None and report.step < report.steps:
+            if book.report(trial.number, report.step, report.val):
+                raise Stopped
+
+    try:
+        run = _trained(task, seen)
+        score, about = _scored(task, run)
+        found = replace(trial, state="done", score=score, about=about)
+    except Stopped:
+        found = replace(trial, state="stopped")
+    except (ArithmeticError, LookupError, ValueError) as error:
+        found = replace(trial, state="failed", why=_sentence(error))
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError):
+            raise
+        found = replace(trial, state="failed", why="Memory ran out.")
+    return replace(found, seconds=round(time.monotonic() - began, 1))
+
+
+def strip(folder: Path) -> None:
+    """Remove a run's weights; what it says of itself stays."""
+    for path in folder.glob("*.safetensors"):
+        path.unlink()
+
+
+def _trained(task: Task, watch: Callable[[Report], None]) -> Run:
+    """Give the complete run; one that carries a stranger's code is begun anew."""
+    settings, folder = task.plan.settings(task.trial.point), task.folder / task.trial.name
+    more: Any = {"device": task.device, "headline": task.headline, "watch": watch}
+    if is_foreign(settings):
+        return train(settings, folder=folder, force=True, **more).run
+    run = obtain(settings, folder, **more)
+    if not run.path("summary.json").is_file():
+        conclude(run, restore(run), _scenes(task, run), task.headline)
+    return run
+
+
+def _scored(task: Task, run: Run) -> tuple[float, str]:
+    """Give the score of a run, and what it is of."""
+    metric = task.plan.metric
+    if metric == "loss":
+        return _last_loss(run), "val"
+    if metric == "elbo":
+        scenes = _scenes(task, run)
+        return _elbo(run, scenes, task), f"{scenes.split}, {len(scenes)} scenes"
+    cell = json.loads(run.path("summary.json").read_text())["headline"]
+    score = (cell["score"] or {}).get({"f1": "macro_f1"}.get(metric, metric))
+    if score is None:
+        raise ValueError(f"No scene of {task.plan.split} could be scored.")
+    return float(score), f"{cell['title']}, {task.plan.split}, {cell['scenes']} scenes"
+
+
+def _last_loss(run: Run) -> float:
+    """Read the validation loss of the weights that were kept."""
+    lines = run.path("metrics.jsonl").read_text().splitlines()
+    losses = [line["val"] for line in map(json.loads, lines) if "val" in line]
+    if not losses:
+        raise ValueError("It has no validation loss; its data have no split val.")
+    return float(min(losses) if run.settings.patience else losses[-1])
+
+
+def _elbo(run: Run, scenes: SceneDataset, task: Task) -> float:
+    """Average the ELBO of every view, at β = 1 and with no view weighed, over scenes.
+
+    Whatever was trained, this is one bound on the same log p(views): it can be compared.
+    """
+    device = launch(task.device).device
+    assembly, bound, total = restore(run, device=device), ELBO(_DRAWS), 0.0
+    with torch.no_grad(), seeded(run.settings.seed, device):
+        for first in range(0, len(scenes), _AT_ONCE):
+            rows = range(first, min(len(scenes), first + _AT_ONCE))
+            views = scenes.views(rows).to(device)
+            total -= bound.loss(assembly.model, assembly.guide, views) * len(rows)
+    return total / len(scenes)
+
+
+def _scenes(task: Task, run: Run) -> SceneDataset:
+    return open_data(run.settings.data, task.plan.split, run.settings.size)
+
+
+def _sentence(error: Exception) -> str:
+    return str(error.args[0] if len(error.args) == 1 else error)
