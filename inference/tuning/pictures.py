@@ -48,5 +48,6 @@ def _axis(space: Space, trials: Sequence[Trial]) -> Axis:
 
 
 def _word(value: object) -> str:
-    named = {True: "yes", False: "no"} if isinstance(value, bool) else {}
-    return named.get(value, f"{value:g}" if isinstance(value, float) else str(value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)

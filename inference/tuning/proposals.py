@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import optuna
@@ -54,7 +54,7 @@ def distributions(spaces: Sequence[Space]) -> dict[str, BaseDistribution]:
     return {space.option: _distribution(space) for space in spaces}
 
 
-def direction(plan: Plan) -> str:
+def direction(plan: Plan) -> Literal["minimize", "maximize"]:
     """Say what Optuna calls going by this metric."""
     return "minimize" if plan.minimised else "maximize"
 

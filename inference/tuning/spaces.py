@@ -195,8 +195,9 @@ def _kind(name: str) -> type:
         raise LookupError(unknown(name.replace("_", "-"), known, "option to search") + ".")
     if name in _TEXT:
         return str
-    kind = kinds[_TYPED.get(name, name)]
-    return next((k for k in get_args(kind) if k is not type(None)), kind)
+    kind: Any = kinds[_TYPED.get(name, name)]
+    found: type = next((k for k in get_args(kind) if k is not type(None)), kind)
+    return found
 
 
 def _range(option: str, text: str, kind: type) -> Range:

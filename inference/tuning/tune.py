@@ -19,6 +19,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -181,7 +182,7 @@ def _all(tasks: Iterator[Task], jobs: int, watch: Watch) -> Iterator[Trial]:
     with ProcessPoolExecutor(jobs, context, torch.set_num_threads, (threads,)) as pool:
         running: set[Future[Trial]] = set()
         while True:
-            while len(running) < jobs and (task := next(tasks, None)) is not None:
+            for task in islice(tasks, jobs - len(running)):
                 running.add(pool.submit(run_trial, task))
             if not running:
                 return
