@@ -68,7 +68,7 @@ def tune(
         _option(
             "Stop trials whose validation loss is worse than the median's.",
             "--prune/--no-prune",
-            show_default="where losses compare",
+            show_default="with --metric loss",
         ),
     ] = None,
     keep: Annotated[bool, _option("Keep the weights of all trials.", "--keep")] = False,
@@ -116,13 +116,14 @@ def _plan(
 ) -> tuple[Any, dict[str, Any]]:
     """Make the plan, and what says how it is done."""
     from inference.recipes import recipe as find
-    from inference.tuning.plan import Plan, comparable
+    from inference.tuning.plan import Plan
     from inference.tuning.spaces import space
 
     more = {name: fixed[name] for name in _OWN}
     options = {k: v for k, v in fixed.items() if k not in _OWN and v is not None}
     classes = find(recipe).explains == ("classes",)
     spaces = tuple(map(space, over or ()))
+    metric = asked["metric"] or ("f1" if classes else "miou")
     views, prune = asked["given"], asked["prune"]
     plan = Plan(
         recipe,
@@ -130,10 +131,10 @@ def _plan(
         options,
         sampler=asked["sampler"],
         points=asked["points"],
-        metric=asked["metric"] or ("f1" if classes else "miou"),
+        metric=metric,
         views=None if views is None else tuple(view.strip() for view in views.split(",")),
         split=asked["split"],
-        prune=comparable(spaces) if prune is None else prune,
+        prune=metric == "loss" if prune is None else prune,
     )
     return plan, more
 

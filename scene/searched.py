@@ -77,6 +77,8 @@ def draw_search(path: Path, searched: Searched, *, title: str = "") -> None:
     for i, place in enumerate(places[: len(searched.axes)]):
         if i % across == 0:
             place.set_ylabel(searched.score, fontsize=9)
+    handles, names = places[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
     if title:
         figure.suptitle(title, fontsize=10)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,11 +87,11 @@ def draw_search(path: Path, searched: Searched, *, title: str = "") -> None:
 
 def _scatter(place: Any, axis: Axis, searched: Searched) -> None:
     known = [i for i, score in enumerate(searched.scores) if score is not None]
-    at = np.array([_position(axis, value) for value in axis.values], dtype=float)
+    at = _positions(axis)
     heights = np.array([score for score in searched.scores if score is not None], dtype=float)
     others = np.array([i != searched.best for i in known], dtype=bool)
     x = at[known]
-    place.plot(x[others], heights[others], "o", color=_INK, alpha=0.7, markersize=5)
+    place.plot(x[others], heights[others], "o", color=_INK, alpha=0.7, markersize=5, label="trial")
     place.plot(x[~others], heights[~others], "o", color=_BEST, markersize=8, label="best")
     missing = [i for i, score in enumerate(searched.scores) if score is None]
     if missing:
@@ -104,16 +106,20 @@ def _scatter(place: Any, axis: Axis, searched: Searched) -> None:
         place.set_xlim(-0.5, len(axis.words) - 0.5)
     elif axis.log:
         place.set_xscale("log")
+        place.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        place.xaxis.set_minor_formatter(lambda value, _: "")
     place.set_xlabel(axis.name, fontsize=9)
     place.tick_params(labelsize=8)
     place.grid(axis="y", alpha=0.25)
     place.spines[["top", "right"]].set_visible(False)
-    if axis is searched.axes[0]:
-        place.legend(fontsize=7, loc="best", frameon=False)
 
 
-def _position(axis: Axis, value: Any) -> float:
-    return float(value) if axis.words is None else float(axis.words.index(value))
+def _positions(axis: Axis) -> Any:
+    """Place each trial: at its number, or beside its word, so that equals stay apart."""
+    if axis.words is None:
+        return np.array(axis.values, dtype=float)
+    places = [axis.words.index(value) for value in axis.values]
+    return places + np.random.default_rng(0).uniform(-0.12, 0.12, len(places))
 
 
 def _weigh(place: Any, importances: Mapping[str, float]) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import torch
+
 from inference.assemble import Assembly, assemble
 from inference.predict import able
 from inference.session import HEADLINES
 from inference.train import Device, launch
 from inference.tuning.plan import Plan
 from inference.tuning.spaces import Point
+from inference.weak.teacher import find_teacher
 from scene.datasets.augment import augmenter
 from scene.datasets.catalogue import open_data, splits_of
 
@@ -53,7 +56,9 @@ def _assembled(plan: Plan, point: Point) -> Assembly:
     settings = plan.settings(point)
     dataset = open_data(settings.data, "train", settings.size, count=settings.count)
     augmenter(settings.augment or dataset.augmentation, dataset.schema.labels)
-    return assemble(settings, dataset.schema)
+    assembly = assemble(settings, dataset.schema)
+    find_teacher(settings, dataset, torch.device("cpu"))
+    return assembly
 
 
 def _direction(plan: Plan, assembly: Assembly) -> Direction:

@@ -12,6 +12,9 @@ except ImportError:  # Windows has none; two searches in one folder are then the
     fcntl = None  # type: ignore[assignment]
 
 
+LOCK = ".lock"
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Have a folder to oneself; what a dead process held is free.
@@ -19,7 +22,7 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         BlockingIOError: If another process has it.
     """
-    with (folder / ".lock").open("w") as file:
+    with (folder / LOCK).open("w") as file:
         if fcntl is not None:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -44,6 +44,9 @@ _OWN_LOSS = (
 )
 """Options that change what the loss is, so that losses under two values say nothing."""
 
+_PIXELS = ("noise", "image-scale", "learn-scale")
+"""Options that move the loss by thousands of nats, whatever becomes of masks and classes."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -153,7 +156,9 @@ class Plan:
         for option in self.options:
             if self.options.count(option) > 1:
                 raise ValueError(f"--over {option} is given twice; once is enough.")
-            if option.replace("-", "_") in self.fixed:
+            name, _, view = option.replace("-", "_").partition(" ")
+            fixed = self.fixed.get(name)
+            if fixed is not None and (not view or any(w.startswith(f"{view}=") for w in fixed)):
                 raise ValueError(f"--{option} is both searched and given; leave one of them out.")
         if self.sampler == "grid" and self.points is None:
             return
@@ -171,14 +176,15 @@ class Plan:
             raise ValueError(f"{why}; choose another --metric.")
         if own and self.prune:
             raise ValueError(f"{why}; search it with --no-prune.")
+        moved = [option for option in self.options if option in _PIXELS]
+        if moved and self.prune and self.metric not in ("loss", "elbo"):
+            raise ValueError(
+                f"--{moved[0]} moves the loss whatever becomes of {self.metric}; search it with "
+                "--no-prune."
+            )
         if self.metric == "elbo" and not recipe(self.recipe).takes("latent"):
             raise ValueError(f"{self.recipe} has no latent and no ELBO; choose another --metric.")
         if self.metric == "elbo" and "size" in self.options:
             raise ValueError("ELBOs of other sizes cannot be compared; choose another --metric.")
         if self.views is not None and self.metric not in ("miou", "f1", "map"):
             raise ValueError(f"--given goes with a score of predictions, not with {self.metric}.")
-
-
-def comparable(spaces: tuple[Space, ...]) -> bool:
-    """Say whether losses mean the same at every point."""
-    return not any(space.option.split()[0] in _OWN_LOSS for space in spaces)

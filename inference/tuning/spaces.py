@@ -27,6 +27,9 @@ _TYPED = {"weights": "backbone_weights", "background": "foreground", "weight": "
 
 _TEXT = ("size", "encode", "scales", "cue_crf", "threshold")
 
+_RANGE = re.compile(r"[\s\de.+-]+(:|$)")
+"""What a range looks like; a path may hold two dots, too."""
+
 _BOOLS = {"yes": True, "true": True, "no": False, "false": False}
 
 
@@ -134,7 +137,7 @@ def space(text: str) -> Space:
             f"--over {text} gives nothing to choose from; write {option}=1..8, {option}=1..8:log "
             f"or {option}=1,2,4."
         )
-    if ".." in values:
+    if ".." in values and (kind is not str or option == "threshold" or _RANGE.match(values)):
         return _range(option, values, kind)
     return _choices(option, values, kind)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from typing import Any
 
 import torch
 
+from inference.evaluate import DRAWS
 from inference.foreign import is_foreign
 from inference.objectives.bounds import ELBO
 from inference.obtain import obtain
@@ -27,7 +29,7 @@ from scene.seeds import seeded
 
 Watch = Callable[[Trial, Report], None]
 
-_DRAWS, _AT_ONCE = 8, 50
+_AT_ONCE = 50
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ def run_trial(task: Task, watch: Watch = lambda trial, report: None) -> Trial:
     try:
         run = _trained(task, seen)
         score, about = _scored(task, run)
+        if not math.isfinite(score):
+            raise ArithmeticError(f"The {task.plan.metric} is {score}.")
         found = replace(trial, state="done", score=score, about=about)
     except Stopped:
         found = replace(trial, state="stopped")
@@ -135,7 +139,7 @@ def _elbo(run: Run, scenes: SceneDataset, task: Task) -> float:
     Whatever was trained, this is one bound on the same log p(views): it can be compared.
     """
     device = launch(task.device).device
-    assembly, bound, total = restore(run, device=device), ELBO(_DRAWS), 0.0
+    assembly, bound, total = restore(run, device=device), ELBO(DRAWS), 0.0
     with torch.no_grad(), seeded(run.settings.seed, device):
         for first in range(0, len(scenes), _AT_ONCE):
             rows = range(first, min(len(scenes), first + _AT_ONCE))

@@ -29,7 +29,7 @@ from inference.runs import home, write_json
 from inference.train import Device
 from inference.tuning.book import JOURNAL, Book, Trial
 from inference.tuning.check import checked
-from inference.tuning.lock import locked
+from inference.tuning.lock import LOCK, locked
 from inference.tuning.pictures import draw
 from inference.tuning.plan import METRICS, TRIALS, Plan
 from inference.tuning.trials import Task, Watch, run_trial, strip
@@ -137,8 +137,12 @@ def tune(
             raise ValueError(f"{name} must be 1 or more, not {count}.")
     direction, data = checked(plan, device, download)
     folder = folder or home() / f"tune-{plan.recipe}-{data}"
-    _claim(folder, plan, force)
+    _require_ours(folder, plan, force)
+    folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
+        _require_ours(folder, plan, force)
+        if force:
+            _empty(folder)
         write_json(folder / STUDY, plan.to_json())
         book = Book(folder, plan)
         tasks = _tasks(book, folder, _total(plan, trials), direction, device)
@@ -212,25 +216,28 @@ def _concluded(found: Tuned) -> Tuned:
     return Tuned(found.plan, found.folder, found.data, found.trials, found.importances, files)
 
 
-def _claim(folder: Path, plan: Plan, force: bool) -> None:
-    """Refuse a folder that holds something else than this search; empty it if that is asked.
+def _require_ours(folder: Path, plan: Plan, force: bool) -> None:
+    """Refuse a folder that holds something else than this search, or any search with ``force``.
 
     Raises:
         ValueError: If it is a file, holds something that is not ours, or another search.
     """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; choose another --out.")
-    if folder.is_dir() and any(folder.iterdir()):
-        if not (folder / STUDY).is_file():
-            raise ValueError(f"{folder} holds something that is no search; choose another --out.")
-        if force:
-            for path in folder.glob("trial-*/"):
-                shutil.rmtree(path)
-            for name in (STUDY, FILE, PICTURE, JOURNAL):
-                (folder / name).unlink(missing_ok=True)
-        else:
-            _require_same(folder, plan)
-    folder.mkdir(parents=True, exist_ok=True)
+    if not folder.is_dir() or all(path.name == LOCK for path in folder.iterdir()):
+        return
+    if not (folder / STUDY).is_file():
+        raise ValueError(f"{folder} holds something that is no search; choose another --out.")
+    if not force:
+        _require_same(folder, plan)
+
+
+def _empty(folder: Path) -> None:
+    """Remove a search, but nothing else that may lie there; what makes it a search goes last."""
+    for path in folder.glob("trial-*/"):
+        shutil.rmtree(path)
+    for name in (FILE, PICTURE, JOURNAL, STUDY):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _require_same(folder: Path, plan: Plan) -> None:
