@@ -116,7 +116,7 @@ class Book:
         loss = val if self.plan.minimised else -val
         self.storage.set_trial_intermediate_value(self._id(number), step, loss)
         trial = self.study.get_trials(deepcopy=False)[number]
-        return self.study.pruner.prune(self.study, trial)
+        return bool(self.study.pruner.prune(self.study, trial))
 
     def tell(self, trial: Trial) -> None:
         """Note what came of a trial."""

@@ -1,0 +1,113 @@
+"""Searches from end to end: scored, resumable, told of what failed, and refused in time."""
+
+import json
+
+import pytest
+
+from inference import session
+from inference.settings import Settings
+from inference.tuning import trials as module
+from inference.tuning.book import Book
+from inference.tuning.plan import Plan
+from inference.tuning.spaces import space
+from inference.tuning.tune import tune
+
+FIXED = {"size": "16x16", "steps": 2, "width": 4, "guide_width": 4, "latent": 4, "batch_size": 4}
+
+
+@pytest.fixture(autouse=True)
+def plain(few, monkeypatch, tmp_path):
+    """Learn from a handful of scenes, and draw none."""
+    monkeypatch.setattr(session, "draw_predictions", lambda *_, **__: None)
+    monkeypatch.setenv("SCENE_RUNS", str(tmp_path / "runs"))
+
+
+def _plan(*over, **more):
+    fixed = {k: v for k, v in FIXED.items() if k not in {t.partition("=")[0] for t in over}}
+    return Plan("jvae", tuple(map(space, over)), fixed, **more)
+
+
+def test_a_second_call_goes_on_and_does_nothing_twice(tmp_path, monkeypatch):
+    trained, do = [], module.obtain
+
+    def counted(settings, *words, **more):
+        trained.append(settings.learning_rate)
+        return do(settings, *words, **more)
+
+    monkeypatch.setattr(module, "obtain", counted)
+    plan, folder = _plan("learning-rate=0.001,0.01,0.1", sampler="grid"), tmp_path / "search"
+    tune(plan, trials=1, folder=folder, device="cpu")
+    found = tune(plan, folder=folder, device="cpu")
+    assert len(trained) == 3 == len(set(trained))
+    assert tune(plan, folder=folder, device="cpu") == found
+    assert len(trained) == 3
+    told = json.loads((folder / "tune.json").read_text())
+    assert told["best"]["score"] == max(trial["score"] for trial in told["trials"])
+    assert Settings.from_json(told["best"]["settings"]) == plan.settings(found.best.point)
+    assert (folder / "tune.png").stat().st_size > 1000
+    kept = {path.parent.name for path in folder.glob("*/weights.safetensors")}
+    assert kept == {found.best.name}
+
+
+def test_a_trial_is_scored_on_tune_as_its_run_says(tmp_path):
+    found = tune(_plan("beta=0.5,2"), trials=1, folder=tmp_path / "s", device="cpu")
+    summary = json.loads((tmp_path / "s" / "trial-000" / "summary.json").read_text())
+    assert summary["split"] == "tune"
+    assert found.best.score == summary["headline"]["score"]["miou"]
+    assert found.best.about == "image + classes → mask, tune, 4 scenes"
+
+
+@pytest.mark.parametrize(("metric", "over"), [("loss", "learning-rate"), ("elbo", "beta")])
+def test_other_metrics_choose_the_right_end(tmp_path, metric, over):
+    plan = _plan(f"{over}=0.001,0.01", metric=metric)
+    found = tune(plan, trials=2, folder=tmp_path / "s", device="cpu")
+    scores = [trial.score for trial in found.trials]
+    assert found.best.score == (min if metric == "loss" else max)(scores)
+
+
+def test_an_interrupted_trial_is_run_again(tmp_path):
+    plan, folder = _plan("learning-rate=0.001,0.01"), tmp_path / "s"
+
+    def stop(trial, report):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tune(plan, trials=2, folder=folder, device="cpu", watch=stop)
+    (begun,) = Book(folder, plan).trials()
+    assert begun.state == "begun"
+    found = tune(plan, trials=2, folder=folder, device="cpu")
+    assert [trial.state for trial in found.trials] == ["done", "done"]
+    assert found.trials[0].point == begun.point
+
+
+def test_one_that_diverges_has_failed_and_says_why(tmp_path):
+    told = []
+    plan = _plan("learning-rate=0.001,1e38", sampler="grid")
+    found = tune(plan, folder=tmp_path / "s", device="cpu", told=told.append)
+    failed = next(trial for trial in told if trial.point["learning-rate"] == 1e38)
+    assert failed.state == "failed"
+    assert "became" in failed.why
+    assert found.best.point == {"learning-rate": 0.001}
+
+
+def test_another_search_is_refused_and_force_begins_anew(tmp_path):
+    folder = tmp_path / "s"
+    tune(_plan("learning-rate=0.001,0.01"), trials=1, folder=folder, device="cpu")
+    other = _plan("learning-rate=0.001,0.1")
+    with pytest.raises(ValueError, match=r"is a search with learning-rate 0.001,0.01, not"):
+        tune(other, trials=1, folder=folder, device="cpu")
+    assert len(tune(other, trials=1, folder=folder, device="cpu", force=True).trials) == 1
+
+
+def test_what_is_no_search_is_left_alone(tmp_path):
+    (tmp_path / "chapter.tex").write_text("dear")
+    with pytest.raises(ValueError, match="holds something that is no search"):
+        tune(_plan("beta=1,2"), folder=tmp_path, device="cpu", force=True)
+
+
+def test_processes_share_a_search(tmp_path):
+    """Each point is tried once, whoever tries it."""
+    plan = _plan("learning-rate=0.001,0.01", sampler="grid", metric="loss")
+    found = tune(plan, folder=tmp_path / "s", device="cpu", jobs=2)
+    assert {trial.point["learning-rate"] for trial in found.trials} == {0.001, 0.01}
+    assert all(trial.state == "done" for trial in found.trials)
