@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from scene.files import replace_file
 
@@ -64,7 +65,7 @@ def draw_search(path: Path, searched: Searched, *, title: str = "") -> None:
         title: Above everything.
     """
     panels = len(searched.axes) + bool(searched.importances)
-    across = min(panels, 3)
+    across = 2 if panels == 4 else min(panels, 3)
     down = -(-panels // across)
     figure = Figure(figsize=(0.8 + 3.3 * across, 0.5 + 2.9 * down), dpi=110, layout="constrained")
     places = figure.subplots(down, across, squeeze=False).flatten()
@@ -108,6 +109,8 @@ def _scatter(place: Any, axis: Axis, searched: Searched) -> None:
         place.set_xscale("log")
         place.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         place.xaxis.set_minor_formatter(lambda value, _: "")
+    elif all(isinstance(value, int) for value in axis.values):
+        place.xaxis.set_major_locator(MaxNLocator(integer=True))
     place.set_xlabel(axis.name, fontsize=9)
     place.tick_params(labelsize=8)
     place.grid(axis="y", alpha=0.25)
