@@ -151,6 +151,8 @@ def train(
         _refuse_with_resume(recipe, {**given, **{k: v for k, v in more.items() if v}})
         _resume(resume, device, trust)
         return
+    if trust:
+        raise ValueError("--trust is for the code of a run that is gone on with (--resume).")
     if recipe is None:
         raise ValueError(f"Which recipe? One of {_NAMES}: scene train telbo.")
     from inference.recipes import recipe as find
