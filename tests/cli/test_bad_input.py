@@ -63,7 +63,7 @@ TINY = ("--size", "16x16", "--steps", "1", "--device", "cpu")
         (["--resume", "x", "--out", "y"], "goes on with the run's own settings; leave out --out."),
         (["--resume", "x", "--force"], "own settings; leave out --force."),
         (["--resume", "x", "--lr", "1"], "own settings; leave out --learning-rate."),
-        (["telbo", "--trust"], "--trust is for the code of a run that is gone on with (--resume)."),
+        (["telbo", "--trust"], "--trust is for the code of a run that is gone on"),
         (["--resume", "gone"], "There is no run gone; `ls "),
     ],
 )  # fmt: skip
