@@ -67,6 +67,9 @@ def train(
     encode: Annotated[
         str | None, _option("Views a plain guide reads, as image,classes.", _MODEL)
     ] = None,
+    prior: Annotated[
+        str | None, _option("p(z) of a cVAE: standard, or learned from the image.", _MODEL)
+    ] = None,
     latent: Annotated[int | None, _option("Length of z.", _MODEL)] = None,
     width: Annotated[int | None, _option("Channels of the generators.", _MODEL)] = None,
     guide_width: Annotated[int | None, _option("Channels of the guide.", _MODEL)] = None,

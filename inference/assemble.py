@@ -61,6 +61,7 @@ def assemble(settings: Settings, schema: Schema) -> Assembly:
 def _model(settings: Settings, schema: Schema) -> SceneModel:
     choices = {
         "latent": settings.latent,
+        "prior": settings.prior,
         "width": settings.width,
         "noise": settings.noise,
         "image_scale": settings.image_scale,

@@ -18,6 +18,7 @@ GUIDES = {
     "joint": "inference.guides:JointGuide",
     "poe": "inference.guides:ProductGuide",
     "retrofit": "inference.guides:RetrofitGuide",
+    "masked": "inference.guides:MaskedGuide",
     "none": "inference.guides:EmptyGuide",
 }
 """Guides by name."""
@@ -138,7 +139,7 @@ RECIPES: dict[str, Recipe] = {
         "Conditional VAE: draws one of the masks that an image may have.",
         "scene.models:ConditionalScene",
         explains=("mask",),
-        uses=(*_LATENT, "encode", "backbone", "backbone_weights"),
+        uses=(*_LATENT, "encode", "prior", "backbone", "backbone_weights"),
         defaults={"encode": ("image", "mask")},
     ),
     "jvae": Recipe(
@@ -226,7 +227,7 @@ def able(settings: Settings, given: tuple[str, ...]) -> bool:
         return settings.recipe != "classifier" and given == ("image",)
     if settings.recipe == "cvae":
         return set(given) in ({"image"}, {"image", "mask"})
-    if not given or settings.guide in ("poe", "retrofit"):
+    if not given or settings.guide in ("poe", "retrofit", "masked"):
         return set(given) <= set(settings.encode) if settings.recipe == "jvae" else True
     return settings.recipe != "jvae" or set(given) == set(settings.encode)
 

@@ -46,6 +46,7 @@ class Settings:
         beta: Weight of the KL.
         warmup: Steps over which β rises from 0.
         weights: Weight of each view's likelihood, in training only.
+        prior: p(z) of a cVAE: ``standard``, or ``learned`` from the image.
         latent: Length of z.
         width: Channels of the generators' finest layer.
         guide_width: Channels of the first convolution of each stem.
@@ -105,6 +106,7 @@ class Settings:
     beta: float = 1.0
     warmup: int = 0
     weights: Mapping[str, float] = field(default_factory=lambda: {"classes": 50.0})
+    prior: str = "standard"
     latent: int = STOCK_LATENT
     width: int = STOCK_WIDTH
     guide_width: int = 32
@@ -198,6 +200,7 @@ class Settings:
 
 
 CHOICES = {
+    "prior": ("standard", "learned"),
     "retrofit": ("own", "predict-all"),
     "generator_gradients": ("shared", "stopped"),
     "noise": ("normal", "laplace"),
