@@ -55,6 +55,9 @@ def train(
     alpha: Annotated[
         float | None, _option("Weight of JMVAE's penalties.", _GENERATORS, min=0)
     ] = None,
+    hybrid: Annotated[
+        float | None, _option("Share of a cVAE's term with z from its prior.", _GENERATORS)
+    ] = None,
     beta: Annotated[float | None, _option("Weight of the KL.", _GENERATORS, min=0)] = None,
     warmup: Annotated[int | None, _option("Steps over which β rises.", _GENERATORS, min=0)] = None,
     weight: Annotated[

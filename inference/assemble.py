@@ -11,6 +11,7 @@ from torch import nn
 
 from inference.guides import Guide
 from inference.objectives.bounds import Bound, Objective
+from inference.objectives.hybrid import Hybrid
 from inference.objectives.subsets import JMVAE, TELBO, subsets
 from inference.recipes import GUIDES, OBJECTIVES, recipe
 from inference.settings import Settings
@@ -94,7 +95,7 @@ def _objective(settings: Settings, model: SceneModel, guide: Guide) -> Objective
     joint = _bound(settings.objective, settings.particles, settings)
     form = recipe(settings.recipe).form
     if form == "plain":
-        return joint
+        return Hybrid(joint, settings.hybrid) if settings.hybrid else joint
     chosen = subsets(settings.subsets)
     for subset in chosen:
         guide.require(subset)

@@ -139,7 +139,7 @@ RECIPES: dict[str, Recipe] = {
         "Conditional VAE: draws one of the masks that an image may have.",
         "scene.models:ConditionalScene",
         explains=("mask",),
-        uses=(*_LATENT, "encode", "prior", "backbone", "backbone_weights"),
+        uses=(*_LATENT, "encode", "prior", "hybrid", "backbone", "backbone_weights"),
         defaults={"encode": ("image", "mask")},
     ),
     "jvae": Recipe(

@@ -47,6 +47,7 @@ class Settings:
         warmup: Steps over which β rises from 0.
         weights: Weight of each view's likelihood, in training only.
         prior: p(z) of a cVAE: ``standard``, or ``learned`` from the image.
+        hybrid: Share of the term of a cVAE that draws z from its prior.
         latent: Length of z.
         width: Channels of the generators' finest layer.
         guide_width: Channels of the first convolution of each stem.
@@ -107,6 +108,7 @@ class Settings:
     warmup: int = 0
     weights: Mapping[str, float] = field(default_factory=lambda: {"classes": 50.0})
     prior: str = "standard"
+    hybrid: float = 0.0
     latent: int = STOCK_LATENT
     width: int = STOCK_WIDTH
     guide_width: int = 32
@@ -148,6 +150,8 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not least <= value < math.inf:
                 raise ValueError(f"{option(name)} must be {least} or more, not {value}.")
+        if not 0 <= self.hybrid <= 1:
+            raise ValueError(f"--hybrid is a share from 0 to 1, not {self.hybrid}.")
         for name in ("learning_rate", "image_scale", "crf_xy", "crf_rgb", "exponent"):
             if not 0 < getattr(self, name) < math.inf:
                 value = getattr(self, name)
