@@ -36,7 +36,9 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
     force: Force = False,
     trust: Trust = False,
-    objective: Annotated[str | None, _option(_BOUNDS, _GENERATORS)] = None,
+    objective: Annotated[
+        str | None, _option(f"{_BOUNDS}. stl is biased if K > 1.", _GENERATORS)
+    ] = None,
     particles: Annotated[int | None, _option("Draws of z a scene (K).", _GENERATORS)] = None,
     retrofit_objective: Annotated[str | None, _option(_BOUNDS, _GENERATORS)] = None,
     retrofit_particles: Annotated[
@@ -51,6 +53,9 @@ def train(
     ] = None,
     generator_gradients: Annotated[
         str | None, _option("Whether they train generators: shared or stopped.", _GENERATORS)
+    ] = None,
+    renyi_alpha: Annotated[
+        float | None, _option("Of renyi: 0 = iwae, 1 = elbo.", _GENERATORS, min=0)
     ] = None,
     alpha: Annotated[
         float | None, _option("Weight of JMVAE's penalties.", _GENERATORS, min=0)

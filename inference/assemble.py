@@ -11,6 +11,7 @@ from torch import nn
 
 from inference.guides import Guide
 from inference.objectives.bounds import Bound, Objective
+from inference.objectives.renyi import Renyi
 from inference.objectives.subsets import JMVAE, TELBO, subsets
 from inference.recipes import GUIDES, OBJECTIVES, recipe
 from inference.settings import Settings
@@ -125,7 +126,10 @@ def _bound(name: str, particles: int, settings: Settings) -> Bound:
     kind: Any = load(name, OBJECTIVES, "objective")
     if not (isinstance(kind, type) and issubclass(kind, Bound)):
         raise ValueError(f"{name} is not a Bound; subclass inference.objectives.bounds.Bound.")
-    made: Bound = _made(name, kind, particles, beta=settings.beta, weights=settings.weights)
+    more = {"alpha": settings.renyi_alpha} if issubclass(kind, Renyi) else {}
+    made: Bound = _made(
+        name, kind, particles, beta=settings.beta, weights=settings.weights, **more
+    )
     return made
 
 

@@ -25,6 +25,9 @@ GUIDES = {
 OBJECTIVES = {
     "elbo": "inference.objectives.bounds:ELBO",
     "iwae": "inference.objectives.bounds:IWAE",
+    "renyi": "inference.objectives.renyi:Renyi",
+    "dreg": "inference.objectives.gradients:DReG",
+    "stl": "inference.objectives.gradients:STL",
 }
 """Bounds by name, for the joint term and for retrofit terms alike."""
 
@@ -71,7 +74,10 @@ class Recipe:
             named.setdefault("backbone_weights", "imagenet")
         if "weights" in named:
             named["weights"] = {**own.weights, **named["weights"]}
-        return replace(own, **named)
+        made = replace(own, **named)
+        if "renyi_alpha" in named:
+            self._require_renyi(made)
+        return made
 
     @property
     def name(self) -> str:
@@ -94,9 +100,29 @@ class Recipe:
                 f"{'it' if len(idle) == 1 else 'them'} out."
             )
 
+    def _require_renyi(self, made: Settings) -> None:
+        """Refuse an alpha that no bound would use; a stranger's might."""
+        bounds = {made.objective}
+        if self.takes("retrofit_objective"):
+            bounds.add(made.retrofit_objective or made.objective)
+        if not any(name == "renyi" or ":" in name for name in bounds):
+            raise ValueError(
+                "--renyi-alpha is used by the objective renyi only; leave it out, or add "
+                "--objective renyi."
+            )
+
 
 _JOINT = "scene.models:JointScene"
-_LATENT = ("latent", "guide", "guide_width", "objective", "particles", "beta", "warmup")
+_LATENT = (
+    "latent",
+    "guide",
+    "guide_width",
+    "objective",
+    "particles",
+    "renyi_alpha",
+    "beta",
+    "warmup",
+)
 _PIXELS = ("noise", "image_scale", "learn_scale")
 _CUES = ("layer", "scales", "flip", "foreground", "background", "saliency", "exponent", "cue_crf")
 _CRF = ("crf_weight", "crf_xy", "crf_rgb")

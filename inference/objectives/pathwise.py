@@ -39,13 +39,15 @@ def held_log_prob(trace: Any, names: Sequence[str]) -> dict[str, Tensor]:
 
 
 def _held(name: str, site: Any) -> Tensor:
-    z, value = site["value"], site["log_prob"].detach()
+    z: Tensor = site["value"]
+    value: Tensor = site["log_prob"].detach()
     if not (torch.is_grad_enabled() and z.requires_grad):
-        return value  # type: ignore[no-any-return]
+        return value
     moved = z.detach().requires_grad_()
     scored = _scored(name, site, moved)
     (slope,) = torch.autograd.grad(scored.sum(), moved, retain_graph=True)
-    return value + sum_rightmost(slope * (z - moved.detach()), site["fn"].event_dim)
+    path: Tensor = sum_rightmost(slope * (z - moved.detach()), site["fn"].event_dim)
+    return value + path  # of which nothing but the gradient is not 0
 
 
 def _scored(name: str, site: Any, z: Tensor) -> Tensor:
@@ -66,8 +68,9 @@ def _require_path(name: str, site: Any) -> None:
             "known by itself; choose iwae or elbo, or a guide that draws its latents directly."
         )
     if not site["fn"].has_rsample:
+        density = getattr(site["fn"], "base_dist", site["fn"])  # within Independent
         raise ValueError(
-            f"The guide draws {name!r} from a {type(site['fn']).__name__}, which cannot be "
+            f"The guide draws {name!r} from a {type(density).__name__}, which cannot be "
             "reparameterised; choose a guide whose latents are continuous, such as a Normal."
         )
 

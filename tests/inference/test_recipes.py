@@ -43,7 +43,7 @@ IGNORED = {
     "jvae": {"subsets": "all", "alpha": 3.0, "retrofit": "own", "backbone": "vgg16"},
     "jmvae": {"retrofit": "own", "encode": ("image",), "backbone": "vgg16"},
     "telbo": {"alpha": 3.0, "encode": ("image",), "backbone_weights": "imagenet"},
-    "segmenter": {"subsets": "all", "guide": "poe", "latent": 8, "particles": 5, "beta": 2.0},
+    "segmenter": {"renyi_alpha": 0.5, "guide": "poe", "latent": 8, "particles": 5, "beta": 2.0},
 }
 
 
@@ -60,6 +60,15 @@ def test_every_setting_is_used_by_some_recipe():
     assert {setting for r in RECIPES.values() for setting in r.uses} <= names
     assert all(any(r.takes(name) for r in RECIPES.values()) for name in names)
     assert recipe("segmenter").takes("width")
+
+
+def test_an_alpha_is_refused_where_no_bound_uses_it():
+    for name in ("cvae", "jvae", "jmvae", "telbo"):
+        assert recipe(name).settings(objective="renyi", renyi_alpha=0.2).renyi_alpha == 0.2
+        with pytest.raises(ValueError, match="renyi-alpha is used by the objective renyi only"):
+            recipe(name).settings(objective="dreg", renyi_alpha=0.2)
+    assert recipe("telbo").settings(retrofit_objective="renyi", renyi_alpha=0.2)
+    assert recipe("jvae").settings(objective="lab/bound.py:Mine", renyi_alpha=0.2)
 
 
 def test_the_weight_of_a_view_that_is_not_explained_is_refused():
