@@ -46,7 +46,9 @@ def train(
     ] = None,
     subsets: Annotated[
         str | None,
-        _option("What they see: report, singles, all, or your own.", _GENERATORS),
+        _option(
+            "What they see: report, singles, all, random (one a step), or your own.", _GENERATORS
+        ),
     ] = None,
     retrofit: Annotated[
         str | None, _option("What they score: own or predict-all.", _GENERATORS)

@@ -96,10 +96,11 @@ def _objective(settings: Settings, model: SceneModel, guide: Guide) -> Objective
     if form == "plain":
         return joint
     chosen = subsets(settings.subsets)
+    one = settings.subsets == "random"
     for subset in chosen:
         guide.require(subset)
     if form == "jmvae":
-        return JMVAE(joint, chosen, settings.alpha)
+        return JMVAE(joint, chosen, settings.alpha, one)
     retrofit = _bound(
         settings.retrofit_objective or settings.objective,
         settings.retrofit_particles or settings.particles,
@@ -111,6 +112,7 @@ def _objective(settings: Settings, model: SceneModel, guide: Guide) -> Objective
         chosen,
         "own" if settings.retrofit == "own" else "all",
         "stopped" if settings.generator_gradients == "stopped" else "shared",
+        one,
     )
 
 
