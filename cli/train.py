@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from inference.session import Outcome
 
 _NAMES = ", ".join(RECIPES)
-_BOUNDS = f"{', '.join(OBJECTIVES)}, or path/file.py:Name"
+_BOUNDS = f"{', '.join(OBJECTIVES)} (biased if K > 1), or path/file.py:Name"
 _MODEL, _LEARNING, _GENERATORS = "Model and guide", "Learning", "Objective"
 _WEAK = "Weak supervision"
 
@@ -36,9 +36,7 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
     force: Force = False,
     trust: Trust = False,
-    objective: Annotated[
-        str | None, _option(f"{_BOUNDS}. stl is biased if K > 1.", _GENERATORS)
-    ] = None,
+    objective: Annotated[str | None, _option(_BOUNDS, _GENERATORS)] = None,
     particles: Annotated[int | None, _option("Draws of z a scene (K).", _GENERATORS)] = None,
     retrofit_objective: Annotated[str | None, _option(_BOUNDS, _GENERATORS)] = None,
     retrofit_particles: Annotated[
@@ -58,6 +56,9 @@ def train(
     ] = None,
     renyi_alpha: Annotated[
         float | None, _option("Of renyi: 0 = iwae, 1 = elbo.", _GENERATORS, min=0)
+    ] = None,
+    free_bits: Annotated[
+        float | None, _option("Of elbo: nats of KL that cost as none.", _GENERATORS, min=0)
     ] = None,
     alpha: Annotated[
         float | None, _option("Weight of JMVAE's penalties.", _GENERATORS, min=0)

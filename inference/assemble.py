@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from inference.guides import Guide
-from inference.objectives.bounds import Bound, Objective
+from inference.objectives.bounds import ELBO, Bound, Objective
 from inference.objectives.renyi import Renyi
 from inference.objectives.subsets import JMVAE, TELBO, subsets
 from inference.recipes import GUIDES, OBJECTIVES, recipe
@@ -129,6 +129,8 @@ def _bound(name: str, particles: int, settings: Settings) -> Bound:
     if not (isinstance(kind, type) and issubclass(kind, Bound)):
         raise ValueError(f"{name} is not a Bound; subclass inference.objectives.bounds.Bound.")
     more = {"alpha": settings.renyi_alpha} if issubclass(kind, Renyi) else {}
+    if settings.free_bits and issubclass(kind, ELBO):
+        more["free_bits"] = settings.free_bits
     made: Bound = _made(
         name, kind, particles, beta=settings.beta, weights=settings.weights, **more
     )

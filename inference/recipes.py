@@ -75,8 +75,7 @@ class Recipe:
         if "weights" in named:
             named["weights"] = {**own.weights, **named["weights"]}
         made = replace(own, **named)
-        if "renyi_alpha" in named:
-            self._require_renyi(made)
+        self._require_bounds(made, named)
         return made
 
     @property
@@ -100,29 +99,25 @@ class Recipe:
                 f"{'it' if len(idle) == 1 else 'them'} out."
             )
 
-    def _require_renyi(self, made: Settings) -> None:
-        """Refuse an alpha that no bound would use; a stranger's might."""
+    def _require_bounds(self, made: Settings, given: Collection[str]) -> None:
+        """Refuse settings of a bound that is not chosen; a stranger's might use them."""
         bounds = {made.objective}
         if self.takes("retrofit_objective"):
             bounds.add(made.retrofit_objective or made.objective)
-        if not any(name == "renyi" or ":" in name for name in bounds):
-            raise ValueError(
-                "--renyi-alpha is used by the objective renyi only; leave it out, or add "
-                "--objective renyi."
-            )
+        for setting, bound in _OF_BOUNDS.items():
+            if setting in given and not any(b == bound or ":" in b for b in bounds):
+                raise ValueError(
+                    f"{option(setting)} is used by the objective {bound} only; leave it out, or "
+                    f"add --objective {bound}."
+                )
 
+
+_OF_BOUNDS = {"renyi_alpha": "renyi", "free_bits": "elbo"}
+"""Settings of one bound, and which."""
 
 _JOINT = "scene.models:JointScene"
-_LATENT = (
-    "latent",
-    "guide",
-    "guide_width",
-    "objective",
-    "particles",
-    "renyi_alpha",
-    "beta",
-    "warmup",
-)
+_BOUND = ("objective", "particles", "renyi_alpha", "free_bits", "beta", "warmup")
+_LATENT = ("latent", "guide", "guide_width", *_BOUND)
 _PIXELS = ("noise", "image_scale", "learn_scale")
 _CUES = ("layer", "scales", "flip", "foreground", "background", "saliency", "exponent", "cue_crf")
 _CRF = ("crf_weight", "crf_xy", "crf_rgb")

@@ -143,6 +143,12 @@ def test_renyi_is_given_its_alpha(built, schema):
     assert objective.joint.alpha == objective.retrofit.alpha == 0.3
 
 
+def test_free_bits_reach_the_terms_bounded_by_the_elbo(built, schema):
+    objective = built(schema, "telbo", free_bits=2.0).objective
+    assert objective.retrofit.free_bits == 2.0
+    assert not hasattr(objective.joint, "free_bits")
+
+
 def test_jmvae_is_given_its_alpha(built, schema):
     objective = built(schema, "jmvae", alpha=0.3).objective
     assert isinstance(objective, JMVAE)

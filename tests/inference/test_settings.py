@@ -53,6 +53,7 @@ def test_json_holds_every_setting():
         ({"alpha": math.nan}, ValueError, "--alpha must be 0 or more, not nan."),
         ({"renyi_alpha": -0.5}, ValueError, "--renyi-alpha must be 0 or more, not -0.5."),
         ({"renyi_alpha": math.inf}, ValueError, "--renyi-alpha must be 0 or more, not inf."),
+        ({"free_bits": -0.5}, ValueError, "--free-bits must be 0 or more, not -0.5."),
         ({"beta": -1.0}, ValueError, "--beta must be 0 or more, not -1.0."),
         ({"clip": math.inf}, ValueError, "--clip must be 0 or more, not inf."),
         ({"weights": {"mask": math.nan}}, ValueError, "--weight mask must be 0 or more, not nan."),

@@ -269,5 +269,35 @@ def test_a_conditional_model_uses_just_the_scenes_that_have_its_condition(schema
     torch.testing.assert_close(term.bound, alone.bound)
 
 
+@pytest.mark.parametrize("analytic", [True, False])
+def test_free_bits_are_a_floor_on_the_divergence(linear, rough, data, analytic):
+    """E[log p(x | z)] − max(KL, λ): above the floor nothing changes, below it the KL is λ."""
+
+    def slopes(**choices):
+        torch.manual_seed(0)
+        loss = ELBO(4, **choices).differentiable_loss(linear, rough, data)
+        return loss.detach(), torch.autograd.grad(loss, [*rough.parameters()])
+
+    plain, fit = slopes(analytic=analytic), slopes(beta=0.0, analytic=analytic)
+    torch.testing.assert_close(slopes(free_bits=0.05, analytic=analytic), plain)
+    floored = slopes(free_bits=50.0, analytic=analytic)
+    torch.testing.assert_close(floored[0], fit[0] + 50)
+    torch.testing.assert_close(floored[1], fit[1])
+
+
+def test_free_bits_are_weighed_by_beta(linear, rough, data):
+    torch.manual_seed(0)
+    fit = ELBO(4, beta=0.0).loss(linear, rough, data)
+    torch.manual_seed(0)
+    found = ELBO(4, beta=0.25, free_bits=50.0).loss(linear, rough, data)
+    assert found == pytest.approx(fit + 0.25 * 50)
+
+
+@pytest.mark.parametrize("nats", [-1.0, float("inf"), float("nan")])
+def test_free_bits_that_are_no_amount_are_refused(nats):
+    with pytest.raises(ValueError, match="Free bits must be 0 nats or more, not"):
+        ELBO(1, free_bits=nats)
+
+
 def test_a_plain_bound_trains_one_posterior(guide):
     assert IWAE(1).conditionings(guide) == {frozenset({"image", "classes", "mask"})}
