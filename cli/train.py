@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from inference.session import Outcome
 
 _NAMES = ", ".join(RECIPES)
-_BOUNDS = f"{', '.join(OBJECTIVES)}, or path/file.py:Name"
+_BOUNDS = f"{', '.join(OBJECTIVES)} (biased if K > 1), or path/file.py:Name"
 _MODEL, _LEARNING, _GENERATORS = "Model and guide", "Learning", "Objective"
 _WEAK = "Weak supervision"
 
@@ -44,13 +44,21 @@ def train(
     ] = None,
     subsets: Annotated[
         str | None,
-        _option("What they see: report, singles, all, or your own.", _GENERATORS),
+        _option(
+            "What they see: report, singles, all, random (one a step), or your own.", _GENERATORS
+        ),
     ] = None,
     retrofit: Annotated[
         str | None, _option("What they score: own or predict-all.", _GENERATORS)
     ] = None,
     generator_gradients: Annotated[
         str | None, _option("Whether they train generators: shared or stopped.", _GENERATORS)
+    ] = None,
+    renyi_alpha: Annotated[
+        float | None, _option("Of renyi: 0 = iwae, 1 = elbo.", _GENERATORS, min=0)
+    ] = None,
+    free_bits: Annotated[
+        float | None, _option("Of elbo: nats of KL that cost as none.", _GENERATORS, min=0)
     ] = None,
     alpha: Annotated[
         float | None, _option("Weight of JMVAE's penalties.", _GENERATORS, min=0)

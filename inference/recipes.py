@@ -26,6 +26,9 @@ GUIDES = {
 OBJECTIVES = {
     "elbo": "inference.objectives.bounds:ELBO",
     "iwae": "inference.objectives.bounds:IWAE",
+    "renyi": "inference.objectives.renyi:Renyi",
+    "dreg": "inference.objectives.gradients:DReG",
+    "stl": "inference.objectives.gradients:STL",
 }
 """Bounds by name, for the joint term and for retrofit terms alike."""
 
@@ -72,7 +75,9 @@ class Recipe:
             named.setdefault("backbone_weights", "imagenet")
         if "weights" in named:
             named["weights"] = {**own.weights, **named["weights"]}
-        return replace(own, **named)
+        made = replace(own, **named)
+        self._require_bounds(made, named)
+        return made
 
     @property
     def name(self) -> str:
@@ -95,9 +100,25 @@ class Recipe:
                 f"{'it' if len(idle) == 1 else 'them'} out."
             )
 
+    def _require_bounds(self, made: Settings, given: Collection[str]) -> None:
+        """Refuse settings of a bound that is not chosen; a stranger's might use them."""
+        bounds = {made.objective}
+        if self.takes("retrofit_objective"):
+            bounds.add(made.retrofit_objective or made.objective)
+        for setting, bound in _OF_BOUNDS.items():
+            if setting in given and not any(b == bound or ":" in b for b in bounds):
+                raise ValueError(
+                    f"{option(setting)} is used by the objective {bound} only; leave it out, or "
+                    f"add --objective {bound}."
+                )
+
+
+_OF_BOUNDS = {"renyi_alpha": "renyi", "free_bits": "elbo"}
+"""Settings of one bound, and which."""
 
 _JOINT = "scene.models:JointScene"
-_LATENT = ("latent", "guide", "guide_width", "objective", "particles", "beta", "warmup")
+_BOUND = ("objective", "particles", "renyi_alpha", "free_bits", "beta", "warmup")
+_LATENT = ("latent", "guide", "guide_width", *_BOUND)
 _PIXELS = ("noise", "image_scale", "learn_scale")
 _CUES = ("layer", "scales", "flip", "foreground", "background", "saliency", "exponent", "cue_crf")
 _CRF = ("crf_weight", "crf_xy", "crf_rgb")

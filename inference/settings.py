@@ -41,6 +41,8 @@ class Settings:
         subsets: What the terms beside the joint one condition on.
         retrofit: What retrofit terms score: ``own`` or ``predict-all``.
         generator_gradients: Whether retrofit terms train generators: ``shared`` or ``stopped``.
+        renyi_alpha: α of the Rényi bound: 0 = ``iwae``, 1 = ``elbo``.
+        free_bits: Nats of KL that cost the same as none, in terms bounded by ``elbo``.
         alpha: Weight of JMVAE's penalties.
         encode: The views a plain guide reads.
         beta: Weight of the KL.
@@ -102,6 +104,8 @@ class Settings:
     subsets: str = "report"
     retrofit: str = "predict-all"
     generator_gradients: str = "shared"
+    renyi_alpha: float = 0.5
+    free_bits: float = 0.0
     alpha: float = 1.0
     encode: tuple[str, ...] = VIEWS
     beta: float = 1.0
@@ -218,7 +222,8 @@ CHOICES = {
 _LEAST = {
     **dict.fromkeys(("steps", "batch_size", "latent", "width", "guide_width"), 1),
     **dict.fromkeys(("particles", "retrofit_particles"), 1),
-    **dict.fromkeys(("alpha", "beta", "clip", "foreground", "background", "crf_weight"), 0),
+    **dict.fromkeys(("alpha", "renyi_alpha", "free_bits", "beta", "clip", "crf_weight"), 0),
+    **dict.fromkeys(("foreground", "background"), 0),
     **dict.fromkeys(("warmup", "patience", "validate_every", "seed", "workers"), 0),
 }
 
