@@ -67,8 +67,8 @@ def draw_clouds(
         axis.set_title(cloud.title, fontsize=8)
         axis.tick_params(labelsize=7)
         axis.spines[["top", "right"]].set_visible(False)
-    figure.supxlabel(axes[0], fontsize=8)
-    figure.supylabel(axes[1], fontsize=8)
+    panels[-1, 0].set_xlabel(axes[0], fontsize=8)  # one of the figure would lie under its legend
+    panels[-1, 0].set_ylabel(axes[1], fontsize=8)
     handles, names = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=2, fontsize=8, markerscale=2)
     if title:

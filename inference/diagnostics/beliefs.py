@@ -121,6 +121,17 @@ def beliefs(assembly: Assembly, views: Views, given: Given) -> Beliefs:
     )
 
 
+def believed_before(assembly: Assembly, views: Views) -> Tensor:
+    """Draw z of every scene from the prior, ``(N, L)``, which may be that of its conditions."""
+    found = []
+    with torch.no_grad():
+        for part in parts(views, assembly.device):
+            prior = assembly.model.prior(part)
+            assert prior is not None
+            found.append(prior.sample())
+    return torch.cat(found)
+
+
 def _looked(assembly: Assembly, seen: Views) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     q, prior = belief(assembly, seen), assembly.model.prior(seen)
     assert q is not None

@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from inference.assemble import Assembly
-from inference.diagnostics.beliefs import beliefs, complete_scenes, conditionings
+from inference.diagnostics.beliefs import (
+    beliefs,
+    believed_before,
+    complete_scenes,
+    conditionings,
+)
 from inference.diagnostics.coverage import Coverage, coverage, draw_coverage
 from inference.diagnostics.likelihoods import Conditional, Marginal, log_likelihoods
 from inference.diagnostics.traversals import draw_traversals
 from inference.diagnostics.units import Units, units
 from inference.runs import write_json
 from scene.datasets.base import SceneDataset
-from scene.models import standard_normal
 from scene.seeds import seeded
 from scene.views import Views
 
@@ -112,7 +116,7 @@ def diagnose(
     watch("posteriors")
     with seeded(seed, assembly.device):
         found = [beliefs(assembly, views, given) for given in conditionings(assembly)]
-        prior = standard_normal(len(views), assembly.model.latent, assembly.device).sample()
+        prior = believed_before(assembly, views)
     active = [units(belief) for belief in found]
     covered = [coverage(belief, prior, seed) for belief in found]
     watch("pictures")

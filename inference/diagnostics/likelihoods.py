@@ -169,6 +169,7 @@ def weigh(assembly: Assembly, views: Views, given: Given, particles: int) -> Evi
         torch.cat([part.log_prior for part in found], dim=1),
         torch.cat([part.log_q for part in found], dim=1),
         None,
+        {},
     )
 
 
