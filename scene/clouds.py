@@ -51,7 +51,7 @@ def draw_clouds(
     """
     wide = min(_WIDE, len(clouds))
     high = -(-len(clouds) // wide)
-    figure = Figure(figsize=(2.5 * wide + 0.6, 2.75 * high + 0.9), dpi=110, layout="constrained")
+    figure = Figure(figsize=(2.5 * wide + 0.6, 3.0 * high + 0.9), dpi=110, layout="constrained")
     panels = figure.subplots(high, wide, squeeze=False, sharex=True, sharey=True)
     for axis in panels.flat[len(clouds) :]:
         axis.set_axis_off()
