@@ -13,6 +13,7 @@ from cli.console import console, entitled, notes
 from cli.crf import app as crf
 from cli.cues import cues
 from cli.data import app as data
+from cli.diagnose import diagnose
 from cli.evaluate import evaluate
 from cli.pseudo_label import pseudo_label
 from cli.reproduce import reproduce
@@ -34,6 +35,7 @@ app.command()(train)
 app.command()(tune)
 app.command()(sample)
 app.command()(evaluate)
+app.command()(diagnose)
 app.command()(cues)
 app.command()(segment)
 app.command()(pseudo_label)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from inference.session import Outcome
 
 _NAMES = ", ".join(RECIPES)
-_BOUNDS = f"{', '.join(OBJECTIVES)}, or path/file.py:Name"
+_BOUNDS = f"{', '.join(OBJECTIVES)} (biased if K > 1), or path/file.py:Name"
 _MODEL, _LEARNING, _GENERATORS = "Model and guide", "Learning", "Objective"
 _WEAK = "Weak supervision"
 
@@ -43,7 +43,9 @@ def train(
     ] = None,
     subsets: Annotated[
         str | None,
-        _option("What they see: report, singles, all, or your own.", _GENERATORS),
+        _option(
+            "What they see: report, singles, all, random (one a step), or your own.", _GENERATORS
+        ),
     ] = None,
     retrofit: Annotated[
         str | None, _option("What they score: own or predict-all.", _GENERATORS)
@@ -51,8 +53,17 @@ def train(
     generator_gradients: Annotated[
         str | None, _option("Whether they train generators: shared or stopped.", _GENERATORS)
     ] = None,
+    renyi_alpha: Annotated[
+        float | None, _option("Of renyi: 0 = iwae, 1 = elbo.", _GENERATORS, min=0)
+    ] = None,
+    free_bits: Annotated[
+        float | None, _option("Of elbo: nats of KL that cost as none.", _GENERATORS, min=0)
+    ] = None,
     alpha: Annotated[
         float | None, _option("Weight of JMVAE's penalties.", _GENERATORS, min=0)
+    ] = None,
+    hybrid: Annotated[
+        float | None, _option("Share of a cVAE's term with z from its prior.", _GENERATORS)
     ] = None,
     beta: Annotated[float | None, _option("Weight of the KL.", _GENERATORS, min=0)] = None,
     warmup: Annotated[int | None, _option("Steps over which β rises.", _GENERATORS, min=0)] = None,
@@ -65,6 +76,9 @@ def train(
     ] = None,
     encode: Annotated[
         str | None, _option("Views a plain guide reads, as image,classes.", _MODEL)
+    ] = None,
+    prior: Annotated[
+        str | None, _option("p(z) of a cVAE: standard, or learned from the image.", _MODEL)
     ] = None,
     latent: Annotated[int | None, _option("Length of z.", _MODEL)] = None,
     width: Annotated[int | None, _option("Channels of the generators.", _MODEL)] = None,
@@ -150,6 +164,8 @@ def train(
         _refuse_with_resume(recipe, {**given, **{k: v for k, v in more.items() if v}})
         _resume(resume, device, trust)
         return
+    if trust:
+        raise ValueError("--trust is for the code of a run that is gone on with (--resume).")
     if recipe is None:
         raise ValueError(f"Which recipe? One of {_NAMES}: scene train telbo.")
     from inference.options import parsed

@@ -10,7 +10,9 @@ import torch
 from torch import nn
 
 from inference.guides import Guide
-from inference.objectives.bounds import Bound, Objective
+from inference.objectives.bounds import ELBO, Bound, Objective
+from inference.objectives.hybrid import Hybrid
+from inference.objectives.renyi import Renyi
 from inference.objectives.subsets import JMVAE, TELBO, subsets
 from inference.recipes import GUIDES, OBJECTIVES, recipe
 from inference.settings import Settings
@@ -61,6 +63,7 @@ def assemble(settings: Settings, schema: Schema) -> Assembly:
 def _model(settings: Settings, schema: Schema) -> SceneModel:
     choices = {
         "latent": settings.latent,
+        "prior": settings.prior,
         "width": settings.width,
         "noise": settings.noise,
         "image_scale": settings.image_scale,
@@ -93,12 +96,13 @@ def _objective(settings: Settings, model: SceneModel, guide: Guide) -> Objective
     joint = _bound(settings.objective, settings.particles, settings)
     form = recipe(settings.recipe).form
     if form == "plain":
-        return joint
+        return Hybrid(joint, settings.hybrid) if settings.hybrid else joint
     chosen = subsets(settings.subsets)
+    one = settings.subsets == "random"
     for subset in chosen:
         guide.require(subset)
     if form == "jmvae":
-        return JMVAE(joint, chosen, settings.alpha)
+        return JMVAE(joint, chosen, settings.alpha, one)
     retrofit = _bound(
         settings.retrofit_objective or settings.objective,
         settings.retrofit_particles or settings.particles,
@@ -110,6 +114,7 @@ def _objective(settings: Settings, model: SceneModel, guide: Guide) -> Objective
         chosen,
         "own" if settings.retrofit == "own" else "all",
         "stopped" if settings.generator_gradients == "stopped" else "shared",
+        one,
     )
 
 
@@ -125,7 +130,12 @@ def _bound(name: str, particles: int, settings: Settings) -> Bound:
     kind: Any = load(name, OBJECTIVES, "objective")
     if not (isinstance(kind, type) and issubclass(kind, Bound)):
         raise ValueError(f"{name} is not a Bound; subclass inference.objectives.bounds.Bound.")
-    made: Bound = _made(name, kind, particles, beta=settings.beta, weights=settings.weights)
+    more = {"alpha": settings.renyi_alpha} if issubclass(kind, Renyi) else {}
+    if settings.free_bits and issubclass(kind, ELBO):
+        more["free_bits"] = settings.free_bits
+    made: Bound = _made(
+        name, kind, particles, beta=settings.beta, weights=settings.weights, **more
+    )
     return made
 
 

@@ -165,6 +165,48 @@ class RetrofitGuide(Guide):
         return self.joint.posterior(views) if complete else self.product.posterior(views)
 
 
+class MaskedGuide(Guide):
+    """One network for any views: features that it learns stand in for those of absent ones.
+
+    Unlike a product of experts it can weigh views by what the others say, and it shares all its
+    weights between subsets; but what it was never shown together it has not learned.
+    """
+
+    def __init__(self, schema: Schema, views: Collection[str], **sizes: int) -> None:
+        super().__init__(schema, views, **sizes)
+        self.stems = nn.ModuleDict({name: stem(name, schema, self.width) for name in self.views})
+        self.absent = nn.ParameterDict(
+            {name: torch.zeros(_features(self.stems, name)) for name in self.views}
+        )
+        inputs = _features(self.stems) + len(self.views)
+        self.head = GaussianHead(inputs, 16 * self.width, self.latent)
+
+    def accepts(self, given: Collection[str]) -> bool:
+        """Accept any non-empty subset."""
+        return bool(given) and set(given) <= set(self.views)
+
+    def posterior(self, views: Views) -> dist.Distribution:
+        """Read the views held, and say which are."""
+        held = torch.stack([self._held(name, views) for name in self.views], dim=-1)
+        found = [
+            self._found(name, views, here) for name, here in zip(self.views, held.T, strict=True)
+        ]
+        return dist.Normal(*self.head(torch.cat([*found, held.float()], dim=-1))).to_event(1)
+
+    def _held(self, name: str, views: Views) -> Tensor:
+        nowhere = torch.zeros(len(views), dtype=torch.bool, device=views.device)
+        return views.present[name] if name in views else nowhere
+
+    def _found(self, name: str, views: Views, held: Tensor) -> Tensor:
+        """Give the features of one view, ``(B, F)``, reading only scenes that have it."""
+        absent = cast(Tensor, self.absent[name]).expand(len(views), -1)
+        rows = held.nonzero().squeeze(-1)
+        if not len(rows):
+            return absent
+        read = cast(Tensor, self.stems[name](views[name][rows]))
+        return absent.to(read.dtype).index_copy(0, rows, read)
+
+
 class EmptyGuide(Guide):
     """The guide of a model that has no latent: there is nothing to believe."""
 

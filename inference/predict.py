@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+import pyro.distributions as dist
 import torch
 from torch import Tensor
 
@@ -67,18 +68,31 @@ def draw(
     Raises:
         ValueError: If there is no belief given just these views.
     """
-    names = given.names if given is not None else ()
-    if given is not None and _evidence(assembly, names):
-        assembly.guide.require(names)
-        belief = assembly.guide.posterior(given)
-    elif given is not None:
-        belief = assembly.model.prior(given)
+    if given is not None:
+        found = belief(assembly, given)
     else:
         latent = assembly.model.latent
-        belief = standard_normal(scenes, latent, assembly.device) if latent else None
-    if belief is None:
+        found = standard_normal(scenes, latent, assembly.device) if latent else None
+    if found is None:
         return None
-    return _mean(belief)[None] if at_mean else belief.sample(torch.Size((draws,)))
+    return _mean(found)[None] if at_mean else found.sample(torch.Size((draws,)))
+
+
+def belief(assembly: Assembly, given: Views) -> dist.Distribution | None:
+    """Say what is believed of z given some views: the posterior, or the prior.
+
+    The prior it is where nothing is given but what the model conditions on.
+
+    Returns:
+        Batch shape ``(B,)``, event shape ``(L,)``; None if the model has no latent.
+
+    Raises:
+        ValueError: If there is no belief given just these views.
+    """
+    if not _evidence(assembly, given.names):
+        return assembly.model.prior(given)
+    assembly.guide.require(given.names)
+    return assembly.guide.posterior(given)
 
 
 def predict(
@@ -124,8 +138,8 @@ def _average(value: Tensor, z: Tensor | None) -> Tensor:
     return value.mean(0) if z is not None else value
 
 
-def _mean(belief: object) -> Tensor:
+def _mean(found: dist.Distribution) -> Tensor:
     try:
-        return belief.mean  # type: ignore[attr-defined,no-any-return]
+        return found.mean  # type: ignore[no-any-return]
     except NotImplementedError:
-        return belief.sample(torch.Size((64,))).mean(0)  # type: ignore[attr-defined,no-any-return]
+        return found.sample(torch.Size((64,))).mean(0)  # type: ignore[no-any-return]

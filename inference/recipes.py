@@ -18,6 +18,7 @@ GUIDES = {
     "joint": "inference.guides:JointGuide",
     "poe": "inference.guides:ProductGuide",
     "retrofit": "inference.guides:RetrofitGuide",
+    "masked": "inference.guides:MaskedGuide",
     "none": "inference.guides:EmptyGuide",
 }
 """Guides by name."""
@@ -25,6 +26,9 @@ GUIDES = {
 OBJECTIVES = {
     "elbo": "inference.objectives.bounds:ELBO",
     "iwae": "inference.objectives.bounds:IWAE",
+    "renyi": "inference.objectives.renyi:Renyi",
+    "dreg": "inference.objectives.gradients:DReG",
+    "stl": "inference.objectives.gradients:STL",
 }
 """Bounds by name, for the joint term and for retrofit terms alike."""
 
@@ -71,7 +75,9 @@ class Recipe:
             named.setdefault("backbone_weights", "imagenet")
         if "weights" in named:
             named["weights"] = {**own.weights, **named["weights"]}
-        return replace(own, **named)
+        made = replace(own, **named)
+        self._require_bounds(made, named)
+        return made
 
     @property
     def name(self) -> str:
@@ -94,9 +100,25 @@ class Recipe:
                 f"{'it' if len(idle) == 1 else 'them'} out."
             )
 
+    def _require_bounds(self, made: Settings, given: Collection[str]) -> None:
+        """Refuse settings of a bound that is not chosen; a stranger's might use them."""
+        bounds = {made.objective}
+        if self.takes("retrofit_objective"):
+            bounds.add(made.retrofit_objective or made.objective)
+        for setting, bound in _OF_BOUNDS.items():
+            if setting in given and not any(b == bound or ":" in b for b in bounds):
+                raise ValueError(
+                    f"{option(setting)} is used by the objective {bound} only; leave it out, or "
+                    f"add --objective {bound}."
+                )
+
+
+_OF_BOUNDS = {"renyi_alpha": "renyi", "free_bits": "elbo"}
+"""Settings of one bound, and which."""
 
 _JOINT = "scene.models:JointScene"
-_LATENT = ("latent", "guide", "guide_width", "objective", "particles", "beta", "warmup")
+_BOUND = ("objective", "particles", "renyi_alpha", "free_bits", "beta", "warmup")
+_LATENT = ("latent", "guide", "guide_width", *_BOUND)
 _PIXELS = ("noise", "image_scale", "learn_scale")
 _CUES = ("layer", "scales", "flip", "foreground", "background", "saliency", "exponent", "cue_crf")
 _CRF = ("crf_weight", "crf_xy", "crf_rgb")
@@ -138,7 +160,7 @@ RECIPES: dict[str, Recipe] = {
         "Conditional VAE: draws one of the masks that an image may have.",
         "scene.models:ConditionalScene",
         explains=("mask",),
-        uses=(*_LATENT, "encode", "backbone", "backbone_weights"),
+        uses=(*_LATENT, "encode", "prior", "hybrid", "backbone", "backbone_weights"),
         defaults={"encode": ("image", "mask")},
     ),
     "jvae": Recipe(
@@ -226,7 +248,7 @@ def able(settings: Settings, given: tuple[str, ...]) -> bool:
         return settings.recipe != "classifier" and given == ("image",)
     if settings.recipe == "cvae":
         return set(given) in ({"image"}, {"image", "mask"})
-    if not given or settings.guide in ("poe", "retrofit"):
+    if not given or settings.guide in ("poe", "retrofit", "masked"):
         return set(given) <= set(settings.encode) if settings.recipe == "jvae" else True
     return settings.recipe != "jvae" or set(given) == set(settings.encode)
 

@@ -15,11 +15,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -67,7 +69,6 @@ def create(
     schema: Schema,
     dataset: str,
     folder: Path | None = None,
-    force: bool = False,
 ) -> Run:
     """Make the folder of a new run and write its config.
 
@@ -76,17 +77,16 @@ def create(
         schema: Labels and size of its data.
         dataset: Name of the dataset, for the folder's name.
         folder: Where to put it; by default a name made of recipe, data and time.
-        force: Replace a run that is in ``folder``.
 
     Raises:
-        FileExistsError: If ``folder`` already holds something.
-        ValueError: If it holds something that is no run, which ``force`` does not replace.
+        FileExistsError: If ``folder`` already holds something; see `replacing`.
+        ValueError: If it is a file.
     """
     if folder is None:
         stamp = time.strftime("%Y%m%d-%H%M%S")
         folder = _free(home() / f"{settings.recipe}-{dataset}-{stamp}")
     else:
-        _make_room(folder, force)
+        _require_room(folder)
     folder.mkdir(parents=True, exist_ok=True)
     labels = schema.labels
     config = {
@@ -97,6 +97,37 @@ def create(
     }
     write_json(folder / CONFIG, config)
     return Run(folder, settings, schema)
+
+
+@contextmanager
+def replacing(folder: Path | None) -> Iterator[None]:
+    """Set a run aside while another takes its place; put it back if none has come.
+
+    Args:
+        folder: Of the run; if there is none, nothing is done.
+
+    Raises:
+        ValueError: If the folder holds something that is no run.
+    """
+    if folder is None or not folder.is_dir() or not any(folder.iterdir()):
+        yield
+        return
+    if not (folder / CONFIG).is_file():
+        raise ValueError(f"{folder} is not a run, so --force will not remove it; choose another.")
+    place = folder.absolute()
+    aside = next(
+        free
+        for n in itertools.count(1)
+        if not (free := place.with_name(f"{place.name}.replaced-{n}")).exists()
+    )
+    place.rename(aside)
+    try:
+        yield
+    finally:
+        if place.exists():
+            shutil.rmtree(aside)
+        else:
+            aside.rename(place)
 
 
 def read(folder: Path) -> Run:
@@ -158,19 +189,13 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
     )
 
 
-def _make_room(folder: Path, force: bool) -> None:
-    """Remove the run in a folder if that was asked for, but nothing that is not one."""
+def _require_room(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; a run is a folder, choose another --out.")
-    if not folder.exists() or not any(folder.iterdir()):
-        return
-    if not force:
+    if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(
             f"{folder} already holds something; choose another --out, or --force to replace it."
         )
-    if not (folder / CONFIG).is_file():
-        raise ValueError(f"{folder} is not a run, so --force will not remove it; choose another.")
-    shutil.rmtree(folder)
 
 
 def _free(folder: Path) -> Path:

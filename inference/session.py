@@ -16,7 +16,7 @@ from inference.predict import able
 from inference.recipes import recipe
 from inference.reports import Watch
 from inference.restore import rebuilt
-from inference.runs import CHECKPOINT, CONFIG, Run, create, write_json
+from inference.runs import CHECKPOINT, CONFIG, Run, create, replacing, write_json
 from inference.settings import Settings
 from inference.train import Device, fit, launch
 from inference.weak.cuepictures import draw_looks
@@ -85,7 +85,8 @@ def train(
     """Train a new run and score it.
 
     Everything that can be refused is refused before the run's folder is made, and a training
-    that fails or is interrupted before its first checkpoint leaves none.
+    that fails or is interrupted before its first checkpoint leaves none, but the run it would
+    have replaced.
 
     Args:
         settings: What to train; its data are opened.
@@ -107,18 +108,19 @@ def train(
     assembly = assemble(settings, data[0].schema)
     if teacher is not None and settings.backbone_weights == "classifier":
         teacher.begin(assembly.model)
-    run = create(settings, data[0].schema, data[0].name, folder, force)
-    try:
-        if is_foreign(settings):
-            run = _adopted(run)
-        started(run)
-        settle = _settled(settings, assembly)
-        scenes = taught(run, data[0], assembly, teacher)
-        fit(assembly, scenes, data[1], run, device=device, watch=watch, settle=settle)
-    except BaseException:  # an interruption, too
-        if not run.path(CHECKPOINT).is_file():
-            shutil.rmtree(run.folder)
-        raise
+    with replacing(folder if force else None):
+        run = create(settings, data[0].schema, data[0].name, folder)
+        try:
+            if is_foreign(settings):
+                run = _adopted(run)
+            started(run)
+            settle = _settled(settings, assembly)
+            scenes = taught(run, data[0], assembly, teacher)
+            fit(assembly, scenes, data[1], run, device=device, watch=watch, settle=settle)
+        except BaseException:  # an interruption, too
+            if not run.path(CHECKPOINT).is_file():
+                shutil.rmtree(run.folder)
+            raise
     return conclude(run, assembly, data[2], headline)
 
 

@@ -41,11 +41,15 @@ class Settings:
         subsets: What the terms beside the joint one condition on.
         retrofit: What retrofit terms score: ``own`` or ``predict-all``.
         generator_gradients: Whether retrofit terms train generators: ``shared`` or ``stopped``.
+        renyi_alpha: α of the Rényi bound: 0 = ``iwae``, 1 = ``elbo``.
+        free_bits: Nats of KL that cost the same as none, in terms bounded by ``elbo``.
         alpha: Weight of JMVAE's penalties.
         encode: The views a plain guide reads.
         beta: Weight of the KL.
         warmup: Steps over which β rises from 0.
         weights: Weight of each view's likelihood, in training only.
+        prior: p(z) of a cVAE: ``standard``, or ``learned`` from the image.
+        hybrid: Share of the term of a cVAE that draws z from its prior.
         latent: Length of z.
         width: Channels of the generators' finest layer.
         guide_width: Channels of the first convolution of each stem.
@@ -100,11 +104,15 @@ class Settings:
     subsets: str = "report"
     retrofit: str = "predict-all"
     generator_gradients: str = "shared"
+    renyi_alpha: float = 0.5
+    free_bits: float = 0.0
     alpha: float = 1.0
     encode: tuple[str, ...] = VIEWS
     beta: float = 1.0
     warmup: int = 0
     weights: Mapping[str, float] = field(default_factory=lambda: {"classes": 50.0})
+    prior: str = "standard"
+    hybrid: float = 0.0
     latent: int = STOCK_LATENT
     width: int = STOCK_WIDTH
     guide_width: int = 32
@@ -146,6 +154,8 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not least <= value < math.inf:
                 raise ValueError(f"{option(name)} must be {least} or more, not {value}.")
+        if not 0 <= self.hybrid <= 1:
+            raise ValueError(f"--hybrid is a share from 0 to 1, not {self.hybrid}.")
         for name in ("learning_rate", "image_scale", "crf_xy", "crf_rgb", "exponent"):
             if not 0 < getattr(self, name) < math.inf:
                 value = getattr(self, name)
@@ -198,6 +208,7 @@ class Settings:
 
 
 CHOICES = {
+    "prior": ("standard", "learned"),
     "retrofit": ("own", "predict-all"),
     "generator_gradients": ("shared", "stopped"),
     "noise": ("normal", "laplace"),
@@ -211,7 +222,8 @@ CHOICES = {
 _LEAST = {
     **dict.fromkeys(("steps", "batch_size", "latent", "width", "guide_width"), 1),
     **dict.fromkeys(("particles", "retrofit_particles"), 1),
-    **dict.fromkeys(("alpha", "beta", "clip", "foreground", "background", "crf_weight"), 0),
+    **dict.fromkeys(("alpha", "renyi_alpha", "free_bits", "beta", "clip", "crf_weight"), 0),
+    **dict.fromkeys(("foreground", "background"), 0),
     **dict.fromkeys(("warmup", "patience", "validate_every", "seed", "workers"), 0),
 }
 

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from scene.backbones import Weights, features, require_room
 from scene.classifiers import classifier
 from scene.likelihoods import ClassVector, LabelMap, Pixels
-from scene.networks import ClassHead, Painter, UNet
+from scene.networks import ClassHead, GaussianHead, Painter, UNet, stem
 from scene.sizes import STOCK_LATENT, STOCK_WIDTH
 from scene.views import VIEWS, Schema, Views
 
@@ -125,7 +125,7 @@ class JointScene(SceneModel):
 
 
 class ConditionalScene(SceneModel):
-    """p(z) p(mask | image, z): the cVAE, which draws one of the masks an image may have.
+    """p(z | image) p(mask | image, z): the cVAE, which draws one of the masks an image may have.
 
     Args:
         schema: Labels and image size.
@@ -134,10 +134,13 @@ class ConditionalScene(SceneModel):
         backbone: What reads the image: one of `scene.backbones.BACKBONES`.
         weights: Where the backbone's weights come from: ``none``, ``imagenet`` or a path.
         hidden: Length of the image's feature vector.
+        prior: ``learned``: a network of its own says p(z | image); ``standard``: it is N(0, I),
+            and where the posteriors of all scenes do not cover that, what is drawn from it was
+            never learned.
 
     Source:
         Sohn et al. (2015), Learning Structured Output Representation using Deep Conditional
-        Generative Models.
+        Generative Models, eq. 4 (where the prior is learned).
     """
 
     views = ("mask",)
@@ -151,12 +154,20 @@ class ConditionalScene(SceneModel):
         backbone: str = "small",
         weights: Weights = "none",
         hidden: int = 256,
+        prior: Literal["learned", "standard"] = "standard",
     ) -> None:
         super().__init__()
         self.latent = latent
         self.features = features(backbone, schema, width, weights)
         self.condense = nn.Sequential(nn.Linear(self.features.features, hidden), nn.ReLU())
         self.mask = Painter(latent + hidden, len(schema.labels.names), schema.size, width)
+        self.belief = _Belief(schema, width, hidden, latent) if prior == "learned" else None
+
+    def prior(self, views: Views) -> dist.Distribution | None:
+        """Say p(z | image), if that is learned."""
+        if self.belief is None:
+            return super().prior(views)
+        return dist.Normal(*self.belief(views["image"])).to_event(1)
 
     def decode(
         self, z: Tensor | None, views: Views | None, names: Iterable[str]
@@ -240,6 +251,19 @@ class ClassifiedScene(SceneModel):
         """Judge every class of the image."""
         assert views is not None
         return {"classes": ClassVector(self.net(views["image"]))} if "classes" in names else {}
+
+
+class _Belief(nn.Module):
+    """Mean and scale of z given an image, each ``(B, L)``."""
+
+    def __init__(self, schema: Schema, width: int, hidden: int, latent: int) -> None:
+        super().__init__()
+        self.stem = stem("image", schema, width)
+        self.head = GaussianHead(self.stem.features, hidden, latent)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        loc, scale = self.head(self.stem(image))
+        return loc, scale
 
 
 def _blanked(views: Views, name: str) -> Tensor:

@@ -94,7 +94,7 @@ class _Voice(event.Listener):
         module = event.data["dispatcher"].py_func.__module__
         if not _Voice.said and module.startswith("inference.crf."):
             _Voice.said = True
-            log.warning("compiling the fused CRF, once for this machine (about 10 s)")
+            log.warning("compiling the fused CRF, once for this machine (10-15 s)")
 
     def on_end(self, event: Any) -> None:
         """Say no more."""

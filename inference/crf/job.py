@@ -4,49 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from inference.crf.blur import blur_grid, blur_lattice, blur_pixels
+from inference.crf.blur import blur_lattice
 from inference.crf.compiled import Floats
+from inference.crf.convolve import blur_grid, blur_pixels
 from inference.crf.crew import Crew
 from inference.crf.lanes import WIDE, WIDTH
 from inference.crf.permutohedral import Mesh
 from inference.crf.planes import pack
 from inference.crf.rounds import rounds
 from inference.crf.sweep import room_for, sweep
+from inference.crf.terms import Term, all_taps
 
 ROOMY = 2**28
 """Bytes up to which logits are copied into rows of labels; beyond, planes are read each time."""
-
-
-@dataclass(eq=False)
-class Term:
-    """One kernel of a job, as arrays over its P pixels.
-
-    Attributes:
-        push: ``(P, S)`` by vertex if there is a mesh, else ``(P,)``: weights to hand on by.
-        pull: Likewise: weights to collect by.
-        mesh: The lattice, if it is one.
-        taps: Else the convolution: its kernel downwards and to the right, from the centre.
-        halved: Whether it is done at half the resolution.
-        gain: By what all sums are multiplied.
-        scales: ``(L,)``: and each label's.
-        mix: ``(L, L)``: what labels then add to others (rows), if not themselves alone.
-    """
-
-    push: Floats
-    pull: Floats
-    mesh: Mesh | None = None
-    taps: tuple[Floats, Floats] | None = None
-    halved: bool = False
-    gain: float = 1.0
-    scales: Floats | None = None
-    mix: Floats | None = None
 
 
 class Job:
@@ -199,12 +175,12 @@ class Job:
             self.spare,
         )
         scales = self._every(self.grids)
-        grids = (_taps(self.grids), scales, self.cells, self.cell_values, self.cell_sums)
+        grids = (all_taps(self.grids), scales, self.cells, self.cell_values, self.cell_sums)
         weights = [
             np.stack(found) if found else np.empty((0, pixels), np.float32)
             for found in zip(*((term.push, term.pull) for term in self.locals), strict=True)
         ] or [np.empty((0, pixels), np.float32)] * 2
-        locals_ = (_taps(self.locals), self._every(self.locals), *weights)
+        locals_ = (all_taps(self.locals), self._every(self.locals), *weights)
         room, more = self.room[0], (meshes, grids, locals_)
         rounds(iterations, self.size, given, planar, lattice, grid, extra, out, room, *more)
 
@@ -296,15 +272,6 @@ def _zeros(*shape: int) -> Floats:
     room = np.zeros(count + 16, np.float32)
     first = -(room.ctypes.data // 4) % 16
     return room[first : first + count].reshape(shape)
-
-
-def _taps(terms: Sequence[Term]) -> Floats:
-    """Give the taps of all terms down and right, ``(terms, 2, R)``, filled up with zeros."""
-    lines = [line for term in terms for line in term.taps or ()]
-    found = np.zeros((len(lines), max(map(len, lines), default=1)), np.float32)
-    for line, into in zip(lines, found, strict=True):
-        into[: len(line)] = line
-    return found.reshape(-1, 2, found.shape[1])
 
 
 def _cell(row: int, height: int, down: int) -> int:

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from inference.crf.blur import blur_grid, blur_lattice, blur_pixels
+from inference.crf.blur import blur_lattice
 from inference.crf.compiled import Floats, compiled
+from inference.crf.convolve import blur_grid, blur_pixels
 from inference.crf.lanes import pointer
 from inference.crf.planes import Size, wipe
 from inference.crf.sweep import sweep

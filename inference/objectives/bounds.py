@@ -186,11 +186,15 @@ class Bound(Objective):
             lambda: guide(seen),
             particles=self.num_particles,
             exact_kl=self.exact_kl,
+            pathwise=self.pathwise,
         )
         return Term(self.bound(found).mean(), count, _parts(found, shown))
 
     exact_kl: bool = False
     """Whether `bound` wants the closed form of the KL."""
+
+    pathwise: bool = False
+    """Whether `bound` wants log q to reach the guide through z alone."""
 
 
 class ELBO(Bound):
@@ -201,10 +205,17 @@ class ELBO(Bound):
         beta: Weight of the KL.
         weights: Weight of each view's likelihood; 1 where not named.
         analytic: Use the closed form of KL(q ‖ p) where there is one.
+        free_bits: Nats of KL, a scene on average over the batch, that cost the same as none:
+            while there are fewer, nothing pulls q to the prior.
+
+    Raises:
+        ValueError: If ``free_bits`` is negative or not finite.
 
     Source:
         Kingma & Welling (2014), Auto-Encoding Variational Bayes, eq. 3 and 10,
-        https://arxiv.org/abs/1312.6114; β: Higgins et al. (2017).
+        https://arxiv.org/abs/1312.6114; β: Higgins et al. (2017); free bits: Kingma et al.
+        (2016), Improved Variational Inference with Inverse Autoregressive Flow, eq. 15, with
+        all of z as one group, https://arxiv.org/abs/1606.04934
     """
 
     def __init__(
@@ -213,9 +224,12 @@ class ELBO(Bound):
         beta: float = 1.0,
         weights: Mapping[str, float] | None = None,
         analytic: bool = True,
+        free_bits: float = 0.0,
     ) -> None:
         super().__init__(particles, beta, weights)
-        self.exact_kl = analytic
+        if not 0 <= free_bits < math.inf:
+            raise ValueError(f"Free bits must be 0 nats or more, not {free_bits}.")
+        self.exact_kl, self.free_bits = analytic, free_bits
 
     def reduce(self, log_w: Tensor) -> Tensor:
         """Average."""
@@ -223,10 +237,10 @@ class ELBO(Bound):
 
     def bound(self, found: Evidence) -> Tensor:
         """Average, with the KL in closed form where that is known and wanted."""
-        if found.divergence is None:
-            return super().bound(found)
-        kl = self.beta * self.warmth * found.divergence
-        return self.reduce(found.log_likelihood(self.weights) - kl)
+        kl = found.log_q - found.log_prior if found.divergence is None else found.divergence
+        if self.free_bits:
+            kl = kl + (self.free_bits - kl.mean()).clamp(min=0)
+        return self.reduce(found.log_likelihood(self.weights) - self.beta * self.warmth * kl)
 
 
 class IWAE(Bound):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from itertools import combinations
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from scene.views import VIEWS, Views
 
 Subset = tuple[str, ...]
 
-SUBSETS = ("report", "singles", "all")
+SUBSETS = ("report", "singles", "all", "random")
 """The names `subsets` knows."""
 
 
@@ -24,8 +24,9 @@ def subsets(name: str, views: Sequence[str] = VIEWS) -> tuple[Subset, ...]:
     """List the subsets of views that retrofit terms condition on.
 
     ``report`` is {image, classes} and {mask}; ``singles`` each view alone; ``all`` every
-    proper non-empty subset, the whole set being the joint term's. Any others can be written
-    out, with commas between subsets and plus signs within.
+    proper non-empty subset, the whole set being the joint term's; ``random`` lists the same, of
+    which each step is to draw one. Any others can be written out, with commas between subsets
+    and plus signs within.
 
     Raises:
         LookupError: If there is no such choice, or no such view.
@@ -40,7 +41,7 @@ def subsets(name: str, views: Sequence[str] = VIEWS) -> tuple[Subset, ...]:
             return (("image", "classes"), ("mask",))
         case "singles":
             return tuple((view,) for view in views)
-        case "all":
+        case "all" | "random":
             sizes = range(1, len(views))
             return tuple(subset for size in sizes for subset in combinations(views, size))
     written = [[view.strip() for view in part.split("+")] for part in name.split(",")]
@@ -70,6 +71,8 @@ class TELBO(Objective):
         predict: What retrofit terms score: their ``own`` views, or ``all`` observed ones.
         generators: ``shared``: retrofit terms train the generators too; ``stopped``: they train
             only the inference networks.
+        one: Work on one of the subsets a step, drawn at random, in place of all: two terms, that
+            on scenes with every view give on average what all terms do.
 
     Source:
         Vedantam et al. (2018), Generative Models of Visually Grounded Imagination, eq. 2,
@@ -83,10 +86,12 @@ class TELBO(Objective):
         subsets: Sequence[Subset] = (("image", "classes"), ("mask",)),
         predict: Literal["own", "all"] = "all",
         generators: Literal["shared", "stopped"] = "shared",
+        one: bool = False,
     ) -> None:
         super().__init__(joint.num_particles)
         self.joint, self.retrofit = joint, retrofit or joint
         self.subsets, self.predict, self.generators = tuple(subsets), predict, generators
+        self.one = one
 
     def warm(self, fraction: float) -> None:
         """Set the fraction of β that is in force, in every term."""
@@ -102,12 +107,19 @@ class TELBO(Objective):
         """Work out the joint term, then one for each subset."""
         found = self.joint.terms(model, guide, views)
         with _stopped(model) if self.generators == "stopped" else nullcontext():
-            for subset in self.subsets:
+            for subset in _turn(self.subsets, self.one):
                 scored = subset if self.predict == "own" else model.views
                 term = self.retrofit.term(model, guide, views, given=subset, scored=scored)
                 if term:
                     found["+".join(subset)] = term
         return found
+
+    def total(self, terms: Mapping[str, Term], views: Views) -> Tensor:
+        """Average the terms in use; one drawn from n subsets counts n times."""
+        if not self.one or "joint" not in terms or len(terms) == 1:
+            return super().total(terms, views)
+        joint, drawn = (term.bound for term in terms.values())
+        return (joint + len(self.subsets) * drawn) / (1 + len(self.subsets))
 
 
 class JMVAE(Objective):
@@ -117,6 +129,7 @@ class JMVAE(Objective):
         joint: The bound of the joint term.
         subsets: The subsets of views whose posteriors follow the joint one.
         alpha: Weight of Σ KL(q(z | all) ‖ q(z | subset)).
+        one: Work out one of these penalties a step, drawn at random; it counts for all.
 
     Source:
         Suzuki et al. (2016), Joint Multimodal Learning with Deep Generative Models, eq. 6
@@ -128,9 +141,11 @@ class JMVAE(Objective):
         joint: Bound,
         subsets: Sequence[Subset] = (("image",), ("classes",), ("mask",)),
         alpha: float = 1.0,
+        one: bool = False,
     ) -> None:
         super().__init__(joint.num_particles)
         self.joint, self.subsets, self.alpha = joint, tuple(subsets), alpha
+        self.one = one
 
     def warm(self, fraction: float) -> None:
         """Set the fraction of β that is in force in the joint term."""
@@ -149,18 +164,19 @@ class JMVAE(Objective):
             return found
         complete = views.rows(rows)
         everything = guide.posterior(complete.only(guide.views))
-        for subset in self.subsets:
+        for subset in _turn(self.subsets, self.one):
             gap = divergence(everything, guide.posterior(complete.only(subset))).mean()
             found["+".join(subset)] = Term(-gap, len(complete), {"kl": gap.detach()})
         return found
 
-    def total(self, terms: Any, views: Views) -> Tensor:
+    def total(self, terms: Mapping[str, Term], views: Views) -> Tensor:
         """Add the joint bound and α times each penalty."""
         if not terms:
             return super().total(terms, views)
         penalties = [term.bound for name, term in terms.items() if name != "joint"]
         joint: Tensor = terms["joint"].bound
-        return joint + self.alpha * torch.stack([torch.zeros_like(joint), *penalties]).sum()
+        weight = self.alpha * (len(self.subsets) if self.one else 1)
+        return joint + weight * torch.stack([torch.zeros_like(joint), *penalties]).sum()
 
 
 def divergence(q: Any, p: Any) -> Tensor:
@@ -170,6 +186,11 @@ def divergence(q: Any, p: Any) -> Tensor:
     except NotImplementedError:
         z = q.rsample()
         return q.log_prob(z) - p.log_prob(z)  # type: ignore[no-any-return]
+
+
+def _turn(subsets: Sequence[Subset], one: bool) -> Sequence[Subset]:
+    """List the subsets to work on: all, or one drawn by torch's generator."""
+    return (subsets[int(torch.randint(len(subsets), ()))],) if one else subsets
 
 
 @contextmanager

@@ -12,6 +12,8 @@ from pyro import poutine
 from pyro.distributions.util import scale_and_mask
 from torch import Tensor
 
+from inference.objectives.pathwise import held_log_prob
+
 Program = Callable[..., Any]
 """A Pyro model or guide: anything that samples when called."""
 
@@ -26,12 +28,14 @@ class Evidence:
         log_q: log q(z | views), ``(K, B)``, likewise; sites that the guide marks
             ``is_auxiliary``, as Pyro's own guides do, count too.
         divergence: KL(q ‖ p), ``(K, B)``, exact, where Pyro knows it for every latent site.
+        latents: What was drawn at each latent site, ``(K, B, …)``; ``(B, …)`` if K = 1.
     """
 
     likelihoods: dict[str, Tensor]
     log_prior: Tensor
     log_q: Tensor
     divergence: Tensor | None
+    latents: dict[str, Tensor]
 
     def log_likelihood(self, weights: Mapping[str, float] | None = None) -> Tensor:
         """Sum the likelihoods, each times its view's weight: ``(K, B)``."""
@@ -63,7 +67,12 @@ def log_weights(model: Program, guide: Program, *args: Any, particles: int = 1) 
 
 
 def evidence(
-    model: Program, guide: Program, *args: Any, particles: int = 1, exact_kl: bool = False
+    model: Program,
+    guide: Program,
+    *args: Any,
+    particles: int = 1,
+    exact_kl: bool = False,
+    pathwise: bool = False,
 ) -> Evidence:
     """Run guide and model once, all particles side by side, and keep the parts apart.
 
@@ -73,6 +82,10 @@ def evidence(
         args: As in `log_weights`.
         particles: K, the draws per scene.
         exact_kl: Also work out the KL in closed form, where there is one.
+        pathwise: Hold q's parameters in log q: its gradient reaches the guide through z alone.
+
+    Raises:
+        ValueError: As `log_weights`, and `held_log_prob` if ``pathwise``.
     """
     drawn = poutine.trace(_side_by_side(guide, particles)).get_trace(*args)
     scored = poutine.trace(poutine.replay(_side_by_side(model, particles), trace=drawn)).get_trace(
@@ -85,7 +98,9 @@ def evidence(
     latents = [name for name in _latents(drawn) if name in scored.nodes]
     auxiliary = [n for n in _latents(drawn) if drawn.nodes[n]["infer"].get("is_auxiliary")]
     likelihoods = {name: scored.nodes[name]["log_prob"] for name in scored.observation_nodes}
-    log_q = [drawn.nodes[name]["log_prob"] for name in (*latents, *auxiliary)]
+    believed = (*latents, *auxiliary)
+    held = held_log_prob(drawn, believed) if pathwise else {}
+    log_q = [held.get(name, drawn.nodes[name]["log_prob"]) for name in believed]
     shape = torch.broadcast_shapes(*(t.shape for t in [*likelihoods.values(), *log_q]))
     full = torch.Size((particles, shape[-1]))
     zero = torch.zeros(full, device=next(iter([*likelihoods.values(), *log_q])).device)
@@ -94,6 +109,7 @@ def evidence(
         sum((scored.nodes[name]["log_prob"].expand(full) for name in latents), zero),
         sum((term.expand(full) for term in log_q), zero),
         _divergence(drawn, scored, latents, zero) if exact_kl and not auxiliary else None,
+        {name: drawn.nodes[name]["value"] for name in latents},
     )
 
 

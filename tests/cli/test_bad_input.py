@@ -19,6 +19,9 @@ TINY = ("--size", "16x16", "--steps", "1", "--device", "cpu")
         ([], "Which recipe? One of cvae, jvae, jmvae, telbo, segmenter, classifier, sec, twin: "),
         (["telbo", "--guide", "retrofti"], "No guide is called 'retrofti'. Did you mean 'ret"),
         (["telbo", "--objective", "iwea"], "No objective is called 'iwea'. Did you mean 'iwae'?"),
+        (["telbo", "--objective", "derg"], "No objective is called 'derg'. Did you mean 'dreg'?"),
+        (["jvae", "--renyi-alpha", "0.3"], "--renyi-alpha is used by the objective renyi only;"),
+        (["jvae", "--objective", "renyi", "--renyi-alpha", "inf"], "--renyi-alpha must be 0 or m"),
         (["telbo", "--retrofit-objective", "elob"], "Did you mean 'elbo'?"),
         (["telbo", "--subsets", "single"], "No choice of subsets is called 'single'."),
         (["telbo", "--retrofit", "predict"], "Did you mean 'predict-all'?"),
@@ -63,6 +66,7 @@ TINY = ("--size", "16x16", "--steps", "1", "--device", "cpu")
         (["--resume", "x", "--out", "y"], "goes on with the run's own settings; leave out --out."),
         (["--resume", "x", "--force"], "own settings; leave out --force."),
         (["--resume", "x", "--lr", "1"], "own settings; leave out --learning-rate."),
+        (["telbo", "--trust"], "--trust is for the code of a run that is gone on"),
         (["--resume", "gone"], "There is no run gone; `ls "),
     ],
 )  # fmt: skip

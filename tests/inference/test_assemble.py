@@ -6,8 +6,10 @@ import torch
 from inference.assemble import assemble
 from inference.guides import JointGuide, RetrofitGuide
 from inference.objectives.bounds import ELBO, IWAE
+from inference.objectives.gradients import DReG
+from inference.objectives.renyi import Renyi
 from inference.objectives.subsets import JMVAE, TELBO
-from inference.recipes import RECIPES, recipe
+from inference.recipes import OBJECTIVES, RECIPES, recipe
 
 FOREIGN = """
 import pyro.distributions as dist
@@ -114,17 +116,49 @@ def test_settings_reach_what_they_describe(built, schema):
 
 
 def test_retrofit_terms_are_bounded_as_the_joint_one_unless_told_otherwise(tiny, schema):
-    for kind, name in ((ELBO, "elbo"), (IWAE, "iwae")):
+    for kind, name in ((ELBO, "elbo"), (IWAE, "iwae"), (DReG, "dreg"), (Renyi, "renyi")):
         settings = replace(tiny(objective=name, particles=3), retrofit_objective=None)
         objective = assemble(settings, schema).objective
         assert type(objective.joint) is type(objective.retrofit) is kind
         assert objective.retrofit.num_particles == 3
 
 
+@pytest.mark.parametrize("bound", OBJECTIVES)
+@pytest.mark.parametrize("name", ["cvae", "jvae", "jmvae", "telbo"])
+def test_every_bound_trains_every_recipe_with_a_latent(built, schema, partial, name, bound):
+    """On scenes partly labelled, one draw and several, for joint and retrofit terms."""
+    more = {"retrofit_objective": bound, "retrofit_particles": 3} if name == "telbo" else {}
+    for particles in (1, 2):
+        made = built(schema, name, objective=bound, particles=particles, **more)
+        made.module(partial).backward()
+        slopes = [p.grad for p in made.guide.parameters() if p.grad is not None]
+        assert any(slope.any() for slope in slopes)
+        assert all(slope.isfinite().all() for slope in slopes)
+
+
+def test_renyi_is_given_its_alpha(built, schema):
+    objective = built(
+        schema, "telbo", objective="renyi", retrofit_objective="renyi", renyi_alpha=0.3
+    ).objective
+    assert objective.joint.alpha == objective.retrofit.alpha == 0.3
+
+
+def test_free_bits_reach_the_terms_bounded_by_the_elbo(built, schema):
+    objective = built(schema, "telbo", free_bits=2.0).objective
+    assert objective.retrofit.free_bits == 2.0
+    assert not hasattr(objective.joint, "free_bits")
+
+
 def test_jmvae_is_given_its_alpha(built, schema):
     objective = built(schema, "jmvae", alpha=0.3).objective
     assert isinstance(objective, JMVAE)
     assert objective.alpha == 0.3
+
+
+@pytest.mark.parametrize("name", ["telbo", "jmvae"])
+def test_random_subsets_are_drawn_a_step(built, schema, name):
+    assert built(schema, name, subsets="random").objective.one
+    assert not built(schema, name, subsets="all").objective.one
 
 
 def test_a_plain_guide_reads_what_it_is_told_to(built, schema):

@@ -6,7 +6,14 @@ import torch
 from pyro import poutine
 from torch.distributions import Normal
 
-from inference.guides import EmptyGuide, Guide, JointGuide, ProductGuide, RetrofitGuide
+from inference.guides import (
+    EmptyGuide,
+    Guide,
+    JointGuide,
+    MaskedGuide,
+    ProductGuide,
+    RetrofitGuide,
+)
 from inference.objectives.subsets import subsets
 from scene.models import JointScene
 from scene.views import VIEWS, Views
@@ -94,7 +101,7 @@ def test_the_order_of_views_does_not_matter(guide, views):
         )
 
 
-@pytest.mark.parametrize("kind", [JointGuide, ProductGuide, RetrofitGuide])
+@pytest.mark.parametrize("kind", [JointGuide, ProductGuide, RetrofitGuide, MaskedGuide])
 @pytest.mark.parametrize("reads", EVERY, ids="+".join)
 def test_a_guide_of_any_views_has_a_posterior_over_z_per_scene(schema, views, kind, reads):
     q = kind(schema, reads, latent=4, width=2).posterior(views.only(reads))
@@ -111,12 +118,33 @@ def test_a_joint_guide_accepts_its_views_in_any_order_and_no_fewer(schema, given
             guide.require(given)
 
 
-@pytest.mark.parametrize("kind", [ProductGuide, RetrofitGuide])
-def test_products_accept_anything_but_nothing(schema, kind):
+@pytest.mark.parametrize("kind", [ProductGuide, RetrofitGuide, MaskedGuide])
+def test_some_guides_accept_anything_but_nothing(schema, kind):
     guide = kind(schema, ("image", "mask"), latent=4, width=2)
     assert all(guide.accepts(given) for given in (("image",), ("mask",), ("mask", "image")))
     assert not guide.accepts(())
     assert not guide.accepts(("image", "classes"))
+
+
+def test_a_masked_guide_reads_what_is_there_and_nothing_else(schema, partial):
+    torch.manual_seed(0)
+    guide = MaskedGuide(schema, VIEWS, latent=4, width=2).eval()
+    loc, scale = _parameters(guide.posterior(partial))
+    for b in range(len(partial)):
+        scene = partial.rows(torch.tensor([b]))
+        seen = [name for name in VIEWS if scene.present[name]]
+        alone = _parameters(guide.posterior(scene.only(seen)))
+        torch.testing.assert_close((loc[b : b + 1], scale[b : b + 1]), alone)
+
+
+def test_a_masked_guide_tells_a_view_that_is_absent_from_one_that_is_empty(schema, views):
+    torch.manual_seed(0)
+    guide = MaskedGuide(schema, VIEWS, latent=4, width=2).eval()
+    q = guide.posterior(views.only(("image",)))
+    assert not torch.equal(q.mean, guide.posterior(views.only(("image", "classes"))).mean)
+    q.mean.sum().backward()
+    assert guide.absent["mask"].grad.abs().sum() > 0
+    assert guide.absent["image"].grad.abs().sum() == 0
 
 
 def test_a_guide_draws_z_for_every_particle_from_its_posterior(guide, views):

@@ -43,7 +43,14 @@ IGNORED = {
     "jvae": {"subsets": "all", "alpha": 3.0, "retrofit": "own", "backbone": "vgg16"},
     "jmvae": {"retrofit": "own", "encode": ("image",), "backbone": "vgg16"},
     "telbo": {"alpha": 3.0, "encode": ("image",), "backbone_weights": "imagenet"},
-    "segmenter": {"subsets": "all", "guide": "poe", "latent": 8, "particles": 5, "beta": 2.0},
+    "segmenter": {
+        "renyi_alpha": 0.5,
+        "free_bits": 1.0,
+        "guide": "poe",
+        "latent": 8,
+        "particles": 5,
+        "beta": 2.0,
+    },
 }
 
 
@@ -60,6 +67,18 @@ def test_every_setting_is_used_by_some_recipe():
     assert {setting for r in RECIPES.values() for setting in r.uses} <= names
     assert all(any(r.takes(name) for r in RECIPES.values()) for name in names)
     assert recipe("segmenter").takes("width")
+
+
+@pytest.mark.parametrize(("setting", "bound"), [("renyi_alpha", "renyi"), ("free_bits", "elbo")])
+def test_a_setting_of_a_bound_that_is_not_chosen_is_refused(setting, bound):
+    for name in ("cvae", "jvae", "jmvae", "telbo"):
+        made = recipe(name).settings(objective=bound, **{setting: 0.2})
+        assert getattr(made, setting) == 0.2
+        more = {"retrofit_objective": "iwae"} if name == "telbo" else {}
+        with pytest.raises(ValueError, match=f"is used by the objective {bound} only; leave it o"):
+            recipe(name).settings(objective="dreg", **more, **{setting: 0.2})
+    assert recipe("telbo").settings(retrofit_objective=bound, **{setting: 0.2})
+    assert recipe("jvae").settings(objective="lab/bound.py:Mine", **{setting: 0.2})
 
 
 def test_the_weight_of_a_view_that_is_not_explained_is_refused():

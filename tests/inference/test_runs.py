@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from inference.recipes import RECIPES, recipe
-from inference.runs import create, home, newest, read, write_json
+from inference.runs import create, home, newest, read, replacing, write_json
 from inference.settings import Settings
 from scene.labels import Labels
 from scene.views import Schema
@@ -105,16 +105,26 @@ def test_a_folder_that_holds_something_is_not_written_to(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
-def test_force_replaces_a_run_and_nothing_else(tmp_path):
+def test_a_run_is_replaced_and_nothing_else(tmp_path):
     old = _make(age=1, folder=tmp_path / "run")
-    assert not old.path("nothing").exists()
-    create(old.settings, SCHEMA, "pets", old.folder, force=True)
+    with replacing(old.folder):
+        create(old.settings, SCHEMA, "pets", old.folder)
     assert [path.name for path in old.folder.iterdir()] == ["config.json"]
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "mum.txt").touch()
     with pytest.raises(ValueError, match=r"is not a run, so --force will not remove it"):
-        create(old.settings, SCHEMA, "pets", tmp_path / "letters", force=True)
+        replacing(tmp_path / "letters").__enter__()
     assert (tmp_path / "letters" / "mum.txt").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["letters", "run"]
+
+
+def test_a_run_is_back_if_none_has_come_in_its_place(tmp_path):
+    old = _make(age=1, folder=tmp_path / "run")
+    old.path("letter.txt").touch()
+    with replacing(old.folder):
+        assert not old.folder.exists()
+    assert old.path("letter.txt").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 def test_what_is_no_run_is_a_sentence(tmp_path):

@@ -225,6 +225,15 @@ def test_what_is_refused_leaves_the_run_that_force_would_replace(tiny, tmp_path,
     assert read(old.folder) == old
 
 
+def test_a_training_that_fails_leaves_the_run_that_force_would_replace(tiny, tmp_path, voc_folder):
+    old = _run(tiny(), tmp_path / "run")
+    for name in ("photo_01", "photo_03"):
+        (voc_folder / "SegmentationClass" / f"{name}.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match="cannot be read as a picture"):
+        train(tiny(data=str(voc_folder), batch_size=12), folder=old.folder, force=True)
+    assert read(old.folder) == old
+
+
 def test_force_replaces_a_run(tiny, tmp_path, undrawn):
     old = _run(tiny(seed=1), tmp_path / "run")
     old.path("letter.txt").touch()

@@ -40,6 +40,21 @@ def test_the_program_scores_views_by_its_likelihoods_and_the_missing_by_nothing(
     assert trace.nodes["mask"]["log_prob"][3] == 0
 
 
+def test_a_conditional_scene_may_learn_its_prior_from_the_image(schema, views):
+    torch.manual_seed(0)
+    model = ConditionalScene(schema, latent=4, width=2, prior="learned").eval()
+    trace = poutine.trace(model).get_trace(views)
+    prior = model.prior(views)
+    assert prior.batch_shape == (len(views),)
+    assert not torch.allclose(prior.mean[0], prior.mean[1])
+    trace.compute_log_prob()
+    torch.testing.assert_close(
+        trace.nodes["z"]["log_prob"], prior.log_prob(trace.nodes["z"]["value"])
+    )
+    plain = _model(ConditionalScene, schema).prior(views)
+    torch.testing.assert_close(plain.mean, torch.zeros(len(views), 4))
+
+
 @pytest.mark.parametrize("names", [("image",), ("mask", "classes"), VIEWS, ()])
 def test_a_joint_scene_decodes_just_what_is_named(schema, names):
     found = _model(JointScene, schema).decode(torch.randn(3, 4), None, names)

@@ -7,13 +7,24 @@ from torch.distributions import kl_divergence
 
 from inference.guides import EmptyGuide, JointGuide, ProductGuide
 from inference.objectives.bounds import ELBO, IWAE, Bound, elbo, iwae
+from inference.objectives.gradients import STL, DReG
+from inference.objectives.renyi import Renyi
 from inference.objectives.subsets import JMVAE, TELBO
 from inference.objectives.weights import log_weights
 from scene.models import ConditionalScene, SegmentedScene
 from scene.views import Views
 
+KINDS = [ELBO, IWAE, Renyi, DReG, STL]
 
-@pytest.mark.parametrize("bound", [IWAE(1), IWAE(6), *(ELBO(k, analytic=False) for k in (1, 6))])
+
+@pytest.mark.parametrize(
+    "bound",
+    [
+        *(kind(k) for k in (1, 6) for kind in (IWAE, DReG, STL)),
+        *(ELBO(k, analytic=False) for k in (1, 6)),
+        *(Renyi(k, alpha=alpha) for k in (1, 6) for alpha in (0.0, 0.5, 1.0, 2.0)),
+    ],
+)
 def test_the_exact_posterior_makes_every_sampled_bound_tight(linear, exact, data, bound):
     evidence = linear.log_evidence(data).mean().detach()
     losses = torch.tensor([bound.loss(linear, exact, data) for _ in range(3)])
@@ -77,6 +88,10 @@ def test_the_log_of_the_mean_weight_is_never_below_the_mean_log_weight():
             IWAE(4),
             RenyiELBO(alpha=0, num_particles=4, vectorize_particles=True, max_plate_nesting=1),
         ),
+        (
+            Renyi(4, alpha=0.3),
+            RenyiELBO(alpha=0.3, num_particles=4, vectorize_particles=True, max_plate_nesting=1),
+        ),
     ],
 )
 @pytest.mark.parametrize("batch", ["views", "partial"])
@@ -110,7 +125,7 @@ def test_the_objective_is_a_module_of_both_networks(linear, rough, data):
 
 
 @pytest.mark.usefixtures("noise")
-@pytest.mark.parametrize("objective", [IWAE(3), ELBO(2), TELBO(IWAE(2)), JMVAE(ELBO(1))])
+@pytest.mark.parametrize("objective", [IWAE(3), ELBO(2), Renyi(3), TELBO(IWAE(2)), JMVAE(ELBO(1))])
 def test_the_bound_of_a_batch_is_the_mean_over_its_scenes(model, guide, views, objective):
     single = [objective.loss(model, guide, views.rows(torch.tensor([b]))) for b in range(6)]
     assert objective.loss(model, guide, views) == pytest.approx(sum(single) / 6, rel=1e-5)
@@ -132,7 +147,7 @@ def test_the_average_over_particles_estimates_the_bound_of_one(linear, rough, da
 
 
 @pytest.mark.usefixtures("noise")
-@pytest.mark.parametrize("kind", [ELBO, IWAE])
+@pytest.mark.parametrize("kind", KINDS)
 def test_beta_and_view_weights_scale_their_terms(model, guide, views, kind):
     parts = kind(1).terms(model, guide, views)["joint"].parts
     if kind is ELBO:
@@ -147,7 +162,7 @@ def test_beta_and_view_weights_scale_their_terms(model, guide, views, kind):
 
 
 @pytest.mark.usefixtures("noise")
-@pytest.mark.parametrize("kind", [ELBO, IWAE])
+@pytest.mark.parametrize("kind", KINDS)
 def test_warming_is_a_smaller_beta(model, guide, views, kind):
     bound = kind(2, beta=2.0)
     bound.warm(0.25)
@@ -181,7 +196,7 @@ def test_a_strangers_bound_is_one_method(linear, rough, data):
 
 
 @pytest.mark.parametrize("particles", [0, -2])
-@pytest.mark.parametrize("kind", [ELBO, IWAE])
+@pytest.mark.parametrize("kind", KINDS)
 def test_less_than_one_particle_is_refused(kind, particles):
     with pytest.raises(ValueError, match=f"needs 1 particle or more, not {particles}"):
         kind(particles)
@@ -232,7 +247,7 @@ def test_a_batch_without_anything_to_score_has_no_term(schema, views):
     assert IWAE(1).terms(model, guide, views.only(("image",))) == {}
 
 
-@pytest.mark.parametrize("bound", [IWAE(1), ELBO(1), IWAE(3)])
+@pytest.mark.parametrize("bound", [IWAE(1), ELBO(1), *(kind(3) for kind in KINDS)])
 def test_without_a_latent_every_bound_is_the_likelihood(schema, views, bound):
     model, guide = SegmentedScene(schema, width=2).eval(), EmptyGuide(schema, ("image",))
     logits = model.net(views["image"])
@@ -252,6 +267,36 @@ def test_a_conditional_model_uses_just_the_scenes_that_have_its_condition(schema
     alone = IWAE(2).terms(model, guide, views.rows(present["image"]))["joint"]
     assert term.scenes == 4
     torch.testing.assert_close(term.bound, alone.bound)
+
+
+@pytest.mark.parametrize("analytic", [True, False])
+def test_free_bits_are_a_floor_on_the_divergence(linear, rough, data, analytic):
+    """E[log p(x | z)] − max(KL, λ): above the floor nothing changes, below it the KL is λ."""
+
+    def slopes(**choices):
+        torch.manual_seed(0)
+        loss = ELBO(4, **choices).differentiable_loss(linear, rough, data)
+        return loss.detach(), torch.autograd.grad(loss, [*rough.parameters()])
+
+    plain, fit = slopes(analytic=analytic), slopes(beta=0.0, analytic=analytic)
+    torch.testing.assert_close(slopes(free_bits=0.05, analytic=analytic), plain)
+    floored = slopes(free_bits=50.0, analytic=analytic)
+    torch.testing.assert_close(floored[0], fit[0] + 50)
+    torch.testing.assert_close(floored[1], fit[1])
+
+
+def test_free_bits_are_weighed_by_beta(linear, rough, data):
+    torch.manual_seed(0)
+    fit = ELBO(4, beta=0.0).loss(linear, rough, data)
+    torch.manual_seed(0)
+    found = ELBO(4, beta=0.25, free_bits=50.0).loss(linear, rough, data)
+    assert found == pytest.approx(fit + 0.25 * 50)
+
+
+@pytest.mark.parametrize("nats", [-1.0, float("inf"), float("nan")])
+def test_free_bits_that_are_no_amount_are_refused(nats):
+    with pytest.raises(ValueError, match="Free bits must be 0 nats or more, not"):
+        ELBO(1, free_bits=nats)
 
 
 def test_a_plain_bound_trains_one_posterior(guide):

@@ -263,6 +263,39 @@ def test_all_subsets_are_proper_and_differ():
     assert set(subsets("singles")) < set(found)
 
 
+@pytest.mark.usefixtures("noise")
+@pytest.mark.parametrize("form", [TELBO, JMVAE])
+def test_one_subset_a_step_is_all_of_them_on_average(model, guide, views, form):
+    """Over draws as often of each subset, the losses average to that of all terms."""
+    every = form(ELBO(1), subsets=subsets("all"))
+    drawn = form(ELBO(1), subsets=subsets("random"), one=True)
+    torch.manual_seed(0)
+    seen = {}
+    while len(seen) < 6:
+        terms = drawn.terms(model, guide, views)
+        joint, name = terms
+        assert joint == "joint"
+        seen[name] = float(drawn.total(terms, views).detach())
+    assert -sum(seen.values()) / 6 == pytest.approx(every.loss(model, guide, views), rel=1e-5)
+    assert drawn.conditionings(guide) == every.conditionings(guide)
+
+
+def test_the_subset_of_a_step_is_drawn_from_the_seed(model, guide, partial):
+    drawn, runs = TELBO(ELBO(1), subsets=subsets("random"), one=True), []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        runs.append([drawn.loss(model, guide, partial) for _ in range(6)])
+    assert runs[0] == runs[1] != runs[2]
+
+
+def test_without_a_joint_term_the_one_subset_stands_alone(model, guide, views):
+    unmasked = Views(dict(views.items()), {"mask": torch.zeros(6, dtype=torch.bool)})
+    drawn = TELBO(ELBO(1), subsets=(("image",),), one=True)
+    terms = drawn.terms(model, guide, unmasked)
+    assert list(terms) == ["image"]
+    torch.testing.assert_close(drawn.total(terms, unmasked), terms["image"].bound)
+
+
 def test_a_subset_written_twice_counts_once():
     assert subsets("mask, image + classes,classes+image,mask") == (("mask",), ("image", "classes"))
 

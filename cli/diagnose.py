@@ -1,0 +1,91 @@
+"""`scene diagnose`: what a model with a latent believes, held against what it should."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.console import console, entitled, notes
+from cli.diagnose_tables import show
+from cli.options import Data, Device, Download, Force, Json, Seed, Trust, chosen
+
+if TYPE_CHECKING:
+    from inference.runs import Run as RunFolder
+
+
+def diagnose(
+    run: Annotated[
+        Path | None, typer.Argument(help="A run with a latent z; the newest if left out.")
+    ] = None,
+    data: Data = None,
+    split: Annotated[str, typer.Option(help="train, tune, val or test.")] = "val",
+    particles: Annotated[int, typer.Option(help="Draws of z for each log-likelihood.")] = 64,
+    limit: Annotated[int, typer.Option(help="Look at the first so many scenes.")] = 200,
+    out: Annotated[Path | None, typer.Option(help="Folder.", show_default="RUN/diagnose")] = None,
+    force: Force = False,
+    json: Json = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+    download: Download = False,
+    trust: Trust = False,
+) -> None:
+    """Examine the posteriors of RUN: how tight, how active, how well they cover the prior.
+
+    Log-likelihoods by importance sampling, active units and KL, and a two-sample test against
+    the prior, for each set of views that has a posterior; pictures of the latent space and of
+    walks through it. Files go to RUN/diagnose/.
+    """
+    for option, count in (("--particles", particles), ("--limit", limit)):
+        if count < 1:
+            raise ValueError(f"{option} must be 1 or more, not {count}.")
+    found = chosen(run, "a model with a latent z", _latent)
+    if not _latent(found):
+        raise ValueError(
+            f"A {found.settings.recipe} has no z to examine; take a run of cvae, jvae, jmvae or "
+            "telbo."
+        )
+    from inference.diagnostics.diagnose import claim
+    from inference.diagnostics.diagnose import diagnose as examine
+    from inference.restore import restore
+    from inference.train import launch
+    from scene.datasets.catalogue import open_data
+
+    folder = out or found.path("diagnose")
+    claim(folder, force)
+    dataset = open_data(data or found.settings.data, split, found.settings.size, download=download)
+    found.schema.labels.require(dataset.schema.labels, dataset.name)
+    assembly = restore(found, device=launch(device).device, trust=trust)
+    height, width = found.settings.size
+    about = {
+        "run": str(found.folder),
+        "recipe": found.settings.recipe,
+        "data": dataset.name,
+        "split": split,
+        "size": f"{height}x{width}",
+        "seed": seed,
+    }
+    with notes.status("looking") as status:
+        diagnosis = examine(
+            assembly,
+            dataset,
+            folder,
+            particles=particles,
+            limit=limit,
+            seed=seed,
+            about=about,
+            watch=lambda title: status.update(f"looking: {title}"),
+        )
+    if json:
+        console.print_json((folder / "diagnose.json").read_text())
+        return
+    show(about, diagnosis)
+    console.print(entitled(folder, ", ".join(path.name for path in diagnosis.files)))
+
+
+def _latent(run: RunFolder) -> bool:
+    """Say whether a run's model has a latent, by its settings alone."""
+    from inference.recipes import recipe
+
+    return recipe(run.settings.recipe).takes("latent")

@@ -1,0 +1,75 @@
+"""The tables of `scene diagnose`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cli.console import console
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from inference.diagnostics.diagnose import Diagnosis
+    from inference.diagnostics.likelihoods import Mean
+
+
+def show(about: dict[str, Any], found: Diagnosis) -> None:
+    """Print what was found as tables of at most 80 columns."""
+    console.print(
+        f"{about['run']}: {about['recipe']} on {about['data']} ({about['split']}, "
+        f"{found.scenes} scenes, {about['size']})"
+    )
+    console.print(_marginals(found))
+    if found.conditionals:
+        console.print(_conditionals(found))
+    console.print(_posteriors(found))
+    console.print(
+        "nats a scene, ± standard error over scenes; ESS: effective number of draws, median. "
+        "p: of no difference from the prior."
+    )
+
+
+def _marginals(found: Diagnosis) -> Table:
+    table = _table("log p of", "z given", "ELBO", f"IWAE {found.particles}", "ESS")
+    for row in found.marginals:
+        given = "prior" if set(row.given) <= set(row.conditions) else _source(row.given)
+        table.add_row(row.title, given, _nats(row.elbo), _nats(row.iwae), f"{row.effective:.1f}")
+    return table
+
+
+def _conditionals(found: Diagnosis) -> Table:
+    table = _table("log p of", "as a difference", "through q")
+    for row in found.conditionals:
+        table.add_row(row.title, _nats(row.difference), _nats(row.through))
+    return table
+
+
+def _posteriors(found: Diagnosis) -> Table:
+    table = _table("z given", "active", "KL", "spread", "MMD²", "p")
+    for unit, covered in zip(found.units, found.coverage, strict=True):
+        table.add_row(
+            _source(unit.given),
+            f"{int(unit.active.sum())} of {len(unit.variance)}",
+            f"{unit.total:.1f} ± {unit.error:.1f}",
+            f"{covered.spread:.2f}",
+            f"{covered.test.squared:.4f}",
+            f"{covered.test.p:.3f}",
+        )
+    return table
+
+
+def _table(first: str, *others: str) -> Table:
+    from rich.table import Table
+
+    table = Table(first)
+    for name in others:
+        table.add_column(name, justify="left" if name == "z given" else "right")
+    return table
+
+
+def _source(given: tuple[str, ...]) -> str:
+    return " + ".join(given)
+
+
+def _nats(mean: Mean | None) -> str:
+    return "–" if mean is None else f"{mean.value:.1f} ± {mean.error:.1f}"

@@ -1,0 +1,94 @@
+"""Traversals: one scene, and what becomes of it as one dimension of z is turned at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from inference.assemble import Assembly
+from inference.diagnostics.units import Units
+from inference.pictures import named, sampled
+from inference.predict import draw
+from scene.draw import Panel, draw_grid
+from scene.labels import Labels
+from scene.views import Views
+
+REACH, STEPS, ROWS = 3.0, 7, 6
+"""How far to turn, in standard deviations of the prior; in how many steps; how many units."""
+
+
+def traverse(z: Tensor, units: Sequence[int], reach: float = REACH, steps: int = STEPS) -> Tensor:
+    """Walk each unit from −reach to reach, all others staying as they are.
+
+    Args:
+        z: Where the walks take place, ``(L,)``.
+        units: U dimensions of z.
+        reach: How far to go.
+        steps: How many places on the way.
+
+    Returns:
+        ``(U, steps, L)``.
+
+    >>> traverse(torch.tensor([5.0, 7.0]), [1], reach=1, steps=3)
+    tensor([[[ 5., -1.],
+             [ 5.,  0.],
+             [ 5.,  1.]]])
+    """
+    walks = z.repeat(len(units), steps, 1)
+    for row, unit in enumerate(units):
+        walks[row, :, unit] = torch.linspace(-reach, reach, steps)
+    return walks
+
+
+def draw_traversals(
+    path: Path,
+    assembly: Assembly,
+    scene: Views,
+    given: Sequence[str],
+    found: Units,
+    labels: Labels,
+) -> list[int]:
+    """Draw walks along the most active units, from a scene's posterior mean.
+
+    Args:
+        path: Where the PNG goes.
+        assembly: Model and guide, in evaluation mode.
+        scene: A batch of one scene.
+        given: The views that its posterior is given.
+        found: Says which units are most active.
+        labels: The vocabulary.
+
+    Returns:
+        The units, in the order of the rows.
+    """
+    scene = scene.to(assembly.device)
+    with torch.no_grad():
+        z = draw(assembly, scene.only(given), 1, 1, at_mean=True)
+    assert z is not None
+    chosen = found.order[:ROWS]
+    walks = traverse(z.flatten(), chosen)
+    panels, names = [], []
+    for unit, walk in zip(chosen, walks, strict=True):
+        views = sampled(assembly, walk[:, None], scene)
+        for view in (name for name in ("image", "mask") if name in views):
+            panels.append(_line(view, views, labels))
+            names.append(f"z{unit} {view}\nE[z] varies {float(found.variance[unit]):.2f}")
+    draw_grid(
+        path,
+        panels,
+        labels,
+        columns=[f"{at:+g}" for at in torch.linspace(-REACH, REACH, STEPS).tolist()],
+        rows=names,
+        title="one unit of z at a time, from a scene's posterior mean",
+    )
+    return chosen
+
+
+def _line(view: str, views: dict[str, Tensor], labels: Labels) -> list[Panel]:
+    captions = [""] * len(views[view])
+    if view == "mask" and "classes" in views:
+        captions = [named(labels, vector) for vector in views["classes"]]
+    return [Panel(p.cpu(), text) for p, text in zip(views[view], captions, strict=True)]

@@ -1,0 +1,39 @@
+"""`scene diagnose`: tables, JSON and pictures of what a run believes."""
+
+import json
+
+import pytest
+
+
+@pytest.mark.parametrize("recipe", ["telbo", "cvae"])
+def test_a_run_is_examined(scene, trained, recipe):
+    folder = trained(recipe)
+    said = scene("diagnose", folder, "--particles", 3, "--limit", 6, "--device", "cpu")
+    assert said.code == 0, said.err
+    assert max(map(len, said.out.splitlines()[1:-1])) <= 120
+    found = json.loads((folder / "diagnose" / "diagnose.json").read_text())
+    assert found["recipe"] == recipe
+    assert found["particles"] == 3
+    for picture in ("coverage.png", "traversals.png"):
+        assert (folder / "diagnose" / picture).read_bytes().startswith(b"\x89PNG")
+    again = scene("diagnose", folder, "--particles", 3, "--limit", 6, "--device", "cpu")
+    assert again.code != 0
+    assert "--force" in again.err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--particles", "0"], "--particles must be 1 or more, not 0."),
+        (["gone"], "There is no run gone"),
+        (["--split", "tuen"], "tuen"),
+    ],
+)
+def test_what_cannot_be_examined(refused, trained, words, sentence):
+    trained()
+    assert sentence in refused("diagnose", *words)
+
+
+def test_a_run_without_a_latent_is_refused(refused, trained):
+    folder = trained("segmenter")
+    assert "has no z to examine" in refused("diagnose", str(folder))

@@ -1,0 +1,49 @@
+"""The two-sample test: quiet where two samples are alike, loud where they are not."""
+
+import pytest
+import torch
+
+from inference.diagnostics.coverage import mmd_test, principal
+
+
+def _normal(seed, shift=0.0, count=60):
+    return shift + torch.randn(count, 3, generator=torch.Generator().manual_seed(seed))
+
+
+def test_p_values_of_like_samples_are_spread_and_of_others_small():
+    alike = [mmd_test(_normal(s), _normal(s + 100), permutations=200).p for s in range(20)]
+    assert 0.25 < sum(alike) / 20 < 0.75
+    assert sum(p < 0.05 for p in alike) <= 4
+    assert all(
+        mmd_test(_normal(s), _normal(s + 100, 1.0), permutations=200).p < 0.01 for s in range(5)
+    )
+
+
+def test_the_discrepancy_is_that_of_its_definition():
+    x, y = _normal(0, count=7), _normal(1, 0.5, count=7)
+    found = mmd_test(x, y, permutations=1)
+
+    def kernel(a, b):
+        return (-(a - b).square().sum(-1) / (2 * found.bandwidth**2)).exp()
+
+    pairs = [(i, j) for i in range(7) for j in range(7) if i != j]
+    within = sum(float(kernel(x[i], x[j]) + kernel(y[i], y[j])) for i, j in pairs) / 42
+    across = sum(float(kernel(a, b)) for a in x for b in y) / 49
+    assert found.squared == pytest.approx(within - 2 * across, abs=1e-6)
+
+
+def test_the_same_seed_gives_the_same_p():
+    x, y = _normal(0), _normal(1, 0.2)
+    assert mmd_test(x, y, seed=3) == mmd_test(x, y, seed=3)
+
+
+def test_samples_of_other_shapes_are_refused():
+    with pytest.raises(ValueError, match="equally many points, 2 or more"):
+        mmd_test(_normal(0), _normal(1, count=9))
+
+
+def test_principal_directions_are_those_of_greatest_variance():
+    points = _normal(0, count=500) * torch.tensor([0.1, 5.0, 2.0])
+    axes = principal(points)
+    torch.testing.assert_close(axes.abs(), torch.eye(3)[:, [1, 2]], atol=0.1, rtol=0)
+    assert principal(points[:, :1]).shape == (1, 2)
