@@ -114,7 +114,8 @@ def _prepared(kernel: Kernel, field: Field) -> Prepared:
     if isinstance(kernel, Smoothness):
         if field.speaking is not None:
             return None
-        return _scaling(kernel, _masses(kernel, height, width), 1)
+        before, after = _scaling(kernel, _masses(kernel, height, width), 1)
+        return (before, before) if kernel.normalization == "symmetric" else (before, after)
     if type(kernel) is Appearance and field.image is not None:
         return _appearance(kernel, field.image) if height * width <= SMALL else None
     found: Floats = kernel.features(field.image, like).detach().flatten(2).contiguous().numpy()
@@ -145,9 +146,10 @@ def _terms(
     else:
         term = _lattice(kernel, field, ready, scenes, crew)
     if isinstance(ready, tuple):
-        before, after = (np.tile(factors, scenes[1] - scenes[0]) for factors in ready)
-        term.push = before
-        term.pull = before if kernel.normalization == "symmetric" else after
+        before, after = ready
+        if scenes[1] - scenes[0] > 1:  # of a large scene no copy is made
+            before, after = (np.tile(factors, scenes[1] - scenes[0]) for factors in ready)
+        term.push, term.pull = before, before if ready[0] is ready[1] else after
     elif term.mesh and kernel.normalization == "symmetric" and field.speaking is None:
         before = after = balance(term.mesh, crew)
     else:
