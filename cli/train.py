@@ -81,6 +81,10 @@ def train(
         str | None, _option("p(z) of a cVAE: standard, or learned from the image.", _MODEL)
     ] = None,
     latent: Annotated[int | None, _option("Length of z.", _MODEL)] = None,
+    spatial: Annotated[
+        int | None, _option("Channels of z for each cell of a grid; 0 = no grid.", _MODEL)
+    ] = None,
+    cell: Annotated[int | None, _option("Side of a cell in pixels: 2, 4 or 8.", _MODEL)] = None,
     width: Annotated[int | None, _option("Channels of the generators.", _MODEL)] = None,
     guide_width: Annotated[int | None, _option("Channels of the guide.", _MODEL)] = None,
     noise: Annotated[str | None, _option("Pixel noise: normal or laplace.", _MODEL)] = None,

@@ -54,7 +54,7 @@ def assemble(settings: Settings, schema: Schema) -> Assembly:
     """
     with seeded(settings.seed):
         model = _model(settings, schema)
-        guide = _guide(settings, schema)
+        guide = _guide(settings, schema, model.latent)
     if model.latent:
         guide.require(guide.views)
     return Assembly(model, guide, _objective(settings, model, guide))
@@ -63,6 +63,8 @@ def assemble(settings: Settings, schema: Schema) -> Assembly:
 def _model(settings: Settings, schema: Schema) -> SceneModel:
     choices = {
         "latent": settings.latent,
+        "spatial": settings.spatial,
+        "cell": settings.cell,
         "prior": settings.prior,
         "width": settings.width,
         "noise": settings.noise,
@@ -79,14 +81,15 @@ def _model(settings: Settings, schema: Schema) -> SceneModel:
     return model
 
 
-def _guide(settings: Settings, schema: Schema) -> Guide:
+def _guide(settings: Settings, schema: Schema, latent: int) -> Guide:
     kind = load(settings.guide, GUIDES, "guide")
     if not (isinstance(kind, type) and issubclass(kind, Guide)):
         raise ValueError(f"{settings.guide} is not a Guide; subclass inference.guides.Guide.")
     views = VIEWS if recipe(settings.recipe).form != "plain" else settings.encode
-    made: Guide = _made(
-        settings.guide, kind, schema, views, latent=settings.latent, width=settings.guide_width
-    )
+    sizes = {"latent": latent, "width": settings.guide_width}
+    if settings.spatial and _takes_any(kind):  # to any other, z is one vector
+        sizes |= {"spatial": settings.spatial, "cell": settings.cell}
+    made: Guide = _made(settings.guide, kind, schema, views, **sizes)
     return made
 
 
@@ -148,3 +151,9 @@ def _made(name: str, kind: Any, *args: Any, **more: Any) -> Any:
             f"{name} cannot be made as {kind.__mro__[1].__name__} is: {error}."
         ) from error
     return kind(*args, **more)
+
+
+def _takes_any(kind: type) -> bool:
+    """Say whether a class takes sizes that it does not name itself."""
+    found = inspect.signature(kind).parameters.values()
+    return any(p.name == "spatial" or p.kind is p.VAR_KEYWORD for p in found)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from inference.experts import product_of_experts
+from scene.grids import GridBelief, Latent
 from scene.networks import GaussianHead, stem
 from scene.sizes import STOCK_LATENT, STOCK_WIDTH
 from scene.views import Schema, Views
@@ -29,6 +30,8 @@ class Guide(nn.Module):
         views: The views this guide can read.
         latent: Length of z.
         width: Channels of the first convolution of each stem.
+        spatial: Channels of that part of z that lies on a grid, counted in its length.
+        cell: Height and width of a cell of the grid, in pixels.
     """
 
     def __init__(
@@ -37,10 +40,14 @@ class Guide(nn.Module):
         views: Collection[str],
         latent: int = STOCK_LATENT,
         width: int = STOCK_WIDTH,
+        spatial: int = 0,
+        cell: int = 4,
     ) -> None:
         super().__init__()
         self.schema, self.views = schema, tuple(views)
         self.latent, self.width = latent, width
+        grid = Latent(0, spatial, cell, schema.size).length
+        self.parts = Latent(latent - grid, spatial, cell, schema.size)
 
     def posterior(self, views: Views) -> dist.Distribution:
         """Say q(z | views): batch shape ``(B,)``, event shape ``(L,)``.
@@ -84,12 +91,14 @@ class JointGuide(Guide):
     def __init__(self, schema: Schema, views: Collection[str], **sizes: int) -> None:
         super().__init__(schema, views, **sizes)
         self.stems = nn.ModuleDict({name: stem(name, schema, self.width) for name in self.views})
-        self.head = GaussianHead(_features(self.stems), 16 * self.width, self.latent)
+        self.head = GaussianHead(_features(self.stems), 16 * self.width, self.parts.vector)
+        self.cells = _cells(self, self.views)
 
     def posterior(self, views: Views) -> dist.Distribution:
         """Read every view, then form one belief."""
         found = [self.stems[name](views[name]) for name in self.views]
-        return dist.Normal(*self.head(torch.cat(found, dim=-1))).to_event(1)
+        belief = self.head(torch.cat(found, dim=-1))
+        return dist.Normal(*_with_cells(belief, self.cells, views)).to_event(1)
 
 
 class ProductGuide(Guide):
@@ -104,9 +113,12 @@ class ProductGuide(Guide):
         self.stems = nn.ModuleDict({name: stem(name, schema, self.width) for name in self.views})
         self.heads = nn.ModuleDict(
             {
-                name: GaussianHead(_features(self.stems, name), 16 * self.width, self.latent)
+                name: GaussianHead(_features(self.stems, name), 16 * self.width, self.parts.vector)
                 for name in self.views
             }
+        )
+        self.cells = nn.ModuleDict(
+            {name: cells for name in self.views if (cells := _cells(self, [name]))}
         )
 
     def accepts(self, given: Collection[str]) -> bool:
@@ -115,8 +127,9 @@ class ProductGuide(Guide):
 
     def expert(self, name: str, view: Tensor) -> tuple[Tensor, Tensor]:
         """Say what one view suggests: mean and scale, each ``(B, L)``, before the prior."""
-        loc, scale = self.heads[name](self.stems[name](view))
-        return loc, scale
+        belief = self.heads[name](self.stems[name](view))
+        cells = cast(GridBelief, self.cells[name]) if name in self.cells else None
+        return _with_cells(belief, cells, Views({name: view}))
 
     def posterior(self, views: Views) -> dist.Distribution:
         """Multiply the experts of the views held, and the prior."""
@@ -179,7 +192,8 @@ class MaskedGuide(Guide):
             {name: torch.zeros(_features(self.stems, name)) for name in self.views}
         )
         inputs = _features(self.stems) + len(self.views)
-        self.head = GaussianHead(inputs, 16 * self.width, self.latent)
+        self.head = GaussianHead(inputs, 16 * self.width, self.parts.vector)
+        self.cells = _cells(self, self.views)
 
     def accepts(self, given: Collection[str]) -> bool:
         """Accept any non-empty subset."""
@@ -191,7 +205,8 @@ class MaskedGuide(Guide):
         found = [
             self._found(name, views, here) for name, here in zip(self.views, held.T, strict=True)
         ]
-        return dist.Normal(*self.head(torch.cat([*found, held.float()], dim=-1))).to_event(1)
+        belief = self.head(torch.cat([*found, held.float()], dim=-1))
+        return dist.Normal(*_with_cells(belief, self.cells, views)).to_event(1)
 
     def _held(self, name: str, views: Views) -> Tensor:
         nowhere = torch.zeros(len(views), dtype=torch.bool, device=views.device)
@@ -221,3 +236,20 @@ class EmptyGuide(Guide):
 
 def _features(stems: nn.ModuleDict, *names: str) -> int:
     return sum(cast(int, stems[name].features) for name in names or stems)
+
+
+def _cells(guide: Guide, views: Collection[str]) -> GridBelief | None:
+    """Make the network that says what these views mean for each cell, if z has any."""
+    if not guide.parts.channels:
+        return None
+    return GridBelief(guide.schema, views, guide.parts, guide.width)
+
+
+def _with_cells(
+    belief: tuple[Tensor, Tensor], cells: GridBelief | None, views: Views
+) -> tuple[Tensor, Tensor]:
+    """Append to a belief about the scene as a whole that about each cell."""
+    if cells is None:
+        return belief
+    loc, scale = cells(views)
+    return torch.cat([belief[0], loc], dim=-1), torch.cat([belief[1], scale], dim=-1)

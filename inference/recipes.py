@@ -153,6 +153,7 @@ _PUBLISHED = {
 }
 """Their cues and their CRF."""
 
+_GRID = ("spatial", "cell")
 _RETROFIT = ("retrofit", "retrofit_objective", "retrofit_particles", "generator_gradients")
 
 RECIPES: dict[str, Recipe] = {
@@ -166,21 +167,21 @@ RECIPES: dict[str, Recipe] = {
     "jvae": Recipe(
         "Joint VAE: reads --encode, explains image, classes and mask.",
         _JOINT,
-        uses=(*_LATENT, *_PIXELS, "encode"),
+        uses=(*_LATENT, *_GRID, *_PIXELS, "encode"),
         defaults={"encode": ("image", "classes")},
     ),
     "jmvae": Recipe(
         "JMVAE: a joint VAE whose posteriors given fewer views follow the joint one.",
         _JOINT,
         form="jmvae",
-        uses=(*_LATENT, *_PIXELS, "subsets", "alpha"),
+        uses=(*_LATENT, *_GRID, *_PIXELS, "subsets", "alpha"),
         defaults={"guide": "retrofit", "subsets": "singles", "learning_rate": 1e-3},
     ),
     "telbo": Recipe(
         "TELBO: a joint bound and one for each subset of views, with shared generators.",
         _JOINT,
         form="telbo",
-        uses=(*_LATENT, *_PIXELS, "subsets", *_RETROFIT),
+        uses=(*_LATENT, *_GRID, *_PIXELS, "subsets", *_RETROFIT),
         defaults={
             "guide": "retrofit",
             "subsets": "image,image+classes,mask",

@@ -50,7 +50,9 @@ class Settings:
         weights: Weight of each view's likelihood, in training only.
         prior: p(z) of a cVAE: ``standard``, or ``learned`` from the image.
         hybrid: Share of the term of a cVAE that draws z from its prior.
-        latent: Length of z.
+        latent: Length of z, or of that part which concerns the scene as a whole.
+        spatial: Channels of z for each cell of a grid over the scene; 0 = there is no grid.
+        cell: Height and width of a cell in pixels: 2, 4 or 8.
         width: Channels of the generators' finest layer.
         guide_width: Channels of the first convolution of each stem.
         noise: Scatter of pixels: ``normal`` or ``laplace``.
@@ -114,6 +116,8 @@ class Settings:
     prior: str = "standard"
     hybrid: float = 0.0
     latent: int = STOCK_LATENT
+    spatial: int = 0
+    cell: int = 4
     width: int = STOCK_WIDTH
     guide_width: int = 32
     noise: str = "normal"
@@ -223,7 +227,7 @@ _LEAST = {
     **dict.fromkeys(("steps", "batch_size", "latent", "width", "guide_width"), 1),
     **dict.fromkeys(("particles", "retrofit_particles"), 1),
     **dict.fromkeys(("alpha", "renyi_alpha", "free_bits", "beta", "clip", "crf_weight"), 0),
-    **dict.fromkeys(("foreground", "background"), 0),
+    **dict.fromkeys(("foreground", "background", "spatial"), 0),
     **dict.fromkeys(("warmup", "patience", "validate_every", "seed", "workers"), 0),
 }
 

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from scene.backbones import Weights, features, require_room
 from scene.classifiers import classifier
+from scene.grids import Latent
 from scene.likelihoods import ClassVector, LabelMap, Pixels
 from scene.networks import ClassHead, GaussianHead, Painter, UNet, stem
 from scene.sizes import STOCK_LATENT, STOCK_WIDTH
@@ -86,6 +87,8 @@ class JointScene(SceneModel):
         noise: Scatter of pixels, ``normal`` or ``laplace``.
         image_scale: Scale of that noise in units of the image's [0, 1] range.
         learn_scale: Learn the scale, starting there.
+        spatial: Channels of z for each cell of a grid over the scene, beside ``latent``; 0 = none.
+        cell: Height and width of a cell in pixels.
     """
 
     views = VIEWS
@@ -98,13 +101,16 @@ class JointScene(SceneModel):
         noise: Literal["normal", "laplace"] = "normal",
         image_scale: float = 0.1,
         learn_scale: bool = False,
+        spatial: int = 0,
+        cell: int = 4,
     ) -> None:
         super().__init__()
-        self.latent, self.noise = latent, noise
+        self.parts = Latent(latent, spatial, cell, schema.size)
+        self.latent, self.noise = self.parts.length, noise
         labels = schema.labels
-        self.image = Painter(latent, 3, schema.size, width)
-        self.mask = Painter(latent, len(labels.names), schema.size, width)
-        self.classes = ClassHead(latent, 8 * width, len(labels.classes))
+        self.image = Painter(latent, 3, schema.size, width, spatial, cell)
+        self.mask = Painter(latent, len(labels.names), schema.size, width, spatial, cell)
+        self.classes = ClassHead(latent, 8 * width, len(labels.classes), spatial)
         log_scale = torch.tensor(float(image_scale)).log()
         self.log_scale = nn.Parameter(log_scale, requires_grad=learn_scale)
 
@@ -116,12 +122,13 @@ class JointScene(SceneModel):
         return dict(self._decoded(z, tuple(names)))
 
     def _decoded(self, z: Tensor, names: tuple[str, ...]) -> Iterator[tuple[str, Likelihood]]:
+        parts = self.parts.split(z)
         if "image" in names:
-            yield "image", Pixels(self.image(z).sigmoid(), self.log_scale.exp(), self.noise)
+            yield "image", Pixels(self.image(*parts).sigmoid(), self.log_scale.exp(), self.noise)
         if "classes" in names:
-            yield "classes", ClassVector(self.classes(z))
+            yield "classes", ClassVector(self.classes(*parts))
         if "mask" in names:
-            yield "mask", LabelMap(self.mask(z))
+            yield "mask", LabelMap(self.mask(*parts))
 
 
 class ConditionalScene(SceneModel):

@@ -56,17 +56,30 @@ class Stem(nn.Module):
 
     def forward(self, picture: Tensor) -> Tensor:
         """Read pictures."""
-        rows, columns = grid(self.size)
-        bottom, right = STRIDE * rows - self.size[0], STRIDE * columns - self.size[1]
-        flat = self.prepare(picture.reshape(-1, *picture.shape[-3:]))
-        if bottom or right:
-            flat = F.pad(flat, (0, right, 0, bottom))
-        features: Tensor = self.convolutions(flat)
-        return features.reshape(*picture.shape[:-3], self.features).float()
+        features: Tensor = self.convolutions(self._padded(picture))
+        return features.reshape(*picture.shape[: -self.rank], self.features).float()
+
+    def pyramid(self, picture: Tensor) -> list[Tensor]:
+        """Give what each convolution finds, finest first: ``(N, C, H / 2, W / 2)`` and so on."""
+        found, x = [], self._padded(picture)
+        for layer in self.convolutions:
+            x = layer(x)
+            if isinstance(layer, nn.ReLU):
+                found.append(x)
+        return found
+
+    rank = 3
+    """How many dimensions a picture has."""
 
     def prepare(self, picture: Tensor) -> Tensor:
-        """Centre pixel values."""
+        """Make channels of pictures, ``(N, channels, H, W)``: pixel values, centred."""
         return centred(picture)
+
+    def _padded(self, picture: Tensor) -> Tensor:
+        rows, columns = grid(self.size)
+        bottom, right = STRIDE * rows - self.size[0], STRIDE * columns - self.size[1]
+        flat = self.prepare(picture.reshape(-1, *picture.shape[-self.rank :]))
+        return F.pad(flat, (0, right, 0, bottom)) if bottom or right else flat
 
 
 class MaskStem(Stem):
@@ -76,18 +89,16 @@ class MaskStem(Stem):
         ``(..., H, W)`` integer to ``(..., features)``.
     """
 
+    rank = 2
+
     def __init__(self, labels: int, size: tuple[int, int], width: int) -> None:
         super().__init__(labels, size, width)
         self.labels = labels
 
-    def forward(self, mask: Tensor) -> Tensor:
-        """Read masks."""
-        ids = torch.arange(self.labels, device=mask.device).view(-1, 1, 1)
-        return super().forward((mask.unsqueeze(-3) == ids).float())
-
     def prepare(self, picture: Tensor) -> Tensor:
-        """Leave one-hot channels as they are."""
-        return picture
+        """Give each label a channel."""
+        ids = torch.arange(self.labels, device=picture.device).view(-1, 1, 1)
+        return (picture.unsqueeze(-3) == ids).float()
 
 
 class ClassStem(nn.Module):
@@ -154,27 +165,49 @@ class Painter(nn.Module):
         channels: Channels of the picture.
         size: Its height and width in pixels.
         width: Channels before the last deconvolution; they double at each coarser grid.
+        told: Channels of a grid that is told halfway; 0 = there is none.
+        cell: Height and width in pixels of a cell of that grid: 2, 4 or 8.
 
     Shape:
-        ``(..., inputs)`` to ``(..., channels, H, W)``.
+        ``(..., inputs)``, and ``(..., told, rows, columns)``, to ``(..., channels, H, W)``.
     """
 
-    def __init__(self, inputs: int, channels: int, size: tuple[int, int], width: int) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        channels: int,
+        size: tuple[int, int],
+        width: int,
+        told: int = 0,
+        cell: int = 4,
+    ) -> None:
         super().__init__()
         self.size, self.coarse = size, (8 * width, *grid(size))
         self.spread = nn.Linear(inputs, math.prod(self.coarse))
         layers: list[nn.Module] = [Norm(8 * width), nn.ReLU()]
-        for inner, outer in pairwise((8 * width, 4 * width, 2 * width, width)):
+        widths = (8 * width, 4 * width, 2 * width, width)
+        for inner, outer in pairwise(widths):
             layers += [nn.ConvTranspose2d(inner, outer, 4, stride=2, padding=1, bias=False)]
             layers += [Norm(outer), nn.ReLU()]
         layers += [nn.ConvTranspose2d(width, channels, 2, stride=2)]
         self.deconvolutions = _pixels_last(nn.Sequential(*layers))
+        halvings = (STRIDE // cell).bit_length() - 1
+        self.halfway = 2 + 3 * halvings
+        here = widths[halvings]
+        self.inlet = refine(here + told, here) if told else None
 
-    def forward(self, vector: Tensor) -> Tensor:
+    def forward(self, vector: Tensor, cells: Tensor | None = None) -> Tensor:
         """Draw pictures."""
         coarse = self.spread(vector).reshape(-1, *self.coarse)
-        coarse = coarse.contiguous(memory_format=torch.channels_last)
-        picture: Tensor = self.deconvolutions(coarse).float()
+        x = coarse.contiguous(memory_format=torch.channels_last)
+        if self.inlet is not None and cells is not None:
+            x = self.deconvolutions[: self.halfway](x)
+            flat = cells.reshape(-1, *cells.shape[-3:])
+            bottom, right = x.shape[-2] - flat.shape[-2], x.shape[-1] - flat.shape[-1]
+            x = self.inlet(torch.cat([x, F.pad(flat, (0, right, 0, bottom))], dim=1))
+            picture: Tensor = self.deconvolutions[self.halfway :](x).float()
+        else:
+            picture = self.deconvolutions(x).float()
         picture = picture[..., : self.size[0], : self.size[1]]
         return picture.reshape(*vector.shape[:-1], *picture.shape[-3:])
 
@@ -182,19 +215,31 @@ class Painter(nn.Module):
 class ClassHead(nn.Module):
     """Two layers from z to the log odds of each class.
 
+    Args:
+        inputs: Length of the vector.
+        hidden: Length of what lies between.
+        classes: How many there are.
+        told: Channels of a grid, of which each class sees the cells that speak for it most.
+
     Shape:
-        ``(..., inputs)`` to ``(..., C)``.
+        ``(..., inputs)``, and ``(..., told, rows, columns)``, to ``(..., C)``.
     """
 
-    def __init__(self, inputs: int, hidden: int, classes: int) -> None:
+    def __init__(self, inputs: int, hidden: int, classes: int, told: int = 0) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, classes)
+            nn.Linear(inputs + (hidden if told else 0), hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, classes),
         )
+        self.look = nn.Conv2d(told, hidden, 3, padding=1) if told else None
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, vector: Tensor, cells: Tensor | None = None) -> Tensor:
         """Judge each class."""
-        logits: Tensor = self.layers(z)
+        if self.look is not None and cells is not None:
+            seen = self.look(cells.reshape(-1, *cells.shape[-3:])).amax((-2, -1))
+            vector = torch.cat([vector, seen.reshape(*vector.shape[:-1], -1)], dim=-1)
+        logits: Tensor = self.layers(vector)
         return logits.float()
 
 
@@ -226,7 +271,7 @@ class UNet(nn.Module):
             for depth, (shallow, deep) in reversed(list(enumerate(pairwise(widths))))
         )
         self.write = nn.Conv2d(width, labels, 1)
-        _pixels_last(self)
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, picture: Tensor) -> Tensor:
         """Score every label at every pixel."""
@@ -257,7 +302,7 @@ def grid(size: tuple[int, int]) -> tuple[int, int]:
     return -(-size[0] // STRIDE), -(-size[1] // STRIDE)
 
 
-def _pixels_last(net: nn.Module) -> nn.Module:
+def _pixels_last(net: nn.Sequential) -> nn.Sequential:
     """Store weights channels-last: on a CPU that halves the time of narrow convolutions."""
     return net.to(memory_format=torch.channels_last)
 
@@ -271,3 +316,8 @@ def _block(inner: int, outer: int, stride: int = 1, twice: bool = True) -> nn.Se
             nn.ReLU(),
         ]
     return nn.Sequential(*layers)
+
+
+def refine(inner: int, outer: int) -> nn.Sequential:
+    """Make one 3×3 convolution, batch-normalised."""
+    return _pixels_last(_block(inner, outer, twice=False))

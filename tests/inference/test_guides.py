@@ -15,6 +15,7 @@ from inference.guides import (
     RetrofitGuide,
 )
 from inference.objectives.subsets import subsets
+from scene.grids import Latent
 from scene.models import JointScene
 from scene.views import VIEWS, Views
 
@@ -25,10 +26,17 @@ def _parameters(q):
     return q.base_dist.loc, q.base_dist.scale
 
 
+@pytest.fixture(params=[0, 2], ids=["vector", "grid"])
+def sizes(request, schema):
+    """Sizes of a z that is one vector, or has a grid of that many channels beside it."""
+    length = Latent(4, request.param, 4, schema.size).length
+    return {"latent": length, "width": 2, "spatial": request.param}
+
+
 @pytest.fixture
-def product(schema):
+def product(schema, sizes):
     torch.manual_seed(0)
-    return ProductGuide(schema, VIEWS, latent=4, width=2).eval()
+    return ProductGuide(schema, VIEWS, **sizes).eval()
 
 
 @pytest.mark.parametrize("given", EVERY, ids="+".join)
@@ -54,9 +62,11 @@ def test_a_product_with_missing_views_is_that_of_the_views_each_scene_has(produc
 def test_a_scene_of_which_nothing_was_seen_is_left_to_the_prior(product, views):
     present = {name: torch.tensor([0, 1, 1, 1, 1, 1]).bool() for name in VIEWS}
     loc, scale = _parameters(product.posterior(Views(dict(views.items()), present)))
-    torch.testing.assert_close((loc[0], scale[0]), (torch.zeros(4), torch.ones(4)))
+    torch.testing.assert_close(
+        (loc[0], scale[0]), (torch.zeros_like(loc[0]), torch.ones_like(loc[0]))
+    )
     blind = Views(dict(views.items()), {n: torch.zeros(6, dtype=torch.bool) for n in VIEWS})
-    torch.testing.assert_close(product.posterior(blind).base_dist.scale, torch.ones(6, 4))
+    torch.testing.assert_close(product.posterior(blind).base_dist.scale, torch.ones_like(scale))
 
 
 def test_an_expert_reads_just_the_scenes_that_have_its_view(product, partial):
@@ -103,10 +113,10 @@ def test_the_order_of_views_does_not_matter(guide, views):
 
 @pytest.mark.parametrize("kind", [JointGuide, ProductGuide, RetrofitGuide, MaskedGuide])
 @pytest.mark.parametrize("reads", EVERY, ids="+".join)
-def test_a_guide_of_any_views_has_a_posterior_over_z_per_scene(schema, views, kind, reads):
-    q = kind(schema, reads, latent=4, width=2).posterior(views.only(reads))
+def test_a_guide_of_any_views_has_a_posterior_over_z_per_scene(schema, sizes, views, kind, reads):
+    q = kind(schema, reads, **sizes).posterior(views.only(reads))
     assert q.batch_shape == (6,)
-    assert q.event_shape == (4,)
+    assert q.event_shape == (sizes["latent"],)
 
 
 @pytest.mark.parametrize("given", EVERY, ids="+".join)
@@ -126,9 +136,9 @@ def test_some_guides_accept_anything_but_nothing(schema, kind):
     assert not guide.accepts(("image", "classes"))
 
 
-def test_a_masked_guide_reads_what_is_there_and_nothing_else(schema, partial):
+def test_a_masked_guide_reads_what_is_there_and_nothing_else(schema, sizes, partial):
     torch.manual_seed(0)
-    guide = MaskedGuide(schema, VIEWS, latent=4, width=2).eval()
+    guide = MaskedGuide(schema, VIEWS, **sizes).eval()
     loc, scale = _parameters(guide.posterior(partial))
     for b in range(len(partial)):
         scene = partial.rows(torch.tensor([b]))
