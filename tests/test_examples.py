@@ -23,6 +23,9 @@ TINY = {"size": (16, 16), "count": 32, "latent": 4, "width": 2, "guide_width": 2
 TABLE = "--steps 2 --count 32 --size 16x16 --seeds 1".split()
 
 QUICK = {
+    "close_the_gap": {
+        "argv": [*TABLE, "--points", "1", "--width", "2", "--rows", "j-VAE (image)"],
+    },
     "compare_models": {"argv": [*TABLE, "--rows", "segmenter"]},
     "mean_field_and_gibbs": {"scenes": 1, "size": 16, "sweeps": 2, "chains": 2},
     "own_guide": {"steps": 1, "particles": 2, "batch_size": 64, **TINY},

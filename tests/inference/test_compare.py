@@ -1,7 +1,6 @@
 import json
 from dataclasses import replace
 
-import pytest
 import torch
 
 from inference.assemble import assemble

@@ -1,0 +1,240 @@
+"""Does TELBO cost anything? Two tables: each model after equal steps, and after equal compute.
+
+j-VAE is trained once for each set of views it is to read; TELBO and JMVAE read any. Every model
+is tuned first, over the same few settings, by one seed that is not used again, on scenes held out
+of training (``tune``). Then each is trained once per seed and compared seed by seed, same
+conditioning with same. Equal compute means: as many multiplications as TELBO's steps take,
+counted by torch.
+
+    python examples/close_the_gap.py --size 32x32 --jobs 2
+    python examples/close_the_gap.py --data FOLDER --size 96x64 --steps 200 --seeds 3 --jobs 2
+
+What is trained is kept, and used by a later call with the same settings.
+"""
+
+import argparse
+import json
+import statistics
+from collections.abc import Sequence
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from inference.compare import Result, Row, flops, results, spread
+from inference.predict import predict
+from inference.restore import restore
+from inference.runs import home, read, write_json
+from inference.train import launch
+from scene.datasets.catalogue import open_data, splits_of
+from scene.metrics import MaskScorer
+from scene.registry import unknown
+from scene.seeds import seeded
+from scene.sizes import parse_size
+from scene.views import Views
+
+OURS = "TELBO (default)"
+
+ROWS = {
+    "j-VAE (image)": Row("jvae", {"encode": ("image",)}),
+    "j-VAE (image + classes)": Row("jvae", {"encode": ("image", "classes")}),
+    "TELBO (report's form)": Row("telbo", {"subsets": "report", "retrofit": "own"}),
+    OURS: Row("telbo"),
+    "JMVAE": Row("jmvae"),
+}
+"""What is compared, in the order of the tables."""
+
+GRID = [
+    {"learning_rate": rate, "weights": {"mask": weight}}
+    for weight, rate in product((1.0, 10.0), (1e-2, 3e-3))
+]
+"""The settings that each is tuned over."""
+
+IMAGE, BOTH, MASK, ALL = "image → mask", "image + classes → mask", "mask → mask", "all → mask"
+
+DIRECTIONS = (
+    (("image",), "mask"),
+    (("image", "classes"), "mask"),
+    (("mask",), "mask"),
+    (("image", "classes", "mask"), "mask"),
+)
+
+DRAWN = "mask → image"
+"""How well a segmenter finds the mask in an image that was drawn from it, in % mIoU."""
+
+Rows = dict[str, Row]
+
+PAIRS = (
+    ("j-VAE (image)", IMAGE),
+    ("j-VAE (image + classes)", BOTH),
+    *(("TELBO (report's form)", title) for title in (IMAGE, BOTH, ALL, DRAWN)),
+)
+"""What TELBO (default) is compared with, and in what."""
+
+TUNING = 1000
+"""The seed that settings are chosen by."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Tune, train what is missing, and print both tables in Markdown."""
+    asked = _arguments().parse_args(argv)
+    if min(asked.seeds, asked.jobs, asked.steps, asked.points) < 1:
+        raise SystemExit("--seeds, --jobs, --steps and --points are 1 or more.")
+    rows = {name.strip(): _row(name.strip()) for name in f"{asked.rows}; {OURS}".split(";")}
+    out = asked.out or home() / f"gap-{asked.data.replace(':', '-').replace('/', '-')}"
+    common: dict[str, Any] = {"data": asked.data, "size": parse_size(asked.size)}
+    for name in ("count", "width", "guide_width", "spatial", "batch_size"):
+        if (value := getattr(asked, name)) is not None:
+            common[name] = value
+    work = partial(results, out=out, at_once=asked.jobs, device=asked.device, told=_tell)
+    chosen = _tuned(rows, common, asked, work)
+    steps = dict.fromkeys(rows, asked.steps)
+    tables = [("Equal steps", steps), ("Equal compute", _equal_compute(rows, chosen, asked.steps))]
+    held_out = [name for name in ("test", "val") if name in splits_of(asked.data)]
+    report: dict[str, Any] = {"chosen": {r: dict(s) for r, s in chosen.items()}, "tables": []}
+    for (title, counts), split in product(tables, held_out):
+        found = work(_jobs(rows, chosen, counts, asked.seeds), split=split, directions=DIRECTIONS)
+        eyes = _segmenter(common, asked.steps, work, split)
+        scores = partial(_scores, eyes=eyes, split=split, device=asked.device)
+        table = [(r.row, r.settings.seed, scores(r)) for r in found]
+        print(f"\n{title}, {found[0].scored}, mIoU in %", flush=True)
+        print(f"\n{_table(table, counts)}\n\n{_differences(table)}", flush=True)
+        report["tables"].append({"title": title, "split": split, "steps": counts, "scores": table})
+    write_json(out / "gap.json", report)
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--data", default="synthetic:default")
+    parser.add_argument("--size", default="64x64")
+    parser.add_argument("--steps", type=int, default=720, help="of TELBO, in both tables")
+    parser.add_argument("--seeds", type=int, default=5, help="how many: 0, 1, …")
+    parser.add_argument("--rows", default="; ".join(ROWS), help="default: %(default)s")
+    parser.add_argument("--points", type=int, default=len(GRID), help="settings to tune over")
+    for name in ("count", "width", "guide-width", "spatial", "batch-size"):
+        parser.add_argument(f"--{name}", type=int, help=f"as in scene train: --{name}")
+    parser.add_argument("--out", type=Path, help="folder of runs")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at once; they share the cores")
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    return parser
+
+
+def _row(name: str) -> Row:
+    if name not in ROWS:
+        raise SystemExit(unknown(name, ROWS, "row") + ".")
+    return ROWS[name]
+
+
+def _tuned(
+    rows: Rows, common: dict[str, Any], asked: argparse.Namespace, work: Any
+) -> dict[str, Any]:
+    """Choose the settings of each row."""
+    points = [{**common, **point, "steps": asked.steps} for point in GRID[: asked.points]]
+    jobs = [(name, row.settings(**p, seed=TUNING)) for name, row in rows.items() for p in points]
+    found = work(jobs, split="tune", directions=DIRECTIONS)
+    chosen = {}
+    for name in rows:
+        own = [_mean(r) for r in found if r.row == name]
+        best = max(range(len(own)), key=own.__getitem__)
+        chosen[name] = {**common, **GRID[best]}
+        print(f"{name}: of {', '.join(f'{s:.1f}' for s in own)} chose {GRID[best]}", flush=True)
+    return chosen
+
+
+def _mean(result: Result) -> float:
+    """Average what the model can do of image → mask and image + classes → mask."""
+    known = [s for s in map(result.miou, (IMAGE, BOTH)) if s is not None]
+    return statistics.mean(known) if known else 0.0
+
+
+def _jobs(rows: Rows, chosen: dict[str, Any], counts: dict[str, int], seeds: int) -> list[Any]:
+    return [
+        (name, row.settings(**chosen[name], steps=counts[name], seed=seed))
+        for seed in range(seeds)
+        for name, row in rows.items()
+    ]
+
+
+def _equal_compute(rows: Rows, chosen: dict[str, Any], steps: int) -> dict[str, int]:
+    cost = {}
+    for name, row in rows.items():
+        settings = row.settings(**chosen[name])
+        data = open_data(settings.data, "train", settings.size)
+        batch = data.views(range(settings.batch_size))
+        cost[name] = flops(settings, data.schema, batch)
+    return {name: round(steps * cost[OURS] / own) for name, own in cost.items()}
+
+
+def _segmenter(common: dict[str, Any], steps: int, work: Any, split: str) -> Any:
+    """Train the eyes that judge images: a segmenter on true masks."""
+    kept = {k: v for k, v in common.items() if k in ("data", "size", "count")}
+    job = ("segmenter", Row("segmenter").settings(**kept, steps=steps, seed=TUNING))
+    (found,) = work([job], split=split, directions=DIRECTIONS[:1])
+    return found
+
+
+def _scores(result: Result, eyes: Result, split: str, device: Any) -> dict[str, float | None]:
+    """Give the scores of one run, those of images drawn from masks among them."""
+    found = {title: result.miou(title) for title in (IMAGE, BOTH, MASK, ALL)}
+    return {**found, DRAWN: _drawn(result, eyes, split, device) if found[MASK] else None}
+
+
+def _drawn(result: Result, eyes: Result, split: str, device: Any) -> float:
+    """Draw an image from each mask, and score the mask a segmenter finds in it."""
+    kept = result.folder / f"drawn-{split}.json"
+    if kept.is_file():
+        return float(json.loads(kept.read_text())[DRAWN])
+    where = launch(device).device
+    model, segmenter = (restore(read(r.folder), device=where) for r in (result, eyes))
+    data = open_data(result.settings.data, split, result.settings.size)
+    scorer = MaskScorer(data.schema.labels)
+    with seeded(0, where):
+        for first in range(0, len(data), 50):
+            views = data.views(range(first, min(len(data), first + 50))).to(where)
+            drawn = Views(predict(model, views.only(["mask"]), ["image"], draws=1).views)
+            for guess, true in zip(
+                predict(segmenter, drawn, ["mask"]).views["mask"], views["mask"], strict=True
+            ):
+                scorer.add(guess.argmax(0).cpu(), true.cpu())
+    write_json(kept, {DRAWN: scorer.score().miou})
+    return float(json.loads(kept.read_text())[DRAWN])
+
+
+def _table(table: list[Any], counts: dict[str, int]) -> str:
+    titles = (IMAGE, BOTH, MASK, ALL, DRAWN)
+    lines = [f"| model | steps | {' | '.join(titles)} |", "|---" + "|--:" * 6 + "|"]
+    for row in counts:
+        own = [scores for name, _, scores in table if name == row]
+        cells = " | ".join(spread(scores[title] for scores in own) for title in titles)
+        lines.append(f"| {row} | {counts[row]} | {cells} |")
+    return "\n".join(lines)
+
+
+def _differences(table: list[Any]) -> str:
+    """Say what TELBO (default) is better by than others, paired by seed."""
+    scores = {(name, seed): found for name, seed, found in table}
+    seeds = sorted({seed for _, seed, _ in table})
+    lines = [
+        f"| {OURS} − | in | mean ± standard deviation | each seed |",
+        "|---|---|--:|---|",
+    ]
+    for other, title in PAIRS:
+        if (other, seeds[0]) not in scores:
+            continue
+        pairs = [(scores[OURS, s][title], scores[other, s][title]) for s in seeds]
+        if any(own is None or theirs is None for own, theirs in pairs):
+            continue
+        gaps = [own - theirs for own, theirs in pairs]
+        each = ", ".join(f"{gap:+.1f}" for gap in gaps)
+        lines.append(f"| {other} | {title} | {spread(gaps)} | {each} |")
+    return "\n".join(lines)
+
+
+def _tell(result: Result) -> None:
+    scores = ", ".join(f"{c['title']} {spread([result.miou(c['title'])])}" for c in result.cells)
+    changes = f"{result.settings.steps} steps, seed {result.settings.seed}"
+    print(f"{result.row}, {changes}: {scores or 'diverged'}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
