@@ -43,9 +43,10 @@ def test_of_a_linear_gaussian_model_it_has_a_closed_form(linear, rough, data, sc
     mean, spread = _slope(linear, rough, data)
     expected = spread / len(data) / particles
     for scatter in (found.latent, found.batch):  # there is but one batch of all scenes
-        assert scatter.norm == pytest.approx(float(mean.mean(0).norm()), rel=0.1)
-        assert scatter.variance == pytest.approx(expected, rel=0.25)
-        assert scatter.ratio == pytest.approx(scatter.norm / expected**0.5, rel=0.2)
+        error = (expected / scatter.draws) ** 0.5
+        assert scatter.norm == pytest.approx(float(mean.mean(0).norm()), abs=3 * error)
+        assert scatter.variance == pytest.approx(expected, rel=0.35)
+        assert scatter.ratio == pytest.approx(scatter.norm / scatter.variance**0.5)
     assert (found.latent.draws, found.batch.draws) == (300, 150)
 
 
@@ -55,8 +56,8 @@ def test_scenes_add_the_variance_of_their_gradients(linear, rough, data, schema)
     ).of("joint", "bias")
     mean, spread = _slope(linear, rough, data)
     between = float(mean.var(0, correction=0).sum())
-    assert found.batch.variance == pytest.approx(spread + between, rel=0.25)
-    assert found.latent.variance == pytest.approx(spread, rel=0.25)
+    assert found.batch.variance == pytest.approx(spread + between, rel=0.35)
+    assert found.latent.variance == pytest.approx(spread, rel=0.35)
 
 
 @pytest.mark.usefixtures("noise")
