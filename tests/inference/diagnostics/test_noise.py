@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from inference.assemble import Assembly
-from inference.diagnostics.noise import ALL, TOTAL, gradient_noise
+from inference.diagnostics.noise import gradient_noise
+from inference.diagnostics.scatter import ALL, TOTAL
 from inference.objectives.bounds import ELBO, Objective, Term
 from scene.datasets.base import SceneDataset
 from scene.views import Views
