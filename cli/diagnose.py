@@ -23,6 +23,9 @@ def diagnose(
     split: Annotated[str, typer.Option(help="train, tune, val or test.")] = "val",
     particles: Annotated[int, typer.Option(help="Draws of z for each log-likelihood.")] = 64,
     limit: Annotated[int, typer.Option(help="Look at the first so many scenes.")] = 200,
+    gradients: Annotated[
+        int, typer.Option(help="Gradients for each estimate of their noise; 0 leaves it out.")
+    ] = 32,
     out: Annotated[Path | None, typer.Option(help="Folder.", show_default="RUN/diagnose")] = None,
     force: Force = False,
     json: Json = False,
@@ -35,11 +38,13 @@ def diagnose(
 
     Log-likelihoods by importance sampling, active units and KL, and a two-sample test against
     the prior, for each set of views that has a posterior; pictures of the latent space and of
-    walks through it. Files go to RUN/diagnose/.
+    walks through it; how noisy the generators' gradients are. Files go to RUN/diagnose/.
     """
     for option, count in (("--particles", particles), ("--limit", limit)):
         if count < 1:
             raise ValueError(f"{option} must be 1 or more, not {count}.")
+    if gradients < 0 or gradients == 1:
+        raise ValueError(f"--gradients must be 0, or 2 or more, not {gradients}.")
     found = chosen(run, "a model with a latent z", _latent)
     if not _latent(found):
         raise ValueError(
@@ -73,6 +78,7 @@ def diagnose(
             folder,
             particles=particles,
             limit=limit,
+            gradients=gradients,
             seed=seed,
             about=about,
             watch=lambda title: status.update(f"looking: {title}"),

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from inference.diagnostics.diagnose import Diagnosis
     from inference.diagnostics.likelihoods import Mean
+    from inference.diagnostics.scatter import GradientNoise
 
 
 def show(about: dict[str, Any], found: Diagnosis) -> None:
@@ -27,6 +28,8 @@ def show(about: dict[str, Any], found: Diagnosis) -> None:
         "nats a scene, ± standard error over scenes; ESS: effective number of draws, median. "
         "p: of no difference from the prior."
     )
+    if found.noise is not None:
+        _show_noise(found.noise)
 
 
 def _marginals(found: Diagnosis) -> Table:
@@ -58,17 +61,53 @@ def _posteriors(found: Diagnosis) -> Table:
     return table
 
 
+def _show_noise(found: GradientNoise) -> None:
+    table = _table("gradient of", "for", "length", "var z", "S/N", "var z, batch", "S/N")
+    for row in found.rows:
+        table.add_row(
+            _term(row.term),
+            row.generator,
+            _figure(row.batch.norm),
+            _figure(row.latent.variance),
+            _figure(row.latent.ratio),
+            _figure(row.batch.variance),
+            _figure(row.batch.ratio),
+        )
+    console.print(table)
+    if found.agreements:
+        table = _table("cosine between", *found.generators)
+        for pair in dict.fromkeys(one.terms for one in found.agreements):
+            cosines = [one.cosine for one in found.agreements if one.terms == pair]
+            shown = ("–" if cosine is None else f"{cosine:+.2f}" for cosine in cosines)
+            table.add_row(", ".join(map(_term, pair)), *shown)
+        console.print(table)
+    console.print(
+        f"gradients of minus a term, {found.repeats} of {found.batch_size} scenes, in training "
+        "mode. length: of the mean over draws of z and batch. var: trace of the covariance, over "
+        "draws of z or of both. S/N: length over standard deviation, for a given batch or for "
+        "any. –: none that stands out from the noise."
+    )
+
+
 def _table(first: str, *others: str) -> Table:
     from rich.table import Table
 
     table = Table(first)
     for name in others:
-        table.add_column(name, justify="left" if name == "z given" else "right")
+        table.add_column(name, justify="left" if name in ("z given", "for") else "right")
     return table
 
 
 def _source(given: tuple[str, ...]) -> str:
     return " + ".join(given)
+
+
+def _term(name: str) -> str:
+    return name.replace("+", " + ")
+
+
+def _figure(value: float | None) -> str:
+    return f"{value:.3g}" if value else "–"
 
 
 def _nats(mean: Mean | None) -> str:

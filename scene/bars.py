@@ -1,10 +1,11 @@
-"""Bar charts: scores of several runs side by side, each run's own a dot on the bar."""
+"""Bar charts: scores side by side, of several runs with a dot for each, or over decades."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -40,13 +41,10 @@ def draw_bars(path: Path, bars: Bars, *, scale: str, title: str = "") -> None:
         scale: What the scores are.
         title: Above everything.
     """
-    wide = 0.8 / len(bars.series)
     places = np.arange(len(bars.groups))
     figure = Figure(figsize=(1.6 + 1.35 * len(places), 4.2), dpi=110, layout="constrained")
     axis = figure.subplots()
-    for i, (name, scores) in enumerate(bars.series.items()):
-        middle = places + (i - (len(bars.series) - 1) / 2) * wide
-        drawn = axis.bar(middle, [np.mean(runs) for runs in scores], 0.92 * wide, label=name)
+    for middle, drawn, scores in _bars(axis, bars):
         axis.bar_label(drawn, fmt="%.1f", fontsize=8, padding=4)
         for x, runs in zip(middle, scores, strict=True):
             if len(runs) > 1:
@@ -55,9 +53,7 @@ def draw_bars(path: Path, bars: Bars, *, scale: str, title: str = "") -> None:
     if known:
         at, heights = zip(*known, strict=True)
         axis.scatter(at, heights, marker="_", s=900, color="crimson", label=bars.mark, zorder=3)
-    axis.set_xticks(places, [group.replace(" + ", "\n+ ") for group in bars.groups], fontsize=8)
     axis.set_ylabel(scale)
-    axis.spines[["top", "right"]].set_visible(False)
     axis.margins(y=0.12)
     if len(bars.series) > 1 or known:
         axis.legend(fontsize=8, loc="upper left")
@@ -65,3 +61,54 @@ def draw_bars(path: Path, bars: Bars, *, scale: str, title: str = "") -> None:
         figure.suptitle(title, fontsize=10)
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, lambda part: figure.savefig(part, format="png"))
+
+
+@rc_context({"text.parse_math": False})
+def draw_log_bars(
+    path: Path, panels: Mapping[str, Mapping[str, Bars]], *, title: str = ""
+) -> None:
+    """Draw rows of panels of bars on logarithmic scales, one of which a row shares.
+
+    Args:
+        path: Where the PNG goes; replaced if it exists.
+        panels: For each row what is measured, and its panels by title, all of the same series;
+            the mean of a bar's scores is drawn, and 0 leaves its place empty.
+        title: Above everything.
+    """
+    some = next(iter(next(iter(panels.values())).values()))
+    wide = max(len(row) for row in panels.values())
+    width = wide * (0.8 + 0.22 * len(some.groups) * len(some.series))
+    figure = Figure(
+        figsize=(max(6.4, width), 2.5 * len(panels) + 1.1), dpi=110, layout="constrained"
+    )
+    grid = figure.subplots(len(panels), wide, squeeze=False, sharey="row")
+    for axes, (scale, row) in zip(grid, panels.items(), strict=True):
+        axes[0].set_ylabel(scale, fontsize=8)
+        for axis, (name, bars) in zip(axes, row.items(), strict=True):
+            axis.set_yscale("log")
+            list(_bars(axis, bars))
+            axis.set_title(name, fontsize=8)
+            axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            axis.tick_params(labelsize=7)
+            axis.grid(axis="y", color="0.9")
+            axis.set_axisbelow(True)
+    handles, names = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=len(names), fontsize=8)
+    figure.suptitle(title, fontsize=10)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, lambda part: figure.savefig(part, format="png"))
+
+
+def _bars(axis: Any, bars: Bars) -> Iterator[tuple[Any, Any, Sequence[Sequence[float]]]]:
+    """Draw each series at its places: gives these, its bars and its scores."""
+    wide = 0.8 / len(bars.series)
+    places = np.arange(len(bars.groups))
+    for i, (name, scores) in enumerate(bars.series.items()):
+        middle = places + (i - (len(bars.series) - 1) / 2) * wide
+        yield (
+            middle,
+            axis.bar(middle, [np.mean(runs) for runs in scores], 0.92 * wide, label=name),
+            scores,
+        )
+    axis.set_xticks(places, [group.replace(" + ", "\n+ ") for group in bars.groups], fontsize=8)
+    axis.spines[["top", "right"]].set_visible(False)

@@ -16,6 +16,8 @@ from inference.diagnostics.beliefs import (
 )
 from inference.diagnostics.coverage import Coverage, coverage, draw_coverage
 from inference.diagnostics.likelihoods import Conditional, Marginal, log_likelihoods
+from inference.diagnostics.noise import gradient_noise
+from inference.diagnostics.scatter import GradientNoise, draw_noise
 from inference.diagnostics.traversals import draw_traversals
 from inference.diagnostics.units import Units, units
 from inference.runs import write_json
@@ -37,6 +39,7 @@ class Diagnosis:
         conditionals: Log-likelihoods of a view given others.
         units: The dimensions of z, for each set of views that has a posterior.
         coverage: Their mixtures against the prior, likewise.
+        noise: The generators' gradients; None if they were not asked for.
         files: What was written.
     """
 
@@ -46,6 +49,7 @@ class Diagnosis:
     conditionals: list[Conditional]
     units: list[Units]
     coverage: list[Coverage]
+    noise: GradientNoise | None
     files: tuple[Path, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -57,6 +61,7 @@ class Diagnosis:
                 name: [found.to_json() for found in getattr(self, name)]
                 for name in ("marginals", "conditionals", "units", "coverage")
             },
+            "noise": None if self.noise is None else self.noise.to_json(),
             "files": [path.name for path in self.files],
         }
 
@@ -85,6 +90,7 @@ def diagnose(
     *,
     particles: int = 64,
     limit: int | None = None,
+    gradients: int = 32,
     seed: int = 0,
     about: dict[str, Any] | None = None,
     watch: Callable[[str], None] = lambda title: None,
@@ -97,6 +103,7 @@ def diagnose(
         folder: Where ``diagnose.json`` and the pictures go.
         particles: K of the log-likelihoods.
         limit: Look at the first so many scenes only.
+        gradients: For each estimate of their noise, from all scenes; 0 leaves it out.
         seed: Of every draw.
         about: Written at the head of the JSON.
         watch: Told what is being done.
@@ -120,13 +127,20 @@ def diagnose(
     active = [units(belief) for belief in found]
     covered = [coverage(belief, prior, seed) for belief in found]
     watch("pictures")
-    pictures = (folder / "coverage.png", folder / "traversals.png")
+    pictures: tuple[Path, ...] = (folder / "coverage.png", folder / "traversals.png")
     draw_coverage(pictures[0], found, prior, covered)
     draw_traversals(
         pictures[1], assembly, _first(views), found[-1].given, active[-1], dataset.schema.labels
     )
+    noise = None
+    if gradients:
+        noise = gradient_noise(assembly, dataset, repeats=gradients, seed=seed, watch=watch)
+        pictures = (*pictures, folder / "gradients.png")
+        draw_noise(pictures[-1], noise)
     files = (folder / REPORT, *pictures)
-    result = Diagnosis(len(views), particles, marginals, conditionals, active, covered, files)
+    result = Diagnosis(
+        len(views), particles, marginals, conditionals, active, covered, noise, files
+    )
     write_json(folder / REPORT, {**(about or {}), **result.to_json()})
     return result
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -125,11 +125,12 @@ def log_likelihoods(
                     float(effective(log_w).median()),
                 )
             )
+    conditions = set(assembly.model.conditions)
     conditionals = [
-        _conditional(target, given, found, bounds)
+        _conditional(target, given, found, bounds, conditions)
         for given, found in passes.items()
         for target in assembly.model.views
-        if target not in given and not set(given) <= set(assembly.model.conditions)
+        if target not in given and not set(given) <= conditions
     ]
     return marginals, conditionals
 
@@ -143,9 +144,14 @@ def _scored(assembly: Assembly, given: Given) -> list[Given]:
 
 
 def _conditional(
-    target: str, given: Given, found: Evidence, bounds: Mapping[frozenset[str], Tensor]
+    target: str,
+    given: Given,
+    found: Evidence,
+    bounds: Mapping[frozenset[str], Tensor],
+    conditions: Collection[str],
 ) -> Conditional:
-    both, alone = bounds.get(frozenset({*given, target})), bounds.get(frozenset(given))
+    known = frozenset(given) - set(conditions)
+    both, alone = bounds.get(known | {target}), bounds.get(known)
     difference = None if both is None or alone is None else mean(both - alone)
     return Conditional(target, given, difference, mean(iwae(found.likelihoods[target])))
 

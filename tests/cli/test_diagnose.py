@@ -4,19 +4,21 @@ import json
 
 import pytest
 
+FEW = ("--particles", 3, "--limit", 6, "--device", "cpu")
+
 
 @pytest.mark.parametrize("recipe", ["telbo", "cvae"])
 def test_a_run_is_examined(scene, trained, recipe):
     folder = trained(recipe)
-    said = scene("diagnose", folder, "--particles", 3, "--limit", 6, "--device", "cpu")
+    said = scene("diagnose", folder, *FEW, "--gradients", 2)
     assert said.code == 0, said.err
-    assert max(map(len, said.out.splitlines()[1:-1])) <= 120
+    assert max(len(line) for line in said.out.splitlines() if line[0] in "┃│") <= 80
     found = json.loads((folder / "diagnose" / "diagnose.json").read_text())
     assert found["recipe"] == recipe
     assert found["particles"] == 3
-    for picture in ("coverage.png", "traversals.png"):
+    for picture in ("coverage.png", "traversals.png", "gradients.png"):
         assert (folder / "diagnose" / picture).read_bytes().startswith(b"\x89PNG")
-    again = scene("diagnose", folder, "--particles", 3, "--limit", 6, "--device", "cpu")
+    again = scene("diagnose", folder, *FEW)
     assert again.code != 0
     assert "--force" in again.err
 
@@ -25,6 +27,7 @@ def test_a_run_is_examined(scene, trained, recipe):
     ("words", "sentence"),
     [
         (["--particles", "0"], "--particles must be 1 or more, not 0."),
+        (["--gradients", "1"], "--gradients must be 0, or 2 or more, not 1."),
         (["gone"], "There is no run gone"),
         (["--split", "tuen"], "tuen"),
     ],

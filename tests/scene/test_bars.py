@@ -3,7 +3,7 @@
 import pytest
 from matplotlib.figure import Figure
 
-from scene.bars import Bars, draw_bars
+from scene.bars import Bars, draw_bars, draw_log_bars
 
 
 @pytest.fixture
@@ -44,3 +44,18 @@ def test_figures_of_others_are_marked_where_they_are_known(tmp_path, drawn):
     (axis,) = drawn[0].axes
     (marks,) = [c for c in axis.collections if c.get_label() == "theirs"]
     assert marks.get_offsets().tolist() == [[1.0, 4.5]]
+
+
+def test_rows_of_panels_share_a_scale_of_decades(tmp_path, drawn):
+    panels = {"left": Bars(("a", "b"), {"x": [(1.0,), (1e3,)]})}
+    panels["right"] = Bars(("a", "b"), {"x": [(10.0,), (0.0,)]})
+    draw_log_bars(tmp_path / "bars.png", {"variance": panels, "ratio": panels}, title="noise")
+    axes = drawn[0].axes
+    assert [axis.get_yscale() for axis in axes] == ["log"] * 4
+    assert axes[0].get_ylim() == axes[1].get_ylim()
+    assert [axis.get_title() for axis in axes] == ["left", "right"] * 2
+    assert [axes[0].get_ylabel(), axes[2].get_ylabel()] == ["variance", "ratio"]
+    assert axes[0].yaxis.get_major_formatter().format_ticks([1, 1e5]) == [
+        "1",
+        "100000",
+    ]
