@@ -1,4 +1,4 @@
-"""`scene reproduce`: all of weak supervision on one dataset, each stage beside the others."""
+"""`scene reproduce`: the report's tables on one dataset, all of its networks trained anew."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from cli.console import console, notes
 from cli.crf_ablate import numbers
 from cli.crf_options import Engine, bar
 from cli.options import Device, Download, Json, Size
+from cli.reproduce_scene import reproduce_scene, require
 from cli.reproduce_tables import show
 from inference.weak.plans import BETAS, PLANS, TUNED, Request
 
@@ -27,6 +28,11 @@ def _option(help: str, panel: str, *names: str, **more: Any) -> Any:
 
 
 def reproduce(
+    ctx: typer.Context,
+    table: Annotated[
+        Literal["weak", "scene"],
+        typer.Option(help="weak: from labels to masks; scene: cVAE, j-VAE and TELBO."),
+    ] = "weak",
     data: Annotated[
         str, typer.Option(help="synthetic:confounded, voc2012, or a folder in VOC layout.")
     ] = "synthetic:confounded",
@@ -48,6 +54,7 @@ def reproduce(
     download: Download = False,
     size: Size = None,
     count: Annotated[int | None, _option("Training scenes to use.", _TRAINING)] = None,
+    steps: Annotated[int | None, _option("Of each model, with --table scene.", _TRAINING)] = None,
     backbone: Annotated[
         str, _option("Of the classifier: small, vgg16 or resnet50.", _TRAINING)
     ] = "small",
@@ -80,14 +87,31 @@ def reproduce(
     of its appearance kernel are tried against each other. Everything that is chosen is chosen on
     tune, never on what is reported. An interrupted call goes on where it was; the runs it makes
     are like any others: scene segment --run OUT/seed-0/report/sec.
+
+    With --table scene: the generative models instead, in the report's form and as they are here.
     """
     from inference.weak.reproduce import reproduce as do
     from scene.datasets.catalogue import splits_of
     from scene.sizes import parse_size
 
+    require(ctx, table)
+    pixels = None if size is None else parse_size(size)
+    splits_of(data, download=download)
+    if table == "scene":
+        reproduce_scene(
+            {"data": data, "size": pixels, "count": count, "steps": steps},
+            seeds=range(seed, seed + seeds),
+            split=split,
+            out=out,
+            force=force,
+            json=json,
+            jobs=jobs,
+            device=device,
+        )
+        return
     request = Request(
         data=data,
-        size=None if size is None else parse_size(size),
+        size=pixels,
         count=count,
         split=split,
         limit=limit,
@@ -102,7 +126,6 @@ def reproduce(
         betas=_some("--betas", betas),
         engine=engine,
     )
-    splits_of(data, download=download)
     names = tuple(PLANS) if settings == "both" else (settings,)
     with bar() as watch:
         found = do(

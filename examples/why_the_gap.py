@@ -27,7 +27,8 @@ from scene.datasets.catalogue import evaluation_split, open_data
 from scene.sizes import parse_size
 
 REPORT = {"subsets": "report", "retrofit": "own"}
-SGD = {"optimizer": "sgd", "learning_rate": 1e-3}
+SGD = {"optimizer": "sgd", "learning_rate": 3e-3}
+"""Of 1e-6 to 1e-2, where it diverges, the best rate on scenes held out of training."""
 
 
 def _more(bound: str, particles: int) -> Row:
@@ -63,10 +64,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     common: dict[str, Any] = {"data": asked.data, "size": parse_size(asked.size)}
     common |= {"width": asked.width, "guide_width": asked.guide_width, "count": asked.count}
     rows = {n: row for n, row in ROWS.items() if not asked.rows or n in asked.rows.split(";")}
+    cheap_first = sorted(rows, key=lambda name: rows[name].given.get("retrofit_particles", 1))
     jobs = [
-        (name, row.settings(**common, steps=asked.steps, seed=seed))
+        (name, rows[name].settings(**common, steps=asked.steps, seed=seed))
+        for name in cheap_first
         for seed in range(asked.seeds)
-        for name, row in rows.items()
     ]
     out = asked.out or home() / "why-the-gap"
     split = evaluation_split(asked.data)
@@ -101,13 +103,13 @@ def _table(found: Sequence[Result]) -> str:
         f"| change | {' | '.join(titles)} | over the report's form, each seed |",
         "|---" + "|--:" * len(titles) + "|---|",
     ]
-    first = [r.miou(BOTH) for r in found if r.row == found[0].row]
-    for name in dict.fromkeys(r.row for r in found):
+    first = [r.miou(BOTH) for r in found if r.row == "report's form"]
+    for name in (name for name in ROWS if any(r.row == name for r in found)):
         own = [r for r in found if r.row == name]
         cells = " | ".join(spread(r.miou(title) for r in own) for title in titles)
         gaps = ", ".join(
             f"{ours - theirs:+.1f}"
-            for r, theirs in zip(own, first, strict=True)
+            for r, theirs in zip(own, first, strict=False)
             if (ours := r.miou(BOTH)) is not None and theirs is not None
         )
         lines.append(f"| {name} | {cells} | {gaps} |")

@@ -30,6 +30,9 @@ QUICK = {
     "mean_field_and_gibbs": {"scenes": 1, "size": 16, "sweeps": 2, "chains": 2},
     "own_guide": {"steps": 1, "particles": 2, "batch_size": 64, **TINY},
     "pyro_svi": {"steps": 2},
+    "why_the_gap": {
+        "argv": [*TABLE, "--width", "2", "--guide-width", "2", "--rows", "report's form;j-VAE"],
+    },
 }
 """For each example, arguments of its ``main`` that make it take a moment."""
 

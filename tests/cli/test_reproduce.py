@@ -84,3 +84,52 @@ def test_what_cannot_be_done_is_refused_and_nothing_is_written(refused, place):
         (("--classifier-steps", 0), "--steps must be 1 or more"),
     ):
         assert sentence in refused("reproduce", *TINY, *words)
+
+
+SCENES = "--table scene --data synthetic --size 16x16 --steps 2 --count 32 --device cpu".split()
+
+
+def test_the_generative_models_stand_in_a_table_of_their_own(scene, place):
+    said = scene("reproduce", *SCENES, "--out", "all")
+    assert said.code == 0, said.err
+    assert said.out.startswith("mIoU in %, synthetic-default test, 6 scenes, seed 0")
+    told = json.loads((place / "all" / "table.json").read_text())["models"]
+    rows = {cells[0]: cells[1:] for cells in _rows(said.out)}
+    assert list(rows) == list(told) == [
+        "cVAE", "cVAE, hybrid", "j-VAE", "TELBO, report's form", "TELBO"
+    ]  # fmt: skip
+    for name, model in told.items():
+        each = [scores[0] for scores in model["scores"].values()]
+        assert rows[name][-2:] == ["–" if s is None else f"{s:.1f}" for s in each]
+        assert model["report"] is None
+    again = scene("reproduce", *SCENES, "--out", "all", "--json")
+    assert json.loads(again.out)["models"] == told
+    (place / "all" / "thesis.tex").write_text("dear")
+    refused = scene("reproduce", *SCENES, "--out", "all", "--force")
+    assert refused.code == 1
+    assert "thesis.tex" in refused.err
+
+
+def test_the_report_stands_beside_the_generative_models_of_its_own_scenes(scene, monkeypatch):
+    from inference import scenetable
+
+    do = scenetable.scene_table
+    monkeypatch.setattr(
+        scenetable, "scene_table",
+        lambda *a, **k: scenetable.Table(**{**vars(do(*a, **k)), "reference": True}),
+    )  # fmt: skip
+    rows = {cells[0]: cells for cells in _rows(scene("reproduce", *SCENES).out)}
+    assert rows["j-VAE"][-1] == "62.25"
+    assert rows["TELBO"][-1] == "–"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("--table scene --sec-steps 3 --limit 2", "does not use --sec-steps, --limit"),
+        ("--steps 3", "--table weak does not use --steps"),
+        ("--table scene --data synthetic --split dev", "has no split 'dev'"),
+    ],
+)
+def test_options_of_the_other_table_are_refused(refused, words, sentence):
+    assert sentence in refused("reproduce", *words.split())
