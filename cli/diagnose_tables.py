@@ -28,6 +28,7 @@ def show(about: dict[str, Any], found: Diagnosis) -> None:
         "nats a scene, ± standard error over scenes; ESS: effective number of draws, median. "
         "p: of no difference from the prior."
     )
+    _show_coherence(found)
     if found.noise is not None:
         _show_noise(found.noise)
 
@@ -59,6 +60,40 @@ def _posteriors(found: Diagnosis) -> Table:
             f"{covered.test.p:.3f}",
         )
     return table
+
+
+def _show_coherence(found: Diagnosis) -> None:
+    """Print which figures there are: not every model draws classes, nor is there a segmenter."""
+    shown = {
+        "F1": "f1",
+        "≥ 1 %": "large",
+        "alike": "alike",
+        "chance": "chance",
+        "mIoU": "own",
+        "of given": "given",
+    }
+    known = {
+        title: [getattr(row, name) for row in found.coherence]
+        for title, name in shown.items()
+        if any(getattr(row, name) is not None for row in found.coherence[:-1])
+    }
+    if not known:
+        return
+    table = _table("z given", *known)
+    for i, row in enumerate(found.coherence):
+        values = (column[i] for column in known.values())
+        table.add_row(row.source, *("–" if v is None else f"{v:.1f}" for v in values))
+    console.print(table)
+    if "F1" in known:
+        console.print(
+            "F1, %: classes in the drawn mask (≥ 1 %: of its pixels) against the drawn classes; "
+            "alike: scenes where they are the same; chance: F1 against another scene's classes."
+        )
+    if "mIoU" in known:
+        console.print(
+            "mIoU, %: what the segmenter sees in the image, against the drawn mask, or the mask "
+            "given."
+        )
 
 
 def _show_noise(found: GradientNoise) -> None:

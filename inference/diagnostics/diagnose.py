@@ -14,6 +14,7 @@ from inference.diagnostics.beliefs import (
     complete_scenes,
     conditionings,
 )
+from inference.diagnostics.coherence import Coherence, coherence, segmenting
 from inference.diagnostics.coverage import Coverage, coverage, draw_coverage
 from inference.diagnostics.likelihoods import Conditional, Marginal, log_likelihoods
 from inference.diagnostics.noise import gradient_noise
@@ -28,6 +29,9 @@ from scene.views import Views
 REPORT = "diagnose.json"
 
 
+_LISTS = ("marginals", "conditionals", "units", "coverage", "coherence")
+
+
 @dataclass(frozen=True)
 class Diagnosis:
     """What was found.
@@ -39,6 +43,7 @@ class Diagnosis:
         conditionals: Log-likelihoods of a view given others.
         units: The dimensions of z, for each set of views that has a posterior.
         coverage: Their mixtures against the prior, likewise.
+        coherence: Whether views drawn from one z agree, by what z was drawn from.
         noise: The generators' gradients; None if they were not asked for.
         files: What was written.
     """
@@ -49,6 +54,7 @@ class Diagnosis:
     conditionals: list[Conditional]
     units: list[Units]
     coverage: list[Coverage]
+    coherence: list[Coherence]
     noise: GradientNoise | None
     files: tuple[Path, ...]
 
@@ -57,10 +63,7 @@ class Diagnosis:
         return {
             "scenes": self.scenes,
             "particles": self.particles,
-            **{
-                name: [found.to_json() for found in getattr(self, name)]
-                for name in ("marginals", "conditionals", "units", "coverage")
-            },
+            **{name: [found.to_json() for found in getattr(self, name)] for name in _LISTS},
             "noise": None if self.noise is None else self.noise.to_json(),
             "files": [path.name for path in self.files],
         }
@@ -91,6 +94,7 @@ def diagnose(
     particles: int = 64,
     limit: int | None = None,
     gradients: int = 32,
+    segmenter: Assembly | None = None,
     seed: int = 0,
     about: dict[str, Any] | None = None,
     watch: Callable[[str], None] = lambda title: None,
@@ -104,6 +108,7 @@ def diagnose(
         particles: K of the log-likelihoods.
         limit: Look at the first so many scenes only.
         gradients: For each estimate of their noise, from all scenes; 0 leaves it out.
+        segmenter: Finds masks in images, which are compared with those drawn.
         seed: Of every draw.
         about: Written at the head of the JSON.
         watch: Told what is being done.
@@ -126,12 +131,15 @@ def diagnose(
         prior = believed_before(assembly, views)
     active = [units(belief) for belief in found]
     covered = [coverage(belief, prior, seed) for belief in found]
+    watch("coherence")
+    latents = {tuple(assembly.model.conditions): prior, **{b.given: b.drawn for b in found}}
+    segment = None if segmenter is None else segmenting(segmenter)
+    labels = dataset.schema.labels
+    coherent = coherence(assembly, views, latents, labels, segment)
     watch("pictures")
     pictures: tuple[Path, ...] = (folder / "coverage.png", folder / "traversals.png")
     draw_coverage(pictures[0], found, prior, covered)
-    draw_traversals(
-        pictures[1], assembly, _first(views), found[-1].given, active[-1], dataset.schema.labels
-    )
+    draw_traversals(pictures[1], assembly, _first(views), found[-1].given, active[-1], labels)
     noise = None
     if gradients:
         noise = gradient_noise(assembly, dataset, repeats=gradients, seed=seed, watch=watch)
@@ -139,7 +147,7 @@ def diagnose(
         draw_noise(pictures[-1], noise)
     files = (folder / REPORT, *pictures)
     result = Diagnosis(
-        len(views), particles, marginals, conditionals, active, covered, noise, files
+        len(views), particles, marginals, conditionals, active, covered, coherent, noise, files
     )
     write_json(folder / REPORT, {**(about or {}), **result.to_json()})
     return result
