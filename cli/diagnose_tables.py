@@ -29,6 +29,12 @@ def show(about: dict[str, Any], found: Diagnosis) -> None:
         "p: of no difference from the prior."
     )
     _show_coherence(found)
+    console.print(_calibration(found))
+    console.print(
+        "ECE, %: how far probabilities, averaged over draws, are from the share that comes true; "
+        "too sure: their mean less that share. Masks: the likeliest label of each pixel at "
+        f"{about['size']}; classes: that each is there."
+    )
     if found.noise is not None:
         _show_noise(found.noise)
 
@@ -94,6 +100,16 @@ def _show_coherence(found: Diagnosis) -> None:
             "mIoU, %: what the segmenter sees in the image, against the drawn mask, or the mask "
             "given."
         )
+
+
+def _calibration(found: Diagnosis) -> Table:
+    table = _table("calibration", "ECE", "too sure")
+    for row in found.calibration:
+        title = row.title if row.trained else f"{row.title} †"
+        table.add_row(title, f"{row.found.error:.1f}", f"{row.found.excess:+.1f}")
+    if not all(row.trained for row in found.calibration):
+        table.caption = "† no term trained this posterior on its own"
+    return table
 
 
 def _show_noise(found: GradientNoise) -> None:

@@ -14,6 +14,7 @@ from inference.diagnostics.beliefs import (
     complete_scenes,
     conditionings,
 )
+from inference.diagnostics.calibration import Calibration, calibration, draw_calibration
 from inference.diagnostics.coherence import Coherence, coherence, segmenting
 from inference.diagnostics.coverage import Coverage, coverage, draw_coverage
 from inference.diagnostics.likelihoods import Conditional, Marginal, log_likelihoods
@@ -29,7 +30,7 @@ from scene.views import Views
 REPORT = "diagnose.json"
 
 
-_LISTS = ("marginals", "conditionals", "units", "coverage", "coherence")
+_LISTS = ("marginals", "conditionals", "units", "coverage", "coherence", "calibration")
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Diagnosis:
         units: The dimensions of z, for each set of views that has a posterior.
         coverage: Their mixtures against the prior, likewise.
         coherence: Whether views drawn from one z agree, by what z was drawn from.
+        calibration: Whether probabilities come true, for each direction of inference.
         noise: The generators' gradients; None if they were not asked for.
         files: What was written.
     """
@@ -55,6 +57,7 @@ class Diagnosis:
     units: list[Units]
     coverage: list[Coverage]
     coherence: list[Coherence]
+    calibration: list[Calibration]
     noise: GradientNoise | None
     files: tuple[Path, ...]
 
@@ -136,10 +139,15 @@ def diagnose(
     segment = None if segmenter is None else segmenting(segmenter)
     labels = dataset.schema.labels
     coherent = coherence(assembly, views, latents, labels, segment)
+    watch("calibration")
+    with seeded(seed, assembly.device):
+        calibrated = calibration(assembly, views)
     watch("pictures")
-    pictures: tuple[Path, ...] = (folder / "coverage.png", folder / "traversals.png")
+    names = ("coverage.png", "traversals.png", "reliability.png")
+    pictures = tuple(folder / name for name in names)
     draw_coverage(pictures[0], found, prior, covered)
     draw_traversals(pictures[1], assembly, _first(views), found[-1].given, active[-1], labels)
+    draw_calibration(pictures[2], calibrated)
     noise = None
     if gradients:
         noise = gradient_noise(assembly, dataset, repeats=gradients, seed=seed, watch=watch)
@@ -147,7 +155,16 @@ def diagnose(
         draw_noise(pictures[-1], noise)
     files = (folder / REPORT, *pictures)
     result = Diagnosis(
-        len(views), particles, marginals, conditionals, active, covered, coherent, noise, files
+        len(views),
+        particles,
+        marginals,
+        conditionals,
+        active,
+        covered,
+        coherent,
+        calibrated,
+        noise,
+        files,
     )
     write_json(folder / REPORT, {**(about or {}), **result.to_json()})
     return result

@@ -17,7 +17,7 @@ def test_a_run_is_examined(scene, trained, recipe):
     found = json.loads((folder / "diagnose" / "diagnose.json").read_text())
     assert found["recipe"] == recipe
     assert found["particles"] == 3
-    for picture in ("coverage.png", "traversals.png", "gradients.png"):
+    for picture in ("coverage.png", "traversals.png", "reliability.png", "gradients.png"):
         assert (folder / "diagnose" / picture).read_bytes().startswith(b"\x89PNG")
     left_out = "No run of segmenter on synthetic:default at 16x16 is there" in said.err
     assert left_out != bool(yardstick)
@@ -56,6 +56,7 @@ def test_a_segmenter_is_the_yardstick_of_drawn_images(scene, trained):
     assert [row["source"] for row in found["coherence"]][::8] == ["prior", "true scenes"]
     assert all(row["own"] is not None for row in found["coherence"])
     assert found["noise"] is None
+    assert len(found["calibration"]) == 7
 
 
 def test_a_yardstick_of_another_kind_is_refused(refused, trained):
