@@ -23,6 +23,11 @@ def show(about: dict[str, Any], found: Diagnosis) -> None:
     console.print(_marginals(found))
     if found.conditionals:
         console.print(_conditionals(found))
+        if any(row.loose for row in found.conditionals):
+            console.print(
+                "~ of bounds with fewer than 2 effective draws: it may be far off, either way; "
+                "more --particles help."
+            )
     console.print(_posteriors(found))
     console.print(
         "nats a scene, ± standard error over scenes; ESS: effective number of draws, median. "
@@ -50,7 +55,8 @@ def _marginals(found: Diagnosis) -> Table:
 def _conditionals(found: Diagnosis) -> Table:
     table = _table("log p of", "as a difference", "through q")
     for row in found.conditionals:
-        table.add_row(row.title, _nats(row.difference), _nats(row.through))
+        loose = " ~" if row.loose else ""
+        table.add_row(row.title, _nats(row.difference) + loose, _nats(row.through))
     return table
 
 
