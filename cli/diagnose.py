@@ -13,6 +13,7 @@ from cli.options import Data, Device, Download, Force, Json, Seed, Trust, chosen
 
 if TYPE_CHECKING:
     from inference.runs import Run as RunFolder
+    from scene.datasets.base import SceneDataset
 
 
 def diagnose(
@@ -26,6 +27,10 @@ def diagnose(
     gradients: Annotated[
         int, typer.Option(help="Gradients for each estimate of their noise; 0 leaves it out.")
     ] = 32,
+    segmenter: Annotated[
+        Path | None,
+        typer.Option(help="A run of segmenter on these data.", show_default="the newest"),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder.", show_default="RUN/diagnose")] = None,
     force: Force = False,
     json: Json = False,
@@ -38,7 +43,8 @@ def diagnose(
 
     Log-likelihoods by importance sampling, active units and KL, and a two-sample test against
     the prior, for each set of views that has a posterior; pictures of the latent space and of
-    walks through it; how noisy the generators' gradients are. Files go to RUN/diagnose/.
+    walks through it; whether views drawn together agree; how noisy the generators' gradients
+    are. Files go to RUN/diagnose/.
     """
     for option, count in (("--particles", particles), ("--limit", limit)):
         if count < 1:
@@ -61,14 +67,16 @@ def diagnose(
     claim(folder, force)
     dataset = open_data(data or found.settings.data, split, found.settings.size, download=download)
     found.schema.labels.require(dataset.schema.labels, dataset.name)
-    assembly = restore(found, device=launch(device).device, trust=trust)
-    height, width = found.settings.size
+    yardstick = _segmenter(segmenter, dataset)
+    where = launch(device).device
+    assembly = restore(found, device=where, trust=trust)
     about = {
         "run": str(found.folder),
         "recipe": found.settings.recipe,
         "data": dataset.name,
         "split": split,
-        "size": f"{height}x{width}",
+        "size": _size(found.settings.size),
+        "segmenter": None if yardstick is None else str(yardstick.folder),
         "seed": seed,
     }
     with notes.status("looking") as status:
@@ -79,6 +87,7 @@ def diagnose(
             particles=particles,
             limit=limit,
             gradients=gradients,
+            segmenter=None if yardstick is None else restore(yardstick, device=where),
             seed=seed,
             about=about,
             watch=lambda title: status.update(f"looking: {title}"),
@@ -95,3 +104,42 @@ def _latent(run: RunFolder) -> bool:
     from inference.recipes import recipe
 
     return recipe(run.settings.recipe).takes("latent")
+
+
+def _segmenter(folder: Path | None, dataset: SceneDataset) -> RunFolder | None:
+    """Read the segmenter named, or find the newest of these data; say so if there is none."""
+    from inference.runs import newest, read
+
+    schema = dataset.schema
+    if folder is None:
+        try:
+            return newest(
+                lambda run: (
+                    run.settings.recipe == "segmenter"
+                    and run.settings.data == dataset.source
+                    and run.schema == schema
+                )
+            )
+        except LookupError:
+            notes.print(
+                f"No run of segmenter on {dataset.source} at {_size(schema.size)} is there: masks "
+                "it would find in drawn images are left out.",
+                style="dim",
+            )
+            return None
+    run = read(folder)
+    if run.settings.recipe != "segmenter":
+        raise ValueError(
+            f"{folder} is a run of {run.settings.recipe}; --segmenter takes one of segmenter."
+        )
+    run.schema.labels.require(schema.labels, dataset.name)
+    if run.schema.size != schema.size:
+        raise ValueError(
+            f"{folder} segments images of {_size(run.schema.size)}, but those drawn are "
+            f"{_size(schema.size)}; train one with --size {_size(schema.size)}."
+        )
+    return run
+
+
+def _size(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"

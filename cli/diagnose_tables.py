@@ -23,10 +23,22 @@ def show(about: dict[str, Any], found: Diagnosis) -> None:
     console.print(_marginals(found))
     if found.conditionals:
         console.print(_conditionals(found))
+        if any(row.loose for row in found.conditionals):
+            console.print(
+                "~ of bounds with fewer than 2 effective draws: it may be far off, either way; "
+                "more --particles help."
+            )
     console.print(_posteriors(found))
     console.print(
         "nats a scene, ± standard error over scenes; ESS: effective number of draws, median. "
         "p: of no difference from the prior."
+    )
+    _show_coherence(found)
+    console.print(_calibration(found))
+    console.print(
+        "ECE, %: how far probabilities, averaged over draws, are from the share that comes true; "
+        "too sure: their mean less that share. Masks: the likeliest label of each pixel at "
+        f"{about['size']}; classes: that each is there."
     )
     if found.noise is not None:
         _show_noise(found.noise)
@@ -43,7 +55,8 @@ def _marginals(found: Diagnosis) -> Table:
 def _conditionals(found: Diagnosis) -> Table:
     table = _table("log p of", "as a difference", "through q")
     for row in found.conditionals:
-        table.add_row(row.title, _nats(row.difference), _nats(row.through))
+        loose = " ~" if row.loose else ""
+        table.add_row(row.title, _nats(row.difference) + loose, _nats(row.through))
     return table
 
 
@@ -58,6 +71,50 @@ def _posteriors(found: Diagnosis) -> Table:
             f"{covered.test.squared:.4f}",
             f"{covered.test.p:.3f}",
         )
+    return table
+
+
+def _show_coherence(found: Diagnosis) -> None:
+    """Print which figures there are: not every model draws classes, nor is there a segmenter."""
+    shown = {
+        "F1": "f1",
+        "≥ 1 %": "large",
+        "alike": "alike",
+        "chance": "chance",
+        "mIoU": "own",
+        "of given": "given",
+    }
+    known = {
+        title: [getattr(row, name) for row in found.coherence]
+        for title, name in shown.items()
+        if any(getattr(row, name) is not None for row in found.coherence[:-1])
+    }
+    if not known:
+        return
+    table = _table("z given", *known)
+    for i, row in enumerate(found.coherence):
+        values = (column[i] for column in known.values())
+        table.add_row(row.source, *("–" if v is None else f"{v:.1f}" for v in values))
+    console.print(table)
+    if "F1" in known:
+        console.print(
+            "F1, %: classes in the drawn mask (≥ 1 %: of its pixels) against the drawn classes; "
+            "alike: scenes where they are the same; chance: F1 against another scene's classes."
+        )
+    if "mIoU" in known:
+        console.print(
+            "mIoU, %: what the segmenter sees in the image, against the drawn mask, or the mask "
+            "given."
+        )
+
+
+def _calibration(found: Diagnosis) -> Table:
+    table = _table("calibration", "ECE", "too sure")
+    for row in found.calibration:
+        title = row.title if row.trained else f"{row.title} †"
+        table.add_row(title, f"{row.found.error:.1f}", f"{row.found.excess:+.1f}")
+    if not all(row.trained for row in found.calibration):
+        table.caption = "† no term trained this posterior on its own"
     return table
 
 

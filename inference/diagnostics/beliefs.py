@@ -34,6 +34,8 @@ class Beliefs:
         kl: KL(q ‖ prior) of each scene, ``(N,)`` in nats.
         kl_by_unit: The same for each latent dimension, ``(N, L)``; None where posterior or prior
             does not factorise, so that there is no such thing.
+        start: Mean of each scene's prior, ``(N, L)``.
+        unit: Its standard deviation, ``(N, L)``.
     """
 
     given: Given
@@ -41,6 +43,20 @@ class Beliefs:
     drawn: Tensor
     kl: Tensor
     kl_by_unit: Tensor | None
+    start: Tensor
+    unit: Tensor
+
+    @property
+    def alike(self) -> bool:
+        """Whether every scene has the same prior, N(0, I)."""
+        return bool((self.start == 0).all() and (self.unit == 1).all())
+
+    def standardised(self, z: Tensor) -> Tensor:
+        """Say where z of each scene lies in its prior, ``(N, L)``, in standard deviations.
+
+        Draws from any priors are then draws from N(0, I), and scenes compare.
+        """
+        return (z - self.start) / self.unit
 
 
 def conditionings(assembly: Assembly) -> tuple[Given, ...]:
@@ -110,7 +126,7 @@ def beliefs(assembly: Assembly, views: Views, given: Given) -> Beliefs:
     """
     with torch.no_grad():
         found = [_looked(assembly, part.only(given)) for part in parts(views, assembly.device)]
-    means, drawn, kl, by_unit = zip(*found, strict=True)
+    means, drawn, kl, by_unit, start, unit = zip(*found, strict=True)
     known = [kl for kl in by_unit if kl is not None]
     return Beliefs(
         given,
@@ -118,6 +134,8 @@ def beliefs(assembly: Assembly, views: Views, given: Given) -> Beliefs:
         torch.cat(drawn),
         torch.cat(kl),
         torch.cat(known) if known else None,
+        torch.cat(start),
+        torch.cat(unit),
     )
 
 
@@ -132,13 +150,15 @@ def believed_before(assembly: Assembly, views: Views) -> Tensor:
     return torch.cat(found)
 
 
-def _looked(assembly: Assembly, seen: Views) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+def _looked(
+    assembly: Assembly, seen: Views
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor, Tensor]:
     q, prior = belief(assembly, seen), assembly.model.prior(seen)
     assert q is not None
     assert prior is not None
     by_unit = _kl_by_unit(q, prior)
     kl = divergence(q, prior) if by_unit is None else by_unit.sum(-1)
-    return _mean(q), q.sample(), kl, by_unit
+    return _mean(q), q.sample(), kl, by_unit, prior.mean, prior.stddev
 
 
 def _mean(q: torch.distributions.Distribution) -> Tensor:

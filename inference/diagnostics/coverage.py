@@ -89,7 +89,8 @@ class Coverage:
         given: The views that the posteriors were given.
         test: Draws from the mixture against draws from the prior.
         spread: The mixture's standard deviation, root mean square over dimensions; the prior's
-            is 1.
+            is 1. Of scenes with priors of their own, everything is in standard deviations of
+            these from their means.
     """
 
     given: Given
@@ -109,9 +110,10 @@ class Coverage:
 
 
 def coverage(found: Beliefs, prior: Tensor, seed: int = 0) -> Coverage:
-    """Compare one draw from each of N posteriors with N draws from the prior, ``(N, L)``."""
-    spread = float(found.drawn.var(0).mean().sqrt())
-    return Coverage(found.given, mmd_test(found.drawn, prior, seed=seed), spread)
+    """Compare one draw from each of N posteriors with one from each prior, ``(N, L)``."""
+    drawn, prior = found.standardised(found.drawn), found.standardised(prior)
+    spread = float(drawn.var(0).mean().sqrt())
+    return Coverage(found.given, mmd_test(drawn, prior, seed=seed), spread)
 
 
 def draw_coverage(
@@ -120,14 +122,19 @@ def draw_coverage(
     """Draw the mixtures over the prior, seen along the two directions that say most.
 
     The axes are principal ones of E_q[z] given the most views: of z itself they would be
-    those of units that say nothing, whose scatter is the prior's. All panels share them.
+    those of units that say nothing, whose scatter is the prior's. All panels share them. Where
+    the image says the prior, each draw is seen from its own.
     """
-    axes = principal(found[-1].means)
+    most = found[-1]
+    axes = principal(most.standardised(most.means))
+    where = (
+        "" if most.alike else ",\nin standard deviations of each scene's own prior from its mean"
+    )
     clouds = [
         Cloud(
             f"{named(belief.given)}\nMMD² {result.test.squared:.3f}, p {result.test.p:.3f}",
-            prior.cpu() @ axes,
-            belief.drawn.cpu() @ axes,
+            belief.standardised(prior).cpu() @ axes,
+            belief.standardised(belief.drawn).cpu() @ axes,
         )
         for belief, result in zip(found, results, strict=True)
     ]
@@ -136,7 +143,7 @@ def draw_coverage(
         clouds,
         labels=("prior", "posteriors of all scenes"),
         axes=("first principal direction of E[z]", "second"),
-        title="z given …, one draw a scene, over draws from the prior",
+        title=f"z given …, one draw a scene, over draws from the prior{where}",
     )
 
 

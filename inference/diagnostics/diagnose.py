@@ -14,6 +14,8 @@ from inference.diagnostics.beliefs import (
     complete_scenes,
     conditionings,
 )
+from inference.diagnostics.calibration import Calibration, calibration, draw_calibration
+from inference.diagnostics.coherence import Coherence, coherence, segmenting
 from inference.diagnostics.coverage import Coverage, coverage, draw_coverage
 from inference.diagnostics.likelihoods import Conditional, Marginal, log_likelihoods
 from inference.diagnostics.noise import gradient_noise
@@ -28,6 +30,9 @@ from scene.views import Views
 REPORT = "diagnose.json"
 
 
+_LISTS = ("marginals", "conditionals", "units", "coverage", "coherence", "calibration")
+
+
 @dataclass(frozen=True)
 class Diagnosis:
     """What was found.
@@ -39,6 +44,8 @@ class Diagnosis:
         conditionals: Log-likelihoods of a view given others.
         units: The dimensions of z, for each set of views that has a posterior.
         coverage: Their mixtures against the prior, likewise.
+        coherence: Whether views drawn from one z agree, by what z was drawn from.
+        calibration: Whether probabilities come true, for each direction of inference.
         noise: The generators' gradients; None if they were not asked for.
         files: What was written.
     """
@@ -49,6 +56,8 @@ class Diagnosis:
     conditionals: list[Conditional]
     units: list[Units]
     coverage: list[Coverage]
+    coherence: list[Coherence]
+    calibration: list[Calibration]
     noise: GradientNoise | None
     files: tuple[Path, ...]
 
@@ -57,10 +66,7 @@ class Diagnosis:
         return {
             "scenes": self.scenes,
             "particles": self.particles,
-            **{
-                name: [found.to_json() for found in getattr(self, name)]
-                for name in ("marginals", "conditionals", "units", "coverage")
-            },
+            **{name: [found.to_json() for found in getattr(self, name)] for name in _LISTS},
             "noise": None if self.noise is None else self.noise.to_json(),
             "files": [path.name for path in self.files],
         }
@@ -91,6 +97,7 @@ def diagnose(
     particles: int = 64,
     limit: int | None = None,
     gradients: int = 32,
+    segmenter: Assembly | None = None,
     seed: int = 0,
     about: dict[str, Any] | None = None,
     watch: Callable[[str], None] = lambda title: None,
@@ -104,6 +111,7 @@ def diagnose(
         particles: K of the log-likelihoods.
         limit: Look at the first so many scenes only.
         gradients: For each estimate of their noise, from all scenes; 0 leaves it out.
+        segmenter: Finds masks in images, which are compared with those drawn.
         seed: Of every draw.
         about: Written at the head of the JSON.
         watch: Told what is being done.
@@ -126,12 +134,20 @@ def diagnose(
         prior = believed_before(assembly, views)
     active = [units(belief) for belief in found]
     covered = [coverage(belief, prior, seed) for belief in found]
+    watch("coherence")
+    latents = {tuple(assembly.model.conditions): prior, **{b.given: b.drawn for b in found}}
+    segment = None if segmenter is None else segmenting(segmenter)
+    labels = dataset.schema.labels
+    coherent = coherence(assembly, views, latents, labels, segment)
+    watch("calibration")
+    with seeded(seed, assembly.device):
+        calibrated = calibration(assembly, views)
     watch("pictures")
-    pictures: tuple[Path, ...] = (folder / "coverage.png", folder / "traversals.png")
+    names = ("coverage.png", "traversals.png", "reliability.png")
+    pictures = tuple(folder / name for name in names)
     draw_coverage(pictures[0], found, prior, covered)
-    draw_traversals(
-        pictures[1], assembly, _first(views), found[-1].given, active[-1], dataset.schema.labels
-    )
+    draw_traversals(pictures[1], assembly, _first(views), found[-1].given, active[-1], labels)
+    draw_calibration(pictures[2], calibrated)
     noise = None
     if gradients:
         noise = gradient_noise(assembly, dataset, repeats=gradients, seed=seed, watch=watch)
@@ -139,7 +155,16 @@ def diagnose(
         draw_noise(pictures[-1], noise)
     files = (folder / REPORT, *pictures)
     result = Diagnosis(
-        len(views), particles, marginals, conditionals, active, covered, noise, files
+        len(views),
+        particles,
+        marginals,
+        conditionals,
+        active,
+        covered,
+        coherent,
+        calibrated,
+        noise,
+        files,
     )
     write_json(folder / REPORT, {**(about or {}), **result.to_json()})
     return result

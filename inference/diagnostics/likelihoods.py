@@ -17,6 +17,9 @@ from inference.objectives.bounds import elbo, iwae
 from inference.objectives.weights import Evidence, evidence
 from scene.views import Views
 
+LOOSE = 2.0
+"""Effective draws below which an importance-weighted bound may lie far from what it bounds."""
+
 
 @dataclass(frozen=True)
 class Mean:
@@ -36,8 +39,7 @@ class Marginal:
         given: What q saw; the conditions alone stand for the prior.
         elbo: Mean log weight.
         iwae: Log mean weight: never below the ELBO on average, exact as K grows.
-        effective: Effective number of the K particles, median over scenes; near 1 the IWAE bound
-            is loose still.
+        effective: Effective number of the K particles, median over scenes.
     """
 
     scored: Given
@@ -48,13 +50,18 @@ class Marginal:
     effective: float
 
     @property
+    def loose(self) -> bool:
+        """Whether so few draws count that the IWAE bound may lie far below."""
+        return self.effective < LOOSE
+
+    @property
     def title(self) -> str:
         """The density, as ``image, mask`` or ``mask | image``."""
         return " | ".join(", ".join(names) for names in (self.scored, self.conditions) if names)
 
     def to_json(self) -> dict[str, Any]:
         """Give plain data."""
-        return {"title": self.title, **asdict(self)}
+        return {"title": self.title, **asdict(self), "loose": self.loose}
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,8 @@ class Conditional:
         given: The views it is predicted from.
         difference: IWAE of both together less that of ``given``; no bound, but right as K grows.
             None where one of the two cannot be had.
+        loose: Whether one of the two bounds is loose: the difference may then be far off, either
+            way.
         through: log E_{q(z | given)} p(target | z): how well the prediction that is really made,
             by K draws from q, does.
     """
@@ -73,6 +82,7 @@ class Conditional:
     target: str
     given: Given
     difference: Mean | None
+    loose: bool
     through: Mean
 
     @property
@@ -107,27 +117,25 @@ def log_likelihoods(
     if particles < 1:
         raise ValueError(f"An estimate needs 1 particle or more, not {particles}.")
     passes = {given: weigh(assembly, views, given, particles) for given in predictive(assembly)}
-    bounds: dict[frozenset[str], Tensor] = {}
-    marginals = []
+    marginals, known = [], {}
     for given, found in passes.items():
         for scored in _scored(assembly, given):
             log_w = replace(
                 found, likelihoods={name: found.likelihoods[name] for name in scored}
             ).log_weights()
-            bounds[frozenset(scored)] = iwae(log_w)
-            marginals.append(
-                Marginal(
-                    scored,
-                    tuple(assembly.model.conditions),
-                    given,
-                    mean(elbo(log_w)),
-                    mean(bounds[frozenset(scored)]),
-                    float(effective(log_w).median()),
-                )
+            marginal = Marginal(
+                scored,
+                tuple(assembly.model.conditions),
+                given,
+                mean(elbo(log_w)),
+                mean(iwae(log_w)),
+                float(effective(log_w).median()),
             )
+            known[frozenset(scored)] = marginal, iwae(log_w)
+            marginals.append(marginal)
     conditions = set(assembly.model.conditions)
     conditionals = [
-        _conditional(target, given, found, bounds, conditions)
+        _conditional(target, given, found, known, conditions)
         for given, found in passes.items()
         for target in assembly.model.views
         if target not in given and not set(given) <= conditions
@@ -147,13 +155,15 @@ def _conditional(
     target: str,
     given: Given,
     found: Evidence,
-    bounds: Mapping[frozenset[str], Tensor],
+    known: Mapping[frozenset[str], tuple[Marginal, Tensor]],
     conditions: Collection[str],
 ) -> Conditional:
-    known = frozenset(given) - set(conditions)
-    both, alone = bounds.get(known | {target}), bounds.get(known)
-    difference = None if both is None or alone is None else mean(both - alone)
-    return Conditional(target, given, difference, mean(iwae(found.likelihoods[target])))
+    seen = frozenset(given) - set(conditions)
+    through = mean(iwae(found.likelihoods[target]))
+    if seen not in known or seen | {target} not in known:
+        return Conditional(target, given, None, False, through)
+    (one, both), (other, alone) = known[seen | {target}], known[seen]
+    return Conditional(target, given, mean(both - alone), one.loose or other.loose, through)
 
 
 def weigh(assembly: Assembly, views: Views, given: Given, particles: int) -> Evidence:

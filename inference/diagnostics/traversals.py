@@ -20,26 +20,36 @@ REACH, STEPS, ROWS = 3.0, 7, 6
 """How far to turn, in standard deviations of the prior; in how many steps; how many units."""
 
 
-def traverse(z: Tensor, units: Sequence[int], reach: float = REACH, steps: int = STEPS) -> Tensor:
-    """Walk each unit from −reach to reach, all others staying as they are.
+def traverse(
+    z: Tensor,
+    units: Sequence[int],
+    prior: tuple[Tensor, Tensor],
+    reach: float = REACH,
+    steps: int = STEPS,
+) -> Tensor:
+    """Walk each unit from one end of its prior to the other, all others staying as they are.
 
     Args:
         z: Where the walks take place, ``(L,)``.
         units: U dimensions of z.
-        reach: How far to go.
+        prior: Mean and standard deviation of the prior, ``(L,)`` each.
+        reach: How far to go from its mean, in standard deviations.
         steps: How many places on the way.
 
     Returns:
         ``(U, steps, L)``.
 
-    >>> traverse(torch.tensor([5.0, 7.0]), [1], reach=1, steps=3)
-    tensor([[[ 5., -1.],
-             [ 5.,  0.],
-             [ 5.,  1.]]])
+    >>> prior = torch.tensor([0.0, 2.0]), torch.tensor([1.0, 0.5])
+    >>> traverse(torch.tensor([5.0, 7.0]), [1], prior, reach=1, steps=3)
+    tensor([[[5.0000, 1.5000],
+             [5.0000, 2.0000],
+             [5.0000, 2.5000]]])
     """
     walks = z.repeat(len(units), steps, 1)
+    start, scale = prior
     for row, unit in enumerate(units):
-        walks[row, :, unit] = torch.linspace(-reach, reach, steps)
+        along = torch.linspace(-reach, reach, steps, device=z.device)
+        walks[row, :, unit] = start[unit] + scale[unit] * along
     return walks
 
 
@@ -67,9 +77,12 @@ def draw_traversals(
     scene = scene.to(assembly.device)
     with torch.no_grad():
         z = draw(assembly, scene.only(given), 1, 1, at_mean=True)
+        prior = assembly.model.prior(scene)
     assert z is not None
+    assert prior is not None
     chosen = found.order[:ROWS]
-    walks = traverse(z.flatten(), chosen)
+    walks = traverse(z.flatten(), chosen, (prior.mean[0], prior.stddev[0]))
+    own = " of its own prior" if bool((prior.mean != 0).any()) else " of the prior"
     panels, names = [], []
     for unit, walk in zip(chosen, walks, strict=True):
         views = sampled(assembly, walk[:, None], scene)
@@ -82,7 +95,8 @@ def draw_traversals(
         labels,
         columns=[f"{at:+g}" for at in torch.linspace(-REACH, REACH, STEPS).tolist()],
         rows=names,
-        title="one unit of z at a time, from a scene's posterior mean",
+        title="one unit of z at a time, from a scene's posterior mean;\n"
+        f"columns: standard deviations{own} from its mean",
     )
     return chosen
 

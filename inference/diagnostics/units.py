@@ -19,7 +19,8 @@ class Units:
 
     Attributes:
         given: The views.
-        variance: Variance over scenes of E_q[z], ``(L,)``.
+        variance: Variance over scenes of E_q[z], ``(L,)``, in standard deviations of each scene's
+            prior from its mean: what that says already does not count.
         kl: KL(q ‖ prior) of each dimension, ``(L,)`` in nats a scene; None where q does not
             factorise.
         total: KL(q ‖ prior) of all together, nats a scene.
@@ -67,7 +68,7 @@ def units(found: Beliefs) -> Units:
     by_unit = None if found.kl_by_unit is None else found.kl_by_unit.mean(0).cpu()
     return Units(
         found.given,
-        found.means.var(0).cpu(),
+        found.standardised(found.means).var(0).cpu(),
         by_unit,
         float(found.kl.mean()),
         float(found.kl.std() / len(found.kl) ** 0.5),

@@ -1,5 +1,7 @@
 """Beliefs of a split: given what there are any, their KL, and which units are active."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -57,3 +59,23 @@ def test_a_prior_of_the_image_is_drawn_for_each_scene(built, schema, views):
     cvae.model.belief.head.layers[-1].bias.data.fill_(9.0)
     assert believed_before(cvae, views).shape == (6, 4)
     assert float(believed_before(cvae, views).mean()) > 3
+
+
+def test_what_the_image_says_by_itself_makes_no_unit_active(built, schema, views):
+    """With a learned prior, a posterior that is the prior of each scene has said nothing."""
+    cvae = built(schema, "cvae", prior="learned")
+    cvae.model.eval(), cvae.guide.eval()
+    found = beliefs(cvae, views, ("image", "mask"))
+    assert not found.alike
+    prior = cvae.model.prior(views)
+    torch.testing.assert_close((found.start, found.unit), (prior.mean, prior.stddev))
+    same = replace(found, means=found.start)
+    assert float(same.means.var(0).max()) > 0
+    assert not units(same).active.any()
+
+
+def test_few_effective_draws_are_called_loose(telbo, views):
+    torch.manual_seed(0)
+    marginals, conditionals = log_likelihoods(telbo, views, particles=1)
+    assert all(m.loose and m.to_json()["loose"] for m in marginals)
+    assert all(c.loose for c in conditionals)

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from inference.diagnostics.coverage import mmd_test, principal
+from inference.diagnostics.beliefs import Beliefs
+from inference.diagnostics.coverage import coverage, draw_coverage, mmd_test, principal
 
 
 def _normal(seed, shift=0.0, count=60):
@@ -47,3 +48,23 @@ def test_principal_directions_are_those_of_greatest_variance():
     axes = principal(points)
     torch.testing.assert_close(axes.abs(), torch.eye(3)[:, [1, 2]], atol=0.1, rtol=0)
     assert principal(points[:, :1]).shape == (1, 2)
+
+
+def _believed(drawn, start, unit):
+    return Beliefs(("image", "mask"), drawn, drawn, torch.zeros(len(drawn)), None, start, unit)
+
+
+def test_scenes_with_priors_of_their_own_are_seen_from_these(tmp_path):
+    """Posteriors a unit off their priors are found, though these lie far apart; like ones pass."""
+    start, unit = 20 * _normal(5, count=200), 0.1 + _normal(6, count=200).abs()
+    priors = start + unit * _normal(0, count=200)
+    like = _believed(start + unit * _normal(1, count=200), start, unit)
+    off = _believed(start + unit * _normal(1, 1.0, count=200), start, unit)
+    assert not like.alike
+    assert coverage(like, priors).test.p > 0.05
+    assert coverage(like, priors).spread == pytest.approx(1, rel=0.1)
+    assert coverage(off, priors).test.p < 0.01
+    assert mmd_test(off.drawn, priors).p > 0.05  # which would be missed in units of z
+    rows = [coverage(like, priors), coverage(off, priors)]
+    draw_coverage(tmp_path / "coverage.png", [like, off], priors, rows)
+    assert (tmp_path / "coverage.png").read_bytes().startswith(b"\x89PNG")
