@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,6 +13,7 @@ from cli.options import Data, Device, Force, Run, Seed, Trust, chosen
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from inference.refine import Refined, Refinement
     from inference.runs import Run as RunFolder
 
 _SOURCES = ("--from-image", "--from-mask", "--from-classes")
@@ -31,6 +32,13 @@ def sample(
     walk: Annotated[
         bool, typer.Option("--walk", help="Walk through z in a straight line.")
     ] = False,
+    refine: Annotated[
+        Literal["svi", "hmc"] | None,
+        typer.Option(help="Refine the belief for these views: climb its ELBO, or run a chain."),
+    ] = None,
+    refine_steps: Annotated[
+        int | None, typer.Option(help="Of Adam (svi: 50), or of warm-up (hmc: 100).")
+    ] = None,
     picture: Annotated[Path | None, typer.Option(help="Where the grid goes.")] = None,
     out: Annotated[Path | None, typer.Option(help="A folder for each view as a file.")] = None,
     data: Data = None,
@@ -41,7 +49,8 @@ def sample(
 ) -> None:
     """Draw scenes given any views of one; given none, from the prior.
 
-    The three --from options combine into any of the 7 sets of views.
+    The three --from options combine into any of the 7 sets of views; with --refine, also into
+    those that the run's guide cannot read.
     """
     from inference.sampling import Request, draw_request
 
@@ -49,14 +58,19 @@ def sample(
         raise ValueError(f"-n must be 1 or more, not {n}.")
     given = {"image": from_image, "classes": from_classes, "mask": from_mask}
     asked = {name: text for name, text in given.items() if text is not None}
+    how = _refinement(refine, refine_steps, asked)
     found = chosen(
-        run, f"a model that samples from {' + '.join(asked) or 'its prior'}", _can(asked)
+        run,
+        f"a model that samples from {' + '.join(asked) or 'its prior'}",
+        _can(asked, how is not None),
     )
-    request = Request(asked, n, walk, seed, data or found.settings.data)
+    request = Request(asked, n, walk, seed, data or found.settings.data, how)
     made = draw_request(
         found, request, picture=picture, out=out, device=device, trust=trust, force=force
     )
     console.print(entitled(made.picture, made.title))
+    if how is not None and made.refined is not None:
+        console.print(_gain(how, made.refined, " + ".join(asked)))
     if made.out is not None:
         console.print(entitled(made.out, f"{made.files} files"))
 
@@ -77,8 +91,31 @@ def with_stock_sources(words: list[str]) -> list[str]:
     return filled
 
 
-def _can(asked: dict[str, str]) -> Callable[[RunFolder], bool]:
+def _can(asked: dict[str, str], refine: bool) -> Callable[[RunFolder], bool]:
     """Say which runs could answer, by their settings alone."""
-    from inference.recipes import able
+    from inference.recipes import able, refinable
 
-    return lambda run: able(run.settings, tuple(asked))
+    fits = refinable if refine else able
+    return lambda run: fits(run.settings, tuple(asked))
+
+
+def _refinement(method: str | None, steps: int | None, asked: dict[str, str]) -> Refinement | None:
+    """Say how to refine; None where that was not asked."""
+    if method is None:
+        if steps is not None:
+            raise ValueError("--refine-steps goes with --refine svi or --refine hmc.")
+        return None
+    if not asked:
+        raise ValueError("There is nothing to refine by; add --from-image, -classes or -mask.")
+    from inference.refine import Refinement
+
+    return Refinement("svi" if method == "svi" else "hmc", steps)
+
+
+def _gain(how: Refinement, found: Refined, views: str) -> str:
+    """Say what refining came to."""
+    before, after = float(found.before.mean()), float(found.after.mean())
+    done = f"{how.method}, {how.length} steps"
+    if found.acceptance is not None:
+        done += f" of warm-up, acceptance {float(found.acceptance.mean()):.2f}"
+    return f"ELBO of {views}: {before:.1f} → {after:.1f} nats ({done})"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from inference.predict import able, expected, predict
 from scene.datasets.base import SceneDataset
 from scene.draw import Panel, draw_grid
 from scene.labels import Labels
+from scene.likelihoods import entropy
 from scene.seeds import seeded
 from scene.views import VIEWS, Views
 
@@ -25,6 +27,8 @@ DIRECTIONS = (
     (VIEWS, "image"),
 )
 """What the picture of a run shows, where its model can."""
+
+NOTHING: Mapping[str, Tensor] = MappingProxyType({})
 
 
 def draw_predictions(
@@ -61,9 +65,14 @@ def draw_predictions(
 
 
 def draw_samples(
-    path: Path, given: Views | None, samples: dict[str, Tensor], labels: Labels, title: str
+    path: Path,
+    given: Views | None,
+    samples: dict[str, Tensor],
+    labels: Labels,
+    title: str,
+    means: Mapping[str, Tensor] = NOTHING,
 ) -> None:
-    """Draw samples of a scene in a grid, what was given first.
+    """Draw samples of a scene in a grid; above them what was given, and what they come to.
 
     Args:
         path: Where the PNG goes.
@@ -71,15 +80,18 @@ def draw_samples(
         samples: Views of N samples: means or probabilities, as `sampled` gives them.
         labels: The vocabulary.
         title: Above everything.
+        means: As `averaged` gives them.
     """
     count = len(next(iter(samples.values())))
     shown = [n for n in ("image", "mask") if given is not None and n in given]
-    wide = max(min(8, count), len(shown))
+    first = [Panel(given[n][0], "given") for n in shown if given is not None]
+    first += _means(means, labels)
+    wide = max(min(8, count), len(first))
     rows: list[list[Panel]] = []
     names: list[str] = []
-    if given is not None and shown:
-        rows.append(_filled([Panel(given[n][0], "given") for n in shown], wide))
-        names.append("given")
+    if first:
+        rows.append(_filled(first, wide))
+        names.append("given, mean" if shown and means else "given" if shown else "mean")
     for start in range(0, count, wide):
         for name in ("image", "mask"):
             if name in samples:
@@ -90,7 +102,32 @@ def draw_samples(
 
 
 def sampled(assembly: Assembly, z: Tensor | None, given: Views | None) -> dict[str, Tensor]:
-    """Decode draws of z into what `draw_samples` draws and `save_samples` writes.
+    """Decode draws of z into pictures: as `probable`, but masks ``(N, H, W)`` of label ids."""
+    return decided(probable(assembly, z, given))
+
+
+def decided(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Take the most probable label of every pixel, where there are label probabilities."""
+    return {n: view.argmax(-3) if n == "mask" else view for n, view in found.items()}
+
+
+def averaged(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Average over N draws, and say how undecided the labels are then.
+
+    Args:
+        found: As `probable` gives it.
+
+    Returns:
+        Of each view there is: ``image`` ``(3, H, W)``; ``classes`` ``(C,)``; ``mask``
+        ``(H, W)``, the labels that are most probable on average, with ``entropy`` ``(H, W)``.
+    """
+    means = {name: view.mean(0) for name, view in found.items()}
+    doubt = {"entropy": entropy(means["mask"])} if "mask" in means else {}
+    return {**decided(means), **doubt}
+
+
+def probable(assembly: Assembly, z: Tensor | None, given: Views | None) -> dict[str, Tensor]:
+    """Decode draws of z into what is expected of every view.
 
     Args:
         assembly: Model and guide.
@@ -98,20 +135,28 @@ def sampled(assembly: Assembly, z: Tensor | None, given: Views | None) -> dict[s
         given: One scene's views, for a model with conditions.
 
     Returns:
-        Mean images ``(N, 3, H, W)``, class probabilities ``(N, C)``, masks ``(N, H, W)``.
+        Mean images ``(N, 3, H, W)``, class probabilities ``(N, C)``, label probabilities
+        ``(N, labels, H, W)``.
     """
     with torch.no_grad():
         decoded = assembly.model.decode(z, given, assembly.model.views)
     found = {name: expected(x) for name, x in decoded.items()}
-    flat = {name: value.squeeze(1) if z is not None else value for name, value in found.items()}
-    if "mask" in flat:
-        flat["mask"] = flat["mask"].argmax(-3)
-    return flat
+    return {name: value.squeeze(1) if z is not None else value for name, value in found.items()}
 
 
 def named(labels: Labels, vector: Tensor) -> str:
     """Name the classes of a vector ``(C,)``, for a caption."""
     return ", ".join(labels.decode(vector)) or "none"
+
+
+def _means(means: Mapping[str, Tensor], labels: Labels) -> list[Panel]:
+    """Draw what samples come to; doubt as grey, white where all labels are alike."""
+    says = f"mean: {named(labels, means['classes'])}" if "classes" in means else "mean"
+    panels = [Panel(means["image"], "mean")] if "image" in means else []
+    if "mask" in means:
+        panels.append(Panel(means["mask"], says))
+        panels.append(Panel(means["entropy"].expand(3, -1, -1), "entropy"))
+    return panels
 
 
 def _line(

@@ -254,6 +254,15 @@ def able(settings: Settings, given: tuple[str, ...]) -> bool:
     return settings.recipe != "jvae" or set(given) == set(settings.encode)
 
 
+def refinable(settings: Settings, given: tuple[str, ...]) -> bool:
+    """Say whether a run of these settings could refine a belief by these views."""
+    if not recipe(settings.recipe).takes("latent"):
+        return False
+    if settings.recipe == "cvae":
+        return set(given) >= {"image", "mask"}
+    return bool(given)
+
+
 def recipe(name: str) -> Recipe:
     """Find a recipe.
 

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor
 
 from inference.assemble import Assembly
-from inference.pictures import draw_samples, named, sampled
+from inference.pictures import averaged, decided, draw_samples, named, probable
 from inference.predict import draw
+from inference.refine import Refined, Refinement, refined, require_refinable
 from inference.restore import restore
 from inference.runs import Run
 from inference.train import Device, launch
+from inference.viewfiles import claim_views, write_views
 from scene.datasets.base import SPLITS
 from scene.datasets.catalogue import evaluation_split, open_data
 from scene.datasets.framing import Frame
 from scene.draw import claim
 from scene.labels import Labels
-from scene.pictures import picture_size, read_image, read_mask, write_image, write_mask
+from scene.pictures import picture_size, read_image, read_mask
 from scene.seeds import seeded
 from scene.views import VIEWS, Scene, Schema, Views, stack
-
-_OURS = re.compile(r"[0-9]{3,}_(image|mask)\.png|classes\.json")
-"""What the files of a folder of raw views are called."""
 
 _SCENE = re.compile(f"({'|'.join(SPLITS)}):([0-9]{{1,9}})")
 
@@ -43,6 +40,7 @@ class Request:
         walk: Whether they lie on a straight line through z, between two draws.
         seed: Of the draws.
         data: Where ``test:N`` is looked up.
+        refine: How to refine the belief for these views; None = as the guide says it.
     """
 
     given: Mapping[str, str]
@@ -50,16 +48,26 @@ class Request:
     walk: bool
     seed: int
     data: str
+    refine: Refinement | None = None
 
 
 @dataclass(frozen=True)
 class Made:
-    """What was drawn: the picture, its title, and the folder of raw views with their number."""
+    """What was drawn.
+
+    Attributes:
+        picture: Where it is.
+        title: What it says above everything.
+        out: The folder of raw views.
+        files: How many are in it.
+        refined: What refining came to, if that was asked.
+    """
 
     picture: Path
     title: str
     out: Path | None
     files: int
+    refined: Refined | None = None
 
 
 def draw_request(
@@ -85,24 +93,29 @@ def draw_request(
     if picture is not None:
         claim(picture, force)
     if out is not None:
-        _claim_folder(out, force)
+        claim_views(out, force)
     assembly = restore(run, device=launch(device).device, trust=trust)
     given = gather(request, run.schema)
     given = given.to(assembly.device) if given is not None else None
-    _require(assembly, given, run.settings.recipe)
+    _require(assembly, given, run.settings.recipe, request.refine)
     if request.walk and not assembly.model.latent:
         raise ValueError(f"A {run.settings.recipe} has no z to walk through; leave out --walk.")
     with seeded(request.seed, assembly.device):
-        z = _latents(assembly, given, request)
-        samples = sampled(assembly, z, given)
-    samples = {name: view.cpu() for name, view in samples.items()}
+        z, better = _latents(assembly, given, request)
+        found = {name: view.cpu() for name, view in probable(assembly, z, given).items()}
+    samples, means = decided(found), {} if request.walk else averaged(found)
     title = _title(request, given, run.schema.labels)
     picture = picture or _free(run.folder / "samples", _stem(request))
     draw_samples(
-        picture, given.to("cpu") if given is not None else None, samples, run.schema.labels, title
+        picture,
+        given.to("cpu") if given is not None else None,
+        samples,
+        run.schema.labels,
+        title,
+        means,
     )
-    files = _write(out, samples, run.schema.labels) if out is not None else 0
-    return Made(picture, title, out, files)
+    files = write_views(out, samples, run.schema.labels, means) if out is not None else 0
+    return Made(picture, title, out, files, better)
 
 
 def gather(request: Request, schema: Schema) -> Views | None:
@@ -129,28 +142,32 @@ def walk(ends: Tensor, steps: int) -> Tensor:
     return torch.lerp(ends[:1], ends[1:], along)
 
 
-def _latents(assembly: Assembly, given: Views | None, request: Request) -> Tensor | None:
+def _latents(
+    assembly: Assembly, given: Views | None, request: Request
+) -> tuple[Tensor | None, Refined | None]:
+    """Draw z, ``(N, 1, L)``, and give what refining came to, if that was asked."""
     draws = 2 if request.walk else request.count
-    z = draw(assembly, given, draws, 1)
-    return walk(z, request.count) if request.walk and z is not None else z
+    better = None
+    if request.refine is not None and given is not None:
+        better = refined(assembly, given, request.refine, draws)
+    z = better.z if better else draw(assembly, given, draws, 1)
+    return (walk(z, request.count) if request.walk and z is not None else z), better
 
 
-def _claim_folder(out: Path, force: bool) -> None:
-    if out.exists() and not out.is_dir():
-        raise FileExistsError(f"{out} is a file; --out names a folder.")
-    if out.exists() and not force:
-        raise FileExistsError(f"{out} exists; choose another, or --force to replace it.")
-
-
-def _require(assembly: Assembly, given: Views | None, recipe: str) -> None:
+def _require(
+    assembly: Assembly, given: Views | None, recipe: str, refine: Refinement | None
+) -> None:
     names = given.names if given is not None else ()
     if missing := [name for name in assembly.model.conditions if name not in names]:
         raise ValueError(f"A {recipe} draws given an {missing[0]}; add --from-{missing[0]}.")
+    if refine is not None:
+        require_refinable(assembly, names)
+        return
     evidence = set(names) - set(assembly.model.conditions)
     if evidence and not assembly.guide.accepts(names):
         raise ValueError(
             f"This {recipe} has no belief given just {' + '.join(names)}; give other views, or "
-            "take a run that accepts any, such as one of telbo."
+            "take a run that accepts any, such as one of telbo, or add --refine svi."
         )
 
 
@@ -205,6 +222,8 @@ def _title(request: Request, given: Views | None, labels: Labels) -> str:
             for name in given
         )
         start = f"drawn given {source}"
+    if request.refine is not None:
+        start += f", refined by {request.refine.method}"
     return f"{start}, a walk" if request.walk else start
 
 
@@ -217,30 +236,3 @@ def _free(folder: Path, stem: str) -> Path:
     while (folder / f"{stem}-{number}.png").exists():
         number += 1
     return folder / f"{stem}-{number}.png"
-
-
-def _write(out: Path, samples: Mapping[str, Tensor], labels: Labels) -> int:
-    """Write views beside ``out``, then put them there in place of those of an earlier call."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as part:
-        _write_views(Path(part), samples, labels)
-        out.mkdir(exist_ok=True)
-        for old in out.iterdir():
-            if _OURS.fullmatch(old.name):
-                old.unlink()
-        written = list(Path(part).iterdir())
-        for new in written:
-            new.replace(out / new.name)
-    return len(written)
-
-
-def _write_views(out: Path, samples: Mapping[str, Tensor], labels: Labels) -> None:
-    count = len(next(iter(samples.values())))
-    for i in range(count):
-        if "image" in samples:
-            write_image(out / f"{i:03}_image.png", samples["image"][i])
-        if "mask" in samples:
-            write_mask(out / f"{i:03}_mask.png", samples["mask"][i], labels)
-    if "classes" in samples:
-        listed = [dict(zip(labels.classes, v.tolist(), strict=True)) for v in samples["classes"]]
-        (out / "classes.json").write_text(json.dumps(listed, indent=2) + "\n")

@@ -157,6 +157,18 @@ class ClassVector(TorchDistribution):
         return torch.bernoulli(probs)
 
 
+def entropy(probs: Tensor) -> Tensor:
+    """Say how undecided every pixel is: ``(..., C, H, W)`` to ``(..., H, W)``, 0 to 1.
+
+    In units of log C: 0 = one label is certain, 1 = all labels are alike.
+
+    >>> entropy(torch.tensor([[[1.0, 0.5]], [[0.0, 0.5]]]))
+    tensor([[0., 1.]])
+    """
+    nats = -(probs * probs.clamp(min=1e-20).log()).sum(-3)
+    return (nats / math.log(max(2, probs.shape[-3]))).clamp(0, 1).abs()
+
+
 def _flat(tensor: Tensor, batch: torch.Size, event: int) -> Tensor:
     """Broadcast all but the last ``event`` dimensions to ``batch``, and make them one."""
     shape = tensor.shape[-event:]

@@ -6,7 +6,6 @@ then worked out in bands of rows, so that no array of labels × pixels is ever h
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from scene.labels import Labels
+from scene.likelihoods import entropy
 
 BAND = 2**24
 """Probabilities held at once while a large photograph is read off, 64 MiB of them."""
@@ -71,9 +71,7 @@ class Segmentation:
     @cached_property
     def entropy(self) -> Tensor:
         """How undecided every pixel is, ``(H, W)``: 0 = not at all, 1 = all labels alike."""
-        top = math.log(max(2, len(self.grid)))
-        rows = [-(band * band.clamp(min=1e-20).log()).sum(0) / top for _, band in self.bands()]
-        return torch.cat(rows).clamp(0, 1)
+        return torch.cat([entropy(band) for _, band in self.bands()])
 
     @cached_property
     def shares(self) -> tuple[Share, ...]:

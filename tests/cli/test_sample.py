@@ -1,6 +1,7 @@
 """`scene sample`: views given bare, by scene, by path or by name, and the newest run that fits."""
 
 import os
+import re
 
 import pytest
 
@@ -60,3 +61,41 @@ def test_force_replaces_a_picture(scene, trained, place):
     said = scene("sample", "-n", 1, "--picture", "a.png", "--force", "--device", "cpu")
     assert said.code == 0
     assert (place / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("method", ["svi", "hmc"])
+def test_refining_says_what_it_came_to(scene, trained, method, monkeypatch):
+    monkeypatch.setattr("inference.refine.CHAIN", 8)
+    trained("jvae")
+    words = ("--refine", method, "--refine-steps", 9, "--picture", "a.png", "--device", "cpu")
+    said = scene("sample", "--from-mask", "-n", 2, *words)
+    title, gain = said.out.splitlines()
+    assert title == f"a.png: drawn given the mask, refined by {method}"
+    number = r"-?[0-9]+\.[0-9]"
+    more = r" of warm-up, acceptance [01]\.[0-9]{2}" if method == "hmc" else ""
+    assert re.fullmatch(
+        rf"ELBO of mask: {number} → {number} nats \({method}, 9 steps{more}\)", gain
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--refine", "svi"), "There is nothing to refine by; add --from-image, -classes or "
+         "-mask."),
+        (("--from-mask", "--refine-steps", 3), "--refine-steps goes with --refine svi or "
+         "--refine hmc."),
+        (("--from-mask", "--refine", "svi", "--refine-steps", 0),
+         "--refine-steps must be 1 or more, not 0."),
+    ],
+)  # fmt: skip
+def test_refining_without_a_way_to_is_refused(refused, trained, words, sentence):
+    trained()
+    assert " ".join(refused("sample", *words).split()) == sentence
+
+
+def test_views_that_say_nothing_of_z_refine_nothing(refused, trained):
+    for name, words in (("segmenter", ("--from-image",)), ("cvae", ("--from-image",))):
+        run = trained(name)
+        said = " ".join(refused("sample", *words, "--refine", "svi", "--run", run).split())
+        assert said.endswith("leave out --refine.")

@@ -3,7 +3,15 @@
 import pytest
 import torch
 
-from inference.pictures import draw_predictions, draw_samples, named, sampled
+from inference.pictures import (
+    averaged,
+    decided,
+    draw_predictions,
+    draw_samples,
+    named,
+    probable,
+    sampled,
+)
 from inference.recipes import RECIPES
 from scene.datasets.synthetic import SyntheticScenes
 from scene.datasets.voc import VOCScenes
@@ -96,6 +104,21 @@ def test_samples_make_rows_of_equal_length(ready, tmp_path, grids, schema, views
     assert shown == 2 * count + first
     lines = -(-count // 8)
     assert more["rows"] == ["given"] * bool(first) + ["image", "mask"] * lines
+
+
+@pytest.mark.parametrize("given", [None, ("image", "mask")])
+def test_means_and_doubt_stand_above_samples(ready, tmp_path, grids, schema, views, given):
+    assembly = ready(schema)
+    one = views.rows(torch.tensor([0])).only(given) if given else None
+    found = probable(assembly, torch.randn(2, 1, 4), one)
+    means = averaged(found)
+    draw_samples(tmp_path / "a.png", one, decided(found), schema.labels, "drawn", means)
+    ((_, rows, _, more),) = grids
+    top = [panel for panel in rows[0] if panel.picture is not None]
+    assert [p.caption.split(":")[0] for p in top[-3:]] == ["mean", "mean", "entropy"]
+    assert top[-2].picture.equal(found["mask"].mean(0).argmax(0))
+    assert more["rows"] == ["given, mean" if given else "mean", "image", "mask"]
+    assert len({len(row) for row in rows}) == 1
 
 
 def test_a_title_is_written_as_it_is(ready, tmp_path, grids, schema, views):

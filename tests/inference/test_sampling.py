@@ -1,11 +1,14 @@
 """Sampling on request: from any set of views, from a seed, refused before anything is written."""
 
 import json
+import math
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
 import torch
 
+from inference.refine import Refinement
 from inference.restore import restore
 from inference.sampling import Request, draw_request, gather, walk
 from scene.datasets.framing import Frame
@@ -34,8 +37,8 @@ def undrawn(monkeypatch):
 
 
 def _read(folder, labels):
-    images = [read_image(path) for path in sorted(folder.glob("*_image.png"))]
-    masks = [read_mask(path, labels) for path in sorted(folder.glob("*_mask.png"))]
+    images = [read_image(path) for path in sorted(folder.glob("[0-9]*_image.png"))]
+    masks = [read_mask(path, labels) for path in sorted(folder.glob("[0-9]*_mask.png"))]
     return images, masks
 
 
@@ -48,13 +51,13 @@ def test_scenes_are_drawn_given_any_views(run, tmp_path, undrawn, given):
     assert [x.shape for x in masks] == [(16, 16)] * 3
     listed = json.loads((out / "classes.json").read_text())
     assert [set(classes) for classes in listed] == [set(run.schema.labels.classes)] * 3
-    assert made.files == len(list(out.iterdir())) == 7
+    assert made.files == len(list(out.iterdir())) == 10
     assert made.picture.name == f"from-{'+'.join(given) or 'prior'}-1.png"
 
 
 @pytest.mark.parametrize(
     ("name", "given", "files"),
-    [("cvae", ("image",), 3), ("cvae", ("image", "mask"), 3), ("segmenter", ("image",), 1)],
+    [("cvae", ("image",), 5), ("cvae", ("image", "mask"), 5), ("segmenter", ("image",), 3)],
 )
 def test_a_model_of_masks_draws_masks(fitted, tmp_path, name, given, files):
     made = draw_request(
@@ -124,6 +127,41 @@ def test_what_is_written_is_what_was_drawn(run, tmp_path, undrawn):
     images, masks = _read(tmp_path / "out", run.schema.labels)
     assert torch.stack(masks).long().equal(wanted["mask"])
     assert (torch.stack(images) / 255 - wanted["image"]).abs().max() <= 0.5 / 255 + 1e-6
+
+
+def test_means_and_doubt_are_those_of_the_draws(run, tmp_path, undrawn):
+    from inference.pictures import probable
+    from inference.predict import draw
+
+    draw_request(run, _request("mask", count=5), out=tmp_path / "out", device="cpu")
+    assembly, given = restore(run), gather(_request("mask"), run.schema)
+    torch.manual_seed(0)
+    probs = probable(assembly, draw(assembly, given, 5, 1), given)["mask"].mean(0)
+    mean = read_mask(tmp_path / "out" / "mean_mask.png", run.schema.labels)
+    assert mean.long().equal(probs.argmax(0))
+    doubt = torch.distributions.Categorical(probs.movedim(0, -1)).entropy() / math.log(len(probs))
+    grey = read_image(tmp_path / "out" / "entropy.png")[0] / 255
+    torch.testing.assert_close(grey, doubt, atol=0.51 / 255, rtol=0)
+
+
+def test_a_walk_has_no_mean(run, tmp_path, undrawn):
+    draw_request(run, _request(count=3, walk=True), out=tmp_path / "out", device="cpu")
+    assert not list((tmp_path / "out").glob("mean_*"))
+
+
+@pytest.mark.parametrize("method", ["svi", "hmc"])
+def test_a_refined_belief_is_drawn_from_given_views_the_guide_cannot_read(
+    fitted, tmp_path, undrawn, method, monkeypatch
+):
+    monkeypatch.setattr("inference.refine.CHAIN", 8)
+    run, _ = fitted("jvae", steps=1)
+    request = replace(_request("mask"), refine=Refinement(method, 9))
+    made = draw_request(run, request, out=tmp_path / "out", device="cpu")
+    assert made.title == f"drawn given the mask, refined by {method}"
+    assert (made.refined.acceptance is None) == (method == "svi")
+    assert len(_read(tmp_path / "out", run.schema.labels)[1]) == 2
+    with pytest.raises(ValueError, match=r"no belief given just mask; .* or add --refine svi"):
+        draw_request(run, _request("mask"), device="cpu")
 
 
 def test_a_scene_of_a_split_gives_its_views(run):
@@ -203,9 +241,10 @@ def test_force_leaves_no_view_of_an_earlier_call(run, tmp_path, undrawn):
     draw_request(run, _request(count=3), out=out, device="cpu")
     (out / "mine_mask.png").write_text("kept")
     made = draw_request(run, _request(count=1), out=out, device="cpu", force=True)
-    assert made.files == 3
+    assert made.files == 6
     assert {path.name for path in out.iterdir()} == {
         "000_image.png", "000_mask.png", "classes.json", "mine_mask.png",
+        "mean_image.png", "mean_mask.png", "entropy.png",
     }  # fmt: skip
 
 
@@ -219,7 +258,7 @@ def test_views_that_cannot_be_written_leave_the_folder_as_it_was(
     def full(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr("inference.sampling.write_mask", full)
+    monkeypatch.setattr("inference.viewfiles.write_mask", full)
     for folder in (out, tmp_path / "new"):
         with pytest.raises(OSError, match="disk full"):
             draw_request(run, _request(seed=9), out=folder, device="cpu", force=True)
