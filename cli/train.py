@@ -60,7 +60,7 @@ def train(
         float | None, _option("Of elbo: nats of KL that cost as none.", _GENERATORS, min=0)
     ] = None,
     alpha: Annotated[
-        float | None, _option("Weight of JMVAE's penalties.", _GENERATORS, min=0)
+        float | None, _option("Weight of JMVAE's penalties; telbo: 0.", _GENERATORS, min=0)
     ] = None,
     hybrid: Annotated[
         float | None, _option("Share of a cVAE's term with z from its prior.", _GENERATORS)

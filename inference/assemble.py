@@ -118,6 +118,7 @@ def _objective(settings: Settings, model: SceneModel, guide: Guide) -> Objective
         "own" if settings.retrofit == "own" else "all",
         "stopped" if settings.generator_gradients == "stopped" else "shared",
         one,
+        settings.alpha,
     )
 
 

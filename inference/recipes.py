@@ -161,7 +161,15 @@ RECIPES: dict[str, Recipe] = {
         "Conditional VAE: draws one of the masks that an image may have.",
         "scene.models:ConditionalScene",
         explains=("mask",),
-        uses=(*_LATENT, "encode", "prior", "hybrid", "backbone", "backbone_weights"),
+        uses=(
+            *_LATENT,
+            *_GRID,
+            "encode",
+            "prior",
+            "hybrid",
+            "backbone",
+            "backbone_weights",
+        ),
         defaults={"encode": ("image", "mask")},
     ),
     "jvae": Recipe(
@@ -181,11 +189,12 @@ RECIPES: dict[str, Recipe] = {
         "TELBO: a joint bound and one for each subset of views, with shared generators.",
         _JOINT,
         form="telbo",
-        uses=(*_LATENT, *_GRID, *_PIXELS, "subsets", *_RETROFIT),
+        uses=(*_LATENT, *_GRID, *_PIXELS, "subsets", "alpha", *_RETROFIT),
         defaults={
             "guide": "retrofit",
             "subsets": "image,image+classes,mask",
             "retrofit_objective": "elbo",
+            "alpha": 0.0,
         },
     ),
     "segmenter": Recipe(

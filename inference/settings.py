@@ -43,7 +43,7 @@ class Settings:
         generator_gradients: Whether retrofit terms train generators: ``shared`` or ``stopped``.
         renyi_alpha: α of the Rényi bound: 0 = ``iwae``, 1 = ``elbo``.
         free_bits: Nats of KL that cost the same as none, in terms bounded by ``elbo``.
-        alpha: Weight of JMVAE's penalties.
+        alpha: Weight of JMVAE's penalties, Σ KL(q(z | all) ‖ q(z | subset)); 0 = a TELBO has none.
         encode: The views a plain guide reads.
         beta: Weight of the KL.
         warmup: Steps over which β rises from 0.

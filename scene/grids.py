@@ -111,8 +111,14 @@ class GridBelief(nn.Module):
         return blank.to(read.dtype).index_copy(0, rows, read)
 
 
-class _Pyramid(nn.Module):
-    """A stem's convolutions, and the way back up to the cells, with skips."""
+class Pyramid(nn.Module):
+    """A stem's convolutions, and the way back up to the cells, with skips: half a U-Net.
+
+    Args:
+        stem: Reads pictures.
+        latent: Says where cells lie.
+        width: Channels of the stem's first convolution.
+    """
 
     def __init__(self, stem: Stem, latent: Latent, width: int) -> None:
         super().__init__()
@@ -145,8 +151,8 @@ class _Everywhere(nn.Module):
         return read[..., None, None].expand(-1, -1, *self.latent.grid[1:])
 
 
-def _reader(name: str, schema: Schema, latent: Latent, width: int) -> _Pyramid | _Everywhere:
+def _reader(name: str, schema: Schema, latent: Latent, width: int) -> Pyramid | _Everywhere:
     read = stem(name, schema, width)
     if isinstance(read, ClassStem):
         return _Everywhere(read, latent)
-    return _Pyramid(read, latent, width)
+    return Pyramid(read, latent, width)

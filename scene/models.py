@@ -22,9 +22,9 @@ from torch import Tensor, nn
 
 from scene.backbones import Weights, features, require_room
 from scene.classifiers import classifier
-from scene.grids import Latent
+from scene.grids import GridBelief, Latent, Pyramid
 from scene.likelihoods import ClassVector, LabelMap, Pixels
-from scene.networks import ClassHead, GaussianHead, Painter, UNet, stem
+from scene.networks import ClassHead, GaussianHead, Painter, Stem, UNet, stem
 from scene.sizes import STOCK_LATENT, STOCK_WIDTH
 from scene.views import VIEWS, Schema, Views
 
@@ -144,10 +144,15 @@ class ConditionalScene(SceneModel):
         prior: ``learned``: a network of its own says p(z | image); ``standard``: it is N(0, I),
             and where the posteriors of all scenes do not cover that, what is drawn from it was
             never learned.
+        spatial: Channels of z for each cell of a grid, beside ``latent``; 0 = there is no grid,
+            and all that the mask can know of the image is one vector. With a grid, each cell is
+            also told what half a U-Net sees there.
+        cell: Height and width of a cell in pixels.
 
     Source:
         Sohn et al. (2015), Learning Structured Output Representation using Deep Conditional
-        Generative Models, eq. 4 (where the prior is learned).
+        Generative Models, eq. 4 (where the prior is learned); with a grid, near to Kohl et al.
+        (2018), A Probabilistic U-Net, https://arxiv.org/abs/1806.05034
     """
 
     views = ("mask",)
@@ -162,13 +167,19 @@ class ConditionalScene(SceneModel):
         weights: Weights = "none",
         hidden: int = 256,
         prior: Literal["learned", "standard"] = "standard",
+        spatial: int = 0,
+        cell: int = 4,
     ) -> None:
         super().__init__()
-        self.latent = latent
+        self.parts = parts = Latent(latent, spatial, cell, schema.size)
+        self.latent = parts.length
         self.features = features(backbone, schema, width, weights)
         self.condense = nn.Sequential(nn.Linear(self.features.features, hidden), nn.ReLU())
-        self.mask = Painter(latent + hidden, len(schema.labels.names), schema.size, width)
-        self.belief = _Belief(schema, width, hidden, latent) if prior == "learned" else None
+        self.sight = Pyramid(Stem(3, schema.size, width), parts, width) if spatial else None
+        told = spatial + (self.sight.features if self.sight else 0)
+        labels = len(schema.labels.names)
+        self.mask = Painter(latent + hidden, labels, schema.size, width, told, cell)
+        self.belief = _Belief(schema, width, hidden, parts) if prior == "learned" else None
 
     def prior(self, views: Views) -> dist.Distribution | None:
         """Say p(z | image), if that is learned."""
@@ -185,8 +196,12 @@ class ConditionalScene(SceneModel):
         if "mask" not in names:
             return {}
         seen = self.condense(self.features(views["image"])).float()
-        both = torch.cat([z, seen.expand(*z.shape[:-1], -1)], dim=-1)
-        return {"mask": LabelMap(self.mask(both))}
+        vector, cells = self.parts.split(z)
+        both = torch.cat([vector, seen.expand(*z.shape[:-1], -1)], dim=-1)
+        if self.sight is not None and cells is not None:
+            sight = self.sight(views["image"]).float()
+            cells = torch.cat([cells, sight.expand(*z.shape[:-1], -1, -1, -1)], dim=-3)
+        return {"mask": LabelMap(self.mask(both, cells))}
 
 
 class SegmentedScene(SceneModel):
@@ -263,14 +278,18 @@ class ClassifiedScene(SceneModel):
 class _Belief(nn.Module):
     """Mean and scale of z given an image, each ``(B, L)``."""
 
-    def __init__(self, schema: Schema, width: int, hidden: int, latent: int) -> None:
+    def __init__(self, schema: Schema, width: int, hidden: int, parts: Latent) -> None:
         super().__init__()
         self.stem = stem("image", schema, width)
-        self.head = GaussianHead(self.stem.features, hidden, latent)
+        self.head = GaussianHead(self.stem.features, hidden, parts.vector)
+        self.cells = GridBelief(schema, ["image"], parts, width) if parts.channels else None
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         loc, scale = self.head(self.stem(image))
-        return loc, scale
+        if self.cells is None:
+            return loc, scale
+        here, width = self.cells(Views({"image": image}))
+        return torch.cat([loc, here], dim=-1), torch.cat([scale, width], dim=-1)
 
 
 def _blanked(views: Views, name: str) -> Tensor:

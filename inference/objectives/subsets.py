@@ -20,6 +20,10 @@ SUBSETS = ("report", "singles", "all", "random")
 """The names `subsets` knows."""
 
 
+_FOLLOWS = " follows"
+"""What the name of a penalty ends with."""
+
+
 def subsets(name: str, views: Sequence[str] = VIEWS) -> tuple[Subset, ...]:
     """List the subsets of views that retrofit terms condition on.
 
@@ -73,6 +77,7 @@ class TELBO(Objective):
             only the inference networks.
         one: Work on one of the subsets a step, drawn at random, in place of all: two terms, that
             on scenes with every view give on average what all terms do.
+        alpha: Weight of Σ KL(q(z | all) ‖ q(z | subset)), `JMVAE`'s penalties, beside that mean.
 
     Source:
         Vedantam et al. (2018), Generative Models of Visually Grounded Imagination, eq. 2,
@@ -87,11 +92,12 @@ class TELBO(Objective):
         predict: Literal["own", "all"] = "all",
         generators: Literal["shared", "stopped"] = "shared",
         one: bool = False,
+        alpha: float = 0.0,
     ) -> None:
         super().__init__(joint.num_particles)
         self.joint, self.retrofit = joint, retrofit or joint
         self.subsets, self.predict, self.generators = tuple(subsets), predict, generators
-        self.one = one
+        self.one, self.alpha = one, alpha
 
     def warm(self, fraction: float) -> None:
         """Set the fraction of β that is in force, in every term."""
@@ -106,20 +112,29 @@ class TELBO(Objective):
     def terms(self, model: Any, guide: Any, views: Views) -> dict[str, Term]:
         """Work out the joint term, then one for each subset."""
         found = self.joint.terms(model, guide, views)
+        turn = _turn(self.subsets, self.one)
         with _stopped(model) if self.generators == "stopped" else nullcontext():
-            for subset in _turn(self.subsets, self.one):
+            for subset in turn:
                 scored = subset if self.predict == "own" else model.views
                 term = self.retrofit.term(model, guide, views, given=subset, scored=scored)
                 if term:
                     found["+".join(subset)] = term
+        if self.alpha and found:
+            gaps = penalties(guide, views, turn)
+            found |= {f"{name}{_FOLLOWS}": gap for name, gap in gaps.items()}
         return found
 
     def total(self, terms: Mapping[str, Term], views: Views) -> Tensor:
-        """Average the terms in use; one drawn from n subsets counts n times."""
-        if not self.one or "joint" not in terms or len(terms) == 1:
-            return super().total(terms, views)
-        joint, drawn = (term.bound for term in terms.values())
-        return (joint + len(self.subsets) * drawn) / (1 + len(self.subsets))
+        """Average the bounds in use; what is drawn from n subsets counts n times."""
+        gaps = [term.bound for name, term in terms.items() if name.endswith(_FOLLOWS)]
+        bounds = {name: term for name, term in terms.items() if not name.endswith(_FOLLOWS)}
+        times = len(self.subsets) if self.one else 1
+        if not self.one or "joint" not in bounds or len(bounds) == 1:
+            mean = super().total(bounds, views)
+        else:
+            joint, drawn = (term.bound for term in bounds.values())
+            mean = (joint + times * drawn) / (1 + times)
+        return mean + self.alpha * times * torch.stack(gaps).sum() if gaps else mean
 
 
 class JMVAE(Objective):
@@ -159,15 +174,7 @@ class JMVAE(Objective):
     def terms(self, model: Any, guide: Any, views: Views) -> dict[str, Term]:
         """Work out the joint term, and a penalty for each subset."""
         found = self.joint.terms(model, guide, views)
-        rows = views.having(guide.views)
-        if not found or not bool(rows.any()):
-            return found
-        complete = views.rows(rows)
-        everything = guide.posterior(complete.only(guide.views))
-        for subset in _turn(self.subsets, self.one):
-            gap = divergence(everything, guide.posterior(complete.only(subset))).mean()
-            found["+".join(subset)] = Term(-gap, len(complete), {"kl": gap.detach()})
-        return found
+        return found | penalties(guide, views, _turn(self.subsets, self.one)) if found else found
 
     def total(self, terms: Mapping[str, Term], views: Views) -> Tensor:
         """Add the joint bound and α times each penalty."""
@@ -177,6 +184,23 @@ class JMVAE(Objective):
         joint: Tensor = terms["joint"].bound
         weight = self.alpha * (len(self.subsets) if self.one else 1)
         return joint + weight * torch.stack([torch.zeros_like(joint), *penalties]).sum()
+
+
+def penalties(guide: Any, views: Views, subsets: Sequence[Subset]) -> dict[str, Term]:
+    """Say how far each subset's posterior is from the joint one, on scenes that have every view.
+
+    Returns:
+        For each subset −KL(q(z | all) ‖ q(z | subset)); nothing if there is no such scene.
+    """
+    rows = views.having(guide.views)
+    if not bool(rows.any()):
+        return {}
+    complete, found = views.rows(rows), {}
+    everything = guide.posterior(complete.only(guide.views))
+    for subset in subsets:
+        gap = divergence(everything, guide.posterior(complete.only(subset))).mean()
+        found["+".join(subset)] = Term(-gap, len(complete), {"kl": gap.detach()})
+    return found
 
 
 def divergence(q: Any, p: Any) -> Tensor:

@@ -42,7 +42,7 @@ IGNORED = {
     "cvae": {"subsets": "all", "alpha": 3.0, "noise": "laplace", "retrofit": "own"},
     "jvae": {"subsets": "all", "alpha": 3.0, "retrofit": "own", "backbone": "vgg16"},
     "jmvae": {"retrofit": "own", "encode": ("image",), "backbone": "vgg16"},
-    "telbo": {"alpha": 3.0, "encode": ("image",), "backbone_weights": "imagenet"},
+    "telbo": {"hybrid": 0.5, "encode": ("image",), "backbone_weights": "imagenet"},
     "segmenter": {
         "renyi_alpha": 0.5,
         "free_bits": 1.0,

@@ -3,7 +3,7 @@ import torch
 
 from scene.grids import CELLS, GridBelief, Latent
 from scene.labels import Labels
-from scene.models import JointScene
+from scene.models import ConditionalScene, JointScene
 from scene.views import Schema, Views
 
 LABELS = Labels(("background", "cat", "dog"))
@@ -74,3 +74,20 @@ def test_what_a_cell_believes_it_read_from_every_view(cell):
 def test_an_odd_cell_is_refused():
     with pytest.raises(ValueError, match="--cell is the side of a cell in pixels: 2, 4, 8, not 3"):
         Latent(3, 2, 3, (16, 16))
+
+
+@pytest.mark.parametrize("prior", ["standard", "learned"])
+def test_a_conditional_scene_with_a_grid_sees_the_image_at_every_cell(prior):
+    schema, views = Schema(LABELS, (20, 18)), seen((20, 18))
+    model = ConditionalScene(schema, latent=3, width=2, prior=prior, spatial=2).eval()
+    drawn = model.prior(views).rsample(torch.Size((3,)))
+    assert drawn.shape == (3, 2, Latent(3, 2, 4, (20, 18)).length)
+    masks = model.decode(drawn, views, ["mask"])["mask"].probs
+    assert masks.shape == (3, 2, 3, 20, 18)
+    torch.testing.assert_close(model.decode(drawn[0], views, ["mask"])["mask"].probs, masks[0])
+    with torch.no_grad():
+        for weight in model.condense.parameters():  # no vector says anything any more
+            weight.zero_()
+    other = Views({**dict(views.items()), "image": torch.rand(2, 3, 20, 18)})
+    changed = model.decode(drawn, other, ["mask"])["mask"].probs
+    assert not torch.allclose(changed, model.decode(drawn, views, ["mask"])["mask"].probs)

@@ -4,8 +4,8 @@ import torch
 from torch.distributions import Bernoulli, Categorical, Laplace, Normal, kl_divergence
 
 from inference.guides import JointGuide, ProductGuide
-from inference.objectives.bounds import ELBO, IWAE
-from inference.objectives.subsets import JMVAE, TELBO, divergence, subsets
+from inference.objectives.bounds import ELBO, IWAE, Term
+from inference.objectives.subsets import JMVAE, TELBO, divergence, penalties, subsets
 from scene.labels import VOID
 from scene.views import VIEWS, Views
 
@@ -205,6 +205,29 @@ def test_jmvaes_penalty_is_the_divergence_from_the_joint_posterior(model, guide,
         total = total + kl
     expected = terms["joint"].bound - 0.7 * total
     torch.testing.assert_close(objective.total(terms, views), expected)
+
+
+@pytest.mark.usefixtures("noise")
+def test_telbo_can_have_jmvaes_penalties_beside_its_bounds(model, guide, views):
+    chosen = (("image",), ("mask",))
+    bounds = TELBO(ELBO(1), subsets=chosen).loss(model, guide, views)
+    apart = sum(float(-gap.bound.detach()) for gap in penalties(guide, views, chosen).values())
+    both = TELBO(ELBO(1), subsets=chosen, alpha=0.3).loss(model, guide, views)
+    assert apart > 0
+    assert both == pytest.approx(bounds + 0.3 * apart, rel=1e-5)
+
+
+def test_one_penalty_a_step_is_on_average_all_of_them(guide, views):
+    """What is drawn counts for all, so the mean over what can be drawn is their sum."""
+    whole = penalties(guide, views, subsets("all"))
+    objective = TELBO(ELBO(1), subsets=subsets("all"), alpha=0.3, one=True)
+    nothing = Term(torch.zeros(()), 6, {})
+    drawn = [
+        objective.total({"joint": nothing, name: nothing, f"{name} follows": gap}, views)
+        for name, gap in whole.items()
+    ]
+    expected = 0.3 * sum(gap.bound for gap in whole.values())
+    torch.testing.assert_close(torch.stack(drawn).mean(), expected)
 
 
 @pytest.mark.usefixtures("noise")
