@@ -88,7 +88,7 @@ class JointScene(SceneModel):
         learn_scale: Learn the scale, starting there.
     """
 
-    views = VIEWS
+    views: tuple[str, ...] = VIEWS
 
     def __init__(
         self,
