@@ -7,8 +7,8 @@ as ours are, ``YourGuide(schema, views, latent=..., width=...)``, and used by th
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import cast
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, cast
 
 import pyro
 import pyro.distributions as dist
@@ -21,6 +21,9 @@ from scene.networks import GaussianHead, stem
 from scene.sizes import STOCK_LATENT, STOCK_WIDTH
 from scene.views import Schema, Views
 
+Maker = Callable[[Schema, int], nn.Module]
+"""Makes a network that reads a view, given the schema and the width."""
+
 
 class Guide(nn.Module):
     """q(z | views), amortised: subclasses say the posterior.
@@ -32,6 +35,8 @@ class Guide(nn.Module):
         width: Channels of the first convolution of each stem.
         spatial: Channels of that part of z that lies on a grid, counted in its length.
         cell: Height and width of a cell of the grid, in pixels.
+        stems: Of views of your own, what makes the network that reads each from the schema and
+            the width; as `scene.networks.stem`, it must have ``features``.
     """
 
     def __init__(
@@ -42,12 +47,14 @@ class Guide(nn.Module):
         width: int = STOCK_WIDTH,
         spatial: int = 0,
         cell: int = 4,
+        stems: Mapping[str, Maker] | None = None,
     ) -> None:
         super().__init__()
         self.schema, self.views = schema, tuple(views)
         self.latent, self.width = latent, width
         grid = Latent(0, spatial, cell, schema.size).length
         self.parts = Latent(latent - grid, spatial, cell, schema.size)
+        self.makers = dict(stems or {})
 
     def posterior(self, views: Views) -> dist.Distribution:
         """Say q(z | views): batch shape ``(B,)``, event shape ``(L,)``.
@@ -56,6 +63,11 @@ class Guide(nn.Module):
             views: Holds exactly the views to condition on; `accepts` says which sets will do.
         """
         raise NotImplementedError
+
+    def stem(self, name: str) -> nn.Module:
+        """Make a network that reads a view: yours, or the package's."""
+        make = self.makers.get(name)
+        return make(self.schema, self.width) if make else stem(name, self.schema, self.width)
 
     def accepts(self, given: Collection[str]) -> bool:
         """Say whether a posterior given exactly these views exists: by default, all of them."""
@@ -88,9 +100,9 @@ class JointGuide(Guide):
         Posterior: diagonal Normal, batch ``(B,)``, event ``(L,)``.
     """
 
-    def __init__(self, schema: Schema, views: Collection[str], **sizes: int) -> None:
-        super().__init__(schema, views, **sizes)
-        self.stems = nn.ModuleDict({name: stem(name, schema, self.width) for name in self.views})
+    def __init__(self, schema: Schema, views: Collection[str], **choices: Any) -> None:
+        super().__init__(schema, views, **choices)
+        self.stems = nn.ModuleDict({name: self.stem(name) for name in self.views})
         self.head = GaussianHead(_features(self.stems), 16 * self.width, self.parts.vector)
         self.cells = _cells(self, self.views)
 
@@ -108,9 +120,9 @@ class ProductGuide(Guide):
     expert reads only the scenes that have its view.
     """
 
-    def __init__(self, schema: Schema, views: Collection[str], **sizes: int) -> None:
-        super().__init__(schema, views, **sizes)
-        self.stems = nn.ModuleDict({name: stem(name, schema, self.width) for name in self.views})
+    def __init__(self, schema: Schema, views: Collection[str], **choices: Any) -> None:
+        super().__init__(schema, views, **choices)
+        self.stems = nn.ModuleDict({name: self.stem(name) for name in self.views})
         self.heads = nn.ModuleDict(
             {
                 name: GaussianHead(_features(self.stems, name), 16 * self.width, self.parts.vector)
@@ -163,10 +175,10 @@ class RetrofitGuide(Guide):
         Vedantam et al. (2018), Generative Models of Visually Grounded Imagination, section 3.
     """
 
-    def __init__(self, schema: Schema, views: Collection[str], **sizes: int) -> None:
-        super().__init__(schema, views, **sizes)
-        self.joint = JointGuide(schema, views, **sizes)
-        self.product = ProductGuide(schema, views, **sizes)
+    def __init__(self, schema: Schema, views: Collection[str], **choices: Any) -> None:
+        super().__init__(schema, views, **choices)
+        self.joint = JointGuide(schema, views, **choices)
+        self.product = ProductGuide(schema, views, **choices)
 
     def accepts(self, given: Collection[str]) -> bool:
         """Accept any non-empty subset."""
@@ -185,9 +197,9 @@ class MaskedGuide(Guide):
     weights between subsets; but what it was never shown together it has not learned.
     """
 
-    def __init__(self, schema: Schema, views: Collection[str], **sizes: int) -> None:
-        super().__init__(schema, views, **sizes)
-        self.stems = nn.ModuleDict({name: stem(name, schema, self.width) for name in self.views})
+    def __init__(self, schema: Schema, views: Collection[str], **choices: Any) -> None:
+        super().__init__(schema, views, **choices)
+        self.stems = nn.ModuleDict({name: self.stem(name) for name in self.views})
         self.absent = nn.ParameterDict(
             {name: torch.zeros(_features(self.stems, name)) for name in self.views}
         )
@@ -242,7 +254,7 @@ def _cells(guide: Guide, views: Collection[str]) -> GridBelief | None:
     """Make the network that says what these views mean for each cell, if z has any."""
     if not guide.parts.channels:
         return None
-    return GridBelief(guide.schema, views, guide.parts, guide.width)
+    return GridBelief({name: guide.stem(name) for name in views}, guide.parts, guide.width)
 
 
 def _with_cells(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from inference.assemble import Assembly
-from scene.likelihoods import Pixels
+from scene.likelihoods import ClassVector, LabelMap
 from scene.models import standard_normal
 from scene.views import Views
 
@@ -125,9 +125,9 @@ def predict(
 
 def expected(likelihood: object) -> Tensor:
     """Give a likelihood's mean image, or its probabilities."""
-    if isinstance(likelihood, Pixels):
-        return likelihood.mean
-    return likelihood.probs  # type: ignore[attr-defined,no-any-return]
+    if isinstance(likelihood, LabelMap | ClassVector):
+        return likelihood.probs
+    return likelihood.mean  # type: ignore[attr-defined,no-any-return]
 
 
 def _evidence(assembly: Assembly, given: Collection[str]) -> set[str]:

@@ -6,7 +6,7 @@ know of it: first what concerns the scene as a whole, then the channels of each 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scene.networks import STRIDE, ClassStem, Stem, refine, stem
-from scene.views import Schema, Views
+from scene.networks import STRIDE, Stem, refine
+from scene.views import Views
 
 CELLS = (2, 4, 8)
 """Height and width, in pixels, that a cell can have."""
@@ -73,20 +73,20 @@ class GridBelief(nn.Module):
     are told to every cell.
 
     Args:
-        schema: Labels and image size.
-        views: The views it can read; where a scene lacks one, that says nothing.
+        stems: The networks that read views, by the names of these; where a scene lacks a view,
+            that says nothing.
         latent: The parts of z.
-        width: Channels of the first convolution.
+        width: Channels of the stems' first convolution.
 
     Shape:
         Mean and scale, each ``(B, channels · rows · columns)``; scales lie above 1e-4.
     """
 
-    def __init__(self, schema: Schema, views: Collection[str], latent: Latent, width: int) -> None:
+    def __init__(self, stems: Mapping[str, nn.Module], latent: Latent, width: int) -> None:
         super().__init__()
         self.latent = latent
         self.readers = nn.ModuleDict(
-            {name: _reader(name, schema, latent, width) for name in views}
+            {name: _reader(stem, latent, width) for name, stem in stems.items()}
         )
         features = sum(cast(int, reader.features) for reader in self.readers.values())
         self.mix = refine(features, 2 * width)
@@ -141,9 +141,9 @@ class Pyramid(nn.Module):
 class _Everywhere(nn.Module):
     """What a vector's stem reads, told to every cell."""
 
-    def __init__(self, stem: ClassStem, latent: Latent) -> None:
+    def __init__(self, stem: nn.Module, latent: Latent) -> None:
         super().__init__()
-        self.stem, self.latent, self.features = stem, latent, stem.features
+        self.stem, self.latent, self.features = stem, latent, cast(int, stem.features)
 
     def forward(self, vector: Tensor) -> Tensor:
         """Read vectors, ``(B, …)``, into ``(B, features, rows, columns)``."""
@@ -151,8 +151,5 @@ class _Everywhere(nn.Module):
         return read[..., None, None].expand(-1, -1, *self.latent.grid[1:])
 
 
-def _reader(name: str, schema: Schema, latent: Latent, width: int) -> Pyramid | _Everywhere:
-    read = stem(name, schema, width)
-    if isinstance(read, ClassStem):
-        return _Everywhere(read, latent)
-    return Pyramid(read, latent, width)
+def _reader(stem: nn.Module, latent: Latent, width: int) -> Pyramid | _Everywhere:
+    return Pyramid(stem, latent, width) if isinstance(stem, Stem) else _Everywhere(stem, latent)

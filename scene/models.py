@@ -91,7 +91,7 @@ class JointScene(SceneModel):
         cell: Height and width of a cell in pixels.
     """
 
-    views = VIEWS
+    views: tuple[str, ...] = VIEWS
 
     def __init__(
         self,
@@ -282,7 +282,8 @@ class _Belief(nn.Module):
         super().__init__()
         self.stem = stem("image", schema, width)
         self.head = GaussianHead(self.stem.features, hidden, parts.vector)
-        self.cells = GridBelief(schema, ["image"], parts, width) if parts.channels else None
+        stems = {"image": stem("image", schema, width)}
+        self.cells = GridBelief(stems, parts, width) if parts.channels else None
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         loc, scale = self.head(self.stem(image))

@@ -132,7 +132,10 @@ def stem(view: str, schema: Schema, width: int) -> Stem | MaskStem | ClassStem:
             return MaskStem(len(schema.labels.names), schema.size, width)
         case "classes":
             return ClassStem(len(schema.labels.classes), 4 * width)
-    raise LookupError(f"No stem reads {view!r}; known views: image, classes, mask.")
+    raise LookupError(
+        f"No stem reads {view!r}; known views: image, classes, mask; or give the guide a stem of "
+        f"yours: stems={{{view!r}: …}}."
+    )
 
 
 class GaussianHead(nn.Module):

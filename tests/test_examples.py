@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from inference.guides import RetrofitGuide
+from inference.objectives.bounds import iwae
 from inference.recipes import recipe
 from inference.restore import restore
 from inference.session import train
 from scene.datasets.catalogue import open_data
 from scene.registry import load
-from scene.views import VIEWS
+from scene.views import VIEWS, Views
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 
@@ -29,6 +30,8 @@ QUICK = {
     "compare_models": {"argv": [*TABLE, "--rows", "segmenter"]},
     "mean_field_and_gibbs": {"scenes": 1, "size": 16, "sweeps": 2, "chains": 2},
     "own_guide": {"steps": 1, "particles": 2, "batch_size": 64, **TINY},
+    "own_objective": {"steps": 1, "many": 3, "batch_size": 64, **TINY},
+    "own_view": {"steps": 1, "size": 16},
     "pyro_svi": {"steps": 2},
     "why_the_gap": {
         "argv": [*TABLE, "--width", "2", "--guide-width", "2", "--rows", "report's form;j-VAE"],
@@ -67,6 +70,35 @@ def test_an_example_runs(path, capsys):
 
 def test_the_table_names_examples_that_exist():
     assert set(QUICK) <= {path.stem for path in EXAMPLES}
+
+
+@pytest.mark.parametrize("name", ["own_guide", "own_objective", "own_view"])
+def test_an_extension_of_ones_own_takes_less_than_sixty_lines(name):
+    assert len(_path(name).read_text(encoding="utf-8").splitlines()) < 60
+
+
+def test_the_jackknife_takes_away_a_bias_of_one_over_k():
+    """Were IWAE log p − c / K exactly, the jackknife would be log p exactly."""
+    log_w = torch.randn(64, 4000, generator=torch.Generator().manual_seed(0)).double()
+    reduce = load(f"{_path('own_objective')}:Jackknife", {}, "objective")(5).reduce
+    truth = 0.5  # log E exp N(0, 1)
+    groups = log_w.view(16, 4, -1).movedim(0, 1).flatten(1)
+    assert abs(reduce(groups).mean() - truth) < abs(iwae(groups).mean() - truth) / 3
+    same = torch.full((5, 2), 1.5).double()
+    torch.testing.assert_close(reduce(same), same[0])
+
+
+def test_the_jackknife_asks_for_a_draw_to_leave_out():
+    with pytest.raises(ValueError, match="leaves one draw out; give it 2 or more"):
+        load(f"{_path('own_objective')}:Jackknife", {}, "objective")(1)
+
+
+def test_an_outline_is_where_labels_meet_and_is_seen_where_the_mask_is(pets):
+    add = load(f"{_path('own_view')}:outlined", {}, "view")
+    mask = torch.tensor([[[0, 0, 2], [1, 0, 0]]])
+    found = add(Views({"mask": mask}))
+    assert found["outline"].equal(torch.tensor([[[[0.0, 1, 0], [1, 0, 0]]]]))
+    assert found.names == ("mask", "outline")
 
 
 def test_classic_svi_learns_only_what_is_in_the_parameter_store(capsys):

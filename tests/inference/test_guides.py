@@ -17,6 +17,7 @@ from inference.guides import (
 from inference.objectives.subsets import subsets
 from scene.grids import Latent
 from scene.models import JointScene
+from scene.networks import Stem
 from scene.views import VIEWS, Views
 
 EVERY = (*subsets("all"), VIEWS)
@@ -193,3 +194,29 @@ def test_model_and_guide_speak_of_the_same_z(schema, guide, views):
     p = poutine.trace(model).get_trace(views).nodes["z"]
     assert q["value"].shape == p["value"].shape == (6, 4)
     assert q["fn"].batch_shape == p["fn"].batch_shape
+
+
+@pytest.mark.parametrize("kind", [JointGuide, ProductGuide, RetrofitGuide, MaskedGuide])
+def test_a_guide_reads_a_view_of_ones_own_by_a_stem_of_ones_own(kind, schema, views):
+    """A further view changes the belief, as its own stem reads it."""
+    made = []
+
+    def depth(schema, width):
+        made.append(Stem(1, schema.size, width))
+        return made[-1]
+
+    torch.manual_seed(0)
+    guide = kind(schema, ("image", "depth"), latent=4, width=2, stems={"depth": depth}).eval()
+    near, far = (
+        Views({"image": views["image"], "depth": torch.full((6, 1, 20, 18), value)})
+        for value in (0.0, 1.0)
+    )
+    first, second = (_parameters(guide.posterior(seen))[0] for seen in (near, far))
+    assert first.shape == (6, 4)
+    assert not torch.allclose(first, second)
+    assert len(made) == (2 if kind is RetrofitGuide else 1)
+
+
+def test_a_view_without_a_stem_is_a_sentence(schema):
+    with pytest.raises(LookupError, match=r"No stem reads 'depth'; .* stems=\{'depth': …\}"):
+        ProductGuide(schema, ("image", "depth"), latent=4, width=2)

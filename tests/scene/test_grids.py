@@ -4,7 +4,8 @@ import torch
 from scene.grids import CELLS, GridBelief, Latent
 from scene.labels import Labels
 from scene.models import ConditionalScene, JointScene
-from scene.views import Schema, Views
+from scene.networks import stem
+from scene.views import VIEWS, Schema, Views
 
 LABELS = Labels(("background", "cat", "dog"))
 SIZES = [(16, 16), (20, 18), (33, 64)]
@@ -56,7 +57,8 @@ def test_a_cell_is_drawn_where_it_lies(cell):
 @pytest.mark.parametrize("cell", CELLS)
 def test_what_a_cell_believes_it_read_from_every_view(cell):
     schema = Schema(LABELS, (20, 18))
-    belief = GridBelief(schema, ("image", "classes", "mask"), Latent(3, 2, cell, (20, 18)), 2)
+    stems = {name: stem(name, schema, 2) for name in VIEWS}
+    belief = GridBelief(stems, Latent(3, 2, cell, (20, 18)), 2)
     belief.eval()
     views = seen((20, 18))
     loc, scale = belief(views)
