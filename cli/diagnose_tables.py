@@ -124,11 +124,11 @@ def _show_noise(found: GradientNoise) -> None:
         table.add_row(
             _term(row.term),
             row.generator,
-            _figure(row.batch.norm),
+            _figure(row.batch.norm if row.batch.clear else None),
             _figure(row.latent.variance),
-            _figure(row.latent.ratio),
+            _figure(row.latent.ratio if row.latent.clear else None),
             _figure(row.batch.variance),
-            _figure(row.batch.ratio),
+            _figure(row.batch.ratio if row.batch.clear else None),
         )
     console.print(table)
     if found.agreements:
@@ -139,10 +139,10 @@ def _show_noise(found: GradientNoise) -> None:
             table.add_row(", ".join(map(_term, pair)), *shown)
         console.print(table)
     console.print(
-        f"gradients of minus a term, {found.repeats} of {found.batch_size} scenes, in training "
-        "mode. length: of the mean over draws of z and batch. var: trace of the covariance, over "
-        "draws of z or of both. S/N: length over standard deviation, for a given batch or for "
-        "any. –: none that stands out from the noise."
+        f"{found.repeats} gradients of minus a term, {found.batch_size} scenes each, in training "
+        "mode. length: of their mean over draws of z and batch. var: trace of the covariance, "
+        "over draws of z or of both. S/N: length over standard deviation, for a given batch or "
+        "for any. –: too short to tell from noise; more --gradients help."
     )
 
 

@@ -12,6 +12,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from scene.files import replace_file
+from scene.titles import entitle
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,7 @@ def draw_bars(path: Path, bars: Bars, *, scale: str, title: str = "") -> None:
     axis.margins(y=0.12)
     if len(bars.series) > 1 or known:
         axis.legend(fontsize=8, loc="upper left")
-    if title:
-        figure.suptitle(title, fontsize=10)
+    entitle(figure, title)
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, lambda part: figure.savefig(part, format="png"))
 
@@ -94,7 +94,7 @@ def draw_log_bars(
             axis.set_axisbelow(True)
     handles, names = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=len(names), fontsize=8)
-    figure.suptitle(title, fontsize=10)
+    entitle(figure, title)
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, lambda part: figure.savefig(part, format="png"))
 

@@ -12,6 +12,7 @@ from matplotlib.patches import Circle
 from torch import Tensor
 
 from scene.files import replace_file
+from scene.titles import entitle
 
 _WIDE = 4
 
@@ -51,7 +52,9 @@ def draw_clouds(
     """
     wide = min(_WIDE, len(clouds))
     high = -(-len(clouds) // wide)
-    figure = Figure(figsize=(2.5 * wide + 0.6, 3.0 * high + 0.9), dpi=110, layout="constrained")
+    figure = Figure(
+        figsize=(max(4.2, 2.5 * wide + 0.6), 3.0 * high + 0.9), dpi=110, layout="constrained"
+    )
     panels = figure.subplots(high, wide, squeeze=False, sharex=True, sharey=True)
     for axis in panels.flat[len(clouds) :]:
         axis.set_axis_off()
@@ -65,13 +68,12 @@ def draw_clouds(
             axis.add_patch(Circle((0, 0), radius, fill=False, edgecolor="0.4", linewidth=0.7))
         axis.set_aspect("equal")
         axis.set_title(cloud.title, fontsize=8)
-        axis.tick_params(labelsize=7)
+        axis.tick_params(labelsize=7, labelbottom=True)
         axis.spines[["top", "right"]].set_visible(False)
     panels[-1, 0].set_xlabel(axes[0], fontsize=8)  # one of the figure would lie under its legend
     panels[-1, 0].set_ylabel(axes[1], fontsize=8)
     handles, names = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=2, fontsize=8, markerscale=2)
-    if title:
-        figure.suptitle(title, fontsize=10)
+    entitle(figure, title)
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, lambda part: figure.savefig(part, format="png"))

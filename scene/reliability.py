@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from scene.calibration import BINS, Reliability
 from scene.files import replace_file
+from scene.titles import entitle
 
 _WIDE = 4
 
@@ -29,7 +30,9 @@ def draw_reliability(path: Path, panels: Mapping[str, Reliability], *, title: st
     """
     wide = min(_WIDE, len(panels))
     high = -(-len(panels) // wide)
-    figure = Figure(figsize=(2.4 * wide + 0.5, 3.0 * high + 0.7), dpi=110, layout="constrained")
+    figure = Figure(
+        figsize=(max(4.2, 2.4 * wide + 0.5), 3.0 * high + 0.7), dpi=110, layout="constrained"
+    )
     axes = figure.subplots(high, wide, squeeze=False, sharex=True, sharey=True)
     for axis in axes.flat[len(panels) :]:
         axis.set_axis_off()
@@ -52,7 +55,6 @@ def draw_reliability(path: Path, panels: Mapping[str, Reliability], *, title: st
     axes[-1, 0].set_ylabel("share that came true", fontsize=8)
     handles, names = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=2, fontsize=8)
-    if title:
-        figure.suptitle(title, fontsize=10)
+    entitle(figure, title)
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, lambda part: figure.savefig(part, format="png"))

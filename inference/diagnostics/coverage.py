@@ -128,7 +128,7 @@ def draw_coverage(
     most = found[-1]
     axes = principal(most.standardised(most.means))
     where = (
-        "" if most.alike else ",\nin standard deviations of each scene's own prior from its mean"
+        "" if most.alike else ", in standard deviations of each scene's own prior from its mean"
     )
     clouds = [
         Cloud(

@@ -163,11 +163,9 @@ def _scatter(found: list[Found], group: Sequence[str], term: str) -> Scatter:
 
 
 def _cosine(found: Found, group: Sequence[str], first: str, second: str) -> float | None:
-    across, one, other = (
-        sum(found[part].inner(a, b) for part in group)
-        for a, b in ((first, second), (first, first), (second, second))
-    )
-    if not (one > 0 and other > 0):
+    lengths = [_scatter([found], group, term) for term in (first, second)]
+    if not all(length.clear for length in lengths):
         return None
-    cosine = float(across / (one * other) ** 0.5)
+    across = sum(found[part].inner(first, second) for part in group)
+    cosine = across / (lengths[0].norm * lengths[1].norm)
     return max(-1.0, min(1.0, cosine)) if cosine == cosine else None

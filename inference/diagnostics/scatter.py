@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,9 +36,14 @@ class Scatter:
         """Signal to noise: the length over the standard deviation; None without any noise."""
         return self.norm / self.variance**0.5 if self.variance > 0 else None
 
+    @property
+    def clear(self) -> bool:
+        """Whether the length stands out: it is more than the noise that averaging left."""
+        return self.draws > 0 and self.norm**2 > self.variance / self.draws
+
     def to_json(self) -> dict[str, Any]:
         """Give plain data."""
-        return {**asdict(self), "signal_to_noise": self.ratio}
+        return {**asdict(self), "signal_to_noise": self.ratio, "clear": self.clear}
 
 
 @dataclass(frozen=True)
@@ -73,8 +79,8 @@ class Agreement:
     Attributes:
         terms: The two.
         generator: A part of the model, or `ALL`.
-        cosine: Of the angle between their expected gradients, −1 to 1; None where one of them
-            does not stand out from its noise, or is none at all.
+        cosine: Of the angle between their expected gradients, −1 to 1; None where the length of
+            one of them is not `Scatter.clear`.
     """
 
     terms: tuple[str, str]
@@ -140,13 +146,13 @@ def draw_noise(path: Path, found: GradientNoise) -> None:
     """Draw variances and signal-to-noise ratios by generator and term, over decades."""
     kinds = {"over draws of z, one batch": "latent", "over draws of z and of the batch": "batch"}
 
-    def panels(figure: str) -> dict[str, Bars]:
+    def panels(measure: Callable[[Scatter], float | None]) -> dict[str, Bars]:
         return {
             title: Bars(
                 found.generators,
                 {
                     term.replace("+", " + "): [
-                        (getattr(getattr(found.of(term, name), kind), figure) or 0.0,)
+                        (measure(getattr(found.of(term, name), kind)) or 0.0,)
                         for name in found.generators
                     ]
                     for term in found.terms
@@ -157,8 +163,11 @@ def draw_noise(path: Path, found: GradientNoise) -> None:
 
     draw_log_bars(
         path,
-        {"total variance": panels("variance"), "signal to noise": panels("ratio")},
+        {
+            "total variance": panels(lambda one: one.variance),
+            "signal to noise": panels(lambda one: one.ratio if one.clear else None),
+        },
         title=f"gradients of each term for each generator, {found.batch_size} scenes a batch\n"
         "signal to noise: length of the expected gradient over the standard deviation of one; "
-        "no bar: none that stands out",
+        "no bar: too short to tell",
     )

@@ -93,7 +93,9 @@ def draw_traversals(
         path,
         panels,
         labels,
-        columns=[f"{at:+g}" for at in torch.linspace(-REACH, REACH, STEPS).tolist()],
+        columns=[
+            f"{at:+g}" if at else "0" for at in torch.linspace(-REACH, REACH, STEPS).tolist()
+        ],
         rows=names,
         title="one unit of z at a time, from a scene's posterior mean;\n"
         f"columns: standard deviations{own} from its mean",
