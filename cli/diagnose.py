@@ -42,10 +42,11 @@ def diagnose(
 ) -> None:
     """Examine the posteriors of RUN: how tight, how active, how well they cover the prior.
 
-    Log-likelihoods by importance sampling, active units and KL, and a two-sample test against
-    the prior, for each set of views that has a posterior; pictures of the latent space and of
-    walks through it; whether views drawn together agree; how noisy the generators' gradients
-    are. Files go to RUN/diagnose/.
+    For each set of views that has a posterior: log-likelihoods by importance
+    sampling, active units and KL, and a two-sample test against the prior.
+    Whether views drawn together agree, whether probabilities come true, and
+    how noisy the generators' gradients are. Pictures of all this, and of walks
+    through the latent space. Files go to RUN/diagnose/.
     """
     for option, count in (("--particles", particles), ("--limit", limit)):
         if count < 1:
