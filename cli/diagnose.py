@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.about import about, sized
 from cli.console import console, entitled, notes
 from cli.diagnose_tables import show
 from cli.options import Data, Device, Download, Force, Json, Seed, Trust, chosen
@@ -41,10 +42,11 @@ def diagnose(
 ) -> None:
     """Examine the posteriors of RUN: how tight, how active, how well they cover the prior.
 
-    Log-likelihoods by importance sampling, active units and KL, and a two-sample test against
-    the prior, for each set of views that has a posterior; pictures of the latent space and of
-    walks through it; whether views drawn together agree; how noisy the generators' gradients
-    are. Files go to RUN/diagnose/.
+    For each set of views that has a posterior: log-likelihoods by importance
+    sampling, active units and KL, and a two-sample test against the prior.
+    Whether views drawn together agree, whether probabilities come true, and
+    how noisy the generators' gradients are. Pictures of all this, and of walks
+    through the latent space. Files go to RUN/diagnose/.
     """
     for option, count in (("--particles", particles), ("--limit", limit)):
         if count < 1:
@@ -70,12 +72,8 @@ def diagnose(
     yardstick = _segmenter(segmenter, dataset)
     where = launch(device).device
     assembly = restore(found, device=where, trust=trust)
-    about = {
-        "run": str(found.folder),
-        "recipe": found.settings.recipe,
-        "data": dataset.name,
-        "split": split,
-        "size": _size(found.settings.size),
+    told = {
+        **about(found, dataset),
         "segmenter": None if yardstick is None else str(yardstick.folder),
         "seed": seed,
     }
@@ -89,13 +87,13 @@ def diagnose(
             gradients=gradients,
             segmenter=None if yardstick is None else restore(yardstick, device=where),
             seed=seed,
-            about=about,
+            about=told,
             watch=lambda title: status.update(f"looking: {title}"),
         )
     if json:
         console.print_json((folder / "diagnose.json").read_text())
         return
-    show(about, diagnosis)
+    show(told, diagnosis)
     console.print(entitled(folder, ", ".join(path.name for path in diagnosis.files)))
 
 
@@ -122,7 +120,7 @@ def _segmenter(folder: Path | None, dataset: SceneDataset) -> RunFolder | None:
             )
         except LookupError:
             notes.print(
-                f"No run of segmenter on {dataset.source} at {_size(schema.size)} is there: masks "
+                f"No run of segmenter on {dataset.source} at {sized(schema.size)} is there: masks "
                 "it would find in drawn images are left out.",
                 style="dim",
             )
@@ -135,11 +133,7 @@ def _segmenter(folder: Path | None, dataset: SceneDataset) -> RunFolder | None:
     run.schema.labels.require(schema.labels, dataset.name)
     if run.schema.size != schema.size:
         raise ValueError(
-            f"{folder} segments images of {_size(run.schema.size)}, but those drawn are "
-            f"{_size(schema.size)}; train one with --size {_size(schema.size)}."
+            f"{folder} segments images of {sized(run.schema.size)}, but those drawn are "
+            f"{sized(schema.size)}; train one with --size {sized(schema.size)}."
         )
     return run
-
-
-def _size(size: tuple[int, int]) -> str:
-    return f"{size[0]}x{size[1]}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cli.about import heading
 from cli.console import console
 
 if TYPE_CHECKING:
@@ -16,10 +17,7 @@ if TYPE_CHECKING:
 
 def show(about: dict[str, Any], found: Diagnosis) -> None:
     """Print what was found as tables of at most 80 columns."""
-    console.print(
-        f"{about['run']}: {about['recipe']} on {about['data']} ({about['split']}, "
-        f"{found.scenes} scenes, {about['size']})"
-    )
+    console.print(heading(about, found.scenes))
     console.print(_marginals(found))
     if found.conditionals:
         console.print(_conditionals(found))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.about import about, heading
 from cli.console import console, notes
 from cli.crf_options import (
     AppearanceSigmaRGB,
@@ -94,29 +95,21 @@ def evaluate(
             )
             for name, options in protocols.items()
         }
-    height, width = found.settings.size
-    about = {
-        "run": str(found.folder),
-        "recipe": found.settings.recipe,
-        "data": dataset.name,
-        "split": split,
+    told = {
+        **about(found, dataset),
         "scenes": len(dataset),
-        "size": f"{height}x{width}",
         "threshold": assembly.model.threshold,
         "covered": dataset.coverage(),
     }
     if json:
         cells = {name: [cell.to_json() for cell in cells] for name, cells in results.items()}
-        console.print_json(data={**about, "results": cells})
+        console.print_json(data={**told, "results": cells})
         return
-    _show(about, results, dataset.schema.labels)
+    _show(told, results, dataset.schema.labels)
 
 
-def _show(about: dict[str, Any], results: dict[str, list[Cell]], labels: Any) -> None:
-    console.print(
-        f"{about['run']}: {about['recipe']} on {about['data']} ({about['split']}, "
-        f"{about['scenes']} scenes, {about['size']})"
-    )
+def _show(told: dict[str, Any], results: dict[str, list[Cell]], labels: Any) -> None:
+    console.print(heading(told, told["scenes"]))
     rows = list(zip(*results.values(), strict=True))
     masks = [row for row in rows if row[0].target == "mask"]
     if any(row[0].score is not None for row in masks):
@@ -125,13 +118,13 @@ def _show(about: dict[str, Any], results: dict[str, list[Cell]], labels: Any) ->
     classes = [row for row in rows if row[0].target == "classes"]
     scores = {"macro-F1, %": "macro_f1", "AP, %": "map"}
     console.print(_means("classes from", list(results), classes, scores))
-    if about["recipe"] == "classifier":
+    if told["recipe"] == "classifier":
         console.print(_per_class(classes[0][0], labels.classes))
-        console.print(f"F1: present where p > {about['threshold']:g}.")
-    if about["covered"] < 0.995:
+        console.print(f"F1: present where p > {told['threshold']:g}.")
+    if told["covered"] < 0.995:
         console.print(
-            f"Scored at the stored pixels; the crop to {about['size']} covers "
-            f"{about['covered']:.0%} of them, and the rest is left out."
+            f"Scored at the stored pixels; the crop to {told['size']} covers "
+            f"{told['covered']:.0%} of them, and the rest is left out."
         )
     if any(_source(row[0]).endswith("†") for row in rows):
         console.print("† no term of the objective trained this posterior on its own.")

@@ -78,7 +78,7 @@ class Calibrator:
 
     def add(self, said: Tensor, true: Tensor) -> None:
         """Take in probabilities and whether each came true, both of one shape."""
-        said, true = said.flatten().double().cpu(), true.flatten().double().cpu()
+        said, true = said.flatten().cpu().double(), true.flatten().cpu().double()
         index = (said * BINS).long().clamp(0, BINS - 1)
         for row, values in enumerate((torch.ones_like(said), said, true)):
             self._sums[row].index_add_(0, index, values)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from inference.assemble import Assembly
 from inference.diagnostics.beliefs import (
+    Beliefs,
     beliefs,
     believed_before,
     complete_scenes,
@@ -25,7 +29,6 @@ from inference.diagnostics.units import Units, units
 from inference.runs import write_json
 from scene.datasets.base import SceneDataset
 from scene.seeds import seeded
-from scene.views import Views
 
 REPORT = "diagnose.json"
 
@@ -132,43 +135,49 @@ def diagnose(
     with seeded(seed, assembly.device):
         found = [beliefs(assembly, views, given) for given in conditionings(assembly)]
         prior = believed_before(assembly, views)
-    active = [units(belief) for belief in found]
-    covered = [coverage(belief, prior, seed) for belief in found]
-    watch("coherence")
     latents = {tuple(assembly.model.conditions): prior, **{b.given: b.drawn for b in found}}
+    watch("coherence and calibration")
     segment = None if segmenter is None else segmenting(segmenter)
-    labels = dataset.schema.labels
-    coherent = coherence(assembly, views, latents, labels, segment)
-    watch("calibration")
+    coherent = coherence(assembly, views, latents, dataset.schema.labels, segment)
     with seeded(seed, assembly.device):
         calibrated = calibration(assembly, views)
-    watch("pictures")
-    names = ("coverage.png", "traversals.png", "reliability.png")
-    pictures = tuple(folder / name for name in names)
-    draw_coverage(pictures[0], found, prior, covered)
-    draw_traversals(pictures[1], assembly, _first(views), found[-1].given, active[-1], labels)
-    draw_calibration(pictures[2], calibrated)
     noise = None
     if gradients:
         noise = gradient_noise(assembly, dataset, repeats=gradients, seed=seed, watch=watch)
-        pictures = (*pictures, folder / "gradients.png")
-        draw_noise(pictures[-1], noise)
-    files = (folder / REPORT, *pictures)
     result = Diagnosis(
-        len(views),
-        particles,
-        marginals,
-        conditionals,
-        active,
-        covered,
-        coherent,
-        calibrated,
-        noise,
-        files,
+        scenes=len(views),
+        particles=particles,
+        marginals=marginals,
+        conditionals=conditionals,
+        units=[units(belief) for belief in found],
+        coverage=[coverage(belief, prior, seed) for belief in found],
+        coherence=coherent,
+        calibration=calibrated,
+        noise=noise,
+        files=(),
     )
+    watch("pictures")
+    draw_traversals(
+        folder / "traversals.png",
+        assembly,
+        views.rows(torch.arange(1)),
+        found[-1].given,
+        result.units[-1],
+        dataset.schema.labels,
+    )
+    result = replace(result, files=_illustrated(folder, result, found, prior))
     write_json(folder / REPORT, {**(about or {}), **result.to_json()})
     return result
 
 
-def _first(views: Views) -> Views:
-    return Views({name: view[:1] for name, view in views.items()})
+def _illustrated(
+    folder: Path, result: Diagnosis, found: list[Beliefs], prior: Tensor
+) -> tuple[Path, ...]:
+    """Draw what was found, and list the files of the diagnosis."""
+    names = [REPORT, "coverage.png", "traversals.png", "reliability.png"]
+    draw_coverage(folder / "coverage.png", found, prior, result.coverage)
+    draw_calibration(folder / "reliability.png", result.calibration)
+    if result.noise is not None:
+        draw_noise(folder / "gradients.png", result.noise)
+        names.append("gradients.png")
+    return tuple(folder / name for name in names)

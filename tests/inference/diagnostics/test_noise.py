@@ -38,7 +38,7 @@ def _slope(linear, rough, data):
 def test_of_a_linear_gaussian_model_it_has_a_closed_form(linear, rough, data, schema, particles):
     """For b the gradient is (b + Wz − x) / s²: K draws of each of B scenes divide its variance."""
     assembly = Assembly(linear, rough, ELBO(particles))
-    found = gradient_noise(assembly, Numbers(data, schema), repeats=150, batch_size=len(data)).of(
+    found = gradient_noise(assembly, Numbers(data, schema), repeats=100, batch_size=len(data)).of(
         "joint", "bias"
     )
     mean, spread = _slope(linear, rough, data)
@@ -46,19 +46,19 @@ def test_of_a_linear_gaussian_model_it_has_a_closed_form(linear, rough, data, sc
     for scatter in (found.latent, found.batch):  # there is but one batch of all scenes
         error = (expected / scatter.draws) ** 0.5
         assert scatter.norm == pytest.approx(float(mean.mean(0).norm()), abs=3 * error)
-        assert scatter.variance == pytest.approx(expected, rel=0.35)
+        assert scatter.variance == pytest.approx(expected, rel=0.45)
         assert scatter.ratio == pytest.approx(scatter.norm / scatter.variance**0.5)
-    assert (found.latent.draws, found.batch.draws) == (300, 150)
+    assert (found.latent.draws, found.batch.draws) == (200, 100)
 
 
 def test_scenes_add_the_variance_of_their_gradients(linear, rough, data, schema):
     found = gradient_noise(
-        Assembly(linear, rough, ELBO(1)), Numbers(data, schema), repeats=150, batch_size=1
+        Assembly(linear, rough, ELBO(1)), Numbers(data, schema), repeats=100, batch_size=1
     ).of("joint", "bias")
     mean, spread = _slope(linear, rough, data)
     between = float(mean.var(0, correction=0).sum())
-    assert found.batch.variance == pytest.approx(spread + between, rel=0.35)
-    assert found.latent.variance == pytest.approx(spread, rel=0.35)
+    assert found.batch.variance == pytest.approx(spread + between, rel=0.45)
+    assert found.latent.variance == pytest.approx(spread, rel=0.45)
 
 
 @pytest.mark.usefixtures("noise")
@@ -89,6 +89,15 @@ def test_generators_that_are_stopped_learn_from_the_joint_term_alone(built, sche
     assert {pair.cosine for pair in found.agreements} == {None}
 
 
+def test_penalties_of_posteriors_are_nothing_to_the_generators(built, schema, views):
+    found = gradient_noise(built(schema, "jmvae"), Numbers(views, schema), repeats=3, batch_size=4)
+    assert found.terms == ("joint", "image", "classes", "mask", TOTAL)
+    for view in ("image", "classes", "mask"):
+        assert found.of(view).latent.norm == found.of(view).batch.variance == 0
+        assert not found.of(view).batch.clear
+    assert found.of(TOTAL).batch == found.of("joint").batch
+
+
 class Tug(Objective):
     """A bound, twice the bound, and its opposite, each of draws of its own."""
 
@@ -103,7 +112,7 @@ class Tug(Objective):
 def test_cosines_say_who_pulls_which_way(linear, rough, data, schema):
     """Estimates are free of the draws' noise: like terms agree however noisy each is."""
     found = gradient_noise(
-        Assembly(linear, rough, Tug()), Numbers(data, schema), repeats=60, batch_size=4
+        Assembly(linear, rough, Tug()), Numbers(data, schema), repeats=30, batch_size=4
     )
     cosines = {pair.terms: pair.cosine for pair in found.agreements if pair.generator == ALL}
     assert cosines["one", "two"] > 0.9

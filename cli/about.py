@@ -1,0 +1,37 @@
+"""What a command looked at: a run, on a split of some data, as data and as a heading."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from inference.runs import Run
+    from scene.datasets.base import SceneDataset
+
+
+def about(run: Run, dataset: SceneDataset) -> dict[str, Any]:
+    """Say which run was held against which scenes."""
+    return {
+        "run": str(run.folder),
+        "recipe": run.settings.recipe,
+        "data": dataset.name,
+        "split": dataset.split,
+        "size": sized(run.settings.size),
+    }
+
+
+def heading(told: dict[str, Any], scenes: int) -> str:
+    """Write the same as a line above tables."""
+    return (
+        f"{told['run']}: {told['recipe']} on {told['data']} ({told['split']}, {scenes} scenes, "
+        f"{told['size']})"
+    )
+
+
+def sized(size: tuple[int, int]) -> str:
+    """Write height and width as ``--size`` takes them.
+
+    >>> sized((96, 64))
+    '96x64'
+    """
+    return f"{size[0]}x{size[1]}"
