@@ -46,7 +46,7 @@ ROWS = {
 
 GRID = [
     {"learning_rate": rate, "weights": {"mask": weight}}
-    for rate, weight in product((1e-2, 3e-3), (1.0, 10.0))
+    for rate, weight in ((1e-2, 10.0), (1e-2, 1.0), (2e-3, 10.0), (2e-3, 1.0))
 ]
 """The settings that each is tuned over."""
 
