@@ -15,6 +15,7 @@ from cli.cues import cues
 from cli.data import app as data
 from cli.diagnose import diagnose
 from cli.evaluate import evaluate
+from cli.generate import generate
 from cli.pseudo_label import pseudo_label
 from cli.reproduce import reproduce
 from cli.sample import sample, with_stock_sources
@@ -34,6 +35,7 @@ app = typer.Typer(
 app.command()(train)
 app.command()(tune)
 app.command()(sample)
+app.command()(generate)
 app.command()(evaluate)
 app.command()(diagnose)
 app.command()(cues)

@@ -272,6 +272,12 @@ def refinable(settings: Settings, given: tuple[str, ...]) -> bool:
     return bool(given)
 
 
+def generates(settings: Settings) -> bool:
+    """Say whether a run of these settings can draw a scene with all its views."""
+    found = recipe(settings.recipe)
+    return found.takes("latent") and set(found.explains) == set(VIEWS)
+
+
 def recipe(name: str) -> Recipe:
     """Find a recipe.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,15 +10,13 @@ import torch
 from torch import Tensor
 
 from inference.weak.segmenter import Segmenter
-from scene.datasets.base import SPLITS, SceneDataset
-from scene.datasets.catalogue import open_data, splits_of
+from scene.datasets.base import SceneDataset
+from scene.datasets.bringing import Watch, bring_others
+from scene.datasets.catalogue import open_data
 from scene.datasets.writing import VOCWriter, claim_folder, new_folder, stored
 from scene.labels import VOID
 
 Known = Literal["known", "predicted"]
-
-Watch = Callable[[str, int, int], None]
-"""Told what is being written, how many scenes are done, and of how many."""
 
 
 @dataclass(frozen=True)
@@ -85,14 +82,10 @@ def pseudo_label(
     size = segmenter.schema.size
     dataset = open_data(source, split, size)
     segmenter.schema.labels.require(dataset.schema.labels, dataset.name)
-    others = [s for s in SPLITS if s not in (split, "train") and s in splits_of(source)]
     with new_folder(folder) as part:
         writer = VOCWriter(part, segmenter.schema.labels, copy)
         counts, void = _labelled(writer, segmenter, dataset, limit, confidence, labels, watch)
-        scenes = {"train": counts}
-        for name in others:
-            if (other := _opened(source, name, size)) is not None:
-                scenes |= _brought(writer, other, watch)
+        scenes = {"train": counts, **bring_others(writer, source, size, split, watch)}
         noted = {
             "stage": segmenter.stage,
             "crf": segmenter.crf.to_json(),
@@ -137,25 +130,3 @@ def _labelled(
         void, pixels = void + int((mask == VOID).sum()), pixels + mask.numel()
         watch(f"labelling {dataset.split}", index + 1, total)
     return count, void / pixels
-
-
-def _brought(writer: VOCWriter, dataset: SceneDataset, watch: Watch) -> dict[str, int]:
-    """Bring a split's scenes and true masks along; those without a mask stay behind."""
-    count = 0
-    for index in range(len(dataset)):
-        scene = dataset.original(index)
-        if scene.image is not None and scene.mask is not None:
-            name, picture = stored(dataset, index, scene.image)
-            count += writer.add(dataset.split, name, picture, scene.mask, scene.classes)
-        watch(f"copying {dataset.split}", index + 1, len(dataset))
-    return {dataset.split: count} if count else {}
-
-
-def _opened(source: str, split: str, size: tuple[int, int]) -> SceneDataset | None:
-    """Open a split; a ``tune`` that nothing was held out for is None."""
-    try:
-        return open_data(source, split, size)
-    except ValueError:
-        if split == "tune":
-            return None
-        raise

@@ -1,0 +1,89 @@
+"""`scene generate`: draw a whole dataset from a model, and drop what does not hang together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from cli.console import console, entitled
+from cli.crf_options import bar
+from cli.options import Data, Device, Force, Json, Run, Seed, Trust, chosen
+
+if TYPE_CHECKING:
+    from inference.generation.generate import Generated
+
+
+def generate(
+    run: Run = None,
+    n: Annotated[int, typer.Option("-n", help="How many scenes to draw.", min=0)] = 1000,
+    origin: Annotated[
+        Literal["prior", "posterior", "walk"],
+        typer.Option("--from", help="Where z comes from: a walk lies between two posteriors."),
+    ] = "prior",
+    out: Annotated[Path, typer.Option(help="Folder of the new dataset.")] = Path("generated"),
+    keep_train: Annotated[
+        int, typer.Option(help="Training scenes to take along, with their masks.", min=0)
+    ] = 0,
+    drop: Annotated[
+        float, typer.Option(help="Share of the scenes, the least likely, that is dropped.")
+    ] = 0.2,
+    min_area: Annotated[
+        float, typer.Option(help="Share of the pixels below which a class is not there.")
+    ] = 0.01,
+    judge: Annotated[
+        Path | None, typer.Option(help="A run whose masks of the images must agree.")
+    ] = None,
+    agreement: Annotated[float, typer.Option(help="How far: mean IoU, 0 to 1.")] = 0.5,
+    sampled: Annotated[
+        bool, typer.Option("--sampled", help="Draw the label of each pixel.")
+    ] = False,
+    data: Data = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    trust: Trust = False,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Write a dataset in VOC layout of scenes drawn from a joint model.
+
+    A scene is kept if it is not among the least likely, and if its mask has just the classes that
+    were decoded. Other splits come along with true masks: scene train segmenter --data generated.
+    """
+    from inference.generation.generate import Wish
+    from inference.generation.generate import generate as write
+    from inference.recipes import generates
+    from inference.runs import read
+    from scene.datasets.writing import claim_folder
+
+    wish = Wish(n, origin, sampled, drop, min_area, agreement, keep_train, seed)
+    claim_folder(out, force)
+    found = chosen(run, "a joint model", lambda run: generates(run.settings))
+    with bar() as watch:
+        made = write(
+            found,
+            wish,
+            out,
+            judge=read(judge) if judge is not None else None,
+            source=data,
+            device=device,
+            trust=trust,
+            force=force,
+            watch=watch,
+        )
+    if json:
+        console.print_json(data={**made.to_json(), "run": str(found.folder)})
+        return
+    _say(made, keep_train)
+
+
+def _say(made: Generated, kept: int) -> None:
+    sieved = made.sieved
+    others = ", ".join(f"{split} {n}" for split, n in made.scenes.items() if split != "train")
+    real = f" and {made.scenes['train'] - sieved.kept} real ones" if kept else ""
+    true = f"; {others} with true masks" if others else ""
+    console.print(entitled(made.folder, f"{sieved.kept} generated scenes{real}{true}"))
+    fallen = ", ".join(f"{n} {reason}" for reason, n in sieved.dropped.items() if n) or "none"
+    console.print(f"of {sieved.drawn} drawn; dropped: {fallen}")
+    console.print(str(made.picture))
