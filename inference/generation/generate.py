@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from inference.assemble import Assembly
-from inference.generation.coherence import overlap, present
 from inference.generation.origins import Origin, Places, origin
 from inference.predict import able, predict
 from inference.restore import restore
 from inference.runs import Run
 from inference.train import Device, launch
+from scene.coherence import overlap, present
 from scene.datasets.bringing import Watch, bring, bring_others
 from scene.datasets.catalogue import open_data
 from scene.datasets.writing import VOCWriter, claim_folder, new_folder

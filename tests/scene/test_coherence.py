@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from inference.generation.coherence import overlap, present
+from scene.coherence import overlap, present
 from scene.labels import VOID, Labels
 
 PETS = Labels(("background", "cat", "dog"))
