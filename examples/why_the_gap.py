@@ -6,7 +6,7 @@ gradients or the optimizer were to blame. Here each is changed alone, over sever
 two changes of another kind: generators that do not learn from retrofit terms, and retrofit terms
 that predict every view. Then the noise of what the generators learn is measured, term by term.
 
-    python examples/why_the_gap.py --size 32x32 --width 8 --guide-width 16 --jobs 2
+    python examples/why_the_gap.py --size 32x32 --jobs 2
 
 What is trained is kept, and used by a later call with the same settings.
 """
