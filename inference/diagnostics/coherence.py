@@ -139,21 +139,15 @@ def _compared(
     f1 = large = alike = chance = None
     mask = drawn["mask"]
     if "classes" in drawn:
-        said, shown = drawn["classes"].bool().cpu(), _owners(mask, labels, 0.0)
+        said, shown = drawn["classes"].bool().cpu(), labels.vector(mask).bool()
         f1 = f1_score(shown, said)
-        large = f1_score(_owners(mask, labels, LARGE), said)
+        large = f1_score(labels.vector(mask, LARGE).bool(), said)
         alike = 100 * float((shown == said).all(1).float().mean())
         chance = f1_score(shown, said.roll(1, 0))
     seen = None if segment is None else segment(drawn.get("image", image))
     own = None if seen is None else _miou(seen, mask, labels)
     given = None if seen is None or held is None else _miou(seen, held, labels)
     return Coherence(source, len(mask), f1, large, alike, chance, own, given)
-
-
-def _owners(masks: Tensor, labels: Labels, share: float) -> Tensor:
-    """Say which classes own more than nothing, and at least this share of the pixels."""
-    owned = torch.stack([(masks == i).float().mean((-2, -1)) for i in labels.ids], dim=-1)
-    return ((owned > 0) & (owned >= share)).cpu()
 
 
 def _miou(found: Tensor, true: Tensor, labels: Labels) -> float:
