@@ -1,4 +1,4 @@
-"""Whether a drawn scene hangs together: its mask against its classes, and against its image."""
+"""Whether two masks are of one scene, as when an image was drawn with one and shows another."""
 
 from __future__ import annotations
 
@@ -6,23 +6,6 @@ import torch
 from torch import Tensor
 
 from scene.labels import Labels
-
-
-def present(masks: Tensor, labels: Labels, least: float) -> Tensor:
-    """Say which classes cover a share of each mask: ``(B, H, W)`` to ``(B, C)`` bool.
-
-    Args:
-        masks: Label ids.
-        labels: The vocabulary.
-        least: The smallest share of the pixels that counts; 0 = one pixel.
-
-    >>> cats = Labels(("background", "cat", "dog"))
-    >>> present(torch.tensor([[[0, 0, 0, 1], [0, 2, 2, 2]]]), cats, 0.25)
-    tensor([[False,  True]])
-    """
-    flat = masks.flatten(1)
-    shares = torch.stack([(flat == i).float().mean(-1) for i in labels.ids], dim=-1)
-    return (shares > 0) & (shares >= least)
 
 
 def overlap(first: Tensor, second: Tensor, labels: Labels) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -73,20 +74,23 @@ class Labels:
         """The label id of each entry of the class vector."""
         return tuple(i for i, name in enumerate(self.names) if name != "background")
 
-    def vector(self, masks: Tensor) -> Tensor:
+    def vector(self, masks: Tensor, least: float = 0.0) -> Tensor:
         """Say which classes occur in each mask.
 
         Args:
             masks: Label ids, ``(..., H, W)``, integer; 255 is void.
+            least: The smallest share of the pixels that counts; 0 = one pixel.
 
         Returns:
-            ``(..., C)`` floats, 1 where the class owns at least one pixel.
+            ``(..., C)`` floats, 1 where the class owns that many pixels.
 
         >>> Labels(("background", "cat", "dog")).vector(torch.tensor([[0, 2], [255, 2]]))
         tensor([0., 1.])
         """
         pixels = masks.flatten(-2)
-        return torch.stack([(pixels == i).any(-1) for i in self.ids], dim=-1).float()
+        fewest = max(1, math.ceil(least * pixels.shape[-1] - 1e-6))  # 0.07 × 100 is above 7
+        owned = torch.stack([(pixels == i).sum(-1) for i in self.ids], dim=-1)
+        return (owned >= fewest).float()
 
     def require(self, other: Labels, dataset: str) -> None:
         """Refuse the labels of a dataset that are not these, in this order; colours may differ.

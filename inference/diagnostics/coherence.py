@@ -12,7 +12,6 @@ from torch import Tensor
 from inference.assemble import Assembly
 from inference.diagnostics.beliefs import Given, named, parts
 from inference.predict import expected, predict
-from scene.coherence import present
 from scene.labels import Labels
 from scene.metrics import MaskScorer
 from scene.views import Views
@@ -140,9 +139,9 @@ def _compared(
     f1 = large = alike = chance = None
     mask = drawn["mask"]
     if "classes" in drawn:
-        said, shown = drawn["classes"].bool().cpu(), present(mask, labels, 0.0).cpu()
+        said, shown = drawn["classes"].bool().cpu(), labels.vector(mask).bool()
         f1 = f1_score(shown, said)
-        large = f1_score(present(mask, labels, LARGE).cpu(), said)
+        large = f1_score(labels.vector(mask, LARGE).bool(), said)
         alike = 100 * float((shown == said).all(1).float().mean())
         chance = f1_score(shown, said.roll(1, 0))
     seen = None if segment is None else segment(drawn.get("image", image))

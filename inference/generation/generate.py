@@ -16,7 +16,7 @@ from inference.predict import able, predict
 from inference.restore import restore
 from inference.runs import Run
 from inference.train import Device, launch
-from scene.coherence import overlap, present
+from scene.coherence import overlap
 from scene.datasets.bringing import Watch, bring, bring_others
 from scene.datasets.catalogue import open_data
 from scene.datasets.writing import VOCWriter, claim_folder, new_folder
@@ -218,7 +218,7 @@ def _reasons(
 ) -> list[Reason | None]:
     """Say of each scene why it is dropped, the first reason that holds; None = it is kept."""
     ranks = log_p.argsort().argsort()
-    seen = present(views["mask"], labels, wish.least_area)
+    seen = labels.vector(views["mask"], wish.least_area).bool()
     falls: dict[Reason, Tensor] = {
         "improbable": ranks < round(wish.drop * len(views)),
         "empty": ~seen.any(-1),

@@ -104,3 +104,11 @@ def test_other_labels_are_refused_whatever_their_colours():
     for names in (("background", "dog", "cat"), ("background", "cat")):
         with pytest.raises(ValueError, match="on other labels than those of pets; give it data"):
             labels.require(Labels(names), "pets")
+
+
+def test_a_class_counts_from_the_share_that_is_asked_for():
+    mask = torch.zeros(10, 10, dtype=torch.int64)
+    mask[0, :7], mask[1, :1] = 1, 2
+    labels = Labels(("background", "cat", "dog"))
+    for least, expected in ((0.0, [1, 1]), (0.01, [1, 1]), (0.07, [1, 0]), (0.08, [0, 0])):
+        assert labels.vector(mask, least).tolist() == expected
