@@ -31,7 +31,7 @@ TOGETHER = 64
 PREVIEW = "preview.png"
 """The picture in the folder."""
 
-_PATIENCE = 2000  # draws after which one in a hundred must have been kept
+_PATIENCE = 2000  # draws after which one in five hundred must have been kept
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ def _passing(
 ) -> Iterator[Scene]:
     """Draw batch after batch, and give what passes the sieve, until there is enough."""
     while sieved.kept < wish.count:
-        if sieved.drawn >= _PATIENCE and 100 * sieved.kept < sieved.drawn:
+        if sieved.drawn >= _PATIENCE and 500 * sieved.kept < sieved.drawn:
             fallen = ", ".join(f"{n} {reason}" for reason, n in sieved.dropped.items() if n)
             raise ValueError(
                 f"Of {sieved.drawn} scenes drawn only {sieved.kept} passed ({fallen}); train the "
