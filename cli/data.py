@@ -39,6 +39,7 @@ def info(
         console.print_json(data={**about, "splits": splits_of(data)})
         return
     views = ", ".join(f"{n} with {name}" for name, n in about["views"].items())
+    views += f" ({about['weak']} weak)" if about["weak"] else ""
     height, width = about["size"]
     console.print(
         entitled(f"{about['name']} {split}", f"{about['scenes']} scenes at {height}x{width}")

@@ -49,6 +49,9 @@ def pseudo_label(
         Literal["known", "predicted"],
         typer.Option(help="Keep to the known image-level labels where there are some, or not."),
     ] = "known",
+    true: Annotated[
+        int, typer.Option(help="So many scenes, chosen by --seed, keep their true masks.")
+    ] = 0,
     copy: Annotated[
         bool, typer.Option("--copy", help="Copy pictures; else they are linked if possible.")
     ] = False,
@@ -76,7 +79,8 @@ def pseudo_label(
     """Write a dataset in VOC layout with weak masks, for scene train telbo --data weak.
 
     Takes the newest run of sec, else of a classifier. Splits other than the one that is
-    segmented come along with their true masks; pictures of folders are linked.
+    segmented come along with their true masks; pictures of folders are linked. weak.txt lists
+    whose masks are weak, for --weak-weight of scene train.
     """
     given: dict[str, Any] = dict(locals())
     from inference.weak.pseudo import pseudo_label as write
@@ -97,6 +101,8 @@ def pseudo_label(
             limit=limit,
             confidence=confidence,
             labels=labels,
+            true=true,
+            seed=seed,
             copy=copy,
             force=force,
             about={"run": str(found.folder)},
@@ -104,11 +110,13 @@ def pseudo_label(
         )
     if json:
         told = {"folder": str(written.folder), "run": str(found.folder), "stage": name}
-        console.print_json(data={**told, "scenes": written.scenes, "void": written.void})
+        more = {"true": written.true, "void": written.void}
+        console.print_json(data={**told, "scenes": written.scenes, **more})
         return
     weak, *others = (f"{split} {count}" for split, count in written.scenes.items())
     masks = f"{weak} with masks of {name} ({written.void:.1%} of pixels void)"
-    true = f"; {', '.join(others)} with true ones" if others else ""
-    console.print(entitled(out, f"{masks}{true}"))
+    masks += f" but for {written.true} true ones" if written.true else ""
+    rest = f"; {', '.join(others)} with true ones" if others else ""
+    console.print(entitled(out, f"{masks}{rest}"))
     vary = "" if written.augmentation == "flip" else f" --augment {written.augmentation}"
     console.print(f"scene train telbo --data {out}{vary}")

@@ -99,6 +99,9 @@ def train(
     threshold: Annotated[
         str | None, _option("Of a classifier's probabilities: 0.5, or auto.", _MODEL)
     ] = None,
+    weak_weight: Annotated[
+        float | None, _option("What weak masks of DATA count; 0 = they are hidden.", _WEAK, min=0)
+    ] = None,
     net: Annotated[str | None, _option("SEC's network: small or largefov.", _WEAK)] = None,
     classifier: Annotated[
         str | None, _option("The run it learns from; the newest if left out.", _WEAK)

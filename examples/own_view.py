@@ -32,7 +32,8 @@ class OutlinedScene(JointScene):
 def outlined(views: Views) -> Views:
     """Add the view, ``(B, 1, H, W)``: 1 where the label is not that of the next column."""
     edge = views["mask"].diff(append=views["mask"][..., -1:]) != 0
-    return Views({**dict(views.items()), "outline": edge[:, None].float()}, views.present)
+    tensors = {**dict(views.items()), "outline": edge[:, None].float()}
+    return Views(tensors, views.present, views.weights)
 
 
 def main(steps: int = 300, size: int = 32) -> None:

@@ -25,7 +25,7 @@ from inference.weak.threshold import calibrate
 from scene.datasets.augment import augmenter
 from scene.datasets.base import SceneDataset
 from scene.datasets.catalogue import evaluation_split, open_data, splits_of
-from scene.datasets.weak import ImageLevel
+from scene.datasets.weak import ImageLevel, Trusted
 from scene.models import ClassifiedScene
 
 HEADLINES = (
@@ -179,6 +179,8 @@ def _open(
     size = settings.size
     train: SceneDataset
     train = open_data(settings.data, "train", size, download=download, count=settings.count)
+    if settings.weak_weight != 1:
+        train = Trusted(train, settings.weak_weight)
     val = open_data(settings.data, "val", size) if "val" in splits_of(settings.data) else None
     target = "mask"
     if recipe(settings.recipe).explains == ("classes",):  # and then no mask may be seen

@@ -48,6 +48,7 @@ class Settings:
         beta: Weight of the KL.
         warmup: Steps over which β rises from 0.
         weights: Weight of each view's likelihood, in training only.
+        weak_weight: What that of weak masks counts, besides; 0 = they are hidden.
         prior: p(z) of a cVAE: ``standard``, or ``learned`` from the image.
         hybrid: Share of the term of a cVAE that draws z from its prior.
         latent: Length of z, or of that part which concerns the scene as a whole.
@@ -113,6 +114,7 @@ class Settings:
     beta: float = 1.0
     warmup: int = 0
     weights: Mapping[str, float] = field(default_factory=lambda: {"classes": 50.0})
+    weak_weight: float = 1.0
     prior: str = "standard"
     hybrid: float = 0.0
     latent: int = STOCK_LATENT
@@ -227,7 +229,7 @@ _LEAST = {
     **dict.fromkeys(("steps", "batch_size", "latent", "width", "guide_width"), 1),
     **dict.fromkeys(("particles", "retrofit_particles"), 1),
     **dict.fromkeys(("alpha", "renyi_alpha", "free_bits", "beta", "clip", "crf_weight"), 0),
-    **dict.fromkeys(("foreground", "background", "spatial"), 0),
+    **dict.fromkeys(("foreground", "background", "spatial", "weak_weight"), 0),
     **dict.fromkeys(("warmup", "patience", "validate_every", "seed", "workers"), 0),
 }
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
@@ -38,12 +38,16 @@ class Scene:
         classes: ``(C,)`` float, 1 where the class is present.
         mask: ``(H, W)`` uint8 label ids, 255 = void.
         name: What to call the scene in messages.
+        weak: Its views that are pseudo-labels: made by a model, not by a person.
+        weights: What learning multiplies the log likelihood of a view by; 1 where not named.
     """
 
     image: Tensor | None = None
     classes: Tensor | None = None
     mask: Tensor | None = None
     name: str = ""
+    weak: tuple[str, ...] = ()
+    weights: Mapping[str, float] = field(default_factory=dict)
 
 
 class Views:
@@ -52,29 +56,39 @@ class Views:
     ``views["image"]`` is ``(B, 3, H, W)`` float in [0, 1], ``views["classes"]`` ``(B, C)`` float
     in {0, 1}, ``views["mask"]`` ``(B, H, W)`` int64 with 255 = void. ``views.present[name]`` is
     ``(B,)`` bool; where it is False the row is a placeholder that no network should meet.
+    ``views.weights[name]`` is ``(B,)`` float: what learning multiplies the view's log likelihood
+    by, scene by scene. Models and guides do not look at it.
 
     Args:
         tensors: The views held, each with B as its first dimension.
         present: Which scenes have the view, ``(B,)``; all of them where a name is left out.
+        weights: What each scene's view counts, ``(B,)``; 1 where a name is left out.
 
     Raises:
         ValueError: If the views, or what is said of them, disagree on B, or there are none.
     """
 
     def __init__(
-        self, tensors: dict[str, Tensor], present: dict[str, Tensor] | None = None
+        self,
+        tensors: dict[str, Tensor],
+        present: dict[str, Tensor] | None = None,
+        weights: dict[str, Tensor] | None = None,
     ) -> None:
         self._tensors = dict(tensors)
         self.present = {
             name: (present or {}).get(name, torch.ones(len(t), dtype=torch.bool, device=t.device))
             for name, t in tensors.items()
         }
-        sizes = {name: (len(t), len(self.present[name])) for name, t in tensors.items()}
-        if len({size for pair in sizes.values() for size in pair}) != 1:
-            counts = {name: count for name, (count, _) in sizes.items()}
+        self.weights = {
+            name: (weights or {}).get(name, torch.ones(len(t), device=t.device))
+            for name, t in tensors.items()
+        }
+        counts = {name: len(t) for name, t in tensors.items()}
+        said = [len(of[name]) for name in tensors for of in (self.present, self.weights)]
+        if len({*counts.values(), *said}) != 1:
             raise ValueError(
                 f"The views of a batch hold equally many scenes, not {counts}, and say of each "
-                "whether it is present."
+                "whether it is present and what it counts."
             )
 
     def __getitem__(self, name: str) -> Tensor:
@@ -106,7 +120,10 @@ class Views:
     def only(self, names: Iterable[str]) -> Views:
         """Keep just the views named, for all B scenes."""
         kept = tuple(names)
-        return Views({n: self[n] for n in kept}, {n: self.present[n] for n in kept})
+        tensors, present, weights = (
+            {n: of[n] for n in kept} for of in (self._tensors, self.present, self.weights)
+        )
+        return Views(tensors, present, weights)
 
     def having(self, names: Iterable[str]) -> Tensor:
         """Say which scenes have every view named: ``(B,)`` bool."""
@@ -119,17 +136,20 @@ class Views:
         """Keep just the scenes of ``index``: ``(B,)`` bool or ``(N,)`` int64."""
         if index.dtype == torch.bool and bool(index.all()):
             return self
-        return Views(
-            {n: t[index] for n, t in self.items()}, {n: p[index] for n, p in self.present.items()}
-        )
+        return self._each(lambda t: t[index])
 
     def to(self, device: torch.device | str) -> Views:
         """Move every tensor to ``device``; what comes back to the CPU has arrived."""
         ahead = torch.device(device).type == "cuda"  # the other way one could read it too early
-        return Views(
-            {n: t.to(device, non_blocking=ahead) for n, t in self.items()},
-            {n: p.to(device, non_blocking=ahead) for n, p in self.present.items()},
+        return self._each(lambda t: t.to(device, non_blocking=ahead))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Views:
+        """Change every tensor, and what is said of it."""
+        tensors, present, weights = (
+            {n: change(t) for n, t in of.items()}
+            for of in (self._tensors, self.present, self.weights)
         )
+        return Views(tensors, present, weights)
 
 
 def stack(scenes: Sequence[Scene], schema: Schema) -> Views:
@@ -140,7 +160,8 @@ def stack(scenes: Sequence[Scene], schema: Schema) -> Views:
         schema: Gives placeholders their shapes.
 
     Returns:
-        A batch of B; every view is held, ``present`` says where it is real.
+        A batch of B; every view is held, ``present`` says where it is real, ``weights`` what it
+        counts.
     """
     height, width = schema.size
     blanks = {
@@ -148,16 +169,21 @@ def stack(scenes: Sequence[Scene], schema: Schema) -> Views:
         "classes": torch.zeros(len(schema.labels.classes)),
         "mask": torch.zeros(height, width, dtype=torch.uint8),
     }
-    tensors, present = {}, {}
+    tensors, present, weights = {}, {}, {}
     for name, blank in blanks.items():
         found = [getattr(scene, name) for scene in scenes]
         tensors[name] = torch.stack([blank if view is None else view for view in found])
         present[name] = torch.tensor([view is not None for view in found])
-    return batch(tensors["image"], tensors["classes"], tensors["mask"], present)
+        weights[name] = torch.tensor([scene.weights.get(name, 1.0) for scene in scenes])
+    return batch(tensors["image"], tensors["classes"], tensors["mask"], present, weights)
 
 
 def batch(
-    images: Tensor, classes: Tensor, masks: Tensor, present: dict[str, Tensor] | None = None
+    images: Tensor,
+    classes: Tensor,
+    masks: Tensor,
+    present: dict[str, Tensor] | None = None,
+    weights: dict[str, Tensor] | None = None,
 ) -> Views:
     """Turn stored bytes into what networks read.
 
@@ -166,6 +192,7 @@ def batch(
         classes: ``(B, C)``.
         masks: ``(B, H, W)`` uint8.
         present: As in `Views`.
+        weights: As in `Views`.
     """
     tensors = {"image": images.float() / 255, "classes": classes.float(), "mask": masks.long()}
-    return Views(tensors, present)
+    return Views(tensors, present, weights)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyro.infer
@@ -159,6 +159,9 @@ class Bound(Objective):
     ) -> Term | None:
         """Bound log p(scored views), drawing z from q(z | given views).
 
+        What ``views.weights`` says multiplies each scene's log likelihoods; the mean is over
+        scenes, whatever they count.
+
         Args:
             model: Gives p.
             guide: Gives q.
@@ -188,7 +191,8 @@ class Bound(Objective):
             exact_kl=self.exact_kl,
             pathwise=self.pathwise,
         )
-        return Term(self.bound(found).mean(), count, _parts(found, shown))
+        weighed = replace(found, trust=shown.weights)
+        return Term(self.bound(weighed).mean(), count, _parts(found, shown))
 
     exact_kl: bool = False
     """Whether `bound` wants the closed form of the KL."""

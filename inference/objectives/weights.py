@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyro
@@ -29,6 +29,8 @@ class Evidence:
             ``is_auxiliary``, as Pyro's own guides do, count too.
         divergence: KL(q ‖ p), ``(K, B)``, exact, where Pyro knows it for every latent site.
         latents: What was drawn at each latent site, ``(K, B, …)``; ``(B, …)`` if K = 1.
+        trust: What each scene's likelihood of a site counts in learning, ``(B,)``; 1 where a
+            site is not named. It is no part of p: the likelihoods here are what the model says.
     """
 
     likelihoods: dict[str, Tensor]
@@ -36,11 +38,15 @@ class Evidence:
     log_q: Tensor
     divergence: Tensor | None
     latents: dict[str, Tensor]
+    trust: Mapping[str, Tensor] = field(default_factory=dict)
 
     def log_likelihood(self, weights: Mapping[str, float] | None = None) -> Tensor:
-        """Sum the likelihoods, each times its view's weight: ``(K, B)``."""
+        """Sum the likelihoods, each times its view's weight and its scene's trust: ``(K, B)``."""
         weights = weights or {}
-        terms = [weights.get(name, 1.0) * term for name, term in self.likelihoods.items()]
+        terms = [
+            weights.get(name, 1.0) * term * self.trust.get(name, 1.0)
+            for name, term in self.likelihoods.items()
+        ]
         return torch.stack([torch.zeros_like(self.log_q), *terms]).sum(0)
 
     def log_weights(self, beta: float = 1.0, weights: Mapping[str, float] | None = None) -> Tensor:

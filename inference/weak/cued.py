@@ -127,4 +127,5 @@ class CuedScenes(SceneDataset):
     def views(self, indices: Sequence[int]) -> Views:
         """Give a batch of scenes; ``views["cues"]`` is ``(B, L, h, w)`` bool."""
         found = self.scenes.views(indices)
-        return Views({**dict(found.items()), CUES: self.cues.of(indices)}, found.present)
+        tensors = {**dict(found.items()), CUES: self.cues.of(indices)}
+        return Views(tensors, found.present, found.weights)

@@ -25,14 +25,16 @@ class Written:
 
     Attributes:
         folder: Where.
-        scenes: How many scenes each split has; those of ``train`` have weak masks, the others
-            their true ones.
+        scenes: How many scenes each split has; those of ``train`` have weak masks but for a few,
+            the others their true ones.
+        true: How many of ``train`` have their true masks.
         void: Share of the pixels of the weak masks that are void.
         augmentation: How the source's scenes are varied in training; a folder cannot say so.
     """
 
     folder: Path
     scenes: dict[str, int]
+    true: int
     void: float
     augmentation: str
 
@@ -46,6 +48,8 @@ def pseudo_label(
     limit: int | None = None,
     confidence: float = 0.7,
     labels: Known = "known",
+    true: int = 0,
+    seed: int = 0,
     copy: bool = False,
     force: bool = False,
     about: dict[str, Any] | None = None,
@@ -53,7 +57,8 @@ def pseudo_label(
 ) -> Written:
     """Write a dataset in VOC layout whose ``train`` has weak masks of a split's scenes.
 
-    Other splits that hold masks come along with those. Nothing is there until all of it is.
+    They are listed in ``ImageSets/Segmentation/weak.txt``. Other splits that hold masks come
+    along with those. Nothing is there until all of it is.
 
     Args:
         segmenter: A model and its stage.
@@ -64,6 +69,8 @@ def pseudo_label(
         confidence: Pixels whose label is less probable are void.
         labels: ``known``: a scene whose image-level labels are known gets no others;
             ``predicted``: what is known is not looked at.
+        true: How many scenes, chosen by ``seed``, keep their true masks.
+        seed: Chooses these.
         copy: Copy pictures where they could be linked.
         force: Replace a dataset that was written so before.
         about: What else to note in the folder.
@@ -74,17 +81,17 @@ def pseudo_label(
         LookupError: If the source or the split is not known.
         ValueError: If the data have other labels, or a number is out of range.
     """
-    if not 0 <= confidence <= 1:
-        raise ValueError(f"--confidence is a probability, 0 to 1, not {confidence}.")
-    if limit is not None and limit < 1:
-        raise ValueError(f"--limit must be 1 or more, not {limit}.")
+    _require(confidence, limit, true)
     claim_folder(folder, force)
     size = segmenter.schema.size
     dataset = open_data(source, split, size)
     segmenter.schema.labels.require(dataset.schema.labels, dataset.name)
+    kept = _chosen(dataset, min(len(dataset), limit or len(dataset)), true, seed)
     with new_folder(folder) as part:
         writer = VOCWriter(part, segmenter.schema.labels, copy)
-        counts, void = _labelled(writer, segmenter, dataset, limit, confidence, labels, watch)
+        counts, void = _labelled(
+            writer, segmenter, dataset, limit, kept, confidence, labels, watch
+        )
         scenes = {"train": counts, **bring_others(writer, source, size, split, watch)}
         noted = {
             "stage": segmenter.stage,
@@ -94,10 +101,12 @@ def pseudo_label(
             "confidence": confidence,
             "labels": labels,
             "scenes": scenes,
+            "true": len(kept),
+            "seed": seed,
             "void": void,
         }
         writer.finish({**(about or {}), **noted})
-    return Written(folder, scenes, void, dataset.augmentation)
+    return Written(folder, scenes, len(kept), void, dataset.augmentation)
 
 
 def weak_mask(
@@ -108,25 +117,65 @@ def weak_mask(
     return torch.where(found.confidence < confidence, VOID, found.mask)
 
 
+def _require(confidence: float, limit: int | None, true: int) -> None:
+    """Refuse numbers that are out of range."""
+    if not 0 <= confidence <= 1:
+        raise ValueError(f"--confidence is a probability, 0 to 1, not {confidence}.")
+    if limit is not None and limit < 1:
+        raise ValueError(f"--limit must be 1 or more, not {limit}.")
+    if true < 0:
+        raise ValueError(f"--true must be 0 or more, not {true}.")
+
+
+def _chosen(dataset: SceneDataset, total: int, true: int, seed: int) -> set[int]:
+    """Choose so many of the first ``total`` scenes, of those that have a true mask.
+
+    A larger choice of the same seed holds the smaller ones.
+    """
+    order = torch.randperm(total, generator=torch.Generator().manual_seed(seed)).tolist()
+    chosen = set[int]()
+    for index in order if true else ():
+        scene = dataset[index]
+        if scene.mask is not None and "mask" not in scene.weak:
+            chosen.add(index)
+        if len(chosen) == true:
+            return chosen
+    if true:
+        raise ValueError(
+            f"--true {true} scenes are to keep their masks, but of {total} scenes of "
+            f"{dataset.split} only {len(chosen)} have a true one; choose fewer."
+        )
+    return chosen
+
+
 def _labelled(
     writer: VOCWriter,
     segmenter: Segmenter,
     dataset: SceneDataset,
     limit: int | None,
+    kept: set[int],
     confidence: float,
     labels: Known,
     watch: Watch,
 ) -> tuple[int, float]:
-    """Write scenes with weak masks: how many, and what share of their pixels is void."""
+    """Write scenes, those of ``kept`` with true masks and the others with weak ones.
+
+    Returns:
+        How many, and what share of the weak masks' pixels is void.
+    """
     total = min(len(dataset), limit or len(dataset))
     count, void, pixels = 0, 0, 0
     for index in range(total):
         scene = dataset.original(index)
         assert scene.image is not None
-        known = scene.classes if labels == "known" else None
-        mask = weak_mask(segmenter, scene.image, known, confidence)
         name, picture = stored(dataset, index, scene.image)
-        count += writer.add("train", name, picture, mask, scene.classes)
-        void, pixels = void + int((mask == VOID).sum()), pixels + mask.numel()
+        told = None if "classes" in scene.weak else scene.classes
+        if index in kept and scene.mask is not None:
+            count += writer.add("train", name, picture, scene.mask, told)
+        else:
+            known = told if labels == "known" else None
+            mask = weak_mask(segmenter, scene.image, known, confidence)
+            count += writer.add("train", name, picture, mask, told, weak=True)
+            void, pixels = void + int((mask == VOID).sum()), pixels + mask.numel()
         watch(f"labelling {dataset.split}", index + 1, total)
-    return count, void / pixels
+    return count, void / max(pixels, 1)

@@ -88,7 +88,7 @@ class OnMasks(Objective):
     """Minus the cross-entropy of true masks: what the network of SEC learns if it sees them.
 
     The mean log probability of the pixels that are not void, at the size of the image, so that
-    rates that suit SEC suit this too.
+    rates that suit SEC suit this too; each scene's times what its mask counts.
     """
 
     def terms(self, model: CoarseScene, guide: Any, views: Views) -> dict[str, Term]:
@@ -97,7 +97,7 @@ class OnMasks(Objective):
         if not len(batch):
             return {}
         masks = batch["mask"]
-        found = model.decode(None, batch, ["mask"])["mask"].log_prob(masks)
+        found = batch.weights["mask"] * model.decode(None, batch, ["mask"])["mask"].log_prob(masks)
         return {"mask": _term(-found.sum() / (masks != VOID).sum().clamp(min=1), len(batch))}
 
 

@@ -25,8 +25,9 @@ def augmenter(kind: str, labels: Labels) -> Augmenter:
 
     ``none`` changes nothing; ``flip`` mirrors left and right half of the time; ``crop`` flips,
     keeps 60 to 100 % of the area at about the same aspect, and shifts colours mildly. Where a
-    scene has a mask its class vector is read again from the varied mask; one without keeps its
-    vector, even if the crop left a class out. The global random state is not touched.
+    scene has a mask its class vector is read again from the varied mask; one without, or whose
+    mask alone is weak, keeps its vector, even if the crop left a class out. The global random
+    state is not touched.
 
     Args:
         kind: ``none``, ``flip`` or ``crop``.
@@ -83,4 +84,6 @@ def _crop(scene: Scene, seed: int, labels: Labels) -> Scene:
     (mask,) = functional.resized_crop(
         mask[None], **part, size=[height, width], interpolation=exact
     )
+    if scene.weak == ("mask",):
+        return replace(scene, image=image, mask=mask)
     return replace(scene, image=image, mask=mask, classes=labels.vector(mask))

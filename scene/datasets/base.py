@@ -23,6 +23,7 @@ class SceneDataset(Dataset[Scene]):
         schema: The labels, and the size of the scenes given.
         source: The text that opens it again, as ``--data`` takes it.
         augmentation: How training scenes are varied by default, see `scene.datasets.augment`.
+        weak: How many of the scenes have a mask that is a pseudo-label.
     """
 
     name: str
@@ -30,6 +31,7 @@ class SceneDataset(Dataset[Scene]):
     schema: Schema
     source: str
     augmentation: str = "none"
+    weak: int = 0
 
     def __len__(self) -> int:
         """Count the scenes."""

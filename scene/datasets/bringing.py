@@ -31,13 +31,13 @@ def bring_others(
 def bring(
     writer: VOCWriter, dataset: SceneDataset, watch: Watch, limit: int | None = None
 ) -> dict[str, int]:
-    """Bring a split's scenes and true masks along; those without a mask stay behind.
+    """Bring a split's scenes and true masks along; those without a true one stay behind.
 
     Args:
         writer: Of the new folder.
         dataset: The split.
         watch: Told how far it has come.
-        limit: Only the first so many that have a mask.
+        limit: Only the first so many that have one.
 
     Returns:
         How many scenes the split has got; nothing if none.
@@ -47,7 +47,7 @@ def bring(
         if count == limit:
             break
         scene = dataset.original(index)
-        if scene.image is not None and scene.mask is not None:
+        if scene.image is not None and scene.mask is not None and "mask" not in scene.weak:
             name, picture = stored(dataset, index, scene.image)
             count += writer.add(dataset.split, name, picture, scene.mask, scene.classes)
         watch(f"copying {dataset.split}", index + 1, len(dataset))

@@ -93,10 +93,11 @@ def describe(dataset: SceneDataset) -> dict[str, Any]:
     """Count what is in a dataset, by reading every scene once.
 
     Returns:
-        ``name``, ``source``, ``split``, ``scenes``; ``views``: scenes with each view; ``size``;
-        ``labels``; ``background``: whether there is one; ``frequency``: the share of scenes with
-        known classes that each class is in; ``pixels``: each label's share of the pixels that
-        are not void; ``void``: the share of masks' pixels that are. A share of nothing is 0.
+        ``name``, ``source``, ``split``, ``scenes``; ``views``: scenes with each view; ``weak``:
+        those whose mask is a pseudo-label; ``size``; ``labels``; ``background``: whether there is
+        one; ``frequency``: the share of scenes with known classes that each class is in;
+        ``pixels``: each label's share of the pixels that are not void; ``void``: the share of
+        masks' pixels that are. A share of nothing is 0.
     """
     labels = dataset.schema.labels
     views = dict.fromkeys(VIEWS, 0)
@@ -119,6 +120,7 @@ def describe(dataset: SceneDataset) -> dict[str, Any]:
         "split": dataset.split,
         "scenes": len(dataset),
         "views": views,
+        "weak": dataset.weak,
         "size": dataset.schema.size,
         "labels": labels.names,
         "background": labels.background is not None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
@@ -20,6 +20,9 @@ _ALIASES = {  # what labelling tools call the splits they export
     "testing": "test", **{split: split for split in SPLITS},
 }  # fmt: skip
 
+WEAK = "weak"
+"""``ImageSets/Segmentation/weak.txt`` is no split: it lists scenes of train with weak masks."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -29,13 +32,15 @@ class Entry:
         name: As the folder's lists call it.
         image: Its picture.
         mask: Its mask, or None.
-        classes: Its image-level labels ``(C,)``, read only where there is no mask.
+        classes: Its image-level labels ``(C,)``, read only where there is no true mask.
+        weak: Whether its mask is a pseudo-label.
     """
 
     name: str
     image: Path
     mask: Path | None
     classes: Tensor | None
+    weak: bool = False
 
 
 def locate(root: str | Path) -> Path:
@@ -102,12 +107,14 @@ def entries(folder: Path, split: str, labels: Labels) -> list[Entry]:
     """List the scenes of a split: those with masks first, then those with classes only.
 
     Without a list for ``tune``, about a tenth of ``train`` is held out for it, chosen by the
-    scenes' names alone; ``train`` is then always the rest.
+    scenes' names alone, with true masks if two or more of ``train`` have one; ``train`` is then
+    always the rest. Scenes with weak masks keep the image-level labels that are known of them.
 
     Raises:
         LookupError: If there is no such split.
         FileNotFoundError: If an image or a mask is missing.
-        ValueError: If the split is empty, or its image-level labels are not complete.
+        ValueError: If the split is empty, its image-level labels are not complete, or weak masks
+            are listed of scenes that are not in ``train``.
     """
     known = splits(folder)
     if split not in known:
@@ -119,16 +126,20 @@ def entries(folder: Path, split: str, labels: Labels) -> list[Entry]:
     masked = _names(_lists(folder, "Segmentation").get(stored))
     with_mask = set(masked)
     unmasked = [n for n in _names(_lists(folder, "Main").get(stored)) if n not in with_mask]
+    weak = _weak(folder, masked) if stored == "train" else set()
     if carved:
-        held = _held_out(masked) | _held_out(unmasked)
+        true = [name for name in masked if name not in weak]
+        held = _held_out(true if len(true) > 1 else masked) | _held_out(unmasked)
         masked, unmasked = (
             [name for name in names if (name in held) == (split == "tune")]
             for names in (masked, unmasked)
         )
     if not masked and not unmasked:
         raise ValueError(f"The split {split!r} of {folder} is empty; list scenes in its file.")
-    classes = _image_level(folder, stored, unmasked, labels) if unmasked else {}
-    listed = [Entry(n, _image(folder, n), _mask(folder, n), None) for n in masked]
+    classes = _image_level(folder, stored, unmasked, weak.intersection(masked), labels)
+    listed = [
+        Entry(n, _image(folder, n), _mask(folder, n), classes.get(n), n in weak) for n in masked
+    ]
     return listed + [Entry(n, _image(folder, n), None, classes.get(n)) for n in unmasked]
 
 
@@ -136,6 +147,8 @@ def _lists(folder: Path, kind: str) -> dict[str, Path]:
     """Map each split to the file in ``ImageSets/<kind>`` that lists its scenes."""
     sets = folder / "ImageSets"
     files = {path.stem: path for path in sorted((sets / kind).glob("*.txt"))}
+    if kind == "Segmentation":
+        files.pop(WEAK, None)
     if kind == "Main":  # cat_train.txt holds labels; it lists the cats of train, not a split
         stems = {*files, *(path.stem for path in (sets / "Segmentation").glob("*.txt"))}
         files = {s: p for s, p in files.items() if not any(s.endswith(f"_{t}") for t in stems)}
@@ -148,6 +161,18 @@ def _names(path: Path | None) -> list[str]:
     """Read a list of scenes in its order, each once."""
     lines = lines_of(path) if path else []
     return list(dict.fromkeys(line.strip('"') for line in lines if line))
+
+
+def _weak(folder: Path, masked: Collection[str]) -> set[str]:
+    """Read which scenes of train have weak masks."""
+    path, known = folder / "ImageSets" / "Segmentation" / f"{WEAK}.txt", set(masked)
+    weak = _names(path if path.is_file() else None)
+    if strange := [name for name in weak if name not in known]:
+        raise ValueError(
+            f"{path} lists {strange[0]!r}, which is no scene of train with a mask; add it to "
+            "train.txt beside it, or take it off."
+        )
+    return set(weak)
 
 
 def _held_out(names: list[str]) -> set[str]:
@@ -180,13 +205,18 @@ def _mask(folder: Path, name: str) -> Path:
     return path
 
 
-def _image_level(folder: Path, split: str, names: list[str], labels: Labels) -> dict[str, Tensor]:
+def _image_level(
+    folder: Path, split: str, names: Collection[str], weak: Collection[str], labels: Labels
+) -> dict[str, Tensor]:
     """Read ``ImageSets/Main/<class>_<split>.txt``; with no such file at all, nothing is known.
 
-    1 and 0 (there, but difficult) both count as present.
+    1 and 0 (there, but difficult) both count as present. All ``names`` must be in every file,
+    those of ``weak`` may be.
     """
-    main = folder / "ImageSets" / "Main"
-    stem = _lists(folder, "Main")[split].stem
+    main, lists = folder / "ImageSets" / "Main", _lists(folder, "Main")
+    if split not in lists or not (names or weak):
+        return {}
+    stem = lists[split].stem
     files = {path.stem.removesuffix(f"_{stem}"): path for path in main.glob(f"*_{stem}.txt")}
     files.pop("background", None)
     if not files:
@@ -204,11 +234,12 @@ def _image_level(folder: Path, split: str, names: list[str], labels: Labels) -> 
                 "write a line such as 'photo1 1' or 'photo1 -1' per scene."
             )
         columns.append(_column(files[name], names))
-    return dict(zip(names, torch.tensor(columns).T.contiguous(), strict=True))
+    told = [*names, *(n for n in weak if all(n in column for column in columns))]
+    return {n: torch.tensor([column[n] for column in columns]) for n in told}
 
 
-def _column(path: Path, names: Iterable[str]) -> list[float]:
-    """Read whether one class is in each of the scenes named."""
+def _column(path: Path, names: Collection[str]) -> dict[str, float]:
+    """Read in which scenes one class is; the file must mention those named."""
     known: dict[str, float] = {}
     for line in filter(None, lines_of(path)):
         name, *value = line.rsplit(maxsplit=1)
@@ -218,4 +249,4 @@ def _column(path: Path, names: Iterable[str]) -> list[float]:
     for name in names:
         if name not in known:
             raise ValueError(f"{path} does not mention {name!r}; add a line '{name} 1' or -1.")
-    return [known[name] for name in names]
+    return known

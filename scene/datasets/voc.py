@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from scene.datasets.base import SceneDataset
-from scene.datasets.folder import entries, labels_of, locate
+from scene.datasets.folder import Entry, entries, labels_of, locate
 from scene.datasets.framing import Frame
 from scene.pictures import picture_size, read_image, read_mask
 from scene.sizes import STOCK_SIZE, require_size
@@ -26,6 +26,10 @@ class VOCScenes(SceneDataset):
     mask, its class vector is read from the framed mask; else from ``ImageSets/Main``, and it is
     None where that says nothing. About a tenth of ``train`` is held out as ``tune`` unless the
     folder lists a ``tune`` of its own.
+
+    Scenes of ``ImageSets/Segmentation/weak.txt`` have weak masks. Their class vector is that of
+    ``ImageSets/Main``, as if they had none; where that says nothing it is read from the weak
+    mask, and is as weak as that.
 
     Args:
         root: The folder, or one with VOCdevkit/VOC2012 in it.
@@ -61,6 +65,7 @@ class VOCScenes(SceneDataset):
         self.source = str(folder)
         self.augmentation = augmentation
         self.entries = entries(folder, split, self.schema.labels)[:count]
+        self.weak = sum(entry.weak for entry in self.entries)
         self._kept: dict[int, Scene] = {}
         self._room = CACHE_BYTES
 
@@ -97,7 +102,7 @@ class VOCScenes(SceneDataset):
                 else "export both at one size."
             )
             raise ValueError(f"{entry.image} is {w}×{h} but its mask is {wide}×{tall}; {advice}")
-        return Scene(image, labels.vector(mask), mask, entry.name)
+        return self._scene(entry, image, mask)
 
     def restore(self, probs: Tensor, index: int) -> tuple[Tensor, Tensor]:
         """Undo resizing and cropping, see `SceneDataset.restore`."""
@@ -122,5 +127,11 @@ class VOCScenes(SceneDataset):
         image = frame.apply_image(scene.image)
         if scene.mask is None:
             return Scene(image, scene.classes, None, scene.name)
-        mask = frame.apply_mask(scene.mask)
-        return Scene(image, self.schema.labels.vector(mask), mask, scene.name)
+        return self._scene(self.entries[index], image, frame.apply_mask(scene.mask))
+
+    def _scene(self, entry: Entry, image: Tensor, mask: Tensor) -> Scene:
+        """Give a scene with a mask, and the classes that are known or in it."""
+        if entry.weak and entry.classes is not None:
+            return Scene(image, entry.classes, mask, entry.name, ("mask",))
+        weak = ("classes", "mask") if entry.weak else ()
+        return Scene(image, self.schema.labels.vector(mask), mask, entry.name, weak)

@@ -13,6 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from scene.datasets.base import SceneDataset
+from scene.datasets.folder import WEAK
 from scene.datasets.labelmap import FILE
 from scene.datasets.voc import VOCScenes
 from scene.labels import Labels
@@ -36,6 +37,7 @@ class VOCWriter:
         self._listed: dict[str, list[str]] = {}
         self._classes: dict[str, Tensor] = {}
         self._all: set[str] = set()
+        self._weak: list[str] = []
 
     def add(
         self,
@@ -44,6 +46,7 @@ class VOCWriter:
         picture: Path | Tensor,
         mask: Tensor,
         classes: Tensor | None = None,
+        weak: bool = False,
     ) -> bool:
         """Add a scene, unless one of that name is there already.
 
@@ -53,6 +56,7 @@ class VOCWriter:
             picture: A file, to be linked or copied; or ``(3, H, W)``, to be written as PNG.
             mask: ``(H, W)`` label ids, 255 = void.
             classes: Its image-level labels, ``(C,)``; None = not known.
+            weak: Whether the mask is a pseudo-label; ``split`` must then be ``train``.
 
         Returns:
             Whether it was added.
@@ -70,6 +74,8 @@ class VOCWriter:
         self._listed.setdefault(split, []).append(name)
         if classes is not None:
             self._classes[name] = classes
+        if weak:
+            self._weak.append(name)
         return True
 
     def finish(self, about: Mapping[str, Any]) -> None:
@@ -86,6 +92,8 @@ class VOCWriter:
                 signs = ["1" if self._classes[name][c] > 0.5 else "-1" for name in known]
                 values = [f"{n} {sign:>2}" for n, sign in zip(known, signs, strict=True)]
                 _write(sets / "Main" / f"{label}_{split}.txt", values)
+        if self._weak:
+            _write(sets / "Segmentation" / f"{WEAK}.txt", self._weak)
         text = json.dumps(about, indent=2, allow_nan=False)
         _write(self.folder / ABOUT, [text])
 

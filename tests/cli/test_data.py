@@ -23,6 +23,18 @@ def test_partly_labelled_scenes_are_counted(scene, voc_folder):
     assert found["labels"] == ["background", "cat", "dog", "bird"]
 
 
+def test_weak_masks_are_counted(scene, voc_folder):
+    path = voc_folder / "ImageSets" / "Segmentation" / "weak.txt"
+    path.write_text("photo_02\nphoto_03\nphoto_05\n")
+    words = ("data", "info", voc_folder, "--size", "16x16")
+    assert json.loads(scene(*words, "--json").out)["weak"] == 3
+    assert "with mask (3 weak); splits:" in " ".join(scene(*words).out.split())
+    path.write_text("photo_02\nphoto_99\n")
+    said = scene(*words)
+    assert said.code == 1
+    assert "weak.txt lists 'photo_99', which is no scene of train with a mask;" in said.last
+
+
 def test_a_label_is_written_as_it_is(scene, voc_folder):
     """A name in brackets is no markup."""
     path = voc_folder / "labelmap.txt"

@@ -65,6 +65,47 @@ def test_masks_keep_to_the_known_labels_unless_told_not_to(scene, trained, place
     assert all(told[e.name] == ("cat" in allowed[i]) for i, e in enumerate(source.entries))
 
 
+def test_a_few_scenes_keep_their_true_masks(scene, trained, place):
+    run = trained("segmenter")
+    words = ("pseudo-label", "--run", run, "--confidence", 0, *CPU)
+    said = scene(*words, "--true", 3)
+    assert said.code == 0, said.err
+    assert said.out.splitlines()[0].startswith(
+        "weak: train 8 with masks of mask (0.0% of pixels void) but for 3 true ones; tune 4,"
+    )
+    listed = (place / "weak" / "ImageSets" / "Segmentation" / "weak.txt").read_text().split()
+    found, true = scenes(place / "weak", "train"), SyntheticScenes("train", size=(16, 16))
+    assert found.weak == len(listed) == 5
+    assert [e.name for e in found.entries if e.weak] == listed
+    for i, entry in enumerate(found.entries):
+        assert found[i].classes.equal(true[i].classes)
+        assert entry.weak or found[i].mask.equal(true[i].mask)
+    kept = {e.name for e in found.entries if not e.weak}
+    assert scene(*words, "--true", 4, "--out", "more").code == 0
+    assert scene(*words, "--true", 3, "--seed", 1, "--out", "other").code == 0
+    more, other = (
+        {e.name for e in scenes(place / name, "train").entries if not e.weak}
+        for name in ("more", "other")
+    )
+    assert kept < more
+    assert len(other) == 3
+    assert other != kept
+
+
+def test_weak_and_true_masks_and_none_are_learned_together(scene, trained, place, refused):
+    run = trained("segmenter")
+    assert scene("pseudo-label", "--run", run, "--true", 2, *CPU).code == 0
+    small = ("--size", "16x16", "--width", 4, "--steps", 1, "--batch-size", 8)
+    telbo = ("train", "telbo", "--latent", 4, "--guide-width", 4, *small, *CPU)
+    for weight in (0.3, 0):
+        said = scene(*telbo, "--data", "weak", "--weak-weight", weight)
+        assert said.code == 0, said.err
+    sentence = refused(*telbo, "--weak-weight", 0.3)
+    assert sentence.startswith("The split 'train' of synthetic-default has no weak masks to be")
+    sentence = refused("train", "sec", "--data", "weak", "--weak-weight", 0.3, *CPU)
+    assert sentence == "The recipe sec does not use --weak-weight; leave it out."
+
+
 def test_what_is_unsure_is_void(scene, trained, place):
     run = trained("segmenter")
     said = scene("pseudo-label", "--run", run, "--confidence", 1, "--limit", 3, "--json", *CPU)
@@ -81,6 +122,8 @@ def test_nothing_is_left_of_what_failed(refused, trained, monkeypatch, place):
     for words, sentence in (
         (("--confidence", 2), "--confidence is a probability, 0 to 1, not 2.0."),
         (("--limit", 0), "--limit must be 1 or more, not 0."),
+        (("--true", -1), "--true must be 0 or more, not -1."),
+        (("--true", 9), "--true 9 scenes are to keep their masks, but of 8 scenes of train only"),
         (("--split", "trian"), "No split is called 'trian'. Did you mean 'train'?"),
         (("--data", "nowhere"), "There is no data at 'nowhere'."),
         (("--stage", "sec"), f"{run} is a run of segmenter; its stages are mask,"),

@@ -36,8 +36,14 @@ def test_what_is_given_outvotes_the_recipe_and_the_recipe_the_defaults():
 
 
 IGNORED = {
-    "classifier": {"latent": 8, "particles": 5, "noise": "laplace", "layer": "stride4"},
-    "sec": {"backbone": "vgg16", "particles": 2, "noise": "laplace", "beta": 2.0},
+    "classifier": {"latent": 8, "particles": 5, "noise": "laplace", "weak_weight": 0.5},
+    "sec": {
+        "weak_weight": 0.5,
+        "backbone": "vgg16",
+        "particles": 2,
+        "noise": "laplace",
+        "beta": 2.0,
+    },
     "twin": {"foreground": 0.5, "crf_rgb": 9.0, "latent": 3, "layer": "stride4"},
     "cvae": {"subsets": "all", "alpha": 3.0, "noise": "laplace", "retrofit": "own"},
     "jvae": {"subsets": "all", "alpha": 3.0, "retrofit": "own", "backbone": "vgg16"},

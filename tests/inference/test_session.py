@@ -8,7 +8,7 @@ import pytest
 from inference.restore import restore
 from inference.runs import create, read
 from inference.session import resume, train
-from inference.train import Diverged, Step
+from inference.train import Diverged, Step, fit
 from inference.weak.threshold import calibrate
 from scene.datasets.catalogue import open_data
 from scene.datasets.synthetic import SyntheticScenes
@@ -124,6 +124,56 @@ def test_partly_labelled_scenes_are_scored_where_they_have_masks(tiny, voc_folde
     outcome = train(tiny(data=str(voc_folder), steps=2), device="cpu")
     assert (outcome.split, outcome.cell.scenes) == ("val", 4)
     assert outcome.run.settings.data == str(voc_folder)
+
+
+@pytest.fixture
+def weak_folder(voc_folder):
+    """Make a folder whose first five training masks are weak, and all classes known."""
+    names = "".join(f"photo_{i:02d}\n" for i in range(5))
+    (voc_folder / "ImageSets" / "Segmentation" / "weak.txt").write_text(names)
+    return voc_folder
+
+
+def test_weak_masks_that_count_1_are_masks(tiny, undrawn, weak_folder):
+    for path in (weak_folder / "ImageSets" / "Main").glob("*_train.txt"):
+        path.unlink()
+    settings = tiny(data=str(weak_folder), steps=2, weak_weight=1.0)
+    one = train(settings, device="cpu").run.path("weights.safetensors").read_bytes()
+    (weak_folder / "ImageSets" / "Segmentation" / "weak.txt").unlink()
+    assert train(settings, device="cpu").run.path("weights.safetensors").read_bytes() == one
+
+
+@pytest.mark.parametrize("name", ["telbo", "cvae", "segmenter"])
+def test_weak_masks_count_less_in_training_and_in_no_other_split(
+    tiny, undrawn, monkeypatch, weak_folder, name
+):
+    seen = {}
+
+    def noted(assembly, scenes, val, *rest, **more):
+        seen["train"], seen["val"] = scenes.views(range(len(scenes))), val.views(range(4))
+        return fit(assembly, scenes, val, *rest, **more)
+
+    monkeypatch.setattr("inference.session.fit", noted)
+    settings = tiny(name, data=str(weak_folder), steps=1, weak_weight=0.25)
+    assert train(settings, device="cpu").run.settings.weak_weight == 0.25
+    assert set(seen["train"].weights["mask"].tolist()) == {0.25, 1.0}
+    assert set(seen["val"].weights["mask"].tolist()) == {1.0}
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.3])
+def test_an_interrupted_session_with_weak_masks_is_resumed_to_the_same_end(
+    tiny, broken, undrawn, weak_folder, weight
+):
+    choices = {"data": str(weak_folder), "weak_weight": weight, "augment": "crop"}
+    whole = train(tiny(**choices), device="cpu").run.path("weights.safetensors").read_bytes()
+    resumed = resume(broken(**choices), device="cpu").run
+    assert resumed.path("weights.safetensors").read_bytes() == whole
+
+
+def test_a_weight_for_weak_masks_where_there_are_none_is_refused(tiny, runs):
+    with pytest.raises(ValueError, match=r"has no weak masks to be weighed by 0.3; list them"):
+        train(tiny(weak_weight=0.3), device="cpu")
+    assert not runs.exists()
 
 
 def test_the_same_settings_give_the_same_score(tiny, undrawn):

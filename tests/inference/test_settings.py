@@ -55,6 +55,7 @@ def test_json_holds_every_setting():
         ({"renyi_alpha": math.inf}, ValueError, "--renyi-alpha must be 0 or more, not inf."),
         ({"free_bits": -0.5}, ValueError, "--free-bits must be 0 or more, not -0.5."),
         ({"beta": -1.0}, ValueError, "--beta must be 0 or more, not -1.0."),
+        ({"weak_weight": -0.1}, ValueError, "--weak-weight must be 0 or more, not -0.1."),
         ({"clip": math.inf}, ValueError, "--clip must be 0 or more, not inf."),
         ({"weights": {"mask": math.nan}}, ValueError, "--weight mask must be 0 or more, not nan."),
         ({"weights": {"mask": -2.0}}, ValueError, "--weight mask must be 0 or more, not -2.0."),

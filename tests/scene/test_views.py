@@ -91,16 +91,28 @@ def test_a_batch_knows_what_it_holds():
 
 
 @pytest.mark.parametrize(
-    ("tensors", "present"),
+    ("tensors", "said"),
     [
-        ({}, {}),
-        ({"image": torch.zeros(2), "mask": torch.zeros(3)}, {}),
-        ({"image": torch.zeros(2)}, {"image": torch.ones(3).bool()}),
+        ({}, []),
+        ({"image": torch.zeros(2), "mask": torch.zeros(3)}, []),
+        ({"image": torch.zeros(2)}, [{"image": torch.ones(3).bool()}]),
+        ({"image": torch.zeros(2)}, [{}, {"image": torch.ones(3)}]),
     ],
 )
-def test_views_that_disagree_on_the_number_of_scenes_are_refused(tensors, present):
+def test_views_that_disagree_on_the_number_of_scenes_are_refused(tensors, said):
     with pytest.raises(ValueError, match="hold equally many scenes"):
-        Views(tensors, present)
+        Views(tensors, *said)
+
+
+def test_what_a_view_counts_goes_with_its_scenes(schema):
+    mask = torch.zeros(20, 18, dtype=torch.uint8)
+    weak = Scene(mask=mask, weak=("mask",), weights={"mask": 0.25})
+    views = stack([Scene(mask=mask), weak, Scene()], schema)
+    assert views.weights["mask"].tolist() == [1, 0.25, 1]
+    assert views.weights["image"].tolist() == views.weights["classes"].tolist() == [1, 1, 1]
+    last = views.rows(torch.tensor([2, 1])).only(("mask",)).to("cpu")
+    assert list(last.weights) == ["mask"]
+    assert last.weights["mask"].tolist() == [1, 0.25]
 
 
 def test_what_comes_back_to_the_cpu_has_arrived(monkeypatch):
@@ -113,4 +125,4 @@ def test_what_comes_back_to_the_cpu_has_arrived(monkeypatch):
 
     monkeypatch.setattr(torch.Tensor, "to", note)
     _of([True, False], [False, True]).to("cpu")
-    assert waited == [True] * 4
+    assert waited == [True] * 6

@@ -269,6 +269,61 @@ def test_a_conditional_model_uses_just_the_scenes_that_have_its_condition(schema
     torch.testing.assert_close(term.bound, alone.bound)
 
 
+def _weighed(views, **weights):
+    tensors = {name: torch.tensor(weight) for name, weight in weights.items()}
+    return Views(dict(views.items()), views.present, tensors)
+
+
+@pytest.mark.usefixtures("noise")
+@pytest.mark.parametrize("kind", [*KINDS, TELBO, JMVAE])
+def test_scenes_that_all_count_1_change_no_bit(model, guide, partial, kind):
+    bound = kind(IWAE(3)) if kind in (TELBO, JMVAE) else kind(3)
+    ones = _weighed(partial, mask=[1.0] * 6, image=[1.0] * 6)
+
+    def slopes(views):
+        loss = bound.differentiable_loss(model, guide, views)
+        return [loss, *torch.autograd.grad(loss, [*guide.parameters()], allow_unused=True)]
+
+    for one, other in zip(slopes(partial), slopes(ones), strict=True):
+        assert (one is None) is (other is None)
+        assert one is None or one.equal(other)
+
+
+@pytest.mark.usefixtures("noise")
+@pytest.mark.parametrize("kind", KINDS)
+def test_masks_that_count_0_are_as_good_as_missing(model, schema, views, kind):
+    """A guide that does not read them cannot tell the two apart."""
+    guide = ProductGuide(schema, ("image",), latent=4, width=2).eval()
+    weak = [True, False, True, True, False, False]
+    hidden = Views(dict(views.items()), {"mask": ~torch.tensor(weak)})
+    found = kind(3).terms(model, guide, _weighed(views, mask=[float(not w) for w in weak]))
+    wanted = kind(3).terms(model, guide, hidden)
+    torch.testing.assert_close(found["joint"].bound, wanted["joint"].bound)
+
+
+@pytest.mark.usefixtures("noise")
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_mask_teaches_grows_in_proportion_to_what_it_counts(model, guide, views, kind):
+    """With one draw; with more, a bound may also weigh its draws by it."""
+
+    def slopes(weight):
+        weighed = _weighed(views, mask=[weight, 1.0, weight, weight, 1.0, 1.0])
+        loss = kind(1).differentiable_loss(model, guide, weighed)
+        found = torch.autograd.grad(loss, [*model.mask.parameters()], allow_unused=True)
+        return [slope for slope in found if slope is not None]
+
+    for none, some, whole in zip(slopes(0.0), slopes(0.3), slopes(1.0), strict=True):
+        torch.testing.assert_close(some, none + 0.3 * (whole - none), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.usefixtures("noise")
+def test_what_is_told_of_a_term_is_not_weighed(model, guide, views):
+    half = IWAE(2).terms(model, guide, _weighed(views, mask=[0.5] * 6))["joint"]
+    whole = IWAE(2).terms(model, guide, views)["joint"]
+    assert half.parts == whole.parts
+    assert half.bound > whole.bound
+
+
 @pytest.mark.parametrize("analytic", [True, False])
 def test_free_bits_are_a_floor_on_the_divergence(linear, rough, data, analytic):
     """E[log p(x | z)] − max(KL, λ): above the floor nothing changes, below it the KL is λ."""

@@ -140,6 +140,13 @@ def test_learning_from_masks_is_cross_entropy(model):
     assert term.bound.item() == pytest.approx(picked[known].log().mean().item(), rel=1e-5)
 
 
+def test_masks_that_count_half_teach_half(model):
+    views = batch()
+    half = Views(dict(views.items()), weights={"mask": torch.full((4,), 0.5)})
+    (one,), (other,) = (OnMasks().terms(model, None, v).values() for v in (half, views))
+    torch.testing.assert_close(2 * one.bound, other.bound)
+
+
 def test_masks_that_are_void_or_missing_teach_nothing(model):
     views = batch()
     void = Views({**dict(views.items()), "mask": torch.full_like(views["mask"], VOID)})

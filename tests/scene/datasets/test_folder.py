@@ -121,7 +121,56 @@ def test_names_are_read_with_quotes_blank_lines_and_twice(voc_folder):
     assert _names(voc_folder, "val") == [f"photo_{i}" for i in range(12, 16)]
 
 
+def _weak(root, *names):
+    path = root / "ImageSets" / "Segmentation" / "weak.txt"
+    path.write_text("".join(f"{name}\n" for name in names))
+
+
+def test_weak_masks_are_of_train_and_keep_the_classes_that_are_known(voc_folder):
+    plain = entries(voc_folder, "train", labels_of(voc_folder))
+    _weak(voc_folder, "photo_02", "photo_03")
+    assert splits(voc_folder) == ("train", "tune", "val")
+    found = entries(voc_folder, "train", labels_of(voc_folder))
+    assert [e.name for e in found] == [e.name for e in plain]
+    assert {e.name for e in found if e.weak} == {"photo_02", "photo_03"}
+    assert all((e.classes is not None) == (e.weak or e.mask is None) for e in found)
+    assert not any(e.weak for e in entries(voc_folder, "val", labels_of(voc_folder)))
+
+
+def test_what_class_files_do_not_mention_has_weak_classes_too(voc_folder):
+    _weak(voc_folder, "photo_02", "photo_03")
+    for path in (voc_folder / "ImageSets" / "Main").glob("*_train.txt"):
+        lines = path.read_text().splitlines()
+        path.write_text("\n".join(line for line in lines if "photo_02" not in line))
+    known = {e.name: e.classes for e in entries(voc_folder, "train", labels_of(voc_folder))}
+    assert known["photo_02"] is None
+    assert known["photo_03"] is not None
+
+
+def test_settings_are_chosen_on_true_masks_where_two_are_left(voc_folder):
+    every = [f"photo_{i:02d}" for i in range(8)]
+    plain = _names(voc_folder, "tune")
+    for true in (2, 3, 4):
+        _weak(voc_folder, *every[true:])
+        tune = entries(voc_folder, "tune", labels_of(voc_folder))
+        assert next(e.name for e in tune if e.mask) in every[:true]
+        assert sorted(_names(voc_folder, "train") + [e.name for e in tune]) == [
+            f"photo_{i:02d}" for i in range(12)
+        ]
+    for few in (0, 1):
+        _weak(voc_folder, *every[few:])
+        assert _names(voc_folder, "tune") == plain
+
+
 DAMAGE = {
+    "weak masks of no scene": (
+        lambda root: _weak(root, "photo_01", "photo_08"),
+        "train", ValueError, r"weak\.txt lists 'photo_08', which is no scene of train with a mask",
+    ),
+    "weak masks of another split": (
+        lambda root: _weak(root, "photo_12"),
+        "tune", ValueError, r"weak\.txt lists 'photo_12', .*; add it to train\.txt beside it, or",
+    ),
     "no split": (
         lambda root: None, "test", LookupError, "no split 'test'; it has train, tune, val",
     ),

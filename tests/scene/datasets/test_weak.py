@@ -3,7 +3,8 @@ import torch
 
 from scene.datasets.augment import augmenter
 from scene.datasets.synthetic import SyntheticScenes
-from scene.datasets.weak import ImageLevel
+from scene.datasets.voc import VOCScenes
+from scene.datasets.weak import ImageLevel, Trusted
 
 
 @pytest.fixture
@@ -34,3 +35,73 @@ def test_a_crop_cannot_tell_which_class_it_left_out(hidden):
         for i in range(6)
         for seed in range(5)
     )
+
+
+@pytest.fixture
+def mixed(voc_folder):
+    """Open a folder whose photos 4 to 7 have weak masks, and 8 to 11 none."""
+    names = "".join(f"photo_{i:02d}\n" for i in range(4, 8))
+    (voc_folder / "ImageSets" / "Segmentation" / "weak.txt").write_text(names)
+    return VOCScenes(voc_folder, "train", (16, 16))
+
+
+def equal(one, other):
+    return all(torch.equal(one[n], other[n]) for n in one) and all(
+        torch.equal(one.present[n], other.present[n]) for n in one
+    )
+
+
+def test_weak_masks_count_less_and_all_else_is_as_it_was(mixed):
+    every = range(len(mixed))
+    weak = torch.tensor([entry.weak for entry in mixed.entries])
+    assert 0 < weak.sum() == mixed.weak < len(weak)
+    found, plain = Trusted(mixed, 0.25).views(every), mixed.views(every)
+    assert equal(found, plain)
+    assert found.weights["mask"].equal(torch.where(weak, 0.25, 1.0))
+    assert all(found.weights[name].eq(1).all() for name in ("image", "classes"))
+    assert all(weights.eq(1).all() for weights in plain.weights.values())
+
+
+def test_weak_masks_of_weight_0_are_not_there(mixed, voc_folder):
+    """As if they had never been made: such scenes are those with image-level labels only."""
+    names = [entry.name for entry in mixed.entries]
+    found = Trusted(mixed, 0.0).views(range(len(mixed)))
+    path = voc_folder / "ImageSets" / "Segmentation" / "train.txt"
+    (path.parent / "weak.txt").unlink()
+    path.write_text("".join(f"photo_{i:02d}\n" for i in range(4)))
+    without = VOCScenes(voc_folder, "train", (16, 16))
+    known = {entry.name: i for i, entry in enumerate(without.entries)}
+    both = [name for name in names if name in known]
+    rows = torch.tensor([names.index(name) for name in both])
+    assert len(both) > 8
+    assert equal(found.rows(rows), without.views([known[name] for name in both]))
+    assert found.present["classes"].all()
+    assert Trusted(mixed, 0.0).weak == 0
+
+
+def test_classes_read_from_a_weak_mask_are_as_weak(mixed, voc_folder):
+    for path in (voc_folder / "ImageSets" / "Main").glob("*_train.txt"):
+        path.unlink()
+    scenes = VOCScenes(voc_folder, "train", (16, 16))
+    every = range(len(scenes))
+    weak = torch.tensor([entry.weak for entry in scenes.entries])
+    found, hidden = Trusted(scenes, 0.5).views(every), Trusted(scenes, 0.0).views(every)
+    assert found.weights["classes"].equal(torch.where(weak, 0.5, 1.0))
+    assert found.present["classes"].equal(found.present["mask"])
+    assert hidden.present["classes"].equal(hidden.present["mask"])
+    assert hidden.present["mask"].equal(found.present["mask"] & ~weak)
+
+
+def test_a_crop_of_a_weak_mask_leaves_known_classes_alone(mixed):
+    vary = augmenter("crop", mixed.schema.labels)
+    for i, entry in enumerate(mixed.entries):
+        varied = [vary(mixed[i], seed) for seed in range(8)]
+        assert not entry.weak or all(v.classes.equal(mixed[i].classes) for v in varied)
+        assert entry.mask is None or not all(v.mask.equal(mixed[i].mask) for v in varied)
+
+
+def test_data_without_weak_masks_cannot_be_trusted_less(hidden):
+    with pytest.raises(
+        ValueError, match="of synthetic-confounded has no weak masks to be weighed"
+    ):
+        Trusted(hidden.scenes, 0.3)
