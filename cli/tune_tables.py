@@ -38,7 +38,8 @@ def show(found: Tuned) -> None:
         table.add_row(trial.name, *values, score, f"{trial.seconds:.0f}", style=style)
     console.print(table)
     _show_rest(found)
-    console.print(f"best run{'s' if len(found.runs) > 1 else ''}:", *found.runs)
+    for run in found.runs:
+        console.print(f"best run: {run}")
     for path in found.files:
         console.print(str(path))
     console.print(found.command)
