@@ -54,6 +54,9 @@ def tune(
     ] = None,
     points: Annotated[int | None, _option("How many of a grid stand for a range.")] = None,
     jobs: Annotated[int, _option("Processes that share trials.")] = 1,
+    seeds: Annotated[
+        int, _option("How many train each point, from --seed on; their mean is its score.")
+    ] = 1,
     metric: Annotated[
         Literal["miou", "f1", "map", "elbo", "loss"] | None,
         _option("By what.", show_default="miou; f1 of a classifier"),
@@ -135,6 +138,7 @@ def _plan(
         views=None if views is None else tuple(view.strip() for view in views.split(",")),
         split=asked["split"],
         prune=metric == "loss" if prune is None else prune,
+        seeds=asked["seeds"],
     )
     return plan, more
 

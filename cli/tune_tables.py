@@ -38,7 +38,8 @@ def show(found: Tuned) -> None:
         table.add_row(trial.name, *values, score, f"{trial.seconds:.0f}", style=style)
     console.print(table)
     _show_rest(found)
-    console.print(f"best run: {found.folder / best.name}")
+    for run in found.runs:
+        console.print(f"best run: {run}")
     for path in found.files:
         console.print(str(path))
     console.print(found.command)
@@ -47,7 +48,8 @@ def show(found: Tuned) -> None:
 def outcome(trial: Trial) -> str:
     """Say what came of a trial in a word or two."""
     if trial.score is not None:
-        return f"{trial.score:.1f}" if abs(trial.score) >= 1 else f"{trial.score:.3f}"
+        digits, around = 1 if abs(trial.score) >= 1 else 3, trial.deviation
+        return f"{trial.score:.{digits}f}" + ("" if around is None else f" ± {around:.{digits}f}")
     return {"stopped": "stopped early", "failed": f"failed: {trial.why}"}[trial.state]
 
 

@@ -6,6 +6,8 @@ unlike SQLite it needs no locking that network folders lack.
 
 from __future__ import annotations
 
+import copy
+import statistics
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -50,10 +52,11 @@ class Trial:
         number: From 0.
         point: A value for each option searched.
         state: ``done``; ``stopped`` early, as worse than the median; ``failed``; or ``begun``.
-        score: By the metric; None unless done.
+        score: By the metric, the mean over seeds; None unless done.
         why: Why it failed.
         seconds: How long it took.
         about: What else is known: direction, scenes.
+        scores: Of each seed; empty unless done.
     """
 
     number: int
@@ -63,6 +66,12 @@ class Trial:
     why: str = ""
     seconds: float = 0.0
     about: str = ""
+    scores: tuple[float, ...] = ()
+
+    @property
+    def deviation(self) -> float | None:
+        """How far scores of single seeds scatter: their standard deviation, of two or more."""
+        return statistics.stdev(self.scores) if len(self.scores) > 1 else None
 
     @property
     def name(self) -> str:
@@ -88,11 +97,13 @@ class Book:
         self.plan = plan
         self.storage = JournalStorage(JournalFileBackend(path, JournalFileOpenLock(path)))
         steps = plan.settings(next(plan.corners())).steps
+        self.longest = max(plan.settings(corner).steps for corner in plan.corners())
+        self.early = steps // 3
         self.study = optuna.create_study(
             storage=self.storage,
             study_name=_NAME,
             direction=direction(plan),
-            pruner=MedianPruner(_BEFORE_PRUNING, n_warmup_steps=steps // 3),
+            pruner=MedianPruner(_BEFORE_PRUNING, n_warmup_steps=self.early),
             load_if_exists=True,
         )
 
@@ -111,16 +122,38 @@ class Book:
         asked = self.study.ask(distributions(self.plan.spaces))
         return Trial(asked.number, asked.params, "begun")
 
-    def report(self, number: int, step: int, val: float) -> bool:
-        """Note a validation loss; say whether the trial should stop."""
-        loss = val if self.plan.minimised else -val
-        self.storage.set_trial_intermediate_value(self._id(number), step, loss)
-        trial = self.study.get_trials(deepcopy=False)[number]
+    def report(self, number: int, step: int, val: float, repeat: int = 0) -> bool:
+        """Note a validation loss; say whether the trial should stop.
+
+        What is noted is the mean over the seeds so far at this step, and it is measured against
+        the same mean of other trials: the seeds are the same.
+
+        Args:
+            number: Of the trial.
+            step: Of its run.
+            val: The loss.
+            repeat: Which of the trial's seeds, from 0.
+        """
+        loss, first = val if self.plan.minimised else -val, repeat * self.longest
+        trial = self._trial(number)
+        if repeat:
+            before = trial.intermediate_values.get(first - self.longest + step)
+            if before is None:  # that run stopped before, or did not say
+                return False
+            loss = (repeat * before + loss) / (repeat + 1)
+        self.storage.set_trial_intermediate_value(self._id(number), first + step, loss)
+        if step < self.early:
+            return False
+        trial = copy.copy(self._trial(number))
+        known = trial.intermediate_values
+        trial.intermediate_values = {at: v for at, v in known.items() if at > first}
         return bool(self.study.pruner.prune(self.study, trial))
 
     def tell(self, trial: Trial) -> None:
         """Note what came of a trial."""
+        notes: dict[str, Any]
         notes = {"why": trial.why, "seconds": trial.seconds, "about": trial.about}
+        notes |= {"scores": list(trial.scores)}
         for key, value in notes.items():
             self.storage.set_trial_user_attr(self._id(trial.number), key, value)
         state = next(known for known, name in _STATES.items() if name == trial.state)
@@ -137,17 +170,20 @@ class Book:
             return {}
         return get_param_importances(self.study, evaluator=PedAnovaImportanceEvaluator())
 
+    def _trial(self, number: int) -> FrozenTrial:
+        return self.study.get_trials(deepcopy=False)[number]
+
     def _id(self, number: int) -> int:
         study = self.storage.get_study_id_from_name(_NAME)
         return self.storage.get_trial_id_from_study_id_trial_number(study, number)
 
 
 def _read(trial: FrozenTrial) -> Trial:
-    state = _STATES[trial.state]
+    state, notes = _STATES[trial.state], trial.user_attrs
     return Trial(
         trial.number,
         trial.params,
         state,
         trial.value if state == "done" else None,
-        **trial.user_attrs,
+        **{**notes, "scores": tuple(notes.get("scores", ()))},
     )

@@ -36,7 +36,8 @@ def draw(
         importances,
         ", ".join(word for state, word in named.items() if state in states),
     )
-    draw_search(path, searched, title=f"{plan.recipe}: {len(known)} trials")
+    each = f", means of {plan.seeds} seeds" if plan.seeds > 1 else ""
+    draw_search(path, searched, title=f"{plan.recipe}: {len(known)} trials{each}")
 
 
 def _axis(space: Space, trials: Sequence[Trial]) -> Axis:

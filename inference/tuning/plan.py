@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from inference.options import parsed, words
@@ -63,6 +63,8 @@ class Plan:
             model can go from.
         split: One of `CHOOSING`.
         prune: Whether trials whose validation loss is worse than the median's are stopped.
+        seeds: With how many seeds each point is trained, from that of training on; its score is
+            their mean.
 
     Raises:
         LookupError: If a name is unknown.
@@ -78,6 +80,7 @@ class Plan:
     views: tuple[str, ...] | None = None
     split: str = "tune"
     prune: bool = False
+    seeds: int = 1
 
     def __post_init__(self) -> None:
         recipe(self.recipe)
@@ -92,6 +95,8 @@ class Plan:
             raise ValueError(
                 f"Settings are chosen on {' or '.join(CHOOSING)}, never on {self.split!r}."
             )
+        if self.seeds < 1:
+            raise ValueError(f"--seeds must be 1 or more, not {self.seeds}.")
         self._require_spaces()
         self._require_metric()
         if self.sampler == "grid" and self.points is not None and self.points < 2:
@@ -123,14 +128,21 @@ class Plan:
             return len(grid(self.spaces, self.points))
         return math.prod(space.size for space in self.spaces)
 
-    def settings(self, point: Point) -> Settings:
-        """Make the settings of a point.
+    def settings(self, point: Point, repeat: int = 0) -> Settings:
+        """Make the settings of a point, and of one of its ``seeds``, counted from 0.
 
         Raises:
             LookupError: As `Settings`.
             ValueError: As `Settings`.
         """
-        return recipe(self.recipe).settings(**parsed(given(point, self.fixed)))
+        made = recipe(self.recipe).settings(**parsed(given(point, self.fixed)))
+        return replace(made, seed=made.seed + repeat)
+
+    def runs(self, trial: str) -> tuple[str, ...]:
+        """Name the folders of a trial's runs: its own, or one in it for each seed."""
+        if self.seeds == 1:
+            return (trial,)
+        return tuple(f"{trial}/seed-{self.seed + repeat}" for repeat in range(self.seeds))
 
     def command(self, point: Point) -> str:
         """Write the command that trains with a point's settings."""
@@ -154,6 +166,10 @@ class Plan:
                 "Nothing is searched; say what, as --over learning-rate=1e-4..1e-1:log."
             )
         for option in self.options:
+            if option == "seed" and self.seeds > 1:
+                raise ValueError(
+                    "--over seed searches what --seeds takes the mean of; leave one of them out."
+                )
             if self.options.count(option) > 1:
                 raise ValueError(f"--over {option} is given twice; once is enough.")
             name, _, view = option.replace("-", "_").partition(" ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -61,29 +62,38 @@ class Stopped(Exception):
 
 
 def run_trial(task: Task, watch: Watch = lambda trial, report: None) -> Trial:
-    """Train and score; one that cannot be trained has failed, and says why.
+    """Train with each seed, and score; one that cannot be trained has failed, and says why.
 
+    With several seeds the score is their mean, and a trial of which one seed fails has failed.
     A run that was interrupted goes on from its checkpoint.
     """
-    began, trial = time.monotonic(), task.trial
+    began, trial, seeds = time.monotonic(), task.trial, task.plan.seeds
     book = Book(task.folder, task.plan) if task.plan.prune else None
+    scores: list[float] = []
 
     def seen(report: Report) -> None:
-        watch(trial, report)
-        if book is not None and report.val is not None and report.step < report.steps:
-            if book.report(trial.number, report.step, report.val):
+        repeat, steps = len(scores), report.steps
+        watch(trial, replace(report, step=repeat * steps + report.step, steps=seeds * steps))
+        over = report.step == steps and repeat == seeds - 1
+        if book is not None and report.val is not None and not over:
+            if book.report(trial.number, report.step, report.val, repeat):
                 raise Stopped
 
     try:
-        run = _trained(task, seen)
-        score, about = _scored(task, run)
-        if not math.isfinite(score):
-            raise ArithmeticError(f"The {task.plan.metric} is {score}.")
-        found = replace(trial, state="done", score=score, about=about)
+        for repeat in range(seeds):
+            run = _trained(task, repeat, seen)
+            score, about = _scored(task, run)
+            if not math.isfinite(score):
+                raise ArithmeticError(f"The {task.plan.metric} is {score}.")
+            scores.append(score)
+        about += f", {seeds} seeds" if seeds > 1 else ""
+        mean = statistics.fmean(scores)
+        found = replace(trial, state="done", score=mean, about=about, scores=tuple(scores))
     except Stopped:
         found = replace(trial, state="stopped")
     except (ArithmeticError, LookupError, ValueError) as error:
-        found = replace(trial, state="failed", why=_sentence(error))
+        which = f"Seed {task.plan.seed + len(scores)}: " if seeds > 1 else ""
+        found = replace(trial, state="failed", why=which + _sentence(error))
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError | torch.OutOfMemoryError):
             raise
@@ -92,14 +102,15 @@ def run_trial(task: Task, watch: Watch = lambda trial, report: None) -> Trial:
 
 
 def strip(folder: Path) -> None:
-    """Remove a run's weights; what it says of itself stays."""
-    for path in folder.glob("*.safetensors"):
+    """Remove the weights of a trial's runs; what they say of themselves stays."""
+    for path in folder.rglob("*.safetensors"):
         path.unlink()
 
 
-def _trained(task: Task, watch: Callable[[Report], None]) -> Run:
-    """Give the complete run; one that carries a stranger's code is begun anew."""
-    settings, folder = task.plan.settings(task.trial.point), task.folder / task.trial.name
+def _trained(task: Task, repeat: int, watch: Callable[[Report], None]) -> Run:
+    """Give the complete run of a seed; one that carries a stranger's code is begun anew."""
+    settings = task.plan.settings(task.trial.point, repeat)
+    folder = task.folder / task.plan.runs(task.trial.name)[repeat]
     more: Any = {"device": task.device, "headline": task.headline, "watch": watch}
     if is_foreign(settings):
         return train(settings, folder=folder, force=True, **more).run

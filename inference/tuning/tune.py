@@ -6,6 +6,7 @@
         study.json      what was asked for; a search for something else is refused here
         trials.log      Optuna's journal: every trial, as it comes
         trial-000/      a run, as `scene train` makes it; only the best keeps its weights
+            seed-0/     or one for each seed, where there are several
         tune.json       the best settings, and all trials
         tune.png        the score against each option, and what mattered
 """
@@ -70,6 +71,12 @@ class Tuned:
         return next(iter(self.ranked), None)
 
     @property
+    def runs(self) -> tuple[Path, ...]:
+        """The runs of the best, one a seed; `command` trains the first."""
+        names = self.plan.runs(self.best.name) if self.best else ()
+        return tuple(self.folder / name for name in names)
+
+    @property
     def command(self) -> str:
         """What trains with the best settings."""
         return self.plan.command(self.best.point) if self.best else ""
@@ -85,7 +92,8 @@ class Tuned:
             if best is None
             else {
                 **best.to_json(),
-                "run": str(self.folder / best.name),
+                "run": str(self.runs[0]),
+                "runs": [str(run) for run in self.runs],
                 "settings": self.plan.settings(best.point).to_json(),
                 "command": self.command,
             },
@@ -245,6 +253,7 @@ def _require_same(folder: Path, plan: Plan) -> None:
         there = json.loads((folder / STUDY).read_text())
     except ValueError:
         raise ValueError(f"{folder / STUDY} is damaged; choose another --out.") from None
+    there = {"seeds": 1, **there} if isinstance(there, dict) else there  # of before it was asked
     ours = json.loads(json.dumps(plan.to_json()))
     for name, value in ours.items():
         theirs = there.get(name) if isinstance(there, dict) else None

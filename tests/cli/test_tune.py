@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from statistics import stdev
 
 import pytest
 
@@ -31,6 +32,21 @@ def test_the_table_says_what_the_file_says(scene, tmp_path, place):
     theirs = json.loads((folder / best["name"] / "config.json").read_text())["settings"]
     ours = json.loads((place / "again" / "config.json").read_text())["settings"]
     assert ours == theirs == best["settings"]
+
+
+def test_several_seeds_have_a_mean_and_a_deviation(scene, tmp_path):
+    words = ("--over", "lr=1e-3,1e-2", "--trials", 1, "--seeds", 2)
+    said = scene("tune", "jvae", *TINY, *words)
+    assert said.code == 0, said.err
+    best = json.loads(
+        (tmp_path / "runs" / "tune-jvae-synthetic-default" / "tune.json").read_text()
+    )["best"]
+    digits = 1 if best["score"] >= 1 else 3
+    shown = f"{best['score']:.{digits}f} ± {stdev(best['scores']):.{digits}f}"
+    assert shown in said.out
+    assert shown in said.err
+    assert "2 seeds)" in said.out.replace("\n", " ")
+    assert all(f"best run: {run}" in said.out for run in best["runs"])
 
 
 def test_json_replaces_the_table(scene):

@@ -33,6 +33,8 @@ def _plan(*over, recipe="jvae", **more):
         (("lr=0.1,1",), {"recipe": "twin", "metric": "elbo"}, "no latent"),
         (("lr=0.1,1",), {"metric": "loss", "views": ("image",)}, "--given goes with"),
         (("lr=0.1,1",), {"views": ("imago",)}, "Did you mean 'image'?"),
+        (("lr=0.1,1",), {"seeds": 0}, "--seeds must be 1 or more, not 0."),
+        (("seed=0,1",), {"seeds": 2}, "--over seed searches what --seeds takes the mean of"),
         (("lr=0.1,1",), {"split": "test"}, "never on 'test'"),
         (("lr=0.1,1",), {"recipe": "jave"}, "Did you mean 'jvae'?"),
     ],

@@ -76,6 +76,28 @@ def test_the_median_stops_what_is_worse(tmp_path):
     assert book.report(worse.number, 8, 9.0)
 
 
+def test_the_median_is_of_means_over_the_same_seeds(tmp_path):
+    """One that is worse with its first seed only may be better on average, and goes on."""
+    plan = Plan("jvae", WIDE, {"steps": 10}, metric="loss", prune=True, seeds=3)
+    book = Book(tmp_path, plan)
+    for _ in range(4):
+        trial = book.propose()
+        for repeat, val in enumerate((1.0, 3.0, 2.0)):
+            assert not book.report(trial.number, 8, val, repeat)
+            assert not book.report(trial.number, 10, 0.1, repeat)
+        book.tell(Trial(trial.number, trial.point, "done", 2.0, scores=(1.0, 3.0, 2.0)))
+    lucky, unlucky, silent = (book.propose().number for _ in range(3))
+    assert not book.report(lucky, 2, 0.7)
+    assert not book.report(lucky, 8, 0.5)
+    assert not book.report(lucky, 10, 0.1)
+    assert not book.report(lucky, 2, 99.0, 1)  # too early to say
+    assert not book.report(lucky, 8, 3.4, 1)  # 1.95 of two seeds, where others have 2
+    assert book.report(lucky, 8, 2.2, 2) is True  # 2.03, where others have 2
+    assert book.report(unlucky, 8, 1.1)
+    assert not book.report(silent, 8, 9.0, 1)  # its first seed did not say
+    assert book.trials()[0].scores == (1.0, 3.0, 2.0)
+
+
 def test_importance_goes_to_what_matters(tmp_path):
     book = Book(tmp_path, Plan("jvae", WIDE, sampler="random"))
     assert book.importances() == {}

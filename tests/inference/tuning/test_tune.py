@@ -80,6 +80,76 @@ def test_an_interrupted_trial_is_run_again(tmp_path):
     assert found.trials[0].point == begun.point
 
 
+def test_each_point_is_scored_by_the_mean_over_its_seeds(tmp_path):
+    plan = _plan("beta=0.5,2", sampler="grid", seeds=2)
+    plan.fixed["seed"] = 3
+    found = tune(plan, folder=tmp_path / "s", device="cpu")
+    for trial in found.trials:
+        runs = [tmp_path / "s" / name for name in plan.runs(trial.name)]
+        assert [run.name for run in runs] == ["seed-3", "seed-4"]
+        told = [json.loads((run / "summary.json").read_text()) for run in runs]
+        scores = [one["headline"]["score"]["miou"] for one in told]
+        asked = [json.loads((run / "config.json").read_text())["settings"] for run in runs]
+        assert [one["seed"] for one in asked] == [3, 4]
+        assert list(trial.scores) == scores
+        assert trial.score == pytest.approx(sum(scores) / 2)
+        assert trial.deviation == pytest.approx(abs(scores[0] - scores[1]) / 2**0.5)
+        assert trial.about.endswith("4 scenes, 2 seeds")
+    assert found.best.score == max(trial.score for trial in found.trials)
+    kept = {path.parent for path in (tmp_path / "s").rglob("weights.safetensors")}
+    assert kept == set(found.runs)
+    best = json.loads((tmp_path / "s" / "tune.json").read_text())["best"]
+    assert (best["run"], best["settings"]["seed"]) == (str(found.runs[0]), 3)
+    assert tune(plan, folder=tmp_path / "s", device="cpu") == found
+
+
+def test_a_trial_goes_on_with_the_seed_that_was_interrupted(tmp_path, monkeypatch):
+    plan, trained, do = _plan("beta=1,2", seeds=2), [], module.obtain
+    whole = tune(plan, trials=1, folder=tmp_path / "whole", device="cpu").trials
+
+    def counted(settings, folder, **more):
+        trained.append((settings.seed, (folder / "weights.safetensors").is_file()))
+        return do(settings, folder, **more)
+
+    def stop(trial, report):
+        assert report.steps == 4
+        if report.step == 3:  # the first of the second seed
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tune(plan, trials=1, folder=tmp_path / "s", device="cpu", watch=stop)
+    monkeypatch.setattr(module, "obtain", counted)
+    found = tune(plan, trials=1, folder=tmp_path / "s", device="cpu").trials
+    assert trained == [(0, True), (1, False)]
+    assert [trial.scores for trial in found] == [trial.scores for trial in whole]
+
+
+def test_a_trial_of_which_one_seed_fails_has_failed(tmp_path, monkeypatch):
+    def failing(settings, *words, **more):
+        if settings.seed == 1 and settings.beta == 2:
+            raise ArithmeticError("The loss became nan.")
+        return do(settings, *words, **more)
+
+    do = module.obtain
+    monkeypatch.setattr(module, "obtain", failing)
+    plan = _plan("beta=1,2", sampler="grid", seeds=2)
+    found = tune(plan, folder=tmp_path / "s", device="cpu")
+    failed = next(trial for trial in found.trials if trial.point["beta"] == 2)
+    assert (failed.state, failed.why) == ("failed", "Seed 1: The loss became nan.")
+    assert (failed.score, failed.scores) == (None, ())
+
+
+def test_another_number_of_seeds_is_another_search(tmp_path):
+    folder = tmp_path / "s"
+    tune(_plan("beta=1,2"), trials=1, folder=folder, device="cpu")
+    with pytest.raises(ValueError, match="is a search with seeds 1, not 2; choose"):
+        tune(_plan("beta=1,2", seeds=2), trials=1, folder=folder, device="cpu")
+    study = json.loads((folder / "study.json").read_text())
+    assert study.pop("seeds") == 1
+    (folder / "study.json").write_text(json.dumps(study))  # as it was before there were several
+    assert len(tune(_plan("beta=1,2"), trials=1, folder=folder, device="cpu").trials) == 1
+
+
 def test_one_that_diverges_has_failed_and_says_why(tmp_path):
     told = []
     plan = _plan("learning-rate=0.001,1e38", sampler="grid")
