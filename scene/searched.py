@@ -45,6 +45,8 @@ class Searched:
         score: What the scores are.
         importances: The share that each option explains; empty = not known.
         without: What trials without a score are called.
+        deviations: By how much the score of each trial scatters, 0 where there is none; empty =
+            not known.
     """
 
     axes: Sequence[Axis]
@@ -53,6 +55,7 @@ class Searched:
     score: str
     importances: Mapping[str, float] = field(default_factory=dict)
     without: str = "no score"
+    deviations: Sequence[float] = ()
 
 
 @rc_context({"text.parse_math": False})
@@ -92,6 +95,9 @@ def _scatter(place: Any, axis: Axis, searched: Searched) -> None:
     heights = np.array([score for score in searched.scores if score is not None], dtype=float)
     others = np.array([i != searched.best for i in known], dtype=bool)
     x = at[known]
+    if searched.deviations:
+        around = np.array(searched.deviations)[known]
+        place.errorbar(x, heights, around, fmt="none", ecolor=_FAINT, elinewidth=1, zorder=1)
     place.plot(x[others], heights[others], "o", color=_INK, alpha=0.7, markersize=5, label="trial")
     place.plot(x[~others], heights[~others], "o", color=_BEST, markersize=8, label="best")
     missing = [i for i, score in enumerate(searched.scores) if score is None]

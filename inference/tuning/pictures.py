@@ -35,8 +35,9 @@ def draw(
         METRICS[plan.metric],
         importances,
         ", ".join(word for state, word in named.items() if state in states),
+        [trial.deviation or 0.0 for trial in ended] if plan.seeds > 1 else (),
     )
-    each = f", means of {plan.seeds} seeds" if plan.seeds > 1 else ""
+    each = f", mean ± sd of {plan.seeds} seeds" if plan.seeds > 1 else ""
     draw_search(path, searched, title=f"{plan.recipe}: {len(known)} trials{each}")
 
 
