@@ -30,8 +30,12 @@ def test_train_sample_evaluate_and_look_at_data(scene, tmp_path, place):
     assert said.err == f"run {run}\n"
     picture, out = said.out.splitlines()
     assert picture == f"{run}/samples/from-mask-1.png: drawn given the mask"
-    assert out == "views: 5 files"
-    assert len(list((place / "views").iterdir())) == 5
+    assert out == "views: 8 files"
+    assert {path.name for path in (place / "views").iterdir()} == {
+        *(f"{scene}_{view}.png" for scene in ("000", "001", "mean") for view in ("image", "mask")),
+        "classes.json",
+        "entropy.png",
+    }
 
     said = scene("evaluate", "--json", "--device", "cpu")
     assert said.code == 0
