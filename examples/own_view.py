@@ -10,7 +10,8 @@ from inference.objectives.bounds import ELBO
 from inference.objectives.subsets import TELBO, subsets
 from scene.datasets.synthetic import SyntheticScenes
 from scene.models import JointScene
-from scene.networks import Painter, Stem
+from scene.networks import Stem
+from scene.painters import Painter
 from scene.views import VIEWS, Schema, Views
 
 
@@ -32,15 +33,17 @@ class OutlinedScene(JointScene):
 def outlined(views: Views) -> Views:
     """Add the view, ``(B, 1, H, W)``: 1 where the label is not that of the next column."""
     edge = views["mask"].diff(append=views["mask"][..., -1:]) != 0
-    tensors = {**dict(views.items()), "outline": edge[:, None].float()}
-    return Views(tensors, views.present, views.weights)
+    more = {"outline": edge[:, None].float()}
+    return Views({**dict(views.items()), **more}, views.present, views.weights)
 
 
 def main(steps: int = 300, size: int = 32) -> None:
     """Train, and print how well outlines are told from images, and from themselves."""
     train = SyntheticScenes("train", size=(size, size))
-    stems = {"outline": lambda schema, width: Stem(1, schema.size, width)}
-    model = OutlinedScene(train.schema)
+    model, stems = (
+        OutlinedScene(train.schema),
+        {"outline": lambda s, width: Stem(1, s.size, width)},
+    )
     guide = RetrofitGuide(train.schema, model.views, stems=stems)
     loss = TELBO(ELBO(), subsets=subsets("image,outline", model.views))(model, guide)
     adam = torch.optim.Adam(loss.parameters(), 3e-3)
@@ -48,7 +51,7 @@ def main(steps: int = 300, size: int = 32) -> None:
         adam.zero_grad()
         loss(outlined(train.views(batch))).backward()
         adam.step()
-    tests = outlined(SyntheticScenes("val", size=(size, size)).views(range(64)))
+    tests = outlined(SyntheticScenes("val", size=train.schema.size).views(range(64)))
     for given in ("image", "outline"):
         z = guide.eval().posterior(tests.only([given])).sample()
         said = model.eval().decode(z, None, ["outline"])["outline"].log_prob(tests["outline"])

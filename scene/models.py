@@ -24,7 +24,8 @@ from scene.backbones import Weights, features, require_room
 from scene.classifiers import classifier
 from scene.grids import GridBelief, Latent, Pyramid
 from scene.likelihoods import ClassVector, LabelMap, Pixels
-from scene.networks import ClassHead, GaussianHead, Painter, Stem, UNet, stem
+from scene.networks import GaussianHead, Stem, UNet, stem
+from scene.painters import ClassHead, Painter
 from scene.sizes import STOCK_LATENT, STOCK_WIDTH
 from scene.views import VIEWS, Schema, Views
 

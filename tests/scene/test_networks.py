@@ -3,31 +3,19 @@ import torch
 
 from scene.labels import VOID, Labels
 from scene.networks import (
-    ClassHead,
     GaussianHead,
     MaskStem,
     Norm,
-    Painter,
     Stem,
     UNet,
     grid,
     stem,
 )
+from scene.painters import Painter
 from scene.views import VIEWS, Schema
 
 SIZES = [(16, 16), (17, 31), (33, 64), (1, 1), (20, 18)]
 LEADING = [(), (3,), (2, 3)]
-
-
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("leading", LEADING)
-def test_a_painter_draws_pictures_of_any_size_under_any_leading_dims(size, leading):
-    painter = Painter(4, 5, size, width=2)
-    z = torch.randn(*leading, 4)
-    pictures = painter(z)
-    assert pictures.shape == (*leading, 5, *size)
-    flat = painter(z.reshape(-1, 4)).reshape(pictures.shape)
-    torch.testing.assert_close(pictures, flat)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -81,11 +69,6 @@ def test_scales_of_beliefs_are_positive_whatever_was_seen(size):
     assert loc.shape == scale.shape == (2, 4, 5)
     assert (scale >= 1e-4).all()
     assert scale.isfinite().all()
-
-
-@pytest.mark.parametrize("leading", LEADING)
-def test_a_head_judges_classes_under_any_leading_dims(leading):
-    assert ClassHead(4, 8, 3)(torch.randn(*leading, 4)).shape == (*leading, 3)
 
 
 @pytest.mark.parametrize("size", [(16, 16), (17, 31), (20, 18), (9, 40)])
