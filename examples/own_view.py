@@ -32,18 +32,15 @@ class OutlinedScene(JointScene):
 
 def outlined(views: Views) -> Views:
     """Add the view, ``(B, 1, H, W)``: 1 where the label is not that of the next column."""
-    edge = views["mask"].diff(append=views["mask"][..., -1:]) != 0
-    more = {"outline": edge[:, None].float()}
-    return Views({**dict(views.items()), **more}, views.present, views.weights)
+    edge = (views["mask"].diff(append=views["mask"][..., -1:]) != 0)[:, None].float()
+    return Views({**dict(views.items()), "outline": edge}, views.present, views.weights)
 
 
 def main(steps: int = 300, size: int = 32) -> None:
     """Train, and print how well outlines are told from images, and from themselves."""
     train = SyntheticScenes("train", size=(size, size))
-    model, stems = (
-        OutlinedScene(train.schema),
-        {"outline": lambda s, width: Stem(1, s.size, width)},
-    )
+    stems = {"outline": lambda schema, width: Stem(1, schema.size, width)}
+    model = OutlinedScene(train.schema)
     guide = RetrofitGuide(train.schema, model.views, stems=stems)
     loss = TELBO(ELBO(), subsets=subsets("image,outline", model.views))(model, guide)
     adam = torch.optim.Adam(loss.parameters(), 3e-3)
