@@ -38,7 +38,9 @@ OURS = "TELBO (default)"
 ROWS = {
     "j-VAE (image)": Row("jvae", {"encode": ("image",)}),
     "j-VAE (image + classes)": Row("jvae", {"encode": ("image", "classes")}),
-    "TELBO (report's form)": Row("telbo", {"subsets": "report", "retrofit": "own"}),
+    "TELBO (report's form)": Row(
+        "telbo", {"guide": "retrofit", "subsets": "report", "retrofit": "own"}
+    ),
     OURS: Row("telbo"),
     "JMVAE": Row("jmvae"),
 }
@@ -110,6 +112,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--steps", type=int, default=720, help="of TELBO, in both tables")
     parser.add_argument("--seeds", type=int, default=5, help="how many: 0, 1, …")
     parser.add_argument("--rows", default="; ".join(ROWS), help="default: %(default)s")
+    parser.add_argument("--tuning-steps", type=int, help="if not as many")
     parser.add_argument("--points", type=int, default=len(GRID), help="settings to tune over")
     for name in ("count", "width", "guide-width", "spatial", "batch-size"):
         parser.add_argument(f"--{name}", type=int, help=f"as in scene train: --{name}")
@@ -129,7 +132,8 @@ def _tuned(
     rows: Rows, common: dict[str, Any], asked: argparse.Namespace, work: Any
 ) -> dict[str, Any]:
     """Choose the settings of each row."""
-    points = [{**common, **point, "steps": asked.steps} for point in GRID[: asked.points]]
+    steps = asked.tuning_steps or asked.steps
+    points = [{**common, **point, "steps": steps} for point in GRID[: asked.points]]
     jobs = [(name, row.settings(**p, seed=TUNING)) for name, row in rows.items() for p in points]
     found = work(jobs, split="tune", directions=DIRECTIONS)
     chosen = {}

@@ -8,6 +8,7 @@ as ours are, ``YourGuide(schema, views, latent=..., width=...)``, and used by th
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any, cast
 
 import pyro
@@ -108,7 +109,10 @@ class JointGuide(Guide):
 
     def posterior(self, views: Views) -> dist.Distribution:
         """Read every view, then form one belief."""
-        found = [self.stems[name](views[name]) for name in self.views]
+        found = [
+            views.recall(name, stem, partial(stem, views[name]))
+            for name, stem in self.stems.items()
+        ]
         belief = self.head(torch.cat(found, dim=-1))
         return dist.Normal(*_with_cells(belief, self.cells, views)).to_event(1)
 
@@ -150,7 +154,7 @@ class ProductGuide(Guide):
         locs, scales, spoken = [prior], [torch.ones_like(prior)], [everyone]
         for name, view in views.items():
             present = views.present[name]
-            loc, scale = self._spread(name, view, present)
+            loc, scale = views.recall(name, self, partial(self._spread, name, view, present))
             locs.append(loc)
             scales.append(scale)
             spoken.append(present)
@@ -230,7 +234,8 @@ class MaskedGuide(Guide):
         rows = held.nonzero().squeeze(-1)
         if not len(rows):
             return absent
-        read = cast(Tensor, self.stems[name](views[name][rows]))
+        stem = self.stems[name]
+        read = cast(Tensor, views.recall(name, stem, lambda: stem(views[name][rows])))
         return absent.to(read.dtype).index_copy(0, rows, read)
 
 

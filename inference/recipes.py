@@ -192,7 +192,7 @@ RECIPES: dict[str, Recipe] = {
         form="telbo",
         uses=(*_LATENT, *_GRID, *_PIXELS, "subsets", "alpha", *_RETROFIT, "weak_weight"),
         defaults={
-            "guide": "retrofit",
+            "guide": "poe",
             "subsets": "image,image+classes,mask",
             "retrofit_objective": "elbo",
             "alpha": 0.0,

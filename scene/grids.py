@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import torch
@@ -101,13 +102,13 @@ class GridBelief(nn.Module):
     def _read(self, name: str, views: Views) -> Tensor:
         reader = self.readers[name]
         if name in views and bool(views.present[name].all()):
-            return cast(Tensor, reader(views[name]))
+            return cast(Tensor, views.recall(name, reader, partial(reader, views[name])))
         features, grid = cast(int, reader.features), self.latent.grid[1:]
         blank = torch.zeros(len(views), features, *grid, device=views.device)
         if name not in views or not bool(views.present[name].any()):
             return blank
         rows = views.present[name].nonzero().squeeze(-1)
-        read = cast(Tensor, reader(views[name][rows]))
+        read = cast(Tensor, views.recall(name, reader, lambda: reader(views[name][rows])))
         return blank.to(read.dtype).index_copy(0, rows, read)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -90,6 +90,7 @@ class Views:
                 f"The views of a batch hold equally many scenes, not {counts}, and say of each "
                 "whether it is present and what it counts."
             )
+        self._memory: dict[Any, Any] | None = None
 
     def __getitem__(self, name: str) -> Tensor:
         return self._tensors[name]
@@ -123,7 +124,33 @@ class Views:
         tensors, present, weights = (
             {n: of[n] for n in kept} for of in (self._tensors, self.present, self.weights)
         )
-        return Views(tensors, present, weights)
+        found = Views(tensors, present, weights)
+        found._memory = self._memory
+        return found
+
+    def remembering(self) -> Views:
+        """Give the same batch with an empty memory for `recall`, shared by what `only` keeps.
+
+        It is for as long as no network changes: within one step of training, say.
+        """
+        found = self.only(self.names)
+        found._memory = {}
+        return found
+
+    def recall(self, name: str, reader: Hashable, read: Callable[[], Any]) -> Any:
+        """Give what was read of a view before, if this batch remembers; else read it.
+
+        Args:
+            name: The view.
+            reader: Who reads it; another reader may find something else.
+            read: Called to read it.
+        """
+        if self._memory is None:
+            return read()
+        key = name, reader, torch.is_grad_enabled()
+        if key not in self._memory:
+            self._memory[key] = read()
+        return self._memory[key]
 
     def having(self, names: Iterable[str]) -> Tensor:
         """Say which scenes have every view named: ``(B,)`` bool."""

@@ -111,6 +111,7 @@ class TELBO(Objective):
 
     def terms(self, model: Any, guide: Any, views: Views) -> dict[str, Term]:
         """Work out the joint term, then one for each subset."""
+        views = views.remembering()  # each is read once, however many posteriors ask
         found = self.joint.terms(model, guide, views)
         turn = _turn(self.subsets, self.one)
         with _stopped(model) if self.generators == "stopped" else nullcontext():
@@ -173,6 +174,7 @@ class JMVAE(Objective):
 
     def terms(self, model: Any, guide: Any, views: Views) -> dict[str, Term]:
         """Work out the joint term, and a penalty for each subset."""
+        views = views.remembering()
         found = self.joint.terms(model, guide, views)
         return found | penalties(guide, views, _turn(self.subsets, self.one)) if found else found
 

@@ -98,7 +98,7 @@ def test_settings_reach_what_they_describe(built, schema):
         schema, "telbo", objective="elbo", particles=2, retrofit_objective="iwae",
         retrofit_particles=5, beta=0.5, weights={"classes": 10.0}, subsets="singles",
         retrofit="own", generator_gradients="stopped", noise="laplace", image_scale=0.2,
-        learn_scale=True, latent=6,
+        learn_scale=True, latent=6, guide="retrofit",
     )  # fmt: skip
     objective = made.objective
     assert isinstance(objective, TELBO)

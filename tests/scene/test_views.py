@@ -126,3 +126,26 @@ def test_what_comes_back_to_the_cpu_has_arrived(monkeypatch):
     monkeypatch.setattr(torch.Tensor, "to", note)
     _of([True, False], [False, True]).to("cpu")
     assert waited == [True] * 6
+
+
+def test_a_batch_that_remembers_is_read_once():
+    """By each reader, with and without gradients; parts of it share what it remembers."""
+    views, read = _of([True, True], [True, True]).remembering(), []
+
+    def recall(batch, reader="eyes"):
+        return batch.recall("image", reader, lambda: read.append(reader) or len(read))
+
+    everyone = torch.tensor([True, True])
+    assert [recall(b) for b in (views, views.only(["image"]), views.rows(everyone))] == [1, 1, 1]
+    assert recall(views, "other eyes") == 2
+    with torch.no_grad():
+        assert recall(views) == 3
+    for others in (views.rows(torch.tensor([0])), views.remembering(), views.to("cpu")):
+        assert recall(others) == len(read)
+    assert len(read) == 6
+
+
+def test_a_batch_remembers_nothing_unless_asked_to():
+    views = _of([True, True], [True, True])
+    views.remembering().recall("image", "eyes", lambda: 1)
+    assert [views.recall("image", "eyes", lambda n=n: n) for n in (2, 3)] == [2, 3]

@@ -1,15 +1,20 @@
+import collections
+
 import pyro.distributions as dist
 import pytest
 import torch
 from torch.distributions import Bernoulli, Categorical, Laplace, Normal, kl_divergence
 
-from inference.guides import JointGuide, ProductGuide
+from inference.guides import JointGuide, MaskedGuide, ProductGuide, RetrofitGuide
 from inference.objectives.bounds import ELBO, IWAE, Term
 from inference.objectives.subsets import JMVAE, TELBO, divergence, penalties, subsets
 from scene.labels import VOID
+from scene.models import JointScene
+from scene.networks import Stem
 from scene.views import VIEWS, Views
 
 REPORT = (("image", "classes"), ("mask",))
+EVERY = subsets("all")
 
 
 def _elbo_by_hand(model, guide, views, given, scored, noise):
@@ -76,6 +81,36 @@ def _gradients(objective, model, guide, views):
     loss.backward()
     found = [[p.grad for p in net.parameters()] for net in (model, guide)]
     return loss.detach(), *[[None if g is None else g.clone() for g in gs] for gs in found]
+
+
+@pytest.mark.parametrize("kind", [ProductGuide, MaskedGuide, RetrofitGuide])
+@pytest.mark.parametrize("objective", [TELBO(ELBO(2), subsets=EVERY), JMVAE(ELBO(1), EVERY)])
+@pytest.mark.parametrize("which", ["views", "partial"])
+def test_views_are_read_once_a_step(request, schema, monkeypatch, kind, objective, which):
+    """However many posteriors ask: by each network once, to the same loss and gradients."""
+    views = request.getfixturevalue(which)
+    choices = {"latent": 4 + 2 * 5 * 5, "width": 2, "spatial": 2}
+    guide = kind(schema, VIEWS, **choices).eval()
+    model = JointScene(schema, latent=4, width=2, spatial=2).eval()
+    once = _gradients(objective, model, guide, views), _count(guide, objective, model, views)
+    monkeypatch.setattr(Views, "remembering", lambda self: self)
+    each = _gradients(objective, model, guide, views), _count(guide, objective, model, views)
+    torch.testing.assert_close(once[0], each[0])
+    if which == "views":
+        assert set(once[1]) == {1}
+    assert sum(once[1]) <= sum(each[1])
+
+
+def _count(guide, objective, model, views):
+    """Count how often each network that reads a view is used in a step."""
+    counts = collections.Counter()
+    stems = [m for m in guide.modules() if isinstance(m, Stem)]
+    first = [stem.convolutions[0] for stem in stems]
+    hooks = [net.register_forward_hook(lambda net, *_: counts.update([net])) for net in first]
+    objective.terms(model, guide, views)
+    for hook in hooks:
+        hook.remove()
+    return list(counts.values())
 
 
 @pytest.mark.parametrize("predict", ["own", "all"])
