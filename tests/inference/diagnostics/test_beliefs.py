@@ -35,7 +35,7 @@ def test_nats_of_units_add_up_to_the_divergence(telbo, views):
 
 
 def test_a_guide_that_overlooks_scenes_has_no_active_units(telbo, views):
-    for layer in telbo.guide.product.heads["image"].layers:
+    for layer in telbo.guide.heads["image"].layers:
         if hasattr(layer, "weight"):
             torch.nn.init.zeros_(layer.weight)
     assert not units(beliefs(telbo, views, ("image",))).active.any()
