@@ -131,7 +131,8 @@ class Views:
     def remembering(self) -> Views:
         """Give the same batch with an empty memory for `recall`, shared by what `only` keeps.
 
-        It is for as long as no network changes: within one step of training, say.
+        Scenes that `rows` keeps remember for themselves, however often they are kept. A memory is
+        for as long as no network changes: within one step of training, say.
         """
         found = self.only(self.names)
         found._memory = {}
@@ -163,7 +164,13 @@ class Views:
         """Keep just the scenes of ``index``: ``(B,)`` bool or ``(N,)`` int64."""
         if index.dtype == torch.bool and bool(index.all()):
             return self
-        return self._each(lambda t: t[index])
+        if self._memory is None:
+            return self._each(lambda t: t[index])
+        key = self.names, index.dtype, tuple(index.tolist())
+        if key not in self._memory:
+            self._memory[key] = self._each(lambda t: t[index]).remembering()
+        part: Views = self._memory[key]
+        return part
 
     def to(self, device: torch.device | str) -> Views:
         """Move every tensor to ``device``; what comes back to the CPU has arrived."""

@@ -140,9 +140,11 @@ def test_a_batch_that_remembers_is_read_once():
     assert recall(views, "other eyes") == 2
     with torch.no_grad():
         assert recall(views) == 3
-    for others in (views.rows(torch.tensor([0])), views.remembering(), views.to("cpu")):
+    first = torch.tensor([0])
+    for others in (views.rows(first), views.remembering(), views.to("cpu")):
         assert recall(others) == len(read)
-    assert len(read) == 6
+    assert [recall(views.rows(first)), recall(views.only(["image"]).rows(first))] == [4, 7]
+    assert len(read) == 7
 
 
 def test_a_batch_remembers_nothing_unless_asked_to():
