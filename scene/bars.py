@@ -46,8 +46,12 @@ def draw_bars(path: Path, bars: Bars, *, scale: str, title: str = "") -> None:
     figure = Figure(figsize=(1.6 + 1.35 * len(places), 4.2), dpi=110, layout="constrained")
     axis = figure.subplots()
     for middle, drawn, scores in _bars(axis, bars):
-        axis.bar_label(drawn, fmt="%.1f", fontsize=8, padding=4)
-        for x, runs in zip(middle, scores, strict=True):
+        for x, bar, runs in zip(middle, drawn, scores, strict=True):
+            mean = float(bar.get_height())
+            top = (x, max(mean, *runs))
+            axis.annotate(
+                f"{mean:.1f}", top, (0, 4), textcoords="offset points", ha="center", fontsize=8
+            )
             if len(runs) > 1:
                 axis.plot([x] * len(runs), runs, ".", color="black", markersize=4, alpha=0.6)
     known = [(x, y) for x, y in zip(places, bars.marks, strict=False) if y is not None]
