@@ -224,14 +224,18 @@ def _step(fabric: Fabric, module: Any, learning: Learning, views: Views, run: Ru
     return Report(learning.step, settings.steps, float(loss.detach()), terms, now)
 
 
+_REFUSALS = ("to satisfy the constraint", "has a scale that is not positive")
+"""What torch's densities and products of experts say of NaN."""
+
+
 def _scored(module: Any, views: Views) -> tuple[Tensor, dict[str, Tensor]]:
-    """Give the loss and its parts; NaN where a density refuses NaN for its parameters."""
+    """Give the loss and its parts; NaN where a density refuses its parameters."""
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Encountered (NaN|[+-]?inf)")  # `Diverged` says so
             loss, parts = module(views)
     except ValueError as error:
-        if "to satisfy the constraint" not in str(error):
+        if not any(words in str(error) for words in _REFUSALS):
             raise
         return torch.tensor(math.nan), {}
     return loss, parts

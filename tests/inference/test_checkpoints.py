@@ -129,7 +129,7 @@ def test_weights_are_no_checkpoint(build, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "choices", [{"latent": 5}, {"width": 3}, {"guide_width": 3}, {"guide": "poe"}]
+    "choices", [{"latent": 5}, {"width": 3}, {"guide_width": 3}, {"guide": "retrofit"}]
 )
 def test_weights_of_another_shape_are_refused(build, tmp_path, choices):
     save_weights(tmp_path / "w", build(), "telbo")
