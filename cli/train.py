@@ -47,6 +47,10 @@ def train(
             "What they see: report, singles, all, random (one a step), or your own.", _GENERATORS
         ),
     ] = None,
+    turns: Annotated[
+        str | None,
+        _option("Work on all terms, one subset a step, or one term a scene.", _GENERATORS),
+    ] = None,
     retrofit: Annotated[
         str | None, _option("What they score: own or predict-all.", _GENERATORS)
     ] = None,

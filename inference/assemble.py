@@ -13,7 +13,7 @@ from inference.guides import Guide
 from inference.objectives.bounds import ELBO, Bound, Objective
 from inference.objectives.hybrid import Hybrid
 from inference.objectives.renyi import Renyi
-from inference.objectives.subsets import JMVAE, TELBO, subsets
+from inference.objectives.subsets import JMVAE, TELBO, Turns, subsets
 from inference.recipes import GUIDES, OBJECTIVES, recipe
 from inference.settings import Settings
 from inference.weak.sec import SEC, OnMasks, grid_kernels
@@ -101,11 +101,11 @@ def _objective(settings: Settings, model: SceneModel, guide: Guide) -> Objective
     if form == "plain":
         return Hybrid(joint, settings.hybrid) if settings.hybrid else joint
     chosen = subsets(settings.subsets)
-    one = settings.subsets == "random"
+    random = settings.subsets == "random"
     for subset in chosen:
         guide.require(subset)
     if form == "jmvae":
-        return JMVAE(joint, chosen, settings.alpha, one)
+        return JMVAE(joint, chosen, settings.alpha, "step" if random else "all")
     retrofit = _bound(
         settings.retrofit_objective or settings.objective,
         settings.retrofit_particles or settings.particles,
@@ -117,7 +117,7 @@ def _objective(settings: Settings, model: SceneModel, guide: Guide) -> Objective
         chosen,
         "own" if settings.retrofit == "own" else "all",
         "stopped" if settings.generator_gradients == "stopped" else "shared",
-        one,
+        cast(Turns, "step" if random and settings.turns == "all" else settings.turns),
         settings.alpha,
     )
 

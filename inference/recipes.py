@@ -154,7 +154,13 @@ _PUBLISHED = {
 """Their cues and their CRF."""
 
 _GRID = ("spatial", "cell")
-_RETROFIT = ("retrofit", "retrofit_objective", "retrofit_particles", "generator_gradients")
+_RETROFIT = (
+    "turns",
+    "retrofit",
+    "retrofit_objective",
+    "retrofit_particles",
+    "generator_gradients",
+)
 
 RECIPES: dict[str, Recipe] = {
     "cvae": Recipe(

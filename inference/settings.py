@@ -39,6 +39,8 @@ class Settings:
         retrofit_objective: The bound of the retrofit terms; None = as the joint term.
         retrofit_particles: K of the retrofit terms; None = as the joint term.
         subsets: What the terms beside the joint one condition on.
+        turns: Whether a step works on ``all`` terms, on one subset drawn for the ``step``, or for
+            each ``scene`` on one term drawn for it.
         retrofit: What retrofit terms score: ``own`` or ``predict-all``.
         generator_gradients: Whether retrofit terms train generators: ``shared`` or ``stopped``.
         renyi_alpha: α of the Rényi bound: 0 = ``iwae``, 1 = ``elbo``.
@@ -105,6 +107,7 @@ class Settings:
     retrofit_objective: str | None = None
     retrofit_particles: int | None = None
     subsets: str = "report"
+    turns: str = "all"
     retrofit: str = "predict-all"
     generator_gradients: str = "shared"
     renyi_alpha: float = 0.5
@@ -215,6 +218,7 @@ class Settings:
 
 CHOICES = {
     "prior": ("standard", "learned"),
+    "turns": ("all", "step", "scene"),
     "retrofit": ("own", "predict-all"),
     "generator_gradients": ("shared", "stopped"),
     "noise": ("normal", "laplace"),

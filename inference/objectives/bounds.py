@@ -155,12 +155,18 @@ class Bound(Objective):
         return {"joint": term} if term else {}
 
     def term(
-        self, model: Any, guide: Any, views: Views, given: Collection[str], scored: Iterable[str]
+        self,
+        model: Any,
+        guide: Any,
+        views: Views,
+        given: Collection[str],
+        scored: Iterable[str],
+        counts: Tensor | None = None,
     ) -> Term | None:
         """Bound log p(scored views), drawing z from q(z | given views).
 
         What ``views.weights`` says multiplies each scene's log likelihoods; the mean is over
-        scenes, whatever they count.
+        scenes, whatever that says of them.
 
         Args:
             model: Gives p.
@@ -168,6 +174,7 @@ class Bound(Objective):
             views: A batch of B scenes, partly labelled.
             given: What q sees. Only scenes that have all of it are used.
             scored: What p explains, wherever it was observed.
+            counts: What each scene counts in the mean, ``(B,)``; 1 if left out.
 
         Returns:
             The term, or None if no scene has every view given, or none to be scored.
@@ -191,8 +198,9 @@ class Bound(Objective):
             exact_kl=self.exact_kl,
             pathwise=self.pathwise,
         )
-        weighed = replace(found, trust=shown.weights)
-        return Term(self.bound(weighed).mean(), count, _parts(found, shown))
+        bound = self.bound(replace(found, trust=shown.weights))
+        mean = bound.mean() if counts is None else _mean(bound, counts[rows])
+        return Term(mean, count, _parts(found, shown))
 
     exact_kl: bool = False
     """Whether `bound` wants the closed form of the KL."""
@@ -257,6 +265,10 @@ class IWAE(Bound):
     def reduce(self, log_w: Tensor) -> Tensor:
         """Take the log of the mean weight."""
         return iwae(log_w)
+
+
+def _mean(bound: Tensor, counts: Tensor) -> Tensor:
+    return (bound * counts).sum() / counts.sum()
 
 
 def _parts(found: Evidence, shown: Views) -> dict[str, Tensor]:

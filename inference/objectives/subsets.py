@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Literal
 
@@ -15,6 +16,8 @@ from scene.registry import unknown
 from scene.views import VIEWS, Views
 
 Subset = tuple[str, ...]
+
+Turns = Literal["all", "step", "scene"]
 
 SUBSETS = ("report", "singles", "all", "random")
 """The names `subsets` knows."""
@@ -75,8 +78,10 @@ class TELBO(Objective):
         predict: What retrofit terms score: their ``own`` views, or ``all`` observed ones.
         generators: ``shared``: retrofit terms train the generators too; ``stopped``: they train
             only the inference networks.
-        one: Work on one of the subsets a step, drawn at random, in place of all: two terms, that
-            on scenes with every view give on average what all terms do.
+        turns: What is left to chance, on average the same for scenes with every view: ``all``:
+            nothing; ``step``: one of the subsets is drawn for a step, in place of all; ``scene``:
+            a term is drawn for each scene, evenly among those it has the views for, so that a
+            step costs hardly more than one bound does.
         alpha: Weight of Σ KL(q(z | all) ‖ q(z | subset)), `JMVAE`'s penalties, beside that mean.
 
     Source:
@@ -91,13 +96,13 @@ class TELBO(Objective):
         subsets: Sequence[Subset] = (("image", "classes"), ("mask",)),
         predict: Literal["own", "all"] = "all",
         generators: Literal["shared", "stopped"] = "shared",
-        one: bool = False,
+        turns: Turns = "all",
         alpha: float = 0.0,
     ) -> None:
         super().__init__(joint.num_particles)
         self.joint, self.retrofit = joint, retrofit or joint
         self.subsets, self.predict, self.generators = tuple(subsets), predict, generators
-        self.one, self.alpha = one, alpha
+        self.turns, self.alpha = turns, alpha
 
     def warm(self, fraction: float) -> None:
         """Set the fraction of β that is in force, in every term."""
@@ -112,25 +117,39 @@ class TELBO(Objective):
     def terms(self, model: Any, guide: Any, views: Views) -> dict[str, Term]:
         """Work out the joint term, then one for each subset."""
         views = views.remembering()  # each is read once, however many posteriors ask
-        found = self.joint.terms(model, guide, views)
-        turn = _turn(self.subsets, self.one)
-        with _stopped(model) if self.generators == "stopped" else nullcontext():
-            for subset in turn:
-                scored = subset if self.predict == "own" else model.views
-                term = self.retrofit.term(model, guide, views, given=subset, scored=scored)
-                if term:
-                    found["+".join(subset)] = term
+        turn = _turn(self.subsets, self.turns != "all")
+        sets = (tuple(guide.views), *(turn if self.turns == "step" else self.subsets))
+        shares = deal(views, sets) if self.turns == "scene" else [None] * len(sets)
+        found: dict[str, Term] = {}
+        for place, (given, share) in enumerate(zip(sets, shares, strict=True)):
+            if term := self._term(model, guide, views, given, place == 0, share):
+                found["joint" if place == 0 else "+".join(given)] = term
         if self.alpha and found:
             gaps = penalties(guide, views, turn)
             found |= {f"{name}{_FOLLOWS}": gap for name, gap in gaps.items()}
         return found
 
+    def _term(
+        self, model: Any, guide: Any, views: Views, given: Subset, joint: bool, share: Share | None
+    ) -> Term | None:
+        """Work out one term, on the scenes whose turn it is."""
+        counts = None
+        if share is not None:
+            if not len(share.rows):
+                return None
+            views, counts = views.rows(share.rows), share.counts
+        if joint:
+            return self.joint.term(model, guide, views, given, model.views, counts)
+        scored = given if self.predict == "own" else model.views
+        with _stopped(model) if self.generators == "stopped" else nullcontext():
+            return self.retrofit.term(model, guide, views, given, scored, counts)
+
     def total(self, terms: Mapping[str, Term], views: Views) -> Tensor:
         """Average the bounds in use; what is drawn from n subsets counts n times."""
         gaps = [term.bound for name, term in terms.items() if name.endswith(_FOLLOWS)]
         bounds = {name: term for name, term in terms.items() if not name.endswith(_FOLLOWS)}
-        times = len(self.subsets) if self.one else 1
-        if not self.one or "joint" not in bounds or len(bounds) == 1:
+        times = 1 if self.turns == "all" else len(self.subsets)
+        if self.turns != "step" or "joint" not in bounds or len(bounds) == 1:
             mean = super().total(bounds, views)
         else:
             joint, drawn = (term.bound for term in bounds.values())
@@ -145,7 +164,7 @@ class JMVAE(Objective):
         joint: The bound of the joint term.
         subsets: The subsets of views whose posteriors follow the joint one.
         alpha: Weight of Σ KL(q(z | all) ‖ q(z | subset)).
-        one: Work out one of these penalties a step, drawn at random; it counts for all.
+        turns: ``all`` penalties a step, or one drawn for the ``step``, which counts for all.
 
     Source:
         Suzuki et al. (2016), Joint Multimodal Learning with Deep Generative Models, eq. 6
@@ -157,11 +176,11 @@ class JMVAE(Objective):
         joint: Bound,
         subsets: Sequence[Subset] = (("image",), ("classes",), ("mask",)),
         alpha: float = 1.0,
-        one: bool = False,
+        turns: Literal["all", "step"] = "all",
     ) -> None:
         super().__init__(joint.num_particles)
         self.joint, self.subsets, self.alpha = joint, tuple(subsets), alpha
-        self.one = one
+        self.turns = turns
 
     def warm(self, fraction: float) -> None:
         """Set the fraction of β that is in force in the joint term."""
@@ -176,7 +195,8 @@ class JMVAE(Objective):
         """Work out the joint term, and a penalty for each subset."""
         views = views.remembering()
         found = self.joint.terms(model, guide, views)
-        return found | penalties(guide, views, _turn(self.subsets, self.one)) if found else found
+        turn = _turn(self.subsets, self.turns == "step")
+        return found | penalties(guide, views, turn) if found else found
 
     def total(self, terms: Mapping[str, Term], views: Views) -> Tensor:
         """Add the joint bound and α times each penalty."""
@@ -184,7 +204,7 @@ class JMVAE(Objective):
             return super().total(terms, views)
         penalties = [term.bound for name, term in terms.items() if name != "joint"]
         joint: Tensor = terms["joint"].bound
-        weight = self.alpha * (len(self.subsets) if self.one else 1)
+        weight = self.alpha * (len(self.subsets) if self.turns == "step" else 1)
         return joint + weight * torch.stack([torch.zeros_like(joint), *penalties]).sum()
 
 
@@ -203,6 +223,42 @@ def penalties(guide: Any, views: Views, subsets: Sequence[Subset]) -> dict[str, 
         gap = divergence(everything, guide.posterior(complete.only(subset))).mean()
         found["+".join(subset)] = Term(-gap, len(complete), {"kl": gap.detach()})
     return found
+
+
+@dataclass(frozen=True)
+class Share:
+    """The scenes of a batch that one term works on.
+
+    Attributes:
+        rows: Which they are, ``(N,)`` int64.
+        counts: What each counts in the term's mean, ``(N,)``: of how many terms it drew this one.
+    """
+
+    rows: Tensor
+    counts: Tensor
+
+
+def deal(views: Views, sets: Sequence[Subset]) -> list[Share]:
+    """Draw for each scene one of the sets of views that it has: as evenly as can be.
+
+    Returns:
+        A share for each set; a scene that has none of them is in no share.
+
+    >>> two = Views({"image": torch.zeros(2, 3, 16, 16), "mask": torch.zeros(2, 16, 16)})
+    >>> [len(share.rows) for share in deal(two, [("image",), ("mask",)])]
+    [1, 1]
+    """
+    able = torch.stack([views.having(given) for given in sets], dim=1).cpu()
+    drawn = torch.full((len(views),), -1)
+    for pattern in able.unique(dim=0):
+        choices = pattern.nonzero().squeeze(1)
+        if len(choices):
+            alike = (able == pattern).all(1).nonzero().squeeze(1)
+            turns = torch.randint(len(choices), ()) + torch.arange(len(alike))
+            drawn[alike[torch.randperm(len(alike))]] = choices[turns % len(choices)]
+    found = [(drawn == place).nonzero().squeeze(1) for place in range(len(sets))]
+    counts = able.sum(1).float()
+    return [Share(rows.to(views.device), counts[rows].to(views.device)) for rows in found]
 
 
 def divergence(q: Any, p: Any) -> Tensor:

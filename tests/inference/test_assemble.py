@@ -157,8 +157,8 @@ def test_jmvae_is_given_its_alpha(built, schema):
 
 @pytest.mark.parametrize("name", ["telbo", "jmvae"])
 def test_random_subsets_are_drawn_a_step(built, schema, name):
-    assert built(schema, name, subsets="random").objective.one
-    assert not built(schema, name, subsets="all").objective.one
+    assert built(schema, name, subsets="random").objective.turns == "step"
+    assert built(schema, name, subsets="all").objective.turns == "all"
 
 
 def test_a_plain_guide_reads_what_it_is_told_to(built, schema):

@@ -22,6 +22,7 @@ FACTORS = {
     "objective": tuple(OBJECTIVES),
     "guide": tuple(GUIDES),
     "subsets": (*SUBSETS, "image,image+mask"),
+    "turns": CHOICES["turns"],
     "retrofit_objective": tuple(OBJECTIVES),
     "retrofit": CHOICES["retrofit"],
     "generator_gradients": CHOICES["generator_gradients"],

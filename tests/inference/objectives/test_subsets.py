@@ -7,7 +7,7 @@ from torch.distributions import Bernoulli, Categorical, Laplace, Normal, kl_dive
 
 from inference.guides import JointGuide, MaskedGuide, ProductGuide, RetrofitGuide
 from inference.objectives.bounds import ELBO, IWAE, Term
-from inference.objectives.subsets import JMVAE, TELBO, divergence, penalties, subsets
+from inference.objectives.subsets import JMVAE, TELBO, deal, divergence, penalties, subsets
 from scene.labels import VOID
 from scene.models import JointScene
 from scene.networks import Stem
@@ -255,7 +255,7 @@ def test_telbo_can_have_jmvaes_penalties_beside_its_bounds(model, guide, views):
 def test_one_penalty_a_step_is_on_average_all_of_them(guide, views):
     """What is drawn counts for all, so the mean over what can be drawn is their sum."""
     whole = penalties(guide, views, subsets("all"))
-    objective = TELBO(ELBO(1), subsets=subsets("all"), alpha=0.3, one=True)
+    objective = TELBO(ELBO(1), subsets=subsets("all"), alpha=0.3, turns="step")
     nothing = Term(torch.zeros(()), 6, {})
     drawn = [
         objective.total({"joint": nothing, name: nothing, f"{name} follows": gap}, views)
@@ -326,7 +326,7 @@ def test_all_subsets_are_proper_and_differ():
 def test_one_subset_a_step_is_all_of_them_on_average(model, guide, views, form):
     """Over draws as often of each subset, the losses average to that of all terms."""
     every = form(ELBO(1), subsets=subsets("all"))
-    drawn = form(ELBO(1), subsets=subsets("random"), one=True)
+    drawn = form(ELBO(1), subsets=subsets("random"), turns="step")
     torch.manual_seed(0)
     seen = {}
     while len(seen) < 6:
@@ -339,7 +339,7 @@ def test_one_subset_a_step_is_all_of_them_on_average(model, guide, views, form):
 
 
 def test_the_subset_of_a_step_is_drawn_from_the_seed(model, guide, partial):
-    drawn, runs = TELBO(ELBO(1), subsets=subsets("random"), one=True), []
+    drawn, runs = TELBO(ELBO(1), subsets=subsets("random"), turns="step"), []
     for seed in (0, 0, 1):
         torch.manual_seed(seed)
         runs.append([drawn.loss(model, guide, partial) for _ in range(6)])
@@ -348,10 +348,72 @@ def test_the_subset_of_a_step_is_drawn_from_the_seed(model, guide, partial):
 
 def test_without_a_joint_term_the_one_subset_stands_alone(model, guide, views):
     unmasked = Views(dict(views.items()), {"mask": torch.zeros(6, dtype=torch.bool)})
-    drawn = TELBO(ELBO(1), subsets=(("image",),), one=True)
+    drawn = TELBO(ELBO(1), subsets=(("image",),), turns="step")
     terms = drawn.terms(model, guide, unmasked)
     assert list(terms) == ["image"]
     torch.testing.assert_close(drawn.total(terms, unmasked), terms["image"].bound)
+
+
+@pytest.mark.parametrize("lacking", [(), (1, 4)], ids=["whole", "partly labelled"])
+def test_every_scene_draws_one_of_the_terms_it_has_the_views_for(views, lacking):
+    masked = torch.ones(6, dtype=torch.bool)
+    masked[list(lacking)] = False
+    batch = Views(dict(views.items()), {"mask": masked})
+    sets = (VIEWS, *REPORT)
+    for seed in range(20):
+        torch.manual_seed(seed)
+        shares = deal(batch, sets)
+        rows = torch.cat([share.rows for share in shares])
+        assert sorted(rows.tolist()) == list(range(6))
+        for given, share in zip(sets, shares, strict=True):
+            assert batch.having(given)[share.rows].all()
+            assert share.counts.tolist() == [3.0 if masked[row] else 1.0 for row in share.rows]
+        whole = [int(masked[share.rows].sum()) for share in shares]
+        assert max(whole) - min(whole) <= 1
+
+
+def test_a_scene_without_any_of_the_sets_is_in_no_share(views):
+    blind = Views(dict(views.items()), {"image": torch.arange(6) < 4})
+    shares = deal(blind, (("image",), ("image", "mask")))
+    assert sorted(torch.cat([share.rows for share in shares]).tolist()) == [0, 1, 2, 3]
+
+
+@pytest.mark.usefixtures("noise")
+def test_one_term_a_scene_is_all_of_them_on_average(model, guide, views):
+    """Of 3 terms two scenes each: the mean over all ways to deal them, which is 90."""
+    model.eval()  # or a scene would depend on its batch
+    guide.eval()
+    every = TELBO(ELBO(1), subsets=REPORT).loss(model, guide, views)
+    dealt = TELBO(ELBO(1), subsets=REPORT, turns="scene")
+    losses = {}
+    for seed in range(2000):
+        torch.manual_seed(seed)
+        ways = tuple(tuple(share.rows.tolist()) for share in deal(views, (VIEWS, *REPORT)))
+        if ways not in losses:
+            torch.manual_seed(seed)
+            losses[ways] = dealt.loss(model, guide, views)
+    assert len(losses) == 90
+    assert sum(losses.values()) / 90 == pytest.approx(every, rel=1e-5)
+
+
+def test_fewer_scenes_than_terms_will_do(model, guide, views):
+    dealt = TELBO(ELBO(1), subsets=subsets("all"), turns="scene")
+    terms = dealt.terms(model, guide, views.rows(torch.tensor([0, 3])))
+    assert [term.scenes for term in terms.values()] == [1, 1]
+    assert dealt.total(terms, views).isfinite()
+
+
+@pytest.mark.usefixtures("noise")
+def test_what_a_scene_counts_weighs_the_mean(model, guide, views):
+    model.eval()
+    guide.eval()
+    bound, counts = ELBO(1), torch.tensor([1.0, 0.0, 0.0, 2.0, 0.0, 0.0])
+    given = {"given": ("image",), "scored": VIEWS}
+    weighed = bound.term(model, guide, views, **given, counts=counts).bound
+    first, fourth = (
+        bound.term(model, guide, views.rows(torch.tensor([row])), **given).bound for row in (0, 3)
+    )
+    torch.testing.assert_close(weighed, (first + 2 * fourth) / 3)
 
 
 def test_a_subset_written_twice_counts_once():
