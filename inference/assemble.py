@@ -13,7 +13,8 @@ from inference.guides import Guide
 from inference.objectives.bounds import ELBO, Bound, Objective
 from inference.objectives.hybrid import Hybrid
 from inference.objectives.renyi import Renyi
-from inference.objectives.subsets import JMVAE, TELBO, Turns, subsets
+from inference.objectives.subsets import JMVAE, TELBO, subsets
+from inference.objectives.turns import Turns
 from inference.recipes import GUIDES, OBJECTIVES, recipe
 from inference.settings import Settings
 from inference.weak.sec import SEC, OnMasks, grid_kernels

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from inference.assemble import Assembly
-from inference.objectives.subsets import divergence
+from inference.objectives.penalties import divergence
 from inference.predict import belief
 from scene.datasets.base import SceneDataset
 from scene.views import Views

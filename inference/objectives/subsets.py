@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Literal
 
@@ -12,12 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from inference.objectives.bounds import Bound, Objective, Term
+from inference.objectives.penalties import penalties
+from inference.objectives.turns import Share, Subset, Turns, deal
 from scene.registry import unknown
 from scene.views import VIEWS, Views
-
-Subset = tuple[str, ...]
-
-Turns = Literal["all", "step", "scene"]
 
 SUBSETS = ("report", "singles", "all", "random")
 """The names `subsets` knows."""
@@ -206,68 +203,6 @@ class JMVAE(Objective):
         joint: Tensor = terms["joint"].bound
         weight = self.alpha * (len(self.subsets) if self.turns == "step" else 1)
         return joint + weight * torch.stack([torch.zeros_like(joint), *penalties]).sum()
-
-
-def penalties(guide: Any, views: Views, subsets: Sequence[Subset]) -> dict[str, Term]:
-    """Say how far each subset's posterior is from the joint one, on scenes that have every view.
-
-    Returns:
-        For each subset −KL(q(z | all) ‖ q(z | subset)); nothing if there is no such scene.
-    """
-    rows = views.having(guide.views)
-    if not bool(rows.any()):
-        return {}
-    complete, found = views.rows(rows), {}
-    everything = guide.posterior(complete.only(guide.views))
-    for subset in subsets:
-        gap = divergence(everything, guide.posterior(complete.only(subset))).mean()
-        found["+".join(subset)] = Term(-gap, len(complete), {"kl": gap.detach()})
-    return found
-
-
-@dataclass(frozen=True)
-class Share:
-    """The scenes of a batch that one term works on.
-
-    Attributes:
-        rows: Which they are, ``(N,)`` int64.
-        counts: What each counts in the term's mean, ``(N,)``: of how many terms it drew this one.
-    """
-
-    rows: Tensor
-    counts: Tensor
-
-
-def deal(views: Views, sets: Sequence[Subset]) -> list[Share]:
-    """Draw for each scene one of the sets of views that it has: as evenly as can be.
-
-    Returns:
-        A share for each set; a scene that has none of them is in no share.
-
-    >>> two = Views({"image": torch.zeros(2, 3, 16, 16), "mask": torch.zeros(2, 16, 16)})
-    >>> [len(share.rows) for share in deal(two, [("image",), ("mask",)])]
-    [1, 1]
-    """
-    able = torch.stack([views.having(given) for given in sets], dim=1).cpu()
-    drawn = torch.full((len(views),), -1)
-    for pattern in able.unique(dim=0):
-        choices = pattern.nonzero().squeeze(1)
-        if len(choices):
-            alike = (able == pattern).all(1).nonzero().squeeze(1)
-            turns = torch.randint(len(choices), ()) + torch.arange(len(alike))
-            drawn[alike[torch.randperm(len(alike))]] = choices[turns % len(choices)]
-    found = [(drawn == place).nonzero().squeeze(1) for place in range(len(sets))]
-    counts = able.sum(1).float()
-    return [Share(rows.to(views.device), counts[rows].to(views.device)) for rows in found]
-
-
-def divergence(q: Any, p: Any) -> Tensor:
-    """Work out KL(q ‖ p), ``(B,)`` in nats: in closed form, or else from one draw of q."""
-    try:
-        return torch.distributions.kl_divergence(q, p)
-    except NotImplementedError:
-        z = q.rsample()
-        return q.log_prob(z) - p.log_prob(z)  # type: ignore[no-any-return]
 
 
 def _turn(subsets: Sequence[Subset], one: bool) -> Sequence[Subset]:

@@ -8,7 +8,7 @@ import torch
 from inference.diagnostics.beliefs import beliefs, believed_before, conditionings, predictive
 from inference.diagnostics.likelihoods import log_likelihoods
 from inference.diagnostics.units import units
-from inference.objectives.subsets import divergence
+from inference.objectives.penalties import divergence
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from inference.objectives.renyi import Renyi
 from inference.objectives.subsets import JMVAE, TELBO
 from inference.objectives.weights import log_weights
 from scene.models import ConditionalScene, SegmentedScene
-from scene.views import Views
+from scene.views import VIEWS, Views
 
 KINDS = [ELBO, IWAE, Renyi, DReG, STL]
 
@@ -356,3 +356,14 @@ def test_free_bits_that_are_no_amount_are_refused(nats):
 
 def test_a_plain_bound_trains_one_posterior(guide):
     assert IWAE(1).conditionings(guide) == {frozenset({"image", "classes", "mask"})}
+
+
+@pytest.mark.usefixtures("noise")
+def test_what_a_scene_counts_weighs_the_mean(model, guide, views):
+    bound, counts = ELBO(1), torch.tensor([1.0, 0.0, 0.0, 2.0, 0.0, 0.0])
+    given = {"given": ("image",), "scored": VIEWS}
+    weighed = bound.term(model, guide, views, **given, counts=counts).bound
+    first, fourth = (
+        bound.term(model, guide, views.rows(torch.tensor([row])), **given).bound for row in (0, 3)
+    )
+    torch.testing.assert_close(weighed, (first + 2 * fourth) / 3)

@@ -1,13 +1,14 @@
 import collections
 
-import pyro.distributions as dist
 import pytest
 import torch
-from torch.distributions import Bernoulli, Categorical, Laplace, Normal, kl_divergence
+from torch.distributions import Bernoulli, Categorical, Normal, kl_divergence
 
 from inference.guides import JointGuide, MaskedGuide, ProductGuide, RetrofitGuide
 from inference.objectives.bounds import ELBO, IWAE, Term
-from inference.objectives.subsets import JMVAE, TELBO, deal, divergence, penalties, subsets
+from inference.objectives.penalties import penalties
+from inference.objectives.subsets import JMVAE, TELBO, subsets
+from inference.objectives.turns import deal
 from scene.labels import VOID
 from scene.models import JointScene
 from scene.networks import Stem
@@ -271,33 +272,6 @@ def test_without_alpha_jmvae_is_the_joint_bound(model, guide, partial):
     assert loss == pytest.approx(IWAE(3).loss(model, guide, partial), rel=1e-6)
 
 
-def test_a_posterior_is_nowhere_from_itself(guide, views):
-    q = guide.posterior(views)
-    torch.testing.assert_close(divergence(q, q), torch.zeros(6))
-
-
-def test_without_a_closed_form_the_divergence_is_right_on_average():
-    loc = torch.zeros(20_000, 1)
-    q, p = Normal(loc, 1.0), Laplace(loc, 1.0)
-    closed = kl_divergence(p, q).mean()  # known this way round only in torch
-    sampled = divergence(_Opaque(p), _Opaque(q)).mean()
-    torch.testing.assert_close(sampled, closed, rtol=0.05, atol=0.02)
-
-
-class _Opaque(dist.TorchDistribution):
-    """A distribution of which nothing is known but how to draw and score."""
-
-    def __init__(self, known):
-        self.known = known
-        super().__init__(known.batch_shape, validate_args=False)
-
-    def rsample(self, shape=()):
-        return self.known.rsample(shape)
-
-    def log_prob(self, value):
-        return self.known.log_prob(value)
-
-
 @pytest.mark.usefixtures("noise")
 @pytest.mark.parametrize("form", [TELBO, JMVAE])
 def test_warming_reaches_the_bounds_inside(model, guide, views, form):
@@ -354,35 +328,9 @@ def test_without_a_joint_term_the_one_subset_stands_alone(model, guide, views):
     torch.testing.assert_close(drawn.total(terms, unmasked), terms["image"].bound)
 
 
-@pytest.mark.parametrize("lacking", [(), (1, 4)], ids=["whole", "partly labelled"])
-def test_every_scene_draws_one_of_the_terms_it_has_the_views_for(views, lacking):
-    masked = torch.ones(6, dtype=torch.bool)
-    masked[list(lacking)] = False
-    batch = Views(dict(views.items()), {"mask": masked})
-    sets = (VIEWS, *REPORT)
-    for seed in range(20):
-        torch.manual_seed(seed)
-        shares = deal(batch, sets)
-        rows = torch.cat([share.rows for share in shares])
-        assert sorted(rows.tolist()) == list(range(6))
-        for given, share in zip(sets, shares, strict=True):
-            assert batch.having(given)[share.rows].all()
-            assert share.counts.tolist() == [3.0 if masked[row] else 1.0 for row in share.rows]
-        whole = [int(masked[share.rows].sum()) for share in shares]
-        assert max(whole) - min(whole) <= 1
-
-
-def test_a_scene_without_any_of_the_sets_is_in_no_share(views):
-    blind = Views(dict(views.items()), {"image": torch.arange(6) < 4})
-    shares = deal(blind, (("image",), ("image", "mask")))
-    assert sorted(torch.cat([share.rows for share in shares]).tolist()) == [0, 1, 2, 3]
-
-
 @pytest.mark.usefixtures("noise")
 def test_one_term_a_scene_is_all_of_them_on_average(model, guide, views):
     """Of 3 terms two scenes each: the mean over all ways to deal them, which is 90."""
-    model.eval()  # or a scene would depend on its batch
-    guide.eval()
     every = TELBO(ELBO(1), subsets=REPORT).loss(model, guide, views)
     dealt = TELBO(ELBO(1), subsets=REPORT, turns="scene")
     losses = {}
@@ -401,19 +349,6 @@ def test_fewer_scenes_than_terms_will_do(model, guide, views):
     terms = dealt.terms(model, guide, views.rows(torch.tensor([0, 3])))
     assert [term.scenes for term in terms.values()] == [1, 1]
     assert dealt.total(terms, views).isfinite()
-
-
-@pytest.mark.usefixtures("noise")
-def test_what_a_scene_counts_weighs_the_mean(model, guide, views):
-    model.eval()
-    guide.eval()
-    bound, counts = ELBO(1), torch.tensor([1.0, 0.0, 0.0, 2.0, 0.0, 0.0])
-    given = {"given": ("image",), "scored": VIEWS}
-    weighed = bound.term(model, guide, views, **given, counts=counts).bound
-    first, fourth = (
-        bound.term(model, guide, views.rows(torch.tensor([row])), **given).bound for row in (0, 3)
-    )
-    torch.testing.assert_close(weighed, (first + 2 * fourth) / 3)
 
 
 def test_a_subset_written_twice_counts_once():
