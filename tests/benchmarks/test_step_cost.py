@@ -21,8 +21,7 @@ TERMS = (VIEWS, *subsets(SETTINGS.subsets))
 
 def twin_loss(model, guide, batch, particles):
     """Work out the default TELBO in plain PyTorch: no Pyro, no views that could be missing."""
-    experts = {name: guide.heads[name](guide.stems[name](batch[name])) for name in VIEWS}
-    bounds = []
+    experts, bounds = read(guide, batch), []
     for seen in TERMS:
         loc, scale = posterior(experts, seen)
         noise = torch.randn(particles, *loc.shape)
@@ -34,6 +33,11 @@ def twin_loss(model, guide, batch, particles):
             kl = 0.5 * (scale.square() + loc.square() - 1).sum(-1) - scale.log().sum(-1)
             bounds.append((log_joint(model, batch, z) - gaussian(z) - kl).mean())
     return -torch.stack(bounds).mean()
+
+
+def read(guide, batch):
+    """Ask the expert of each view for mean and scale."""
+    return {name: guide.heads[name](guide.stems[name](batch[name])) for name in VIEWS}
 
 
 def posterior(experts, seen):
