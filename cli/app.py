@@ -9,19 +9,19 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from cli.console import console, entitled, notes
-from cli.crf import app as crf
-from cli.cues import cues
-from cli.data import app as data
-from cli.diagnose import diagnose
-from cli.evaluate import evaluate
-from cli.generate import generate
-from cli.pseudo_label import pseudo_label
-from cli.reproduce import reproduce
-from cli.sample import sample, with_stock_sources
-from cli.segment import segment
-from cli.train import train
-from cli.tune import tune
+from .console import console, entitled, notes
+from .crf import app as crf
+from .cues import cues
+from .data import app as data
+from .diagnose import diagnose
+from .evaluate import evaluate
+from .generate import generate
+from .pseudo_label import pseudo_label
+from .reproduce import reproduce
+from .sample import sample, with_stock_sources
+from .segment import segment
+from .train import train
+from .tune import tune
 
 app = typer.Typer(
     name="scene",

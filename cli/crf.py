@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from cli.crf_ablate import ablate
-from cli.crf_fit import fit
-from cli.crf_refine import refine
+from .crf_ablate import ablate
+from .crf_fit import fit
+from .crf_refine import refine
 
 app = typer.Typer(help="Refine masks with a dense CRF; measure it; fit it.", no_args_is_help=True)
 app.command()(refine)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.console import console, notes
-from cli.crf_options import (
+from .console import console, notes
+from .crf_options import (
     AppearanceWeight,
     Engine,
     Iterations,
@@ -23,7 +23,7 @@ from cli.crf_options import (
     parameters,
     source,
 )
-from cli.options import Data, Device, Download, Json, Seed, Trust
+from .options import Data, Device, Download, Json, Seed, Trust
 
 if TYPE_CHECKING:
     from inference.crf.ablate import Ablation

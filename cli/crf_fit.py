@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cli.console import console, entitled
-from cli.crf_ablate import numbers
-from cli.crf_options import (
+from .console import console, entitled
+from .crf_ablate import numbers
+from .crf_options import (
     AppearanceSigmaRGB,
     AppearanceSigmaXY,
     AppearanceWeight,
@@ -27,7 +27,7 @@ from cli.crf_options import (
     parameters,
     source,
 )
-from cli.options import Data, Device, Download, Force, Json, Seed, Trust
+from .options import Data, Device, Download, Force, Json, Seed, Trust
 
 if TYPE_CHECKING:
     from inference.crf.learning import Learned

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.options import chosen
+from .options import chosen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -173,7 +173,7 @@ def bar() -> Iterator[Callable[[str, int, int], None]]:
     """Draw how far things have come on standard error, if there is somebody to see it."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    from cli.console import notes
+    from .console import notes
 
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn())
     progress = Progress(*columns, console=notes, transient=True, disable=not notes.is_interactive)

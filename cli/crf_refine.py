@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.console import console, entitled
-from cli.crf_options import (
+from .console import console, entitled
+from .crf_options import (
     AppearanceSigmaRGB,
     AppearanceSigmaXY,
     AppearanceWeight,
@@ -19,7 +19,7 @@ from cli.crf_options import (
     SmoothnessWeight,
     parameters,
 )
-from cli.options import Force, Json
+from .options import Force, Json
 
 if TYPE_CHECKING:
     from scene.labels import Labels

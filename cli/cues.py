@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cli.console import console, entitled, notes
-from cli.options import Data, Device, Download, Force, Json, chosen
+from .console import console, entitled, notes
+from .options import Data, Device, Download, Force, Json, chosen
 
 if TYPE_CHECKING:
     from inference.weak.cuefiles import CueScore

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from cli.console import console, entitled
-from cli.options import Download, Force, Json, Size
+from .console import console, entitled
+from .options import Download, Force, Json, Size
 
 app = typer.Typer(help="Look at data.", no_args_is_help=True)
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.about import about, sized
-from cli.console import console, entitled, notes
-from cli.diagnose_tables import show
-from cli.options import Data, Device, Download, Force, Json, Seed, Trust, chosen
+from .about import about, sized
+from .console import console, entitled, notes
+from .diagnose_tables import show
+from .options import Data, Device, Download, Force, Json, Seed, Trust, chosen
 
 if TYPE_CHECKING:
     from inference.runs import Run as RunFolder

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cli.about import heading
-from cli.console import console
+from .about import heading
+from .console import console
 
 if TYPE_CHECKING:
     from rich.table import Table

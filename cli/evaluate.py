@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.about import about, heading
-from cli.console import console, notes
-from cli.crf_options import (
+from .about import about, heading
+from .console import console, notes
+from .crf_options import (
     AppearanceSigmaRGB,
     AppearanceSigmaXY,
     AppearanceWeight,
@@ -19,9 +19,9 @@ from cli.crf_options import (
     SmoothnessSigma,
     SmoothnessWeight,
 )
-from cli.evaluate_stages import evaluate_stages, refuse_without_stage
-from cli.options import Data, Device, Download, Json, Seed, Trust, chosen
-from cli.stage_options import BackgroundMap, Exponent, Flip, Layer, Scales, Stages
+from .evaluate_stages import evaluate_stages, refuse_without_stage
+from .options import Data, Device, Download, Json, Seed, Trust, chosen
+from .stage_options import BackgroundMap, Exponent, Flip, Layer, Scales, Stages
 
 if TYPE_CHECKING:
     from inference.evaluate import Cell

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cli.console import console
-from cli.crf_options import bar
-from cli.stage_options import CRF, STOCK, chosen_stage, found_run, loaded, require_stages
 from inference.settings import option
 from inference.weak.stages import STAGES
+
+from .console import console
+from .crf_options import bar
+from .stage_options import CRF, STOCK, chosen_stage, found_run, loaded, require_stages
 
 if TYPE_CHECKING:
     from inference.weak.scoring import StageScore

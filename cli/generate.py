@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cli.console import console, entitled
-from cli.crf_options import bar
-from cli.options import Data, Device, Force, Json, Run, Seed, Trust, chosen
+from .console import console, entitled
+from .crf_options import bar
+from .options import Data, Device, Force, Json, Run, Seed, Trust, chosen
 
 if TYPE_CHECKING:
     from inference.generation.generate import Generated

@@ -44,8 +44,9 @@ def chosen(
     recipe: str = "telbo",
 ) -> RunFolder:
     """Read the run named, or take the newest complete one that fits and say which."""
-    from cli.console import notes
     from inference.runs import newest, read
+
+    from .console import notes
 
     if folder is not None:
         return read(folder)

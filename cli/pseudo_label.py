@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from cli.console import console, entitled
-from cli.crf_options import (
+from .console import console, entitled
+from .crf_options import (
     AppearanceSigmaRGB,
     AppearanceSigmaXY,
     AppearanceWeight,
@@ -19,8 +19,8 @@ from cli.crf_options import (
     SmoothnessWeight,
     bar,
 )
-from cli.options import Data, Device, Download, Force, Json, Run, Seed, Trust
-from cli.stage_options import (
+from .options import Data, Device, Download, Force, Json, Run, Seed, Trust
+from .stage_options import (
     BackgroundMap,
     Exponent,
     Flip,

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cli.console import console, notes
-from cli.crf_ablate import numbers
-from cli.crf_options import Engine, bar
-from cli.options import Device, Download, Json, Size
-from cli.reproduce_scene import reproduce_scene, require
-from cli.reproduce_tables import show
 from inference.weak.plans import BETAS, PLANS, TUNED, Request
+
+from .console import console, notes
+from .crf_ablate import numbers
+from .crf_options import Engine, bar
+from .options import Device, Download, Json, Size
+from .reproduce_scene import reproduce_scene, require
+from .reproduce_tables import show
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cli.console import console, notes
+from .console import console, notes
 
 if TYPE_CHECKING:
     from pathlib import Path

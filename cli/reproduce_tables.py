@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cli.console import console
+from .console import console
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

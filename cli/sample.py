@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cli.console import console, entitled
-from cli.options import Data, Device, Force, Run, Seed, Trust, chosen
+from .console import console, entitled
+from .options import Data, Device, Force, Run, Seed, Trust, chosen
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.console import console, entitled, notes
-from cli.crf_options import (
+from .console import console, entitled, notes
+from .crf_options import (
     AppearanceSigmaRGB,
     AppearanceSigmaXY,
     AppearanceWeight,
@@ -20,8 +20,8 @@ from cli.crf_options import (
     SmoothnessSigma,
     SmoothnessWeight,
 )
-from cli.options import Device, Force, Run, Seed, Trust
-from cli.stage_options import (
+from .options import Device, Force, Run, Seed, Trust
+from .stage_options import (
     BackgroundMap,
     Exponent,
     Flip,

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cli.console import notes
-from cli.crf_options import parameters
 from inference.weak.stages import STAGES, Name, stage_of
 from scene.registry import unknown
+
+from .console import notes
+from .crf_options import parameters
 
 if TYPE_CHECKING:
     from inference.runs import Run as RunFolder

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cli.console import console, notes
-from cli.options import Data, Device, Download, Force, Size, Trust
 from inference.recipes import GUIDES, OBJECTIVES, RECIPES
+
+from .console import console, notes
+from .options import Data, Device, Download, Force, Size, Trust
 
 if TYPE_CHECKING:
     from inference.session import Outcome
@@ -183,8 +184,9 @@ def train(
     from inference.recipes import recipe as find
 
     settings = find(recipe).settings(**parsed(given))
-    from cli.progress import Bar
     from inference.session import train as learn
+
+    from .progress import Bar
 
     with Bar(settings.steps) as (watch, started):
         outcome = learn(
@@ -200,9 +202,10 @@ def train(
 
 
 def _resume(folder: Path, device: Any, trust: bool) -> None:
-    from cli.progress import Bar
     from inference.runs import read
     from inference.session import resume
+
+    from .progress import Bar
 
     run = read(folder)
     with Bar(run.settings.steps) as (watch, started):

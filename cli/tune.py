@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cli.console import console, notes
-from cli.options import Json
-from cli.train import train
 from inference.recipes import RECIPES
+
+from .console import console, notes
+from .options import Json
+from .train import train
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,7 +92,7 @@ def tune(
     from inference.tuning.tune import tune as search
 
     plan, more = _plan(recipe, over, fixed, locals())
-    from cli.crf_options import bar
+    from .crf_options import bar
 
     total = trials or (int(plan.size) if sampler == "grid" else None)
     with bar() as watch:
@@ -109,7 +110,7 @@ def tune(
     if json:
         console.print_json(data=found.to_json())
         return
-    from cli.tune_tables import show
+    from .tune_tables import show
 
     show(found)
 
@@ -145,7 +146,7 @@ def _plan(
 
 def _telling(total: int | None, watch: Callable[[str, int, int], None]) -> Callable[[Trial], None]:
     """Say what came of each trial as it ends."""
-    from cli.tune_tables import outcome, short
+    from .tune_tables import outcome, short
 
     def told(trial: Trial) -> None:
         point = ", ".join(f"{name} {short(value)}" for name, value in trial.point.items())

@@ -9,20 +9,21 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from inference.guides import Guide
-from inference.objectives.bounds import ELBO, Bound, Objective
-from inference.objectives.hybrid import Hybrid
-from inference.objectives.renyi import Renyi
-from inference.objectives.subsets import JMVAE, TELBO, subsets
-from inference.objectives.turns import Turns
-from inference.recipes import GUIDES, OBJECTIVES, recipe
-from inference.settings import Settings
-from inference.weak.sec import SEC, OnMasks, grid_kernels
 from scene.coarse import CoarseScene
 from scene.models import SceneModel
 from scene.registry import load
 from scene.seeds import seeded
 from scene.views import VIEWS, Schema
+
+from .guides import Guide
+from .objectives.bounds import ELBO, Bound, Objective
+from .objectives.hybrid import Hybrid
+from .objectives.renyi import Renyi
+from .objectives.subsets import JMVAE, TELBO, subsets
+from .objectives.turns import Turns
+from .recipes import GUIDES, OBJECTIVES, recipe
+from .settings import Settings
+from .weak.sec import SEC, OnMasks, grid_kernels
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from inference.assemble import Assembly
 from scene.files import replace_file
+
+from .assemble import Assembly
 
 Tensors = dict[str, Tensor]
 

@@ -17,16 +17,17 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from inference.assemble import assemble
-from inference.evaluate import Cell, evaluate
-from inference.recipes import recipe
-from inference.restore import restore
-from inference.runs import WEIGHTS, Run, read, write_json
-from inference.session import train
-from inference.settings import Settings, option
-from inference.train import Device, Diverged, launch
 from scene.datasets.catalogue import open_data
 from scene.views import Schema, Views
+
+from .assemble import assemble
+from .evaluate import Cell, evaluate
+from .recipes import recipe
+from .restore import restore
+from .runs import WEIGHTS, Run, read, write_json
+from .session import train
+from .settings import Settings, option
+from .train import Device, Diverged, launch
 
 SCORES = "scores.json"
 """What a run's scores are called."""

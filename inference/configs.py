@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from inference.recipes import recipe
-from inference.settings import Settings
 from scene.labels import Labels
+
+from .recipes import recipe
+from .settings import Settings
 
 
 def as_table(what: str, data: Any) -> dict[str, Any]:

@@ -14,12 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inference.assemble import Assembly
-from inference.predict import able, predict, trained
 from scene.datasets.base import SceneDataset
 from scene.metrics import ClassScore, MaskScore, MaskScorer, class_score
 from scene.seeds import seeded
 from scene.views import VIEWS, Views
+
+from .assemble import Assembly
+from .predict import able, predict, trained
 
 DRAWS = 8
 """Draws of z that a prediction averages, unless told otherwise."""

@@ -8,8 +8,9 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from inference.settings import Settings
 from scene.registry import foreign_file
+
+from .settings import Settings
 
 CODE = "code"
 """The folder of a run that holds foreign code."""

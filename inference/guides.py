@@ -16,11 +16,12 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
-from inference.experts import product_of_experts
 from scene.grids import GridBelief, Latent
 from scene.networks import GaussianHead, stem
 from scene.sizes import STOCK_LATENT, STOCK_WIDTH
 from scene.views import Schema, Views
+
+from .experts import product_of_experts
 
 Maker = Callable[[Schema, int], nn.Module]
 """Makes a network that reads a view, given the schema and the width."""

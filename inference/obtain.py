@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from inference import runs
-from inference.reports import Watch
-from inference.runs import CHECKPOINT, CONFIG, Run
-from inference.session import USUAL, Headline, resume, train
-from inference.settings import Settings, option
-from inference.train import Device
+from . import runs
+from .reports import Watch
+from .runs import CHECKPOINT, CONFIG, Run
+from .session import USUAL, Headline, resume, train
+from .settings import Settings, option
+from .train import Device
 
 
 def obtain(

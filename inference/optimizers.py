@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from inference.settings import Settings
+from .settings import Settings
 
 MOMENTUM, DECAY = 0.9, 5e-4
 """Of SGD; the decay of weights in ``layerwise``."""

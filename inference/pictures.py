@@ -9,14 +9,15 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from inference.assemble import Assembly
-from inference.predict import able, expected, predict
 from scene.datasets.base import SceneDataset
 from scene.draw import Panel, draw_grid
 from scene.labels import Labels
 from scene.likelihoods import entropy
 from scene.seeds import seeded
 from scene.views import VIEWS, Views
+
+from .assemble import Assembly
+from .predict import able, expected, predict
 
 DIRECTIONS = (
     (("image",), "mask"),

@@ -9,10 +9,11 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
-from inference.assemble import Assembly
 from scene.likelihoods import ClassVector, LabelMap
 from scene.models import standard_normal
 from scene.views import Views
+
+from .assemble import Assembly
 
 
 @dataclass(frozen=True)

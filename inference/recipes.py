@@ -9,8 +9,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from inference.settings import VIEWS, Settings, option
 from scene.registry import unknown
+
+from .settings import VIEWS, Settings, option
 
 Form = Literal["plain", "telbo", "jmvae", "sec", "masks"]
 

@@ -16,11 +16,12 @@ from pyro import poutine
 from pyro.infer import MCMC, NUTS
 from torch import Tensor
 
-from inference.assemble import Assembly
-from inference.objectives.bounds import elbo
-from inference.objectives.weights import Evidence, evidence
-from inference.predict import belief
 from scene.views import Views
+
+from .assemble import Assembly
+from .objectives.bounds import elbo
+from .objectives.weights import Evidence, evidence
+from .predict import belief
 
 CHAIN = 200
 """States that a chain keeps at least, so that their mean and scatter say something."""

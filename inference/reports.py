@@ -7,8 +7,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from inference.runs import Run
 from scene.files import replace_file
+
+from .runs import Run
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import torch
 
-from inference.assemble import Assembly, assemble
-from inference.checkpoints import load_weights
-from inference.foreign import located
-from inference.runs import WEIGHTS, Run
+from .assemble import Assembly, assemble
+from .checkpoints import load_weights
+from .foreign import located
+from .runs import WEIGHTS, Run
 
 
 def restore(run: Run, *, device: torch.device | str = "cpu", trust: bool = False) -> Assembly:

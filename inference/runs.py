@@ -27,10 +27,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from inference.configs import as_table, labels_from, settings_from
-from inference.settings import Settings
 from scene.files import replace_file
 from scene.views import Schema
+
+from .configs import as_table, labels_from, settings_from
+from .settings import Settings
 
 FORMAT = 1
 """Version of the folder's layout; a run of another version is refused."""

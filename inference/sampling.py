@@ -10,14 +10,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from inference.assemble import Assembly
-from inference.pictures import averaged, decided, draw_samples, named, probable
-from inference.predict import draw
-from inference.refine import Refined, Refinement, refined, require_refinable
-from inference.restore import restore
-from inference.runs import Run
-from inference.train import Device, launch
-from inference.viewfiles import claim_views, write_views
 from scene.datasets.base import SPLITS
 from scene.datasets.catalogue import evaluation_split, open_data
 from scene.datasets.framing import Frame
@@ -26,6 +18,15 @@ from scene.labels import Labels
 from scene.pictures import picture_size, read_image, read_mask
 from scene.seeds import seeded
 from scene.views import VIEWS, Scene, Schema, Views, stack
+
+from .assemble import Assembly
+from .pictures import averaged, decided, draw_samples, named, probable
+from .predict import draw
+from .refine import Refined, Refinement, refined, require_refinable
+from .restore import restore
+from .runs import Run
+from .train import Device, launch
+from .viewfiles import claim_views, write_views
 
 _SCENE = re.compile(f"({'|'.join(SPLITS)}):([0-9]{{1,9}})")
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from inference.compare import SCORES, Result, Row, results
-from inference.runs import CONFIG, home, write_json
-from inference.train import Device
 from scene.bars import Bars, draw_bars
 from scene.datasets.catalogue import evaluation_split, open_data, splits_of
+
+from .compare import SCORES, Result, Row, results
+from .runs import CONFIG, home, write_json
+from .train import Device
 
 FILES = ("table.json", "table.png")
 """What is written beside the runs."""

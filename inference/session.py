@@ -8,25 +8,26 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from inference.assemble import Assembly, assemble
-from inference.evaluate import DRAWS, Cell, evaluate
-from inference.foreign import adopt, is_foreign
-from inference.pictures import draw_predictions
-from inference.predict import able
-from inference.recipes import recipe
-from inference.reports import Watch
-from inference.restore import rebuilt
-from inference.runs import CHECKPOINT, CONFIG, Run, create, replacing, write_json
-from inference.settings import Settings
-from inference.train import Device, fit, launch
-from inference.weak.cuepictures import draw_looks
-from inference.weak.teacher import find_teacher, taught
-from inference.weak.threshold import calibrate
 from scene.datasets.augment import augmenter
 from scene.datasets.base import SceneDataset
 from scene.datasets.catalogue import evaluation_split, open_data, splits_of
 from scene.datasets.weak import ImageLevel, Trusted
 from scene.models import ClassifiedScene
+
+from .assemble import Assembly, assemble
+from .evaluate import DRAWS, Cell, evaluate
+from .foreign import adopt, is_foreign
+from .pictures import draw_predictions
+from .predict import able
+from .recipes import recipe
+from .reports import Watch
+from .restore import rebuilt
+from .runs import CHECKPOINT, CONFIG, Run, create, replacing, write_json
+from .settings import Settings
+from .train import Device, fit, launch
+from .weak.cuepictures import draw_looks
+from .weak.teacher import find_teacher, taught
+from .weak.threshold import calibrate
 
 HEADLINES = (
     (("image",), "mask"),

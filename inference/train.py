@@ -13,22 +13,23 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from inference.assemble import Assembly
-from inference.batches import batches
-from inference.checkpoints import (
+from scene.datasets.base import SceneDataset
+from scene.seeds import seeded
+from scene.views import Views
+
+from .assemble import Assembly
+from .batches import batches
+from .checkpoints import (
     Learning,
     load_learning,
     load_weights,
     save_learning,
     save_weights,
 )
-from inference.optimizers import optimizer, set_rate
-from inference.reports import Log, Report, Watch
-from inference.runs import CHECKPOINT, WEIGHTS, Run
-from inference.settings import Settings
-from scene.datasets.base import SceneDataset
-from scene.seeds import seeded
-from scene.views import Views
+from .optimizers import optimizer, set_rate
+from .reports import Log, Report, Watch
+from .runs import CHECKPOINT, WEIGHTS, Run
+from .settings import Settings
 
 VALIDATED = 128
 """At most this many scenes are scored at each validation."""

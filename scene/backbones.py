@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scene.networks import Stem
-from scene.registry import unknown
-from scene.views import Schema
+from .networks import Stem
+from .registry import unknown
+from .views import Schema
 
 Weights = str
 """``none``, ``imagenet``, or the path of a state dict, as safetensors or as torch saves it."""

@@ -11,8 +11,8 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from scene.files import replace_file
-from scene.titles import entitle
+from .files import replace_file
+from .titles import entitle
 
 
 @dataclass(frozen=True)

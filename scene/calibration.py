@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scene.labels import VOID
+from .labels import VOID
 
 BINS = 15
 """Equal parts of 0 to 1 that probabilities are sorted into."""

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from scene.backbones import DEVIATION, MEAN, Weights, pretrained
-from scene.networks import Norm
-from scene.registry import unknown
-from scene.sizes import STOCK_WIDTH
+from .backbones import DEVIATION, MEAN, Weights, pretrained
+from .networks import Norm
+from .registry import unknown
+from .sizes import STOCK_WIDTH
 
 CLASSIFIERS = ("small", "vgg16", "resnet50")
 """Backbones of classifiers by name."""

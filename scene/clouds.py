@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from torch import Tensor
 
-from scene.files import replace_file
-from scene.titles import entitle
+from .files import replace_file
+from .titles import entitle
 
 _WIDE = 4
 

@@ -9,14 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scene.backbones import DEVIATION, MEAN, Weights, pretrained
-from scene.classifiers import Classifier, classifier
-from scene.likelihoods import LabelMap
-from scene.models import Likelihood, SceneModel
-from scene.networks import Norm
-from scene.registry import unknown
-from scene.sizes import STOCK_WIDTH
-from scene.views import Schema, Views
+from .backbones import DEVIATION, MEAN, Weights, pretrained
+from .classifiers import Classifier, classifier
+from .likelihoods import LabelMap
+from .models import Likelihood, SceneModel
+from .networks import Norm
+from .registry import unknown
+from .sizes import STOCK_WIDTH
+from .views import Schema, Views
 
 NETS = ("small", "largefov")
 """Networks that label a coarse grid, by name."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from scene.labels import Labels
+from .labels import Labels
 
 
 def overlap(first: Tensor, second: Tensor, labels: Labels) -> Tensor:

@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from torch import Tensor
 
-from scene.files import replace_file
-from scene.labels import Labels
-from scene.views import Scene
+from .files import replace_file
+from .labels import Labels
+from .views import Scene
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scene.networks import STRIDE, Stem, refine
-from scene.views import Views
+from .networks import STRIDE, Stem, refine
+from .views import Views
 
 CELLS = (2, 4, 8)
 """Height and width, in pixels, that a cell can have."""

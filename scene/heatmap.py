@@ -10,7 +10,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from scene.files import replace_file
+from .files import replace_file
 
 
 @rc_context({"text.parse_math": False})

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scene.registry import unknown
+from .registry import unknown
 
 VOID = 255
 """The label of a pixel whose class is unknown; it is never scored and never drawn on."""

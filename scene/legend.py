@@ -11,7 +11,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from scene.labels import Labels
+from .labels import Labels
 
 SMALL = 256
 """Pictures whose longer side has fewer pixels are enlarged, for their legend to be read."""

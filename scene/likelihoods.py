@@ -15,7 +15,7 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor
 from torch.distributions import constraints
 
-from scene.labels import VOID
+from .labels import VOID
 
 
 class Pixels(TorchDistribution):

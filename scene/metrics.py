@@ -10,7 +10,7 @@ from torch import Tensor
 from torchmetrics.classification import MulticlassConfusionMatrix
 from torchmetrics.functional.classification import binary_average_precision, binary_f1_score
 
-from scene.labels import VOID, Labels
+from .labels import VOID, Labels
 
 
 @dataclass(frozen=True)

@@ -20,14 +20,14 @@ import torch
 from pyro import poutine
 from torch import Tensor, nn
 
-from scene.backbones import Weights, features, require_room
-from scene.classifiers import classifier
-from scene.grids import GridBelief, Latent, Pyramid
-from scene.likelihoods import ClassVector, LabelMap, Pixels
-from scene.networks import GaussianHead, Stem, UNet, stem
-from scene.painters import ClassHead, Painter
-from scene.sizes import STOCK_LATENT, STOCK_WIDTH
-from scene.views import VIEWS, Schema, Views
+from .backbones import Weights, features, require_room
+from .classifiers import classifier
+from .grids import GridBelief, Latent, Pyramid
+from .likelihoods import ClassVector, LabelMap, Pixels
+from .networks import GaussianHead, Stem, UNet, stem
+from .painters import ClassHead, Painter
+from .sizes import STOCK_LATENT, STOCK_WIDTH
+from .views import VIEWS, Schema, Views
 
 Likelihood = Pixels | LabelMap | ClassVector
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scene.views import Schema
+from .views import Schema
 
 STRIDE = 16
 """How many pixels of the scene one cell of the coarsest grid covers."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from scene.labels import VOID, Labels
+from .labels import VOID, Labels
 
 
 def overlaid(image: Tensor, mask: Tensor, labels: Labels, opacity: float = 0.5) -> Tensor:

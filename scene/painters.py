@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scene.networks import STRIDE, Norm, grid, pixels_last, refine
+from .networks import STRIDE, Norm, grid, pixels_last, refine
 
 
 class Painter(nn.Module):

@@ -13,9 +13,9 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from scene.datasets.labelmap import ids_from_colours, ids_from_indices
-from scene.files import replace_file
-from scene.labels import Labels
+from .datasets.labelmap import ids_from_colours, ids_from_indices
+from .files import replace_file
+from .labels import Labels
 
 _ORIENTATION = 0x0112  # the EXIF tag; values from 5 on swap height and width
 _BROKEN = (

@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from scene.calibration import BINS, Reliability
-from scene.files import replace_file
-from scene.titles import entitle
+from .calibration import BINS, Reliability
+from .files import replace_file
+from .titles import entitle
 
 _WIDE = 4
 

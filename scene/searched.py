@@ -12,7 +12,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from scene.files import replace_file
+from .files import replace_file
 
 _INK, _BEST, _FAINT = "#3b6ea5", "crimson", "#8a8a8a"
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from scene.labels import Labels
+    from .labels import Labels
 
 VIEWS = ("image", "classes", "mask")
 """Every view, in the order in which they are named, encoded and drawn."""

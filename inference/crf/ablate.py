@@ -13,12 +13,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from inference.crf.examples import Scenes
-from inference.crf.measure import Result, measure
-from inference.crf.parameters import Parameters
 from scene.files import replace_file
 from scene.heatmap import draw_heatmap
 from scene.labels import Labels
+
+from .examples import Scenes
+from .measure import Result, measure
+from .parameters import Parameters
 
 ALPHAS = (20.0, 40.0, 80.0)
 """Widths θα of the grid, in pixels, unless told otherwise."""

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from inference.crf.compiled import Floats, Ints, Span, compiled
-from inference.crf.lanes import (
+from .compiled import Floats, Ints, Span, compiled
+from .lanes import (
     WIDE,
     WIDTH,
     fill,
@@ -19,7 +19,7 @@ from inference.crf.lanes import (
     pointer,
     store,
 )
-from inference.crf.vectors import add, multiply, multiply_add
+from .vectors import add, multiply, multiply_add
 
 
 @compiled

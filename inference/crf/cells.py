@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from inference.crf.bags import Bags, index_type
+from .bags import Bags, index_type
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inference.crf.kernels import Appearance, FeatureMap, Kernel
+from .kernels import Appearance, FeatureMap, Kernel
 
 SLACK = 1e-2
 """How far from one probabilities may sum: rounding of half precision, not a missing softmax."""

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from inference.crf.compiled import Floats, Keys, Span, compiled, inlined
-from inference.crf.lanes import (
+from .compiled import Floats, Keys, Span, compiled, inlined
+from .lanes import (
     WIDE,
     WIDTH,
     fill,
@@ -19,8 +19,8 @@ from inference.crf.lanes import (
     pointer,
     store,
 )
-from inference.crf.planes import wipe
-from inference.crf.vectors import add, multiply, multiply_add
+from .planes import wipe
+from .vectors import add, multiply, multiply_add
 
 CORNER = 1e-6
 """What is less than this, of a pixel beside another's corner, is left out of narrow kernels."""

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from inference.crf.compiled import Floats, Ints, Keys, compiled
-from inference.crf.hashing import fresh, longer, seek, tabled
-from inference.crf.lanes import WIDE, fill_wide, item, load_wide, pointer, put, store
-from inference.crf.vectors import add, floor, less, multiply, subtract
+from .compiled import Floats, Ints, Keys, compiled
+from .hashing import fresh, longer, seek, tabled
+from .lanes import WIDE, fill_wide, item, load_wide, pointer, put, store
+from .vectors import add, floor, less, multiply, subtract
 
 
 @compiled

@@ -10,8 +10,9 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from inference.crf.kernels import Kernel
 from scene.registry import load
+
+from .kernels import Kernel
 
 ENGINES = {
     "exact": "inference.crf.exact:Exact",

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from inference.crf.engines import Field, Filter, TorchEngine, pull, scaling
-from inference.crf.kernels import Kernel
-from inference.crf.tiles import BOUND, product, tile
+from .engines import Field, Filter, TorchEngine, pull, scaling
+from .kernels import Kernel
+from .tiles import BOUND, product, tile
 
 HELD = 2**27
 """Elements of a matrix that may be held at once; larger products are summed tile by tile."""

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from inference.crf.fingerprints import digest, fingerprint
-from inference.crf.unaries import Unaries
 from scene.datasets.base import SceneDataset
 from scene.datasets.catalogue import open_data
 from scene.datasets.voc import VOCScenes
+
+from .fingerprints import digest, fingerprint
+from .unaries import Unaries
 
 
 @dataclass(frozen=True)

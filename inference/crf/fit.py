@@ -16,13 +16,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from inference.crf.descent import descend
-from inference.crf.examples import Example
-from inference.crf.kernels import Appearance, Kernel, Smoothness
-from inference.crf.meanfield import FLOOR, refine_logits
-from inference.crf.measure import LEAST
-from inference.crf.parameters import Compatibility, Parameters
 from scene.labels import VOID
+
+from .descent import descend
+from .examples import Example
+from .kernels import Appearance, Kernel, Smoothness
+from .meanfield import FLOOR, refine_logits
+from .measure import LEAST
+from .parameters import Compatibility, Parameters
 
 Form = Literal["potts", "diagonal", "full"]
 

@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inference.crf.compiled import Floats, announced
-from inference.crf.crew import Crew, spans
-from inference.crf.engines import Engine, Field, scaling
-from inference.crf.job import Job
-from inference.crf.kernels import Appearance, Kernel, Smoothness, pair, too_narrow
-from inference.crf.permutohedral import balance, mesh, scale
-from inference.crf.smoothing import FINE, coarse_taps, taps
-from inference.crf.terms import Term
+from .compiled import Floats, announced
+from .crew import Crew, spans
+from .engines import Engine, Field, scaling
+from .job import Job
+from .kernels import Appearance, Kernel, Smoothness, pair, too_narrow
+from .permutohedral import balance, mesh, scale
+from .smoothing import FINE, coarse_taps, taps
+from .terms import Term
 
 SURE = 6.1
 """Standard deviations after which an exact convolution is cut: there it is 1e-8."""

@@ -7,9 +7,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from inference.crf.engines import Field
-from inference.crf.exact import matrix
-from inference.crf.kernels import Kernel
+from .engines import Field
+from .exact import matrix
+from .kernels import Kernel
 
 SYMMETRIC = ("symmetric", "mean", "none")
 """Normalisations that leave K symmetric, so that there is an energy to sample from."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from inference.crf.bags import regular
-from inference.crf.cells import Cells
-from inference.crf.smoothing import coarse_taps, hat, nodes, spacing
+from .bags import regular
+from .cells import Cells
+from .smoothing import coarse_taps, hat, nodes, spacing
 
 
 def grid(widths: tuple[float, float], like: Tensor) -> Cells:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from inference.crf.compiled import Ints, Keys, compiled
-from inference.crf.lanes import item, pointer, put
+from .compiled import Ints, Keys, compiled
+from .lanes import item, pointer, put
 
 
 @compiled

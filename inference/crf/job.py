@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from inference.crf.blur import blur_lattice
-from inference.crf.compiled import Floats
-from inference.crf.convolve import blur_grid, blur_pixels
-from inference.crf.crew import Crew
-from inference.crf.lanes import WIDE, WIDTH
-from inference.crf.permutohedral import Mesh
-from inference.crf.planes import pack
-from inference.crf.rounds import rounds
-from inference.crf.sweep import room_for, sweep
-from inference.crf.terms import Term, all_taps
+from .blur import blur_lattice
+from .compiled import Floats
+from .convolve import blur_grid, blur_pixels
+from .crew import Crew
+from .lanes import WIDE, WIDTH
+from .permutohedral import Mesh
+from .planes import pack
+from .rounds import rounds
+from .sweep import room_for, sweep
+from .terms import Term, all_taps
 
 ROOMY = 2**28
 """Bytes up to which logits are copied into rows of labels; beyond, planes are read each time."""

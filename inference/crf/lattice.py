@@ -7,12 +7,12 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from inference.crf.cells import Cells
-from inference.crf.engines import Engine, Field, scaling
-from inference.crf.grids import grid
-from inference.crf.kernels import Kernel, Smoothness, too_narrow
-from inference.crf.pulls import Part, Pull
-from inference.crf.vertices import lattice
+from .cells import Cells
+from .engines import Engine, Field, scaling
+from .grids import grid
+from .kernels import Kernel, Smoothness, too_narrow
+from .pulls import Part, Pull
+from .vertices import lattice
 
 
 class Lattice(Engine):

@@ -9,11 +9,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from inference.crf.examples import Scenes
-from inference.crf.fit import Form, fit
-from inference.crf.measure import Result, measure
-from inference.crf.parameters import Parameters, save
 from scene.labels import Labels
+
+from .examples import Scenes
+from .fit import Form, fit
+from .measure import Result, measure
+from .parameters import Parameters, save
 
 Watch = Callable[[str, int, int], None]
 """Told what is being done, how much of it is, and of how much."""

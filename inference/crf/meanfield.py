@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inference.crf.checks import (
+from .checks import (
     check_image,
     check_iterations,
     check_kernels,
@@ -21,8 +21,8 @@ from inference.crf.checks import (
     check_void,
     taken,
 )
-from inference.crf.engines import Field, engine
-from inference.crf.kernels import DEFAULT, Kernel
+from .engines import Field, engine
+from .kernels import DEFAULT, Kernel
 
 FLOOR = 1e-5
 """The least probability of a label before its logarithm is taken."""

@@ -18,14 +18,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inference.crf.examples import Example, Scenes
-from inference.crf.fingerprints import digest
-from inference.crf.meanfield import FLOOR, refine_logits
-from inference.crf.parameters import Parameters
 from scene.datasets.base import SceneDataset
 from scene.files import replace_file
 from scene.labels import VOID, Labels
 from scene.metrics import MaskScore, MaskScorer
+
+from .examples import Example, Scenes
+from .fingerprints import digest
+from .meanfield import FLOOR, refine_logits
+from .parameters import Parameters
 
 FORMAT = 1
 """Version of the files of results; others are not reused."""

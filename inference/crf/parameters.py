@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from scene.files import replace_file
 
 if TYPE_CHECKING:
-    from inference.crf.kernels import Kernel
+    from .kernels import Kernel
 
 FORMAT = 1
 """Version of the file's layout; a file of another version is refused."""
@@ -67,7 +67,7 @@ class Parameters:
         """Give the kernels whose weight is not 0."""
         import torch
 
-        from inference.crf.kernels import Appearance, Smoothness
+        from .kernels import Appearance, Smoothness
 
         shared = self.compatibility
         compatibility = None if shared is None else torch.tensor(shared)

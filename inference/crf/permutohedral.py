@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.crf.compiled import Floats, Ints, Keys, compiled
-from inference.crf.crew import Crew, spans
-from inference.crf.embedding import embed
-from inference.crf.hashing import around, join, link, marked, numbered
-from inference.crf.lanes import WIDE, item, pointer, put
+from .compiled import Floats, Ints, Keys, compiled
+from .crew import Crew, spans
+from .embedding import embed
+from .hashing import around, join, link, marked, numbered
+from .lanes import WIDE, item, pointer, put
 
 WIDEST = 2.0**19
 """Widths that features may span: beyond, float32 no longer tells lattice coordinates apart."""

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from inference.crf.compiled import Floats, compiled, inlined
-from inference.crf.lanes import (
+from .compiled import Floats, compiled, inlined
+from .lanes import (
     LOWEST,
     WIDE,
     WIDTH,
@@ -18,7 +18,7 @@ from inference.crf.lanes import (
     put,
     store,
 )
-from inference.crf.vectors import multiply, turn
+from .vectors import multiply, turn
 
 Size = tuple[int, int, int, int, int]
 """B, H, W, L, and L padded to whole `Lanes`."""

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from inference.crf.bags import Bags, regular
-from inference.crf.cells import Cells
+from .bags import Bags, regular
+from .cells import Cells
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inference.crf.engines import Engine, Field
-from inference.crf.kernels import Appearance, Kernel, Smoothness, pair
+from .engines import Engine, Field
+from .kernels import Appearance, Kernel, Smoothness, pair
 
 MISSING = (
     "The engine 'pydensecrf' is an optional extra, compiled while it is installed: "

@@ -10,14 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inference.crf.arrays import read_probs
-from inference.crf.checks import check_image, check_probs
-from inference.crf.meanfield import refine, refine_labels
-from inference.crf.parameters import Parameters
 from scene.files import replace_file
 from scene.labels import VOID, Labels
 from scene.overlay import overlaid
 from scene.pictures import read_image, read_mask, write_image, write_mask
+
+from .arrays import read_probs
+from .checks import check_image, check_probs
+from .meanfield import refine, refine_labels
+from .parameters import Parameters
 
 NUMBERED = Labels(tuple(map(str, range(VOID))))
 """Labels of which nothing is known but their numbers, in VOC's colours."""

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from inference.crf.blur import blur_lattice
-from inference.crf.compiled import Floats, compiled
-from inference.crf.convolve import blur_grid, blur_pixels
-from inference.crf.lanes import pointer
-from inference.crf.planes import Size, wipe
-from inference.crf.sweep import sweep
+from .blur import blur_lattice
+from .compiled import Floats, compiled
+from .convolve import blur_grid, blur_pixels
+from .lanes import pointer
+from .planes import Size, wipe
+from .sweep import sweep
 
 
 @compiled

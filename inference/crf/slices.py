@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from inference.crf.compiled import compiled, inlined
-from inference.crf.lanes import (
+from .compiled import compiled, inlined
+from .lanes import (
     LOWEST,
     WIDE,
     WIDTH,
@@ -22,8 +22,8 @@ from inference.crf.lanes import (
     prefetch,
     store,
 )
-from inference.crf.planes import CHUNK, Size, place_of, rows_of_cells
-from inference.crf.vectors import add, greater, half_greater, multiply, multiply_add
+from .planes import CHUNK, Size, place_of, rows_of_cells
+from .vectors import add, greater, half_greater, multiply, multiply_add
 
 BOTH = WIDE + WIDTH
 """Labels of the usual 21, padded: a wide and a narrow block, which are done together."""

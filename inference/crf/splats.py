@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from inference.crf.compiled import compiled, inlined
-from inference.crf.lanes import (
+from .compiled import compiled, inlined
+from .lanes import (
     WIDE,
     WIDTH,
     fill,
@@ -20,9 +20,9 @@ from inference.crf.lanes import (
     pointer,
     store,
 )
-from inference.crf.planes import Size, place_of, rows_of_cells
-from inference.crf.slices import BOTH, USUAL
-from inference.crf.vectors import add, multiply, multiply_add
+from .planes import Size, place_of, rows_of_cells
+from .slices import BOTH, USUAL
+from .vectors import add, multiply, multiply_add
 
 
 @compiled

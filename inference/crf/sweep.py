@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from inference.crf.compiled import Floats, compiled
-from inference.crf.lanes import WIDE, WIDTH, fill_wide, item, load_wide, pointer, put, store
-from inference.crf.planes import CHUNK, Size, pitch_of, read_planes, wipe, write_planes
-from inference.crf.slices import collect, spread, stretch
-from inference.crf.splats import gather, hand_on
-from inference.crf.vectors import (
+from .compiled import Floats, compiled
+from .lanes import WIDE, WIDTH, fill_wide, item, load_wide, pointer, put, store
+from .planes import CHUNK, Size, pitch_of, read_planes, wipe, write_planes
+from .slices import collect, spread, stretch
+from .splats import gather, hand_on
+from .vectors import (
     add,
     exp2,
     half_sum,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inference.crf.compiled import Floats
-from inference.crf.permutohedral import Mesh
+from .compiled import Floats
+from .permutohedral import Mesh
 
 
 @dataclass(eq=False)

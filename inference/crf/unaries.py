@@ -14,16 +14,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from inference.crf.arrays import read_probs
-from inference.crf.checks import check_probs
-from inference.crf.fingerprints import digest, fingerprint
 from scene.datasets.base import SceneDataset
 from scene.files import replace_file
 from scene.labels import VOID
 from scene.views import Scene
 
+from .arrays import read_probs
+from .checks import check_probs
+from .fingerprints import digest, fingerprint
+
 if TYPE_CHECKING:
-    from inference.runs import Run
+    from ..runs import Run
 
 BATCH = 50
 """Scenes predicted at once, as in `inference.evaluate`, so that both give the same numbers."""
@@ -195,11 +196,12 @@ def predict_masks(
     Raises:
         ValueError: If the run cannot predict masks from images, or has other labels.
     """
-    from inference.evaluate import DRAWS
-    from inference.predict import able, predict
-    from inference.restore import restore
-    from inference.runs import WEIGHTS
     from scene.seeds import seeded
+
+    from ..evaluate import DRAWS
+    from ..predict import able, predict
+    from ..restore import restore
+    from ..runs import WEIGHTS
 
     run.schema.labels.require(dataset.schema.labels, dataset.name)
     weights = hashlib.blake2b(run.path(WEIGHTS).read_bytes() if run.complete else b"").hexdigest()

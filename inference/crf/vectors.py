@@ -8,7 +8,7 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 
-from inference.crf.lanes import WIDTH, Lanes, intrinsic, place
+from .lanes import WIDTH, Lanes, intrinsic, place
 
 _INT = ir.IntType(32)
 _FUSE = ("contract",)

@@ -8,9 +8,9 @@ import random
 import torch
 from torch import Tensor
 
-from inference.crf.bags import Bags, regular, transposed
-from inference.crf.cells import Cells
-from inference.crf.simplices import elevated, enclosing, stretch
+from .bags import Bags, regular, transposed
+from .cells import Cells
+from .simplices import elevated, enclosing, stretch
 
 BITS = 62
 """Keys are packed exactly if they fit so many bits."""

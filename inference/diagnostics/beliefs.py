@@ -9,11 +9,12 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from inference.assemble import Assembly
-from inference.objectives.penalties import divergence
-from inference.predict import belief
 from scene.datasets.base import SceneDataset
 from scene.views import Views
+
+from ..assemble import Assembly
+from ..objectives.penalties import divergence
+from ..predict import belief
 
 Given = tuple[str, ...]
 

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from inference.assemble import Assembly
-from inference.diagnostics.beliefs import Given, parts
-from inference.evaluate import CLASSES, DRAWS, MASKS, Cell
-from inference.predict import able, predict, trained
 from scene.calibration import Calibrator, Reliability
 from scene.reliability import draw_reliability
 from scene.views import Views
+
+from ..assemble import Assembly
+from ..evaluate import CLASSES, DRAWS, MASKS, Cell
+from ..predict import able, predict, trained
+from .beliefs import Given, parts
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inference.assemble import Assembly
-from inference.diagnostics.beliefs import Given, named, parts
-from inference.predict import expected, predict
 from scene.labels import Labels
 from scene.metrics import MaskScorer
 from scene.views import Views
+
+from ..assemble import Assembly
+from ..predict import expected, predict
+from .beliefs import Given, named, parts
 
 LARGE = 0.01
 """Share of the pixels that a class must own to be called large."""

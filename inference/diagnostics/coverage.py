@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inference.diagnostics.beliefs import Beliefs, Given, named
 from scene.clouds import Cloud, draw_clouds
+
+from .beliefs import Beliefs, Given, named
 
 PERMUTATIONS = 1000
 """Relabellings that a p-value rests on."""

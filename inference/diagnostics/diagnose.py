@@ -10,25 +10,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inference.assemble import Assembly
-from inference.diagnostics.beliefs import (
+from scene.datasets.base import SceneDataset
+from scene.seeds import seeded
+
+from ..assemble import Assembly
+from ..runs import write_json
+from .beliefs import (
     Beliefs,
     beliefs,
     believed_before,
     complete_scenes,
     conditionings,
 )
-from inference.diagnostics.calibration import Calibration, calibration, draw_calibration
-from inference.diagnostics.coherence import Coherence, coherence, segmenting
-from inference.diagnostics.coverage import Coverage, coverage, draw_coverage
-from inference.diagnostics.likelihoods import Conditional, Marginal, log_likelihoods
-from inference.diagnostics.noise import gradient_noise
-from inference.diagnostics.scatter import GradientNoise, draw_noise
-from inference.diagnostics.traversals import draw_traversals
-from inference.diagnostics.units import Units, units
-from inference.runs import write_json
-from scene.datasets.base import SceneDataset
-from scene.seeds import seeded
+from .calibration import Calibration, calibration, draw_calibration
+from .coherence import Coherence, coherence, segmenting
+from .coverage import Coverage, coverage, draw_coverage
+from .likelihoods import Conditional, Marginal, log_likelihoods
+from .noise import gradient_noise
+from .scatter import GradientNoise, draw_noise
+from .traversals import draw_traversals
+from .units import Units, units
 
 REPORT = "diagnose.json"
 

@@ -11,11 +11,12 @@ import pyro
 import torch
 from torch import Tensor
 
-from inference.assemble import Assembly
-from inference.diagnostics.beliefs import Given, parts, predictive
-from inference.objectives.bounds import elbo, iwae
-from inference.objectives.weights import Evidence, evidence
 from scene.views import Views
+
+from ..assemble import Assembly
+from ..objectives.bounds import elbo, iwae
+from ..objectives.weights import Evidence, evidence
+from .beliefs import Given, parts, predictive
 
 LOOSE = 2.0
 """Effective draws below which an importance-weighted bound may lie far from what it bounds."""

@@ -10,13 +10,14 @@ from statistics import fmean
 import torch
 from torch import Tensor, nn
 
-from inference.assemble import Assembly
-from inference.batches import batches
-from inference.diagnostics.moments import Moments
-from inference.diagnostics.scatter import ALL, TOTAL, Agreement, GradientNoise, Scatter, TermNoise
 from scene.datasets.base import SceneDataset
 from scene.seeds import seeded
 from scene.views import Views
+
+from ..assemble import Assembly
+from ..batches import batches
+from .moments import Moments
+from .scatter import ALL, TOTAL, Agreement, GradientNoise, Scatter, TermNoise
 
 
 def gradient_noise(

@@ -8,13 +8,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from inference.assemble import Assembly
-from inference.diagnostics.units import Units
-from inference.pictures import named, sampled
-from inference.predict import draw
 from scene.draw import Panel, draw_grid
 from scene.labels import Labels
 from scene.views import Views
+
+from ..assemble import Assembly
+from ..pictures import named, sampled
+from ..predict import draw
+from .units import Units
 
 REACH, STEPS, ROWS = 3.0, 7, 6
 """How far to turn, in standard deviations of the prior; in how many steps; how many units."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from inference.diagnostics.beliefs import Beliefs, Given, named
+from .beliefs import Beliefs, Given, named
 
 ACTIVE = 0.01
 """A unit is active if its posterior mean varies more than this over scenes."""

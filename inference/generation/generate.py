@@ -10,12 +10,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from inference.assemble import Assembly
-from inference.generation.origins import Origin, Places, origin
-from inference.predict import able, predict
-from inference.restore import restore
-from inference.runs import Run
-from inference.train import Device, launch
 from scene.coherence import overlap
 from scene.datasets.bringing import Watch, bring, bring_others
 from scene.datasets.catalogue import open_data
@@ -24,6 +18,13 @@ from scene.draw import draw_scenes
 from scene.labels import Labels
 from scene.seeds import seeded
 from scene.views import VIEWS, Scene, Views
+
+from ..assemble import Assembly
+from ..predict import able, predict
+from ..restore import restore
+from ..runs import Run
+from ..train import Device, launch
+from .origins import Origin, Places, origin
 
 TOGETHER = 64
 """Scenes drawn at once; the least likely share is dropped from each such batch."""

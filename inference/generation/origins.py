@@ -8,9 +8,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from inference.assemble import Assembly
-from inference.predict import draw
 from scene.datasets.base import SceneDataset
+
+from ..assemble import Assembly
+from ..predict import draw
 
 Origin = Literal["prior", "posterior", "walk"]
 

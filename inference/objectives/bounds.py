@@ -21,8 +21,9 @@ import torch
 from pyro.infer.enum import get_importance_trace
 from torch import Tensor
 
-from inference.objectives.weights import Evidence, evidence
 from scene.views import Views
+
+from .weights import Evidence, evidence
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from inference.objectives.bounds import IWAE
-from inference.objectives.weights import Evidence
+from .bounds import IWAE
+from .weights import Evidence
 
 
 class STL(IWAE):

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import pyro
 from torch import Tensor, nn
 
-from inference.objectives.bounds import Bound, Objective, Term
 from scene.models import SceneModel
 from scene.views import Views
+
+from .bounds import Bound, Objective, Term
 
 
 class Hybrid(Objective):

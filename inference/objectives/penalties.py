@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inference.objectives.bounds import Term
-from inference.objectives.turns import Subset
 from scene.views import Views
+
+from .bounds import Term
+from .turns import Subset
 
 
 def penalties(guide: Any, views: Views, subsets: Sequence[Subset]) -> dict[str, Term]:

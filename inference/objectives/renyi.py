@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from inference.objectives.bounds import Bound, elbo, iwae
+from .bounds import Bound, elbo, iwae
 
 
 class Renyi(Bound):

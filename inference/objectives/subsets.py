@@ -10,11 +10,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from inference.objectives.bounds import Bound, Objective, Term
-from inference.objectives.penalties import penalties
-from inference.objectives.turns import Share, Subset, Turns, deal
 from scene.registry import unknown
 from scene.views import VIEWS, Views
+
+from .bounds import Bound, Objective, Term
+from .penalties import penalties
+from .turns import Share, Subset, Turns, deal
 
 SUBSETS = ("report", "singles", "all", "random")
 """The names `subsets` knows."""

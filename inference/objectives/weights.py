@@ -12,7 +12,7 @@ from pyro import poutine
 from pyro.distributions.util import scale_and_mask
 from torch import Tensor
 
-from inference.objectives.pathwise import held_log_prob
+from .pathwise import held_log_prob
 
 Program = Callable[..., Any]
 """A Pyro model or guide: anything that samples when called."""

@@ -20,9 +20,9 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 
-from inference.tuning.plan import Plan
-from inference.tuning.proposals import direction, distributions, proposal
-from inference.tuning.spaces import Point
+from .plan import Plan
+from .proposals import direction, distributions, proposal
+from .spaces import Point
 
 JOURNAL = "trials.log"
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import torch
 
-from inference.assemble import Assembly, assemble
-from inference.predict import able
-from inference.session import HEADLINES
-from inference.train import Device, launch
-from inference.tuning.plan import Plan
-from inference.tuning.spaces import Point
-from inference.weak.teacher import find_teacher
 from scene.datasets.augment import augmenter
 from scene.datasets.catalogue import open_data, splits_of
+
+from ..assemble import Assembly, assemble
+from ..predict import able
+from ..session import HEADLINES
+from ..train import Device, launch
+from ..weak.teacher import find_teacher
+from .plan import Plan
+from .spaces import Point
 
 Direction = tuple[tuple[str, ...], str]
 

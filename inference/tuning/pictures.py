@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from inference.tuning.book import Trial
-from inference.tuning.plan import METRICS, Plan
-from inference.tuning.spaces import Range, Space
 from scene.searched import Axis, Searched, draw_search
+
+from .book import Trial
+from .plan import METRICS, Plan
+from .spaces import Range, Space
 
 
 def draw(

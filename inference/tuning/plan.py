@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from inference.options import parsed, words
-from inference.recipes import recipe
-from inference.settings import VIEWS, Settings
-from inference.tuning.spaces import Point, Space, as_json, given, grid
 from scene.registry import unknown
+
+from ..options import parsed, words
+from ..recipes import recipe
+from ..settings import VIEWS, Settings
+from .spaces import Point, Space, as_json, given, grid
 
 CHOOSING = ("tune", "val")
 """Where settings may be chosen: never on ``test``."""

@@ -22,8 +22,8 @@ from optuna.distributions import (
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial
 
-from inference.tuning.plan import POINTS_AT_MOST, Plan
-from inference.tuning.spaces import Point, Range, Space, grid
+from .plan import POINTS_AT_MOST, Plan
+from .spaces import Point, Range, Space, grid
 
 _ATTEMPTS = 50
 

@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass
 from itertools import product
 from typing import Any, get_args, get_type_hints
 
-from inference.options import parsed
-from inference.settings import VIEWS, Settings
 from scene.registry import unknown
+
+from ..options import parsed
+from ..settings import VIEWS, Settings
 
 Value = bool | int | float | str
 """What an option may be given: a word, a number, or yes and no."""

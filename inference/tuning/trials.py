@@ -13,20 +13,21 @@ from typing import Any
 
 import torch
 
-from inference.evaluate import DRAWS
-from inference.foreign import is_foreign
-from inference.objectives.bounds import ELBO
-from inference.obtain import obtain
-from inference.reports import Report
-from inference.restore import restore
-from inference.runs import Run
-from inference.session import Headline, conclude, train
-from inference.train import Device, launch
-from inference.tuning.book import Book, Trial
-from inference.tuning.plan import Plan
 from scene.datasets.base import SceneDataset
 from scene.datasets.catalogue import open_data
 from scene.seeds import seeded
+
+from ..evaluate import DRAWS
+from ..foreign import is_foreign
+from ..objectives.bounds import ELBO
+from ..obtain import obtain
+from ..reports import Report
+from ..restore import restore
+from ..runs import Run
+from ..session import Headline, conclude, train
+from ..train import Device, launch
+from .book import Book, Trial
+from .plan import Plan
 
 Watch = Callable[[Trial, Report], None]
 

@@ -26,14 +26,14 @@ from typing import Any
 
 import torch
 
-from inference.runs import home, write_json
-from inference.train import Device
-from inference.tuning.book import JOURNAL, Book, Trial
-from inference.tuning.check import checked
-from inference.tuning.lock import LOCK, locked
-from inference.tuning.pictures import draw
-from inference.tuning.plan import METRICS, TRIALS, Plan
-from inference.tuning.trials import Task, Watch, run_trial, strip
+from ..runs import home, write_json
+from ..train import Device
+from .book import JOURNAL, Book, Trial
+from .check import checked
+from .lock import LOCK, locked
+from .pictures import draw
+from .plan import METRICS, TRIALS, Plan
+from .trials import Task, Watch, run_trial, strip
 
 STUDY, FILE, PICTURE = "study.json", "tune.json", "tune.png"
 

@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inference.crf.fingerprints import digest, fingerprint
-from inference.runs import WEIGHTS, Run
-from inference.weak.segmenter import Segmenter, spread
-from inference.weak.stages import STAGES
 from scene.datasets.base import SceneDataset
 from scene.files import replace_file
 from scene.views import Scene
+
+from ..crf.fingerprints import digest, fingerprint
+from ..runs import WEIGHTS, Run
+from .segmenter import Segmenter, spread
+from .stages import STAGES
 
 _ABOUT = "about.txt"
 _AT_ONCE = 32

@@ -10,15 +10,16 @@ from pathlib import Path
 
 import torch
 
-from inference.crf.examples import Scenes, rows
-from inference.crf.measure import Result, measure
-from inference.crf.parameters import Parameters
-from inference.runs import Run
-from inference.weak.beliefs import believed
-from inference.weak.plans import ALPHAS, CHOOSING, SMOOTHNESS, WEIGHTS, Request
-from inference.weak.segmenter import Segmenter
 from scene.datasets.base import SceneDataset
 from scene.datasets.catalogue import open_data
+
+from ..crf.examples import Scenes, rows
+from ..crf.measure import Result, measure
+from ..crf.parameters import Parameters
+from ..runs import Run
+from .beliefs import believed
+from .plans import ALPHAS, CHOOSING, SMOOTHNESS, WEIGHTS, Request
+from .segmenter import Segmenter
 
 ALONE = Parameters(smoothness_weight=0.0, appearance_weight=0.0)
 """No CRF."""

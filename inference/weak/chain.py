@@ -20,18 +20,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from inference import runs
-from inference.crf.ablate import ablate
-from inference.crf.fingerprints import digest
-from inference.crf.parameters import Parameters
-from inference.obtain import obtain
-from inference.reports import Report
-from inference.runs import CONFIG, Run
-from inference.settings import Settings
-from inference.train import Device, launch
-from inference.weak.beliefs import weights_of
-from inference.weak.bench import ALONE, Bench, Watch
-from inference.weak.choices import (
+from .. import runs
+from ..crf.ablate import ablate
+from ..crf.fingerprints import digest
+from ..crf.parameters import Parameters
+from ..obtain import obtain
+from ..reports import Report
+from ..runs import CONFIG, Run
+from ..settings import Settings
+from ..train import Device, launch
+from .beliefs import weights_of
+from .bench import ALONE, Bench, Watch
+from .choices import (
     Choice,
     as_settings,
     choose_crf,
@@ -40,14 +40,14 @@ from inference.weak.choices import (
     cue_candidates,
     cues_named,
 )
-from inference.weak.cuefiles import CueScore
-from inference.weak.cues import CueSettings
-from inference.weak.plans import CHOOSING, PLANS, Request
-from inference.weak.results import STAGES, Chain, classified, kept
-from inference.weak.scoring import StageScore
-from inference.weak.segmenter import Segmenter, load
-from inference.weak.stagepictures import draw_stages
-from inference.weak.teacher import cue_settings
+from .cuefiles import CueScore
+from .cues import CueSettings
+from .plans import CHOOSING, PLANS, Request
+from .results import STAGES, Chain, classified, kept
+from .scoring import StageScore
+from .segmenter import Segmenter, load
+from .stagepictures import draw_stages
+from .teacher import cue_settings
 
 RESULT, PICTURE = "result.json", "masks.png"
 

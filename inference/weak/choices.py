@@ -9,18 +9,19 @@ from typing import Any, Generic, TypeVar
 
 import torch
 
-from inference.assemble import Assembly
-from inference.crf.examples import Scenes
-from inference.crf.parameters import Parameters
-from inference.runs import Run
-from inference.weak.bench import Bench
-from inference.weak.cuefiles import CueScore, CueScorer
-from inference.weak.cues import CueSettings, maps_of, seeds_of
-from inference.weak.plans import CHOOSING, SMOOTHNESS, WEIGHTS, Layer, Plan
-from inference.weak.segmenter import load
 from scene.classifiers import Classifier
 from scene.datasets.base import SceneDataset
 from scene.models import ClassifiedScene
+
+from ..assemble import Assembly
+from ..crf.examples import Scenes
+from ..crf.parameters import Parameters
+from ..runs import Run
+from .bench import Bench
+from .cuefiles import CueScore, CueScorer
+from .cues import CueSettings, maps_of, seeds_of
+from .plans import CHOOSING, SMOOTHNESS, WEIGHTS, Layer, Plan
+from .segmenter import load
 
 T = TypeVar("T")
 

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inference.weak.sec import CUES
 from scene.datasets.base import SceneDataset
 from scene.files import replace_file
 from scene.views import Scene, Views
+
+from .sec import CUES
 
 FILE = "cues.npz"
 """Where a run keeps its cues."""

@@ -13,12 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inference.assemble import Assembly
-from inference.runs import write_json
-from inference.weak.cuepictures import draw_cues
-from inference.weak.cues import CueSettings, find
 from scene.datasets.base import SceneDataset
 from scene.labels import VOID, Labels
+
+from ..assemble import Assembly
+from ..runs import write_json
+from .cuepictures import draw_cues
+from .cues import CueSettings, find
 
 REPORT, PICTURE = "cues.json", "cues.png"
 """What a folder of cues holds beside its archives; the former marks it as one."""

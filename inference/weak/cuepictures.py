@@ -9,13 +9,14 @@ import matplotlib
 import torch
 from torch import Tensor
 
-from inference.assemble import Assembly
-from inference.weak.cues import CueSettings, Found, find
-from inference.weak.gradcam import resized
 from scene.datasets.base import SceneDataset
 from scene.draw import Panel, draw_grid
 from scene.labels import VOID, Labels
 from scene.views import Scene
+
+from ..assemble import Assembly
+from .cues import CueSettings, Found, find
+from .gradcam import resized
 
 _MAPS = 3  # of one scene, the classes named first
 

@@ -15,15 +15,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from inference.assemble import Assembly
-from inference.crf.kernels import Appearance
-from inference.crf.meanfield import refine
-from inference.weak.gradcam import cams, looking, normalised, resized
-from inference.weak.maps import BackgroundMap, present_classes, probs, require_background
 from scene.datasets.base import SceneDataset
 from scene.labels import Labels
 from scene.models import ClassifiedScene
 from scene.views import Views
+
+from ..assemble import Assembly
+from ..crf.kernels import Appearance
+from ..crf.meanfield import refine
+from .gradcam import cams, looking, normalised, resized
+from .maps import BackgroundMap, present_classes, probs, require_background
 
 Saliency = Literal["max", "sum"]
 

@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from inference.weak.gradcam import cams, looking, resized
 from scene.classifiers import Classifier
+
+from .gradcam import cams, looking, resized
 
 
 def guided_cams(model: Classifier, images: Tensor, layer: str | None = None) -> Tensor:

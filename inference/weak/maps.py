@@ -7,9 +7,10 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from inference.weak.gradcam import normalised, resized
 from scene.labels import Labels
 from scene.registry import unknown
+
+from .gradcam import normalised, resized
 
 BackgroundMap = Literal["sum", "power", "max", "none"]
 

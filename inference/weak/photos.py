@@ -11,11 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inference.weak.segmentation import Segmentation
-from inference.weak.segmenter import Segmenter
 from scene.legend import with_legend
 from scene.overlay import overlaid
 from scene.pictures import read_image, write_grey, write_image, write_mask
+
+from .segmentation import Segmentation
+from .segmenter import Segmenter
 
 SUFFIXES = (
     ".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".jp2",

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from inference.recipes import recipe
-from inference.settings import Settings
+from ..recipes import recipe
+from ..settings import Settings
 
 CHOOSING = "tune"
 """The split where settings are chosen."""

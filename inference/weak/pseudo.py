@@ -9,12 +9,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from inference.weak.segmenter import Segmenter
 from scene.datasets.base import SceneDataset
 from scene.datasets.bringing import Watch, bring_others
 from scene.datasets.catalogue import open_data
 from scene.datasets.writing import VOCWriter, claim_folder, new_folder, stored
 from scene.labels import VOID
+
+from .segmenter import Segmenter
 
 Known = Literal["known", "predicted"]
 

@@ -14,21 +14,22 @@ from typing import Any
 
 import torch
 
-from inference.assemble import assemble
-from inference.crf.examples import rows
-from inference.crf.meanfield import refine
-from inference.runs import home, write_json
-from inference.train import Device
-from inference.weak.bench import Bench, Watch
-from inference.weak.chain import Seed, run_seed
-from inference.weak.maps import require_background
-from inference.weak.plans import CHOOSING, Request
-from inference.weak.results import REPORT, STAGES, Chain, Summary
-from inference.weak.scoring import common_classes
 from scene.bars import Bars, draw_bars
 from scene.coarse import CoarseScene
 from scene.datasets.catalogue import evaluation_split, open_data, splits_of
 from scene.heatmap import draw_heatmap
+
+from ..assemble import assemble
+from ..crf.examples import rows
+from ..crf.meanfield import refine
+from ..runs import home, write_json
+from ..train import Device
+from .bench import Bench, Watch
+from .chain import Seed, run_seed
+from .maps import require_background
+from .plans import CHOOSING, Request
+from .results import REPORT, STAGES, Chain, Summary
+from .scoring import common_classes
 
 FILE, PICTURE = "reproduce.json", "stages.png"
 

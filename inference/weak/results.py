@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from inference.runs import Run, write_json
+from ..runs import Run, write_json
 
 STAGES = {
     "gradcam": "Grad-CAM",

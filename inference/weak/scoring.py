@@ -9,13 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inference.crf.parameters import Parameters
-from inference.weak.segmenter import Segmenter
-from inference.weak.stages import STAGES
 from scene.datasets.base import SceneDataset
 from scene.datasets.catalogue import open_data
 from scene.metrics import MaskScore, MaskScorer
 from scene.views import Scene
+
+from ..crf.parameters import Parameters
+from .segmenter import Segmenter
+from .stages import STAGES
 
 COMMON = 0.9
 """The share of training images from which on a class is common: it is hard to tell from labels

@@ -9,13 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inference.crf.kernels import Appearance, Kernel, Smoothness
-from inference.crf.meanfield import refine_logits
-from inference.objectives.bounds import Objective, Term
-from inference.weak.losses import CELLS, constrain_loss, expand_loss, probabilities, seed_loss
 from scene.coarse import CoarseScene
 from scene.labels import VOID
 from scene.views import Views
+
+from ..crf.kernels import Appearance, Kernel, Smoothness
+from ..crf.meanfield import refine_logits
+from ..objectives.bounds import Objective, Term
+from .losses import CELLS, constrain_loss, expand_loss, probabilities, seed_loss
 
 CUES = "cues"
 """What a batch calls its cues, ``(B, L, h, w)`` bool at the model's grid."""

@@ -11,20 +11,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from inference.assemble import Assembly
-from inference.crf.meanfield import refine_logits
-from inference.crf.parameters import Parameters
-from inference.predict import able
-from inference.recipes import RECIPES
-from inference.restore import restore
-from inference.runs import Run, home, newest
-from inference.weak.cues import CueSettings
-from inference.weak.maps import log_probs
-from inference.weak.segmentation import Segmentation
-from inference.weak.stages import SOURCES, STAGES, recipes_of, restricted, stage_of
 from scene.registry import load as load_named
 from scene.seeds import seeded
 from scene.views import Schema
+
+from ..assemble import Assembly
+from ..crf.meanfield import refine_logits
+from ..crf.parameters import Parameters
+from ..predict import able
+from ..recipes import RECIPES
+from ..restore import restore
+from ..runs import Run, home, newest
+from .cues import CueSettings
+from .maps import log_probs
+from .segmentation import Segmentation
+from .stages import SOURCES, STAGES, recipes_of, restricted, stage_of
 
 PIXELS = 1_000_000
 """Pixels at which the CRF works: larger photographs are shrunk for it."""

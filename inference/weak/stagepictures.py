@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from inference.crf.parameters import Parameters
-from inference.weak.segmenter import Segmenter
 from scene.datasets.base import SceneDataset
 from scene.draw import Panel, draw_grid
+
+from ..crf.parameters import Parameters
+from .segmenter import Segmenter
 
 
 def draw_stages(

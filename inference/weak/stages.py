@@ -14,11 +14,12 @@ from scene.registry import unknown
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from inference.assemble import Assembly
-    from inference.runs import Run
-    from inference.weak.cues import CueSettings
-    from inference.weak.maps import BackgroundMap
     from scene.labels import Labels
+
+    from ..assemble import Assembly
+    from ..runs import Run
+    from .cues import CueSettings
+    from .maps import BackgroundMap
 
 Name = Literal["gradcam", "gradcam+crf", "sec", "sec+crf", "mask", "mask+crf"]
 
@@ -123,10 +124,11 @@ def gradcam(
     """
     import torch
 
-    from inference.weak.cues import maps_of
-    from inference.weak.gradcam import class_maps
-    from inference.weak.maps import present_classes, probs
     from scene.models import ClassifiedScene
+
+    from .cues import maps_of
+    from .gradcam import class_maps
+    from .maps import present_classes, probs
 
     model = assembly.model
     if not isinstance(model, ClassifiedScene):
@@ -162,8 +164,9 @@ def masks(
     Returns:
         ``(B, L, H, W)``, summing to one over labels.
     """
-    from inference.predict import predict
     from scene.views import Views
+
+    from ..predict import predict
 
     found = predict(assembly, Views({"image": images}), ["mask"], draws=DRAWS).views["mask"]
     return found if known is None else restricted(found, known, labels)

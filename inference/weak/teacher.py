@@ -8,19 +8,20 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from inference import runs
-from inference.assemble import Assembly
-from inference.recipes import recipe
-from inference.restore import restore
-from inference.runs import Run
-from inference.settings import Settings
-from inference.weak.cued import FILE, CuedScenes, Cues
-from inference.weak.cues import CueSettings, cues_of
 from scene.coarse import CoarseScene
 from scene.datasets.base import SceneDataset
 from scene.datasets.catalogue import open_data
 from scene.datasets.weak import ImageLevel
 from scene.models import ClassifiedScene, SceneModel
+
+from .. import runs
+from ..assemble import Assembly
+from ..recipes import recipe
+from ..restore import restore
+from ..runs import Run
+from ..settings import Settings
+from .cued import FILE, CuedScenes, Cues
+from .cues import CueSettings, cues_of
 
 
 @dataclass(frozen=True)

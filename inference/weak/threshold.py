@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from inference.assemble import Assembly
-from inference.predict import predict
 from scene.datasets.base import SceneDataset
 from scene.models import ClassifiedScene
+
+from ..assemble import Assembly
+from ..predict import predict
 
 CANDIDATES = tuple(round(0.01 * n, 2) for n in range(5, 96))
 """Thresholds that may be chosen."""

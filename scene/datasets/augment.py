@@ -11,10 +11,10 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
-from scene.labels import Labels
-from scene.registry import unknown
-from scene.seeds import seeded
-from scene.views import Scene
+from ..labels import Labels
+from ..registry import unknown
+from ..seeds import seeded
+from ..views import Scene
 
 Augmenter = Callable[[Scene, int], Scene]
 """Takes a scene and a seed, gives a varied scene; the same seed varies it the same way."""

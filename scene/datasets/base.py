@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from scene.views import Scene, Schema, Views, stack
+from ..views import Scene, Schema, Views, stack
 
 SPLITS = ("train", "tune", "val", "test")
 """Every split a dataset may have; ``tune`` is where settings are chosen."""

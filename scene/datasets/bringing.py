@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from scene.datasets.base import SPLITS, SceneDataset
-from scene.datasets.catalogue import open_data, splits_of
-from scene.datasets.writing import VOCWriter, stored
+from .base import SPLITS, SceneDataset
+from .catalogue import open_data, splits_of
+from .writing import VOCWriter, stored
 
 Watch = Callable[[str, int, int], None]
 """Told what is being written, how many scenes are done, and of how many."""

@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 
-from scene.datasets.base import SPLITS, SceneDataset
-from scene.datasets.folder import splits
-from scene.datasets.voc import VOCScenes
-from scene.labels import VOID
-from scene.sizes import STOCK_SIZE
-from scene.views import VIEWS
+from ..labels import VOID
+from ..sizes import STOCK_SIZE
+from ..views import VIEWS
+from .base import SPLITS, SceneDataset
+from .folder import splits
+from .voc import VOCScenes
 
 _WORDS = ("synthetic", "synthetic:default", "synthetic:confounded", "voc2012")
 
@@ -45,7 +45,7 @@ def open_data(
     """
     word, _, preset = source.partition(":")
     if word == "synthetic":
-        from scene.datasets.synthetic import SyntheticScenes
+        from .synthetic import SyntheticScenes
 
         return SyntheticScenes(split, preset or "default", size or STOCK_SIZE, count)
     folder = _folder(source, download)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scene.labels import Colour
+from ..labels import Colour
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from zlib import crc32
 import torch
 from torch import Tensor
 
-from scene.datasets.base import SPLITS
-from scene.datasets.labelmap import FILE, VOC, lines_of, read_labelmap
-from scene.labels import Labels
+from ..labels import Labels
+from .base import SPLITS
+from .labelmap import FILE, VOC, lines_of, read_labelmap
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
 _ALIASES = {  # what labelling tools call the splits they export

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scene.labels import VOID, Colour, Labels, voc_colours
+from ..labels import VOID, Colour, Labels, voc_colours
 
 FILE = "labelmap.txt"
 """Where a folder declares its labels, one ``label:r,g,b:parts:actions`` a line."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scene.datasets.difficulty import Difficulty
-from scene.datasets.shapes import Field, Region
+from .difficulty import Difficulty
+from .shapes import Field, Region
 
 Names = NDArray[np.str_]
 Ids = NDArray[np.int64]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from scene.datasets.difficulty import Difficulty
-from scene.datasets.layout import Layer, layout
-from scene.datasets.shapes import SHAPES, Field
-from scene.datasets.textures import TEXTURES, grain, smooth_noise
+from .difficulty import Difficulty
+from .layout import Layer, layout
+from .shapes import SHAPES, Field
+from .textures import TEXTURES, grain, smooth_noise
 
 Bytes = NDArray[np.uint8]
 Indices = NDArray[np.int64]

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from scene.datasets.base import SPLITS, SceneDataset
-from scene.datasets.difficulty import PRESETS
-from scene.datasets.painting import paint
-from scene.labels import Colour, Labels
-from scene.registry import unknown
-from scene.sizes import STOCK_SIZE, require_size
-from scene.views import Scene, Schema, Views, batch
+from ..labels import Colour, Labels
+from ..registry import unknown
+from ..sizes import STOCK_SIZE, require_size
+from ..views import Scene, Schema, Views, batch
+from .base import SPLITS, SceneDataset
+from .difficulty import PRESETS
+from .painting import paint
 
 COUNTS = {"train": 6000, "tune": 400, "val": 400, "test": 500}
 """How many scenes each split has unless told otherwise."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from scene.datasets.shapes import Field
+from .shapes import Field
 
 TEXTURES: dict[str, Callable[[Field, Field], Field]] = {
     "across": lambda s, t: _wave(t),

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from torch import Tensor
 
-from scene.datasets.base import SceneDataset
-from scene.datasets.folder import Entry, entries, labels_of, locate
-from scene.datasets.framing import Frame
-from scene.pictures import picture_size, read_image, read_mask
-from scene.sizes import STOCK_SIZE, require_size
-from scene.views import Scene, Schema
+from ..pictures import picture_size, read_image, read_mask
+from ..sizes import STOCK_SIZE, require_size
+from ..views import Scene, Schema
+from .base import SceneDataset
+from .folder import Entry, entries, labels_of, locate
+from .framing import Frame
 
 CACHE_BYTES = 2**30
 """How much of a dataset is kept in memory, so that later epochs decode no pictures."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from scene.datasets.base import SceneDataset
-from scene.views import Scene, Views
+from ..views import Scene, Views
+from .base import SceneDataset
 
 
 class ImageLevel(SceneDataset):

@@ -12,12 +12,12 @@ from typing import Any
 
 from torch import Tensor
 
-from scene.datasets.base import SceneDataset
-from scene.datasets.folder import WEAK
-from scene.datasets.labelmap import FILE
-from scene.datasets.voc import VOCScenes
-from scene.labels import Labels
-from scene.pictures import write_image, write_mask
+from ..labels import Labels
+from ..pictures import write_image, write_mask
+from .base import SceneDataset
+from .folder import WEAK
+from .labelmap import FILE
+from .voc import VOCScenes
 
 ABOUT = "about.json"
 """What a written folder says of itself; only folders that have one are ever replaced."""
