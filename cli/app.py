@@ -9,6 +9,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from inference.interruption import Interruption, raised
+
 from .console import console, entitled, notes
 from .crf import app as crf
 from .cues import cues
@@ -66,7 +68,8 @@ def main() -> None:
     """Run the command; a refusal is one sentence on standard error and exit code 1."""
     os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
     try:
-        app(with_stock_sources(sys.argv[1:]))
+        with raised():
+            app(with_stock_sources(sys.argv[1:]))
     except (KeyError, IndexError):  # a mistake of ours, though a LookupError
         raise
     except (LookupError, ValueError, ArithmeticError, OSError) as refusal:
@@ -77,20 +80,27 @@ def main() -> None:
         if os.environ.get("SCENE_TRACEBACK") or not _is_about_memory(error):
             raise
         _refuse("Memory ran out; try a smaller --size, --batch-size or --particles.")
-    except KeyboardInterrupt:
-        notes.print(entitled("scene", "interrupted.", "bold red"))
-        sys.exit(130)
+    except Interruption as stop:
+        _refuse(f"interrupted. {_advice(stop) or _AGAIN}", 128 + stop.number)
 
 
-def _refuse(sentence: str) -> NoReturn:
+_AGAIN = "Nothing is half written; run the command again."
+
+
+def _refuse(sentence: str, status: int = 1) -> NoReturn:
     notes.print(entitled("scene", sentence, "bold red"))
-    sys.exit(1)
+    sys.exit(status)
+
+
+def _advice(error: BaseException) -> str:
+    """Say how to go on, as whoever was outermost knew it."""
+    return next(iter(getattr(error, "__notes__", [])[-1:]), "")
 
 
 def _sentence(refusal: BaseException) -> str:
     if isinstance(refusal, OSError) and refusal.strerror:
         where = f"{refusal.filename}: " if refusal.filename else ""
-        return f"{where}{refusal.strerror}."
+        return f"{where}{refusal.strerror}. {_advice(refusal)}".rstrip()
     return str(refusal.args[0] if len(refusal.args) == 1 else refusal)
 
 

@@ -32,7 +32,10 @@ def train(
     count: Annotated[int | None, typer.Option(help="Training scenes to use.")] = None,
     device: Device = "auto",
     download: Download = False,
-    resume: Annotated[Path | None, typer.Option(help="Go on with an interrupted run.")] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="Go on with an interrupted run; --data says where its data are now."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
     force: Force = False,
     trust: Trust = False,
@@ -172,9 +175,10 @@ def train(
         and value is not None
     }
     if resume is not None:
+        given.pop("data", None)
         more = {"out": out, "force": force, "download": download}
         _refuse_with_resume(recipe, {**given, **{k: v for k, v in more.items() if v}})
-        _resume(resume, device, trust)
+        _resume(resume, data, device, trust)
         return
     if trust:
         raise ValueError("--trust is for the code of a run that is gone on with (--resume).")
@@ -201,7 +205,7 @@ def train(
     _say(outcome)
 
 
-def _resume(folder: Path, device: Any, trust: bool) -> None:
+def _resume(folder: Path, data: str | None, device: Any, trust: bool) -> None:
     from inference.runs import read
     from inference.session import resume
 
@@ -209,7 +213,7 @@ def _resume(folder: Path, device: Any, trust: bool) -> None:
 
     run = read(folder)
     with Bar(run.settings.steps) as (watch, started):
-        outcome = resume(run, device=device, trust=trust, watch=watch, started=started)
+        outcome = resume(run, data=data, device=device, trust=trust, watch=watch, started=started)
     _say(outcome)
 
 

@@ -13,6 +13,8 @@ from scene.datasets.augment import augmenter
 from scene.datasets.base import SceneDataset
 from scene.views import Views, stack
 
+from .processes import outlived_by_none
+
 Draw = tuple[int, int]
 """A scene's index, and the seed that varies it."""
 
@@ -106,6 +108,7 @@ def batches(
         batch_size=None,
         num_workers=workers,
         collate_fn=cast(Any, _as_it_is),
+        worker_init_fn=_begin,
         persistent_workers=False,
         generator=torch.Generator(),  # or starting would draw from the global one
     )
@@ -116,6 +119,10 @@ def _mixed(what: str, seed: int, number: int) -> int:
     """Hash a seed and a number into one seed: torch reads the low 32 bits of a seed only."""
     digest = blake2b(f"{what} {seed} {number}".encode(), digest_size=7).digest()
     return int.from_bytes(digest, "little")
+
+
+def _begin(worker: int) -> None:
+    outlived_by_none()
 
 
 def _as_it_is(batch: Views) -> Views:

@@ -1,15 +1,21 @@
-"""Checkpoints: weights, optimizer and random state as named tensors and JSON, never a pickle."""
+"""Checkpoints: weights, optimizer and random state as named tensors and JSON, never a pickle.
+
+Each carries a digest of all that it holds, so that one that was damaged or changed is refused.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -18,6 +24,8 @@ from scene.files import replace_file
 from .assemble import Assembly
 
 Tensors = dict[str, Tensor]
+
+_DIGEST = "digest"
 
 
 @dataclass
@@ -55,7 +63,8 @@ def load_weights(path: Path, assembly: Assembly, recipe: str) -> None:
 
     Raises:
         LookupError: If there is no such file.
-        ValueError: If it is truncated, of another recipe, or its shapes do not fit.
+        ValueError: If it is truncated or changed, of another recipe, its shapes do not fit, or
+            a weight is no number.
     """
     tensors, _ = _load(path, recipe)
     _restore(path, assembly, tensors)
@@ -85,20 +94,42 @@ def load_learning(path: Path, learning: Learning, recipe: str) -> None:
 
     Raises:
         LookupError: If there is no such file.
-        ValueError: If it is truncated, of another recipe, or its shapes do not fit.
+        ValueError: If it is truncated or changed, of another recipe, or does not fit: its shapes,
+            the parameters of the optimizer, or how far training had come.
     """
     tensors, about = _load(path, recipe)
-    _restore(path, learning.assembly, tensors)
     if not {"groups", "progress"} <= set(about) or "random/cpu" not in tensors:
         raise ValueError(f"{path} holds no state of training to resume from; train anew.")
+    step, best, waited = _progress(path, about["progress"])
+    _require_optimizer(path, learning.optimizer, tensors)
+    _restore(path, learning.assembly, tensors)
     _restore_optimizer(learning.optimizer, tensors, json.loads(about["groups"]))
-    progress = json.loads(about["progress"])
-    learning.step, learning.best = progress["step"], float(progress["best"])
-    learning.waited = progress["waited"]
+    learning.step, learning.best, learning.waited = step, best, waited
     torch.set_rng_state(tensors["random/cpu"])
     for device in range(torch.cuda.device_count()):
         if (name := f"random/cuda/{device}") in tensors:
             torch.cuda.set_rng_state(tensors[name], device)
+
+
+def _progress(path: Path, text: str) -> tuple[int, float, int]:
+    """Read how far training had come: steps, lowest validation loss, validations since then."""
+    told = json.loads(text)
+    step, best, waited = (told.get(name) for name in ("step", "best", "waited"))
+    counts = all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in (step, waited))
+    if not counts or not isinstance(best, float) or math.isnan(best):
+        raise ValueError(f"{path} cannot say how far training had come ({text}); train anew.")
+    return step, best, waited
+
+
+def _require_optimizer(path: Path, optimizer: Optimizer, tensors: Tensors) -> None:
+    """Refuse an optimizer's state that is of parameters that are not there."""
+    count = sum(len(group["params"]) for group in optimizer.param_groups)
+    held = {name.split("/")[1] for name in tensors if name.startswith("optimizer/")}
+    if odd := held.difference(map(str, range(count))):
+        raise ValueError(
+            f"{path} holds an optimizer's state of parameter {min(odd)}, where there are {count}; "
+            "train anew."
+        )
 
 
 def _parts(assembly: Assembly) -> tuple[tuple[str, nn.Module], ...]:
@@ -117,6 +148,9 @@ def _restore(path: Path, assembly: Assembly, tensors: Tensors) -> None:
     for prefix, module in _parts(assembly):
         start = f"{prefix}/"
         state = {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
+        for name, tensor in state.items():
+            if tensor.is_floating_point() and not tensor.isfinite().all():
+                raise ValueError(f"{path} holds weights that are no numbers ({name}); train anew.")
         try:
             module.load_state_dict(state)
         except RuntimeError as error:
@@ -139,7 +173,8 @@ def _restore_optimizer(optimizer: Optimizer, tensors: Tensors, groups: list[Any]
 
 def _save(path: Path, tensors: Tensors, about: dict[str, str]) -> None:
     held = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-    replace_file(path, lambda part: save_file(held, part, metadata=about))
+    content = save(held, metadata={**about, _DIGEST: _digest(held, about)})
+    replace_file(path, lambda part: part.write_bytes(content))
 
 
 def _load(path: Path, recipe: str) -> tuple[Tensors, dict[str, Any]]:
@@ -156,4 +191,18 @@ def _load(path: Path, recipe: str) -> tuple[Tensors, dict[str, Any]]:
         ) from error
     if about.get("recipe") != recipe:
         raise ValueError(f"{path} holds weights of {about.get('recipe')!r}, not of {recipe!r}.")
+    if about.pop(_DIGEST, None) != _digest(tensors, about):
+        raise ValueError(
+            f"{path} does not hold what was written to it; copy it again, or train anew."
+        )
     return tensors, about
+
+
+def _digest(tensors: Tensors, about: Mapping[str, str]) -> str:
+    """Give a digest of tensors, of what they are called, and of what is said about them."""
+    found = hashlib.sha256(json.dumps(sorted(about.items())).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        found.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
-import os
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from scene.datasets.catalogue import open_data
@@ -22,6 +19,8 @@ from scene.views import Schema, Views
 
 from .assemble import assemble
 from .evaluate import Cell, evaluate
+from .interruption import resumable
+from .processes import pool
 from .recipes import recipe
 from .restore import restore
 from .runs import WEIGHTS, Run, read, write_json
@@ -111,9 +110,10 @@ def results(
     """
     work = partial(_result, out=out, split=split, directions=directions, device=device)
     found: dict[Job, Result] = {}
-    for job, result in _done(jobs, at_once, work):
-        told(result)
-        found[_key(job)] = result
+    with resumable():
+        for job, result in _done(jobs, at_once, work):
+            told(result)
+            found[_key(job)] = result
     return [found[_key(job)] for job in jobs]
 
 
@@ -164,15 +164,9 @@ def _done(
     if at_once == 1:
         yield from ((job, work(job)) for job in jobs)
         return
-    share = max(1, (os.cpu_count() or 1) // at_once)
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(at_once, spawn, torch.set_num_threads, (share,)) as pool:
-        asked = {pool.submit(work, job): job for job in jobs}
-        try:
-            yield from ((asked[done], done.result()) for done in as_completed(asked))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    with pool(at_once) as workers:
+        asked = {workers.submit(work, job): job for job in jobs}
+        yield from ((asked[done], done.result()) for done in as_completed(asked))
 
 
 def _result(

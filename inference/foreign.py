@@ -2,50 +2,66 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import logging
 import os
 import shutil
 from dataclasses import replace
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 from scene.registry import foreign_file
 
+from .recipes import GUIDES, OBJECTIVES
 from .settings import Settings
 
 CODE = "code"
 """The folder of a run that holds foreign code."""
 
-_NAMED = ("guide", "objective", "retrofit_objective")
+_NAMED = {"guide": GUIDES, "objective": OBJECTIVES, "retrofit_objective": OBJECTIVES}
+"""Settings that name code, and what of it is ours. All else is foreign, however it is spelled."""
+
+_trusted_here: set[str] = set()
+"""What this process trusts, whether or not that could be noted for others."""
+
+log = logging.getLogger("inference.foreign")
 
 
 def is_foreign(settings: Settings) -> bool:
-    """Say whether these settings name code from outside the package."""
-    return bool(_files(settings))
+    """Say whether these settings name code that is not this package's own."""
+    return bool(_names(settings))
 
 
 def adopt(settings: Settings, folder: Path) -> Settings:
     """Copy foreign code into a run, and trust it there.
 
+    A file is copied. A class of an installed package, ``package.module:Name``, stays where it is:
+    the package is what has to be installed wherever the run is used.
+
     Args:
-        settings: Name the code by paths that exist now.
+        settings: Name the code by what can be loaded now.
         folder: The run's.
 
     Returns:
         The settings, naming the copies relative to the run.
     """
     named = {}
-    for field, path in _files(settings).items():
+    for field, name in _names(settings).items():
+        path = foreign_file(name)
+        if path is None:
+            _trust(_digest_of_module(name))
+            continue
         copy = _place(folder / CODE, path)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
-        _trust(copy)
-        attribute = getattr(settings, field).rpartition(":")[2]
-        named[field] = f"{CODE}/{copy.name}:{attribute}"
+        _trust(_digest(copy))
+        named[field] = f"{CODE}/{copy.name}:{name.rpartition(':')[2]}"
     return replace(settings, **named)  # type: ignore[arg-type]
 
 
 def located(settings: Settings, folder: Path, trust: bool) -> Settings:
-    """Give the settings with foreign code named where a run keeps it.
+    """Give the settings with foreign code named where a run keeps it; none of it is run.
 
     Args:
         settings: As `adopt` returned them.
@@ -53,22 +69,45 @@ def located(settings: Settings, folder: Path, trust: bool) -> Settings:
         trust: Accept code that did not come from training on this machine.
 
     Raises:
-        PermissionError: If the code is not trusted; the message says how to run it.
+        LookupError: If the code is not there.
+        PermissionError: If it is not trusted; the message says how to run it.
+        ValueError: If a file is named that lies outside the run's code.
     """
     named = {}
-    for field, path in _files(settings).items():
-        copy = folder / path
-        if not copy.is_file():
-            raise LookupError(f"{folder} lacks {path}, the code of its {field}.")
-        if trust:
-            _trust(copy)
-        elif _digest(copy) not in _trusted():
-            raise PermissionError(
-                f"{folder} runs code of its own ({copy}) that was not trained here; read it, and "
-                "add --trust if you trust it."
-            )
-        named[field] = f"{copy}:{getattr(settings, field).rpartition(':')[2]}"
+    for field, name in _names(settings).items():
+        path = foreign_file(name)
+        if path is None:
+            _require_trusted(_digest_of_module(name), trust, folder, name)
+            continue
+        copy = _copy(folder, path, field)
+        _require_trusted(_digest(copy), trust, folder, str(copy))
+        named[field] = f"{copy}:{name.rpartition(':')[2]}"
     return replace(settings, **named)  # type: ignore[arg-type]
+
+
+def _names(settings: Settings) -> dict[str, str]:
+    """Give what the settings name that is not ours, by setting; a word alone can only be ours."""
+    told = {field: getattr(settings, field) for field in _NAMED}
+    return {
+        field: name
+        for field, name in told.items()
+        if name and ":" in name and name not in _NAMED[field].values()
+    }
+
+
+def _copy(folder: Path, path: Path, field: str) -> Path:
+    """Find the copy of a file in a run."""
+    copy, code = folder / path, (folder / CODE).resolve()
+    if path.is_absolute() or copy.resolve().parent != code:
+        raise ValueError(
+            f"{folder} names {path} as the code of its {field}, which is not in its folder "
+            f"{CODE}; get the run whole, or train anew."
+        )
+    if not copy.is_file():
+        raise LookupError(
+            f"{folder} lacks {path}, the code of its {field}; get the run whole, or train anew."
+        )
+    return copy
 
 
 def _place(code: Path, path: Path) -> Path:
@@ -79,29 +118,68 @@ def _place(code: Path, path: Path) -> Path:
     return copy
 
 
-def _files(settings: Settings) -> dict[str, Path]:
-    found = {field: foreign_file(getattr(settings, field) or "") for field in _NAMED}
-    return {field: path for field, path in found.items() if path is not None}
+def _require_trusted(digest: str, trust: bool, folder: Path, what: str) -> None:
+    if trust:
+        _trust(digest)
+    elif digest not in _trusted():
+        raise PermissionError(
+            f"{folder} runs code of its own ({what}) that was not trained here; read it, and "
+            "add --trust if you trust it."
+        )
 
 
-def _ledger() -> Path:
-    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(state) / "scene" / "trusted"
+def _ledger() -> Path | None:
+    """Say where trust is noted; None where a user has no place of their own."""
+    if state := os.environ.get("XDG_STATE_HOME"):
+        return Path(state) / "scene" / "trusted"
+    try:
+        return Path.home() / ".local" / "state" / "scene" / "trusted"
+    except RuntimeError:
+        return None
 
 
 def _trusted() -> set[str]:
     ledger = _ledger()
-    return set(ledger.read_text().split()) if ledger.is_file() else set()
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        if ledger is not None and ledger.is_file():
+            return {*ledger.read_text().split(), *_trusted_here}
+    return set(_trusted_here)
 
 
-def _trust(path: Path) -> None:
-    digest = _digest(path)
+def _trust(digest: str) -> None:
     if digest in _trusted():
         return
-    _ledger().parent.mkdir(parents=True, exist_ok=True)
-    with _ledger().open("a") as file:
-        file.write(f"{digest}\n")
+    _trusted_here.add(digest)
+    ledger = _ledger()
+    try:
+        if ledger is None:
+            raise OSError("there is no home folder")
+        ledger.parent.mkdir(parents=True, exist_ok=True)
+        with ledger.open("a") as file:
+            file.write(f"{digest}\n")
+    except OSError as error:
+        log.warning("trust in this code is not kept (%s): other commands will need --trust", error)
 
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _digest_of_module(name: str) -> str:
+    """Give a digest of a ``package.module:Name`` and its source, without importing any of it."""
+    place = name.rpartition(":")[0]
+    source = _source(place)
+    content = source.read_bytes() if source is not None else b""
+    return hashlib.sha256(name.encode() + b"\0" + content).hexdigest()
+
+
+def _source(place: str) -> Path | None:
+    """Find the file of a module where Python would, without importing the packages it is in."""
+    path: list[str] | None = None
+    origin, parts = None, place.split(".")
+    for n in range(len(parts)):
+        spec = PathFinder.find_spec(".".join(parts[: n + 1]), path)
+        if spec is None:
+            return None
+        path, origin = list(spec.submodule_search_locations or ()), spec.origin
+    return Path(origin) if origin and Path(origin).is_file() else None

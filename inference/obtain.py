@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from . import runs
+from .claims import begun
 from .reports import Watch
-from .runs import CHECKPOINT, CONFIG, Run
+from .runs import CONFIG, Run
 from .session import USUAL, Headline, resume, train
 from .settings import Settings, option
 from .train import Device
@@ -29,7 +30,7 @@ def obtain(
         settings: What it is made from.
         folder: Where it is, or goes. A run that came to no checkpoint is begun anew.
         device: Where to compute.
-        headline: Which score sums it up, where it is not complete.
+        headline: Which score sums it up, where it was not scored.
         watch: Called after every step that is taken.
 
     Raises:
@@ -38,9 +39,9 @@ def obtain(
     if (folder / CONFIG).is_file():
         run = runs.read(folder)
         _require_same(run, settings)
-        if run.complete:
+        if run.concluded:
             return run
-        if run.path(CHECKPOINT).is_file():
+        if begun(folder):
             return resume(run, device=device, headline=headline, watch=watch).run
     return train(
         settings, folder=folder, force=True, device=device, headline=headline, watch=watch

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from scene.files import replace_file
 
 from .runs import Run
+
+METRICS = "metrics.jsonl"
+"""What the file of a run's metrics is called."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +54,12 @@ class Log:
     def __init__(self, run: Run, step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self.path = run.path("metrics.jsonl")
-        kept = self.path.read_text().splitlines() if self.path.exists() else []
-        lines = [line for line in kept if _step(line) <= step]
-        replace_file(self.path, lambda part: part.write_text("".join(f"{x}\n" for x in lines)))
-        self.board = SummaryWriter(str(run.folder), purge_step=step or None)
+        self.path = run.path(METRICS)
+        kept = [line for line in lines_of(self.path) if line["step"] <= step] if step else []
+        text = "".join(f"{json.dumps(line)}\n" for line in kept)
+        replace_file(self.path, lambda part: part.write_text(text))
+        self.file = self.path.open("a")
+        self.board = SummaryWriter(str(run.folder), purge_step=step + 1 if step else None)
 
     def write(self, report: Report) -> None:
         """Keep every tenth report, and each with a validation."""
@@ -62,20 +68,45 @@ class Log:
         line = {"step": report.step, "loss": report.loss, "rate": report.rate, **report.terms}
         if report.val is not None:
             line["val"] = report.val
-        with self.path.open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        self.file.write(json.dumps(line) + "\n")
+        self.file.flush()
         for name, value in line.items():
             if name != "step":
                 self.board.add_scalar(name, value, report.step)
 
+    def flush(self) -> None:
+        """Have everything on the disk, before a checkpoint says that these steps are done."""
+        self.board.flush()
+        self.file.flush()
+        os.fsync(self.file.fileno())
+
     def close(self) -> None:
         """Flush what is left."""
+        self.file.close()
         self.board.close()
 
 
-def _step(line: str) -> float:
-    """Read the step of a line; one cut short by an interruption belongs to no step."""
+def lines_of(path: Path) -> list[dict[str, Any]]:
+    """Read a run's metrics; the last line may have been cut short, and is then left out.
+
+    Raises:
+        ValueError: If another line is not of a step; the message says which.
+    """
+    if not path.is_file():
+        return []
+    whole, _, _ = path.read_bytes().rpartition(b"\n")
+    return [_line(path, n, line) for n, line in enumerate(whole.splitlines(), start=1)]
+
+
+def _line(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
-        return float(json.loads(line)["step"])
-    except ValueError:
-        return math.inf
+        told = json.loads(line)
+    except (ValueError, RecursionError):
+        told = None
+    step = told.get("step") if isinstance(told, dict) else None
+    if not isinstance(told, dict) or not isinstance(step, int) or isinstance(step, bool):
+        raise ValueError(
+            f"Line {number} of {path} is damaged: it tells of no step; remove that line, or the "
+            "file, and try again."
+        )
+    return told

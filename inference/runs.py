@@ -7,22 +7,19 @@
         metrics.jsonl           one line a report
         checkpoint.safetensors  all that resuming needs: weights, optimizer, random state, step
         weights.safetensors     the weights to use; its presence makes the run complete
-        summary.json            the figures of the run
         samples.png             pictures
+        summary.json            the figures of the run; written last of all
         code/                   a stranger's guide or objective, copied here
         events.out.tfevents.*   for TensorBoard
 """
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
-import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,15 +28,20 @@ from scene.files import replace_file
 from scene.views import Schema
 
 from .configs import as_table, labels_from, settings_from
+from .locks import contents
 from .settings import Settings
 
-FORMAT = 1
+FORMAT = 2
 """Version of the folder's layout; a run of another version is refused."""
 
 VERSIONS = ("scene-suite", "torch", "pyro-ppl")
 """Packages whose versions a config notes."""
 
 WEIGHTS, CHECKPOINT, CONFIG = "weights.safetensors", "checkpoint.safetensors", "config.json"
+SUMMARY = "summary.json"
+
+_PLACES = ("data", "classifier")
+"""Settings that may name a folder: a config also says where that is, seen from the run."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,11 @@ class Run:
     def complete(self) -> bool:
         """Whether training came to its end."""
         return (self.folder / WEIGHTS).is_file()
+
+    @property
+    def concluded(self) -> bool:
+        """Whether it was scored, too: nothing is missing."""
+        return self.complete and (self.folder / SUMMARY).is_file()
 
     def path(self, name: str) -> Path:
         """Give the path of a file in the folder."""
@@ -77,58 +84,37 @@ def create(
         settings: What the run is made from.
         schema: Labels and size of its data.
         dataset: Name of the dataset, for the folder's name.
-        folder: Where to put it; by default a name made of recipe, data and time.
+        folder: Where to put it; by default `fresh`.
 
     Raises:
-        FileExistsError: If ``folder`` already holds something; see `replacing`.
+        FileExistsError: If ``folder`` already holds something.
         ValueError: If it is a file.
     """
-    if folder is None:
-        stamp = time.strftime("%Y%m%d-%H%M%S")
-        folder = _free(home() / f"{settings.recipe}-{dataset}-{stamp}")
-    else:
-        _require_room(folder)
+    folder = folder or fresh(settings, dataset)
+    require_room(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    labels = schema.labels
+    run = Run(folder, settings, schema)
+    write_config(run)
+    return run
+
+
+def fresh(settings: Settings, dataset: str) -> Path:
+    """Make an empty folder in `home` whose name says recipe, data and time."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    return _free(home() / f"{settings.recipe}-{dataset}-{stamp}")
+
+
+def write_config(run: Run) -> None:
+    """Write what a run is made from, in place of what was there."""
+    labels = run.schema.labels
     config = {
         "format": FORMAT,
-        "settings": settings.to_json(),
+        "settings": run.settings.to_json(),
+        "places": _seen_from(run.folder, run.settings),
         "labels": {"names": labels.names, "colours": labels.colours},
         "versions": {name: version(name) for name in VERSIONS},
     }
-    write_json(folder / CONFIG, config)
-    return Run(folder, settings, schema)
-
-
-@contextmanager
-def replacing(folder: Path | None) -> Iterator[None]:
-    """Set a run aside while another takes its place; put it back if none has come.
-
-    Args:
-        folder: Of the run; if there is none, nothing is done.
-
-    Raises:
-        ValueError: If the folder holds something that is no run.
-    """
-    if folder is None or not folder.is_dir() or not any(folder.iterdir()):
-        yield
-        return
-    if not (folder / CONFIG).is_file():
-        raise ValueError(f"{folder} is not a run, so --force will not remove it; choose another.")
-    place = folder.absolute()
-    aside = next(
-        free
-        for n in itertools.count(1)
-        if not (free := place.with_name(f"{place.name}.replaced-{n}")).exists()
-    )
-    place.rename(aside)
-    try:
-        yield
-    finally:
-        if place.exists():
-            shutil.rmtree(aside)
-        else:
-            aside.rename(place)
+    write_json(run.folder / CONFIG, config)
 
 
 def read(folder: Path) -> Run:
@@ -151,6 +137,7 @@ def read(folder: Path) -> Run:
         if config["format"] != FORMAT:
             raise ValueError(f"it has format {config['format']}, but only {FORMAT} is read here.")
         settings, labels = settings_from(config["settings"]), labels_from(config["labels"])
+        settings = _found(folder, settings, as_table("its places", config.get("places", {})))
     except (ValueError, LookupError) as error:
         reason = f"it lacks {error}." if isinstance(error, KeyError) else str(error)
         raise ValueError(f"The config of {folder} cannot be used: {reason}") from error
@@ -190,13 +177,41 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
     )
 
 
-def _require_room(folder: Path) -> None:
+def require_room(folder: Path) -> None:
+    """Refuse a folder that a new run may not be written to.
+
+    Raises:
+        FileExistsError: If it holds something.
+        ValueError: If it is a file.
+    """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; a run is a folder, choose another --out.")
-    if folder.exists() and any(folder.iterdir()):
+    if contents(folder):
         raise FileExistsError(
             f"{folder} already holds something; choose another --out, or --force to replace it."
         )
+
+
+def _seen_from(folder: Path, settings: Settings) -> dict[str, str]:
+    """Say where folders that the settings name are, seen from the run's."""
+    named = {name: getattr(settings, name) for name in _PLACES}
+    return {
+        name: Path(os.path.relpath(place, folder.resolve())).as_posix()
+        for name, place in named.items()
+        if place and Path(place).is_absolute()
+    }
+
+
+def _found(folder: Path, settings: Settings, places: Mapping[str, Any]) -> Settings:
+    """Find folders that moved together with the run."""
+    moved = {
+        name: str(place)
+        for name in _PLACES
+        if isinstance(path := places.get(name), str)
+        and not Path(getattr(settings, name) or "").exists()
+        and (place := (folder.resolve() / path).resolve()).is_dir()
+    }
+    return replace(settings, **moved)  # type: ignore[arg-type]
 
 
 def _free(folder: Path) -> Path:

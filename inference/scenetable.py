@@ -12,6 +12,7 @@ from scene.bars import Bars, draw_bars
 from scene.datasets.catalogue import evaluation_split, open_data, splits_of
 
 from .compare import SCORES, Result, Row, results
+from .locks import contents, locked
 from .runs import CONFIG, home, write_json
 from .train import Device
 
@@ -126,11 +127,15 @@ def scene_table(
     ]
     scenes = open_data(data, chosen, work[0][1].size)
     out = folder or home() / f"reproduce-scene-{scenes.name}"
-    if force and out.is_dir():
-        _clear(out)
-    found = results(
-        work, out, split=chosen, directions=DIRECTIONS, at_once=jobs, device=device, told=told
-    )
+    if force:
+        _require_ours(out)
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out):
+        if force:
+            _clear(out)
+        found = results(
+            work, out, split=chosen, directions=DIRECTIONS, at_once=jobs, device=device, told=told
+        )
     labels = len(scenes.schema.labels.names)
     reference = chosen == "val" and (len(scenes), labels) == (1449, 21)  # PASCAL VOC 2012
     files = (out / FILES[0], out / FILES[1])
@@ -140,14 +145,18 @@ def scene_table(
     return table
 
 
-def _clear(folder: Path) -> None:
-    strange = [p.name for p in folder.iterdir() if not _ours(p)]
+def _require_ours(folder: Path) -> None:
+    strange = [p.name for p in contents(folder) if not _ours(p)]
     if strange:
         raise ValueError(
             f"{folder} holds {strange[0]}, which is no part of such a table, so --force will not "
             "remove it; choose another --out."
         )
-    shutil.rmtree(folder)
+
+
+def _clear(folder: Path) -> None:
+    for path in contents(folder):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _ours(path: Path) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,14 +15,17 @@ from scene.datasets.weak import ImageLevel, Trusted
 from scene.models import ClassifiedScene
 
 from .assemble import Assembly, assemble
+from .claims import begun, claimed, put_back
 from .evaluate import DRAWS, Cell, evaluate
 from .foreign import adopt, is_foreign
+from .interruption import CUT_SHORT
+from .locks import locked
 from .pictures import draw_predictions
 from .predict import able
 from .recipes import recipe
 from .reports import Watch
-from .restore import rebuilt
-from .runs import CHECKPOINT, CONFIG, Run, create, replacing, write_json
+from .restore import rebuilt, restore
+from .runs import SUMMARY, Run, create, fresh, write_config, write_json
 from .settings import Settings
 from .train import Device, fit, launch
 from .weak.cuepictures import draw_looks
@@ -109,25 +112,22 @@ def train(
     assembly = assemble(settings, data[0].schema)
     if teacher is not None and settings.backbone_weights == "classifier":
         teacher.begin(assembly.model)
-    with replacing(folder if force else None):
+    folder = folder or fresh(settings, data[0].name)
+    with claimed(folder, force), _answered(folder):
         run = create(settings, data[0].schema, data[0].name, folder)
-        try:
-            if is_foreign(settings):
-                run = _adopted(run)
-            started(run)
-            settle = _settled(settings, assembly)
-            scenes = taught(run, data[0], assembly, teacher)
-            fit(assembly, scenes, data[1], run, device=device, watch=watch, settle=settle)
-        except BaseException:  # an interruption, too
-            if not run.path(CHECKPOINT).is_file():
-                shutil.rmtree(run.folder)
-            raise
-    return conclude(run, assembly, data[2], headline)
+        if is_foreign(settings):
+            run = _adopted(run)
+        started(run)
+        settle = _settled(settings, assembly)
+        scenes = taught(run, data[0], assembly, teacher)
+        fit(assembly, scenes, data[1], run, device=device, watch=watch, settle=settle)
+        return conclude(run, assembly, data[2], headline)
 
 
 def resume(
     run: Run,
     *,
+    data: str | None = None,
     device: Device = "auto",
     trust: bool = False,
     headline: Headline = USUAL,
@@ -136,23 +136,74 @@ def resume(
 ) -> Outcome:
     """Go on with an interrupted run, exactly as if it had not been.
 
+    Whatever is missing is done: steps, or only the score and the picture.
+
+    Args:
+        run: The run.
+        data: Where its data are now; None = where they were.
+        device: Where to compute.
+        trust: Run code that the run carries even if it was not trained here.
+        headline: Which score sums it up.
+        watch: Called after every step.
+        started: Told the run before anything is done.
+
     Raises:
+        BlockingIOError: If another process is at it.
         LookupError: If it wrote no checkpoint, or is complete already.
         PermissionError: If it carries code that is not trusted.
         ValueError: If its checkpoint is damaged, or its data have other labels by now.
     """
-    if run.complete:
-        raise LookupError(f"{run.folder} is complete; there is nothing to resume.")
-    if not run.path(CHECKPOINT).is_file():
-        raise LookupError(f"{run.folder} has no checkpoint to resume from; train it anew.")
+    if data is not None:
+        run = replace(run, settings=replace(run.settings, data=data))
     launch(device, run.settings.precision)
-    data = _open(run.settings, False, headline.split)
-    run.schema.labels.require(data[0].schema.labels, data[0].name)
-    assembly = rebuilt(run, trust)
-    started(run)
-    settle, scenes = _settled(run.settings, assembly), taught(run, data[0], assembly)
-    fit(assembly, scenes, data[1], run, device=device, watch=watch, resume=True, settle=settle)
-    return conclude(run, assembly, data[2], headline)
+    with locked(run.folder), _answered(run.folder):
+        _require_unfinished(run)
+        scenes = _open(run.settings, False, headline.split)
+        run.schema.labels.require(scenes[0].schema.labels, scenes[0].name)
+        if data is not None:
+            run = replace(run, settings=replace(run.settings, data=scenes[0].source))
+            write_config(run)
+        if run.complete:
+            started(run)
+            at = launch(device).device
+            return conclude(run, restore(run, device=at, trust=trust), scenes[2], headline)
+        assembly = rebuilt(run, trust)
+        started(run)
+        settle, seen = _settled(run.settings, assembly), taught(run, scenes[0], assembly)
+        fit(assembly, seen, scenes[1], run, device=device, watch=watch, resume=True, settle=settle)
+        return conclude(run, assembly, scenes[2], headline)
+
+
+def _require_unfinished(run: Run) -> None:
+    """Refuse a run of which nothing is missing, or with nothing to go on from."""
+    if put_back(run.folder):
+        raise LookupError(
+            f"{run.folder} had come to no checkpoint, and the run it was to replace has been put "
+            "back; train it anew, with --force."
+        )
+    if run.concluded:
+        raise LookupError(f"{run.folder} is complete; there is nothing to resume.")
+    if not begun(run.folder):
+        raise LookupError(f"{run.folder} has no checkpoint to resume from; train it anew.")
+
+
+@contextmanager
+def _answered(folder: Path) -> Iterator[None]:
+    """Say how to go on after an interruption or a full disk, and let no stranger's code exit."""
+    try:
+        yield
+    except SystemExit as error:
+        raise ValueError(
+            f"Code that {folder} uses ended the program (sys.exit), which a guide or an objective "
+            "must not do; mend that."
+        ) from error
+    except CUT_SHORT as error:
+        if begun(folder):
+            place = shlex.quote(str(folder))
+            error.add_note(f"What was learned is kept; go on with: scene train --resume {place}")
+        else:
+            error.add_note("It came to no checkpoint, so nothing is kept; run the command again.")
+        raise
 
 
 def conclude(
@@ -169,7 +220,7 @@ def conclude(
         summary["threshold"] = assembly.model.threshold
     else:
         draw_predictions(picture, assembly, scored, seed=run.settings.seed)
-    write_json(run.path("summary.json"), {**summary, "headline": cell.to_json()})
+    write_json(run.path(SUMMARY), {**summary, "headline": cell.to_json()})
     return Outcome(run, cell, scored.split, picture)
 
 
@@ -200,7 +251,6 @@ def _settled(settings: Settings, assembly: Assembly) -> Callable[[], object]:
 
 
 def _adopted(run: Run) -> Run:
-    settings = adopt(run.settings, run.folder)
-    config = json.loads(run.path(CONFIG).read_text())
-    write_json(run.path(CONFIG), {**config, "settings": settings.to_json()})
-    return Run(run.folder, settings, run.schema)
+    run = replace(run, settings=adopt(run.settings, run.folder))
+    write_config(run)
+    return run

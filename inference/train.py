@@ -6,6 +6,7 @@ import logging
 import math
 import warnings
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -26,6 +27,7 @@ from .checkpoints import (
     save_learning,
     save_weights,
 )
+from .interruption import deferred
 from .optimizers import optimizer, set_rate
 from .reports import Log, Report, Watch
 from .runs import CHECKPOINT, WEIGHTS, Run
@@ -89,6 +91,9 @@ def fit(
 ) -> Run:
     """Train until the settings' steps are done, or validation stops improving.
 
+    A signal to end (`inference.interruption.SIGNALS`) is answered after the step, when that has
+    been saved.
+
     Args:
         assembly: Model, guide and objective; trained in place.
         train: Scenes to learn from.
@@ -115,7 +120,7 @@ def fit(
     learning = Learning(assembly, steps)
     torch.manual_seed(settings.seed)
     if resume:
-        load_learning(run.path(CHECKPOINT), learning, settings.recipe)
+        _load(learning, run)
     log = Log(run, learning.step)
     every = settings.validate_every or max(1, settings.steps // 5)
     assembly.model.train()
@@ -129,7 +134,7 @@ def fit(
         settings.workers,
     )
     used = learning.step > 0
-    try:
+    with deferred() as asked, closing(log):
         for views in order:
             report = _step(fabric, step_module, learning, views.to(fabric.device), run)
             used = used or bool(report.terms)
@@ -140,14 +145,16 @@ def fit(
                     f"{settings.recipe} learns from; see what there is: "
                     f"scene data info {settings.data}"
                 )
-            if used and (learning.step % every == 0 or learning.step == settings.steps):
+            due = used and (learning.step % every == 0 or learning.step == settings.steps)
+            if due:
                 report = _validate(report, step_module, learning, val, run, fabric.device)
             log.write(report)
+            if due or (asked and used):
+                log.flush()
+                save_learning(run.path(CHECKPOINT), learning, settings.recipe)
             watch(report)
-            if _waited(learning, settings):
+            if asked or _waited(learning, settings):
                 break
-    finally:
-        log.close()
     if settings.patience and val is not None:
         load_weights(run.path("best.safetensors"), assembly, settings.recipe)
     assembly.model.eval()
@@ -195,6 +202,15 @@ def rate(settings: Settings, step: int) -> float:
     if progress < 0.1:
         return peak * (0.04 + 0.96 * progress / 0.1)
     return peak * 0.5 * (1 + math.cos(math.pi * (progress - 0.1) / 0.9))
+
+
+def _load(learning: Learning, run: Run) -> None:
+    load_learning(run.path(CHECKPOINT), learning, run.settings.recipe)
+    if learning.step > run.settings.steps:
+        raise ValueError(
+            f"{run.path(CHECKPOINT)} is of step {learning.step}, but the run takes "
+            f"{run.settings.steps}; one of them is of another run: train anew."
+        )
 
 
 def _waited(learning: Learning, settings: Settings) -> bool:
@@ -262,7 +278,6 @@ def _validate(
             save_weights(run.path("best.safetensors"), learning.assembly, recipe)
         learning.best = min(loss, learning.best)
         report = replace(report, val=loss)
-    save_learning(run.path(CHECKPOINT), learning, recipe)
     return report
 
 

@@ -75,7 +75,7 @@ def _from_file(path: Path, kind: str) -> ModuleType:
     sys.modules[key] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[key]
         raise LookupError(f"{path} could not be imported: {_reason(error)}") from error
     return module
@@ -84,12 +84,14 @@ def _from_file(path: Path, kind: str) -> ModuleType:
 def _from_path(place: str, kind: str) -> ModuleType:
     try:
         return importlib.import_module(place)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         reason = _reason(error)
         raise LookupError(f"No module {place!r} to load a {kind} from: {reason}") from error
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     """Say in one sentence what a stranger's code met."""
+    if isinstance(error, SystemExit):
+        return "it ends the program (sys.exit) when it is imported."
     first, *_ = [*str(error).splitlines(), ""]
     return f"{type(error).__name__}: {first}".rstrip(".: ") + "."

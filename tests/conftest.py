@@ -1,6 +1,8 @@
 """What several tests stand on: scenes of pets, as tensors and in a folder, and generated ones."""
 
 import os
+import resource
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,22 @@ def voc_folder(tmp_path):
     for name in names[8:12]:
         (root / "SegmentationClass" / f"{name}.png").unlink()
     return root
+
+
+@pytest.fixture
+def full_disk():
+    """Make writing of more than so many bytes to one file fail, as on a disk that is full."""
+
+    @contextmanager
+    def limited(size=1000):
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited
 
 
 def _paint(root: Path, name: str, i: int) -> set[int]:

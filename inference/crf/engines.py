@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from typing import cast
 
 import torch
 from torch import Tensor
-
-from scene.registry import load
 
 from .kernels import Kernel
 
@@ -169,12 +168,22 @@ def engine(name: str, field: Field) -> Engine:
         LookupError: If there is none of that name; the message suggests the nearest.
         ValueError: If gradients are wanted of an engine that has none.
     """
-    found = cast(Engine, load(_auto(field) if name == "auto" else name, ENGINES, "engine")())
+    found = _made(_auto(field) if name == "auto" else name)
     if field.differentiable() and not found.gradients:
         raise ValueError(
             f"The engine {name!r} gives no gradients; use exact or lattice, or torch.no_grad()."
         )
     return found
+
+
+def _made(name: str) -> Engine:
+    """Make an engine; ours need nothing of `scene`, so that refining works beside any module."""
+    if name in ENGINES:
+        module, _, kind = ENGINES[name].partition(":")
+        return cast(Engine, getattr(import_module(module), kind)())
+    from scene.registry import load
+
+    return cast(Engine, load(name, ENGINES, "engine")())
 
 
 def _auto(field: Field) -> str:

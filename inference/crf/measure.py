@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
@@ -23,6 +20,7 @@ from scene.files import replace_file
 from scene.labels import VOID, Labels
 from scene.metrics import MaskScore, MaskScorer
 
+from ..processes import pool
 from .examples import Example, Scenes
 from .fingerprints import digest
 from .meanfield import FLOOR, refine_logits
@@ -169,13 +167,8 @@ def _workers(jobs: int, dataset: SceneDataset) -> Iterator[Callable[[list[_Task]
     if jobs <= 1:
         yield partial(map, partial(_tallied, dataset))
         return
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, context, torch.set_num_threads, (threads,))
-    try:
-        yield partial(pool.map, _in_process)
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with pool(jobs) as workers:
+        yield partial(workers.map, _in_process)
 
 
 def _counted(tallies: Iterable[Any], total: int, watch: Watch) -> Iterator[_Tally]:

@@ -9,8 +9,6 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scene.files import replace_file
-
 if TYPE_CHECKING:
     from .kernels import Kernel
 
@@ -123,6 +121,8 @@ class Parameters:
 
 def save(path: Path, parameters: Parameters, about: Mapping[str, Any]) -> None:
     """Write parameters, and what there is to say about them, as JSON, whole or not at all."""
+    from scene.files import replace_file
+
     data = {"format": FORMAT, "parameters": parameters.to_json(), **about}
     text = json.dumps(data, indent=2, allow_nan=False) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -21,10 +21,10 @@ from ..evaluate import DRAWS
 from ..foreign import is_foreign
 from ..objectives.bounds import ELBO
 from ..obtain import obtain
-from ..reports import Report
+from ..reports import METRICS, Report, lines_of
 from ..restore import restore
-from ..runs import Run
-from ..session import Headline, conclude, train
+from ..runs import SUMMARY, Run
+from ..session import Headline, train
 from ..train import Device, launch
 from .book import Book, Trial
 from .plan import Plan
@@ -115,10 +115,7 @@ def _trained(task: Task, repeat: int, watch: Callable[[Report], None]) -> Run:
     more: Any = {"device": task.device, "headline": task.headline, "watch": watch}
     if is_foreign(settings):
         return train(settings, folder=folder, force=True, **more).run
-    run = obtain(settings, folder, **more)
-    if not run.path("summary.json").is_file():
-        conclude(run, restore(run), _scenes(task, run), task.headline)
-    return run
+    return obtain(settings, folder, **more)
 
 
 def _scored(task: Task, run: Run) -> tuple[float, str]:
@@ -129,7 +126,7 @@ def _scored(task: Task, run: Run) -> tuple[float, str]:
     if metric == "elbo":
         scenes = _scenes(task, run)
         return _elbo(run, scenes, task), f"{scenes.split}, {len(scenes)} scenes"
-    cell = json.loads(run.path("summary.json").read_text())["headline"]
+    cell = json.loads(run.path(SUMMARY).read_text())["headline"]
     score = (cell["score"] or {}).get({"f1": "macro_f1"}.get(metric, metric))
     if score is None:
         raise ValueError(f"No scene of {task.plan.split} could be scored.")
@@ -138,8 +135,7 @@ def _scored(task: Task, run: Run) -> tuple[float, str]:
 
 def _last_loss(run: Run) -> float:
     """Read the validation loss of the weights that were kept."""
-    lines = run.path("metrics.jsonl").read_text().splitlines()
-    losses = [line["val"] for line in map(json.loads, lines) if "val" in line]
+    losses = [line["val"] for line in lines_of(run.path(METRICS)) if "val" in line]
     if not losses:
         raise ValueError("It has no validation loss; its data have no split val.")
     return float(min(losses) if run.settings.patience else losses[-1])

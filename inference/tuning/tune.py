@@ -14,23 +14,21 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from ..interruption import resumable
+from ..locks import contents, locked
+from ..processes import pool
 from ..runs import home, write_json
 from ..train import Device
 from .book import JOURNAL, Book, Trial
 from .check import checked
-from .lock import LOCK, locked
 from .pictures import draw
 from .plan import METRICS, TRIALS, Plan
 from .trials import Task, Watch, run_trial, strip
@@ -154,11 +152,12 @@ def tune(
         write_json(folder / STUDY, plan.to_json())
         book = Book(folder, plan)
         tasks = _tasks(book, folder, _total(plan, trials), direction, device)
-        for trial in _all(tasks, jobs, watch):
-            book.tell(trial)
-            if not keep:
-                _tidy(folder, _summed(plan, folder, data, book))
-            told(trial)
+        with resumable():
+            for trial in _all(tasks, jobs, watch):
+                book.tell(trial)
+                if not keep:
+                    _tidy(folder, _summed(plan, folder, data, book))
+                told(trial)
         found = _summed(plan, folder, data, book, importances=dict(book.importances()))
         return _concluded(found)
 
@@ -189,13 +188,11 @@ def _all(tasks: Iterator[Task], jobs: int, watch: Watch) -> Iterator[Trial]:
         for task in tasks:
             yield run_trial(task, watch)
         return
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, torch.set_num_threads, (threads,)) as pool:
+    with pool(jobs) as workers:
         running: set[Future[Trial]] = set()
         while True:
             for task in islice(tasks, jobs - len(running)):
-                running.add(pool.submit(run_trial, task))
+                running.add(workers.submit(run_trial, task))
             if not running:
                 return
             ended, running = wait(running, return_when=FIRST_COMPLETED)
@@ -232,7 +229,7 @@ def _require_ours(folder: Path, plan: Plan, force: bool) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; choose another --out.")
-    if not folder.is_dir() or all(path.name == LOCK for path in folder.iterdir()):
+    if not contents(folder):
         return
     if not (folder / STUDY).is_file():
         raise ValueError(f"{folder} holds something that is no search; choose another --out.")

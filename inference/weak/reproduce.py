@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import shutil
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +19,9 @@ from scene.heatmap import draw_heatmap
 from ..assemble import assemble
 from ..crf.examples import rows
 from ..crf.meanfield import refine
+from ..interruption import resumable
+from ..locks import contents, locked
+from ..processes import pool
 from ..runs import home, write_json
 from ..train import Device
 from .bench import Bench, Watch
@@ -111,7 +111,7 @@ def reproduce(
     dataset = open_data(request.data, request.reported, request.classifier(0).size)
     scenes = len(rows(dataset, request.limit, None))
     folder = folder or home() / f"reproduce-{dataset.name}"
-    claim(folder, force)
+    _require_ours(folder)
     common = common_classes(request.data, dataset.schema.size, count=request.count)
     at_once = min(jobs, len(seeds))
     parts = [
@@ -121,21 +121,27 @@ def reproduce(
         )
         for seed in seeds
     ]  # fmt: skip
-    chains = [chain for found in _all(parts, at_once, watch) for chain in found]
-    summaries = {
-        name: Summary(tuple(chain for chain in chains if chain.settings == name)) for name in plans
-    }
-    whole = request.reported == "val" and scenes == 1449 and len(dataset.schema.labels.names) == 21
-    pictures = (
-        _draw_stages(folder, summaries, dataset.name, whole),
-        *_draw_grids(folder, summaries),
-    )
-    made = Reproduction(
-        folder, dataset.name, request.reported, scenes, tuple(seeds), summaries,
-        (folder / FILE, *pictures), whole,
-    )  # fmt: skip
-    write_json(folder / FILE, {"request": request.to_json(), **made.to_json()})
-    return made
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder), resumable():
+        claim(folder, force)
+        chains = [chain for found in _all(parts, at_once, watch) for chain in found]
+        summaries = {
+            name: Summary(tuple(chain for chain in chains if chain.settings == name))
+            for name in plans
+        }
+        whole = (
+            request.reported == "val" and scenes == 1449 and len(dataset.schema.labels.names) == 21
+        )
+        pictures = (
+            _draw_stages(folder, summaries, dataset.name, whole),
+            *_draw_grids(folder, summaries),
+        )
+        made = Reproduction(
+            folder, dataset.name, request.reported, scenes, tuple(seeds), summaries,
+            (folder / FILE, *pictures), whole,
+        )  # fmt: skip
+        write_json(folder / FILE, {"request": request.to_json(), **made.to_json()})
+        return made
 
 
 def prepared(request: Request) -> tuple[Request, tuple[int, int]]:
@@ -171,16 +177,20 @@ def claim(folder: Path, force: bool) -> None:
     Raises:
         ValueError: If it is a file, or holds something that is not ours.
     """
+    _require_ours(folder)
+    for path in contents(folder) if force else ():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _require_ours(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; choose another --out.")
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+    for path in contents(folder):
         ours = path.name.startswith("seed-") if path.is_dir() else path.suffix in (".json", ".png")
         if not ours or path.name == "config.json":
             raise ValueError(
                 f"{folder} holds {path.name}, which is none of ours; choose another --out."
             )
-    if force:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _all(parts: Sequence[Seed], at_once: int, watch: Watch) -> Iterator[list[Chain]]:
@@ -189,10 +199,8 @@ def _all(parts: Sequence[Seed], at_once: int, watch: Watch) -> Iterator[list[Cha
         for part in parts:
             yield run_seed(part, partial(_named, part.seed, watch))
         return
-    threads = max(1, (os.cpu_count() or 1) // at_once)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(at_once, context, torch.set_num_threads, (threads,)) as pool:
-        yield from pool.map(partial(_in_process, watch), parts)
+    with pool(at_once) as workers:
+        yield from workers.map(partial(_in_process, watch), parts)
 
 
 def _in_process(watch: Watch, part: Seed) -> list[Chain]:

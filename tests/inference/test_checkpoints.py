@@ -10,6 +10,7 @@ from torch.optim import SGD, Adam, AdamW
 
 from inference.checkpoints import (
     Learning,
+    _digest,
     load_learning,
     load_weights,
     save_learning,
@@ -150,16 +151,102 @@ def test_a_missing_file_is_named(build, tmp_path):
         load_weights(tmp_path / "w.safetensors", build(), "telbo")
 
 
-def test_a_save_that_fails_leaves_the_old_file(build, tmp_path, monkeypatch):
+def test_a_save_that_fails_leaves_the_old_file(build, tmp_path, full_disk):
     save_weights(tmp_path / "w", build(), "telbo")
     before = (tmp_path / "w").read_bytes()
-
-    def full(tensors, path, metadata):
-        path.write_bytes(b"half")
-        raise OSError("disk full")
-
-    monkeypatch.setattr("inference.checkpoints.save_file", full)
-    with pytest.raises(OSError, match="disk full"):
+    with full_disk(), pytest.raises(OSError, match="File too large") as caught:
         save_weights(tmp_path / "w", build(seed=2), "telbo")
+    assert caught.value.filename == str(tmp_path / "w")
     assert [path.name for path in tmp_path.iterdir()] == ["w"]
     assert (tmp_path / "w").read_bytes() == before
+
+
+def _changed(path, tensors=lambda held: held, about=lambda told: told, sealed=False):
+    """Write a file again with other content, and a digest that fits if it is ``sealed``."""
+    with safe_open(path, framework="pt") as file:
+        held = {name: file.get_tensor(name) for name in file.keys()}
+        told = file.metadata()
+    held, told = tensors(held), about(told)
+    if sealed:
+        told.pop("digest")
+        told["digest"] = _digest(held, told)
+    save_file(held, path, told)
+
+
+def _told(**change):
+    def about(told):
+        progress = {**json.loads(told["progress"]), **change}
+        kept = {key: value for key, value in progress.items() if value is not None}
+        return {**told, "progress": json.dumps(kept)}
+
+    return about
+
+
+def _without(start):
+    return lambda held: {name: t for name, t in held.items() if not name.startswith(start)}
+
+
+def _with(name):
+    return lambda held: {**held, name: torch.zeros(3)}
+
+
+@pytest.fixture
+def checkpoint(build, views, tmp_path):
+    """Save a checkpoint after a step, and give its path."""
+    save_learning(tmp_path / "c", _learning(build(), Adam, views, steps=1), "telbo")
+    return tmp_path / "c"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"about": _told(step=999)},
+        {"about": _told(best=None)},
+        {"about": lambda told: {key: told[key] for key in told if key != "digest"}},
+        {"tensors": _without("optimizer/")},
+        {"tensors": _without("random/")},
+        {"tensors": _with("optimizer/99999/exp_avg")},
+        {"tensors": lambda held: {name: 0 * t for name, t in held.items()}},
+    ],
+)
+def test_what_was_changed_since_it_was_written_is_refused(build, checkpoint, change):
+    _changed(checkpoint, **change)
+    with pytest.raises(ValueError, match="c does not hold what was written to it; copy it again"):
+        load_learning(checkpoint, _learning(build()), "telbo")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"about": _told(step=-1)}, "cannot say how far training had come"),
+        ({"about": _told(step="7")}, "cannot say how far training had come"),
+        ({"about": _told(step=True)}, "cannot say how far training had come"),
+        ({"about": _told(best=None)}, "cannot say how far training had come"),
+        ({"about": _told(best=float("nan"))}, "cannot say how far training had come"),
+        ({"about": lambda told: {**told, "progress": "[]"}}, "cannot say how far"),
+        ({"about": lambda told: {**told, "progress": "{"}}, "cannot say how far"),
+        ({"about": lambda told: {**told, "groups": "7"}}, "the optimizer's state"),
+        ({"tensors": _with("optimizer/99999/exp_avg")}, "an optimizer's state of parameter 99999"),
+        ({"tensors": _with("optimizer/x")}, "an optimizer's state of parameter x"),
+        ({"tensors": _without("random/")}, "holds no state of training"),
+    ],
+)
+def test_what_was_written_so_is_refused_too(build, checkpoint, change, sentence):
+    _changed(checkpoint, **change, sealed=True)
+    with pytest.raises(ValueError, match=sentence):
+        load_learning(checkpoint, _learning(build()), "telbo")
+
+
+def test_weights_that_are_no_numbers_are_refused(build, tmp_path):
+    broken = build()
+    with torch.no_grad():
+        next(broken.guide.parameters()).fill_(float("nan"))
+    save_weights(tmp_path / "w", broken, "telbo")
+    with pytest.raises(ValueError, match=r"holds weights that are no numbers \(.+\); train anew"):
+        load_weights(tmp_path / "w", build(), "telbo")
+
+
+def test_a_file_has_the_mode_of_any_other(build, tmp_path):
+    save_weights(tmp_path / "w", build(), "telbo")
+    (tmp_path / "other").touch()
+    assert (tmp_path / "w").stat().st_mode == (tmp_path / "other").stat().st_mode

@@ -40,6 +40,30 @@ def test_a_line_cut_short_by_a_crash_is_dropped(tmp_path, fitted):
     assert [line["step"] for line in _lines(run)] == [2, 4, 10]
 
 
+@pytest.mark.parametrize("line", ["5", "{}", "null", "[]", '{"step": "2"}', "{", "\x00\ufffd"])
+def test_a_damaged_line_is_named_and_nothing_is_lost(fitted, line):
+    run, _ = fitted(steps=4)
+    path = run.path("metrics.jsonl")
+    first, *rest = path.read_text().splitlines()
+    text = "\n".join([first, line, *rest, ""])
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"Line 2 of .*metrics\.jsonl is damaged: it tells of no"):
+        Log(run, 4)
+    assert path.read_text() == text
+
+
+def test_lines_of_later_steps_are_dropped_and_the_last_one_is_kept(fitted):
+    run, _ = fitted(steps=4)
+    Log(run, 2).close()
+    assert [line["step"] for line in _lines(run)] == [2]
+
+
+def test_what_is_begun_anew_has_no_lines(fitted):
+    run, _ = fitted(steps=4)
+    Log(run, 0).close()
+    assert not _lines(run)
+
+
 def test_tensorboard_is_told_what_the_lines_say(fitted):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from inference.recipes import RECIPES, recipe
-from inference.runs import create, home, newest, read, replacing, write_json
+from inference.runs import create, home, newest, read, write_json
 from inference.settings import Settings
 from scene.labels import Labels
 from scene.views import Schema
@@ -105,26 +105,20 @@ def test_a_folder_that_holds_something_is_not_written_to(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
-def test_a_run_is_replaced_and_nothing_else(tmp_path):
-    old = _make(age=1, folder=tmp_path / "run")
-    with replacing(old.folder):
-        create(old.settings, SCHEMA, "pets", old.folder)
-    assert [path.name for path in old.folder.iterdir()] == ["config.json"]
-    (tmp_path / "letters").mkdir()
-    (tmp_path / "letters" / "mum.txt").touch()
-    with pytest.raises(ValueError, match=r"is not a run, so --force will not remove it"):
-        replacing(tmp_path / "letters").__enter__()
-    assert (tmp_path / "letters" / "mum.txt").exists()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["letters", "run"]
+def test_data_that_moved_together_with_their_run_are_found(tmp_path):
+    (tmp_path / "lab" / "pets").mkdir(parents=True)
+    made = _make(folder=tmp_path / "lab" / "runs" / "one", data=str(tmp_path / "lab" / "pets"))
+    assert read(made.folder) == made
+    (tmp_path / "lab").rename(tmp_path / "attic")
+    moved = read(tmp_path / "attic" / "runs" / "one")
+    assert moved.settings.data == str(tmp_path / "attic" / "pets")
 
 
-def test_a_run_is_back_if_none_has_come_in_its_place(tmp_path):
-    old = _make(age=1, folder=tmp_path / "run")
-    old.path("letter.txt").touch()
-    with replacing(old.folder):
-        assert not old.folder.exists()
-    assert old.path("letter.txt").exists()
-    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+def test_data_that_are_gone_keep_the_name_they_had(tmp_path):
+    (tmp_path / "pets").mkdir()
+    made = _make(data=str(tmp_path / "pets"))
+    (tmp_path / "pets").rmdir()
+    assert read(made.folder).settings.data == str(tmp_path / "pets")
 
 
 def test_what_is_no_run_is_a_sentence(tmp_path):
@@ -137,8 +131,9 @@ def test_what_is_no_run_is_a_sentence(tmp_path):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"format": 2}, "it has format 2, but only 1 is read here."),
-        ({"format": None}, "it has format None, but only 1 is read here."),
+        ({"format": 1}, "it has format 1, but only 2 is read here."),
+        ({"format": None}, "it has format None, but only 2 is read here."),
+        ({"places": 3}, "its places is 3, where names and values were expected."),
         ({"settings": 3}, "its settings is 3, where names and values were expected."),
         ({"labels": []}, "its labels is [], where names and values were expected."),
         ({"labels": {"names": ["a"]}}, "it lacks 'colours'."),

@@ -1,8 +1,12 @@
 """Files: what fails to be written leaves what was there."""
 
+import os
+import time
+from pathlib import Path
+
 import pytest
 
-from scene.files import replace_file
+from scene.files import replace_file, sweep
 
 
 def _half(part):
@@ -26,3 +30,60 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path):
             replace_file(target, _half)
     assert list(tmp_path.iterdir()) == [path]
     assert path.read_text() == "old"
+
+
+def test_a_disk_that_is_full_leaves_what_was_there_and_names_the_file(tmp_path, full_disk):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with full_disk(), pytest.raises(OSError, match="File too large") as caught:
+        replace_file(path, lambda part: part.write_text("x" * 5000))
+    assert caught.value.filename == str(path)
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_text() == "old"
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+def test_the_umask_says_what_mode_a_file_has(tmp_path, umask):
+    def private(part):
+        part.unlink()
+        part.write_text("moved here by a library")
+        part.chmod(0o600)
+
+    before = os.umask(umask)
+    try:
+        replace_file(tmp_path / "a.txt", private)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+def test_content_is_on_the_disk_before_the_name_is(tmp_path, monkeypatch):
+    """Or a machine that stops would leave an empty file under the name of a good one."""
+    path, seen = tmp_path / "a.txt", []
+    path.write_text("old")
+    fsync = os.fsync
+
+    def noted(descriptor):
+        seen.append((Path(f"/proc/self/fd/{descriptor}").resolve().name, path.read_text()))
+        fsync(descriptor)
+
+    monkeypatch.setattr("os.fsync", noted)
+    replace_file(path, lambda part: part.write_text("new"))
+    assert [text for _, text in seen] == ["old", "new"]
+    assert seen[0][0].endswith(".part")
+    assert seen[1][0] == tmp_path.name
+
+
+def test_what_killed_processes_left_is_swept_and_nothing_else(tmp_path):
+    (tmp_path / "deep").mkdir()
+    left = tmp_path / "deep" / ".w.safetensors.123.part"
+    fresh, other = tmp_path / ".a.txt.7.part", tmp_path / "a.part"
+    for path in (left, fresh, other):
+        path.touch()
+    os.utime(left, (0, time.time() - 7200))
+    sweep(tmp_path)
+    assert not left.exists()
+    assert fresh.exists()
+    sweep(tmp_path, older=0)
+    assert list(tmp_path.iterdir()) == [tmp_path / "deep", other]
+    sweep(tmp_path / "nowhere")

@@ -1,0 +1,106 @@
+"""Signals that ask a process to end: answered when it is ready, and said to whoever waits."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+"""Ctrl-C; what `kill`, batch systems and containers send; what a closed terminal sends."""
+
+
+class Interruption(BaseException):
+    """A signal asked the process to end.
+
+    Not a `KeyboardInterrupt`, which libraries that read command lines answer themselves.
+
+    Args:
+        number: Of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+CUT_SHORT = (KeyboardInterrupt, Interruption, MemoryError, OSError)
+"""What ends work that could go on later, once there is time, memory or space again."""
+
+
+class Asked:
+    """Whether a signal has come."""
+
+    number: int | None = None
+
+    def __bool__(self) -> bool:
+        return self.number is not None
+
+
+@contextmanager
+def deferred() -> Iterator[Asked]:
+    """Let the signals of `SIGNALS` wait until the block is done; a second one interrupts it.
+
+    At the end of the block the signal is answered as it would have been without this. Signals
+    that are ignored stay so (``nohup``), and outside the main thread nothing is changed.
+
+    Yields:
+        True as soon as one has come.
+    """
+    asked = Asked()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if asked:
+            raise Interruption(number)
+        asked.number = number
+
+    with _handled(note):
+        yield asked
+    if asked.number is not None:
+        signal.raise_signal(asked.number)
+        raise Interruption(asked.number)  # had it been ignored, the work would not be done
+
+
+@contextmanager
+def raised() -> Iterator[None]:
+    """Have the signals of `SIGNALS` raise `Interruption`, so that what is open is closed."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Interruption(number)
+
+    with _handled(stop):
+        yield
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Say of an interruption that the same call goes on where it was."""
+    try:
+        yield
+    except CUT_SHORT as error:
+        error.add_note("What is done is kept; the same command goes on from there.")
+        raise
+
+
+@contextmanager
+def _handled(handler: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
+    before = {
+        number: known
+        for number in SIGNALS
+        if (known := signal.getsignal(number)) not in (signal.SIG_IGN, None)
+    }
+    for number in before:
+        signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number, known in before.items():
+            signal.signal(number, known)

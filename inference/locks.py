@@ -1,0 +1,78 @@
+"""A folder that one process has to itself, until it is done or dead."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from scene.files import sweep
+
+LOCK, HOLDER = ".lock", ".holder"
+"""What the lock of a folder is called, and the note of who holds it."""
+
+
+def contents(folder: Path) -> list[Path]:
+    """List what is in a folder, in order, without its lock; nothing if it is not there."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.name not in (LOCK, HOLDER))
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Have a folder to oneself; parts of files that a killed process left in it are removed.
+
+    The system keeps the lock and frees it when its process ends, however it ends: on network
+    folders, too, if they know locks. Where they do not, a file stands in for it.
+
+    Args:
+        folder: Exists.
+
+    Raises:
+        BlockingIOError: If another process has it; the message says which.
+    """
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise BlockingIOError(
+            f"{folder} is in use by {_holder(folder)}; wait for it, end it, or choose another "
+            "folder."
+        ) from None
+    note = folder / HOLDER
+    try:
+        _write(note)
+        sweep(folder, older=0)
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            note.unlink(missing_ok=True)
+        lock.release()
+
+
+def _write(note: Path) -> None:
+    """Say who holds the lock; where that cannot be written, nobody will know."""
+    about = {
+        "process": os.getpid(),
+        "machine": socket.gethostname(),
+        "since": time.strftime("%Y-%m-%d %H:%M:%S"),
+    }
+    with contextlib.suppress(OSError):
+        note.write_text(json.dumps(about) + "\n")
+
+
+def _holder(folder: Path) -> str:
+    try:
+        told: Any = json.loads((folder / HOLDER).read_text())
+        return f"process {told['process']} on {told['machine']}, since {told['since']}"
+    except (OSError, ValueError, LookupError, TypeError):
+        return "another process"
