@@ -25,7 +25,7 @@ from .assemble import Assembly
 
 Tensors = dict[str, Tensor]
 
-_DIGEST = "digest"
+_ABOUT, _DIGEST = "scene", "digest"
 
 
 @dataclass
@@ -81,11 +81,7 @@ def save_learning(path: Path, learning: Learning, recipe: str) -> None:
         for key, value in entry.items():
             tensors[f"optimizer/{index}/{key}"] = torch.as_tensor(value)
     progress = {"step": learning.step, "best": learning.best, "waited": learning.waited}
-    about = {
-        "recipe": recipe,
-        "groups": json.dumps(state["param_groups"]),
-        "progress": json.dumps(progress),
-    }
+    about = {"recipe": recipe, "groups": state["param_groups"], "progress": progress}
     _save(path, tensors, about)
 
 
@@ -103,7 +99,7 @@ def load_learning(path: Path, learning: Learning, recipe: str) -> None:
     step, best, waited = _progress(path, about["progress"])
     _require_optimizer(path, learning.optimizer, tensors)
     _restore(path, learning.assembly, tensors)
-    _restore_optimizer(learning.optimizer, tensors, json.loads(about["groups"]))
+    _restore_optimizer(path, learning.optimizer, tensors, about["groups"])
     learning.step, learning.best, learning.waited = step, best, waited
     torch.set_rng_state(tensors["random/cpu"])
     for device in range(torch.cuda.device_count()):
@@ -111,13 +107,13 @@ def load_learning(path: Path, learning: Learning, recipe: str) -> None:
             torch.cuda.set_rng_state(tensors[name], device)
 
 
-def _progress(path: Path, text: str) -> tuple[int, float, int]:
+def _progress(path: Path, told: Any) -> tuple[int, float, int]:
     """Read how far training had come: steps, lowest validation loss, validations since then."""
-    told = json.loads(text)
-    step, best, waited = (told.get(name) for name in ("step", "best", "waited"))
+    known = told if isinstance(told, dict) else {}
+    step, best, waited = (known.get(name) for name in ("step", "best", "waited"))
     counts = all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in (step, waited))
     if not counts or not isinstance(best, float) or math.isnan(best):
-        raise ValueError(f"{path} cannot say how far training had come ({text}); train anew.")
+        raise ValueError(f"{path} cannot say how far training had come ({told}); train anew.")
     return step, best, waited
 
 
@@ -158,7 +154,7 @@ def _restore(path: Path, assembly: Assembly, tensors: Tensors) -> None:
             raise ValueError(f"{path} does not fit this {prefix}: {reason}") from error
 
 
-def _restore_optimizer(optimizer: Optimizer, tensors: Tensors, groups: list[Any]) -> None:
+def _restore_optimizer(path: Path, optimizer: Optimizer, tensors: Tensors, groups: Any) -> None:
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, Tensors] = {}
     for name, tensor in tensors.items():
@@ -168,12 +164,18 @@ def _restore_optimizer(optimizer: Optimizer, tensors: Tensors, groups: list[Any]
             if tensor.shape == like.shape:  # fused steps want the parameter's own memory layout
                 tensor = torch.empty_like(like).copy_(tensor)
             state.setdefault(int(index), {})[key] = tensor
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
+    try:
+        optimizer.load_state_dict({"state": state, "param_groups": groups})
+    except (ValueError, TypeError, LookupError) as error:
+        raise ValueError(
+            f"{path} does not fit the optimizer of this run ({error}); train anew."
+        ) from error
 
 
-def _save(path: Path, tensors: Tensors, about: dict[str, str]) -> None:
+def _save(path: Path, tensors: Tensors, about: dict[str, Any]) -> None:
     held = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-    content = save(held, metadata={**about, _DIGEST: _digest(held, about)})
+    told = json.dumps({**about, _DIGEST: _digest(held, about)})
+    content = save(held, metadata={_ABOUT: told})  # one entry: the order of several is random
     replace_file(path, lambda part: part.write_bytes(content))
 
 
@@ -184,7 +186,7 @@ def _load(path: Path, recipe: str) -> tuple[Tensors, dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-            about = file.metadata() or {}
+            about = _told(file.metadata() or {})
     except (SafetensorError, OSError) as error:
         raise ValueError(
             f"{path} is truncated or damaged; copy it again, or train anew."
@@ -198,9 +200,18 @@ def _load(path: Path, recipe: str) -> tuple[Tensors, dict[str, Any]]:
     return tensors, about
 
 
-def _digest(tensors: Tensors, about: Mapping[str, str]) -> str:
+def _told(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """Read what a file says of itself; nothing, if it does not say it as ours do."""
+    try:
+        told = json.loads(metadata.get(_ABOUT, ""))
+    except (ValueError, RecursionError):
+        told = {}
+    return told if isinstance(told, dict) else {}
+
+
+def _digest(tensors: Tensors, about: Mapping[str, Any]) -> str:
     """Give a digest of tensors, of what they are called, and of what is said about them."""
-    found = hashlib.sha256(json.dumps(sorted(about.items())).encode())
+    found = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name]
         found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from multiprocessing.connection import wait
 from typing import Any, TypeVar
 
-import torch
-
 T = TypeVar("T")
 
 _PATIENCE = 20.0
@@ -80,6 +78,8 @@ def _begin(threads: int) -> None:
     """Prepare a process of a pool."""
     outlived_by_none()
     signal.signal(signal.SIGTERM, _stop)
+    import torch
+
     torch.set_num_threads(threads)
 
 

@@ -37,7 +37,10 @@ def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
         _settled(part, mode)
         part.replace(path)
     except OSError as error:
-        if error.filename in (None, str(part)):  # a disk that is full does not say for which file
+        if error.errno and error.filename in (
+            None,
+            str(part),
+        ):  # a disk that is full does not say for which file
             error.filename = str(path)
         raise
     finally:

@@ -11,7 +11,7 @@ from scene.files import replace_file, sweep
 
 def _half(part):
     part.write_text("half")
-    raise OSError("disk full")
+    raise OSError(28, "disk full")
 
 
 def test_a_file_is_replaced_in_one_move(tmp_path):
@@ -77,7 +77,7 @@ def test_content_is_on_the_disk_before_the_name_is(tmp_path, monkeypatch):
 def test_what_killed_processes_left_is_swept_and_nothing_else(tmp_path):
     (tmp_path / "deep").mkdir()
     left = tmp_path / "deep" / ".w.safetensors.123.part"
-    fresh, other = tmp_path / ".a.txt.7.part", tmp_path / "a.part"
+    fresh, other = tmp_path / ".a.txt.7.part", tmp_path / "b.part"
     for path in (left, fresh, other):
         path.touch()
     os.utime(left, (0, time.time() - 7200))
@@ -85,5 +85,5 @@ def test_what_killed_processes_left_is_swept_and_nothing_else(tmp_path):
     assert not left.exists()
     assert fresh.exists()
     sweep(tmp_path, older=0)
-    assert list(tmp_path.iterdir()) == [tmp_path / "deep", other]
+    assert set(tmp_path.rglob("*")) == {tmp_path / "deep", other}
     sweep(tmp_path / "nowhere")

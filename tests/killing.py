@@ -1,0 +1,93 @@
+"""A process that runs `scene` commands in children of its own, and kills them when it is told to.
+
+Everything is imported once, so that a command starts at once. Each line of standard input asks
+for a command, each line of standard output says how it ended, both as JSON.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+
+
+def serve():
+    """Run what is asked for until nobody asks any more."""
+    import inference.generation.generate
+    import inference.session
+    import inference.tuning.tune
+    import inference.weak.reproduce  # noqa: F401
+
+    for line in sys.stdin:
+        asked = json.loads(line)
+        print(json.dumps(run(asked["words"], Path(asked["folder"]), asked["seconds"])), flush=True)
+
+
+def run(words, folder, seconds):
+    """Run a command in a folder; kill it after so many seconds, if it is not done by then."""
+    began = time.monotonic()
+    child = os.fork()
+    if not child:
+        _command(words, folder)
+    ended = 0
+    while not ended:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if not ended and seconds is not None and time.monotonic() - began > seconds:
+            os.kill(child, signal.SIGKILL)
+            ended, status = os.waitpid(child, 0)
+        time.sleep(0.002)
+    return {
+        "status": os.waitstatus_to_exitcode(status),
+        "seconds": time.monotonic() - began,
+        "survivors": _survivors(child),
+        "said": (folder / "said.txt").read_text(),
+    }
+
+
+def _command(words, folder):
+    """Become the command; does not return."""
+    os.setsid()
+    os.chdir(folder)
+    said = os.open("said.txt", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+    os.dup2(said, 1)
+    os.dup2(said, 2)
+    status = 70
+    try:
+        from cli.app import main
+
+        sys.argv = ["scene", *words]
+        main()
+        status = 0
+    except SystemExit as end:
+        status = end.code or 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _survivors(session, patience=10):
+    """List the processes of a session that live on after so many seconds."""
+    deadline = time.monotonic() + patience
+    while (alive := _members(session)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return alive
+
+
+def _members(session):
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            state, _, _, sid = path.joinpath("stat").read_text().rpartition(") ")[2].split()[:4]
+            if int(sid) == session and state != "Z":
+                found.append(path.joinpath("cmdline").read_text().replace("\0", " ")[:90])
+    return found
+
+
+if __name__ == "__main__":
+    serve()
