@@ -109,12 +109,12 @@ def load_learning(path: Path, learning: Learning, recipe: str) -> None:
 
 def _progress(path: Path, told: Any) -> tuple[int, float, int]:
     """Read how far training had come: steps, lowest validation loss, validations since then."""
-    known = told if isinstance(told, dict) else {}
-    step, best, waited = (known.get(name) for name in ("step", "best", "waited"))
-    counts = all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in (step, waited))
-    if not counts or not isinstance(best, float) or math.isnan(best):
-        raise ValueError(f"{path} cannot say how far training had come ({told}); train anew.")
-    return step, best, waited
+    match told:
+        case {"step": int(step), "best": float(best), "waited": int(waited)}:
+            counts = not isinstance(step, bool) and not isinstance(waited, bool)
+            if counts and step >= 0 and waited >= 0 and not math.isnan(best):
+                return step, best, waited
+    raise ValueError(f"{path} cannot say how far training had come ({told}); train anew.")
 
 
 def _require_optimizer(path: Path, optimizer: Optimizer, tensors: Tensors) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .locks import LOCK, contents, locked
+from .locks import contents, locked
 from .runs import CHECKPOINT, CONFIG, WEIGHTS, require_room
 
 ASIDE, MOVING = ".replaced", ".replaced.moving"
@@ -46,7 +46,6 @@ def claimed(folder: Path, force: bool = False) -> Iterator[None]:
                     _empty(folder)
     finally:
         if empty and not contents(folder) and not folder.is_symlink():
-            (folder / LOCK).unlink(missing_ok=True)
             folder.rmdir()
 
 

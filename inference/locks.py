@@ -54,8 +54,9 @@ def locked(folder: Path) -> Iterator[None]:
         sweep(folder, older=0)
         yield
     finally:
-        with contextlib.suppress(OSError):
-            note.unlink(missing_ok=True)
+        for path in (note, folder / LOCK):  # who waits for a lock without a name begins anew
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
         lock.release()
 
 

@@ -1,9 +1,12 @@
 """Locks: one process at a time, and what a dead one held is free."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
@@ -34,7 +37,27 @@ def test_a_folder_is_free_before_and_after(tmp_path):
     for _ in range(2):
         with locked(tmp_path):
             assert contents(tmp_path) == []
-    assert not [path for path in tmp_path.iterdir() if path.name != ".lock"]
+        assert not list(tmp_path.iterdir())
+
+
+def test_many_threads_have_it_one_at_a_time(tmp_path):
+    """Although the file of the lock is removed each time."""
+    inside, most = [], []
+
+    def work():
+        for _ in range(20):
+            with contextlib.suppress(BlockingIOError), locked(tmp_path):
+                inside.append(1)
+                most.append(len(inside))
+                time.sleep(0.001)
+                inside.pop()
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(most) == {1}
 
 
 def test_the_second_is_told_who_has_it(tmp_path, holder):
