@@ -23,7 +23,7 @@ _NAMED = {"guide": GUIDES, "objective": OBJECTIVES, "retrofit_objective": OBJECT
 """Settings that name code, and what of it is ours. All else is foreign, however it is spelled."""
 
 _trusted_here: set[str] = set()
-"""What this process trusts, whether or not that could be noted for others."""
+"""What this process trusts where that could not be noted for others."""
 
 log = logging.getLogger("inference.foreign")
 
@@ -149,7 +149,6 @@ def _trusted() -> set[str]:
 def _trust(digest: str) -> None:
     if digest in _trusted():
         return
-    _trusted_here.add(digest)
     ledger = _ledger()
     try:
         if ledger is None:
@@ -158,6 +157,7 @@ def _trust(digest: str) -> None:
         with ledger.open("a") as file:
             file.write(f"{digest}\n")
     except OSError as error:
+        _trusted_here.add(digest)
         log.warning("trust in this code is not kept (%s): other commands will need --trust", error)
 
 
@@ -176,9 +176,9 @@ def _digest_of_module(name: str) -> str:
 def _source(place: str) -> Path | None:
     """Find the file of a module where Python would, without importing the packages it is in."""
     path: list[str] | None = None
-    origin, parts = None, place.split(".")
-    for n in range(len(parts)):
-        spec = PathFinder.find_spec(".".join(parts[: n + 1]), path)
+    origin = None
+    for part in place.split("."):
+        spec = PathFinder.find_spec(part, path)
         if spec is None:
             return None
         path, origin = list(spec.submodule_search_locations or ()), spec.origin

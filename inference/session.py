@@ -25,7 +25,7 @@ from .predict import able
 from .recipes import recipe
 from .reports import Watch
 from .restore import rebuilt, restore
-from .runs import SUMMARY, Run, create, fresh, write_config, write_json
+from .runs import SUMMARY, Run, fresh, write_config, write_json
 from .settings import Settings
 from .train import Device, fit, launch
 from .weak.cuepictures import draw_looks
@@ -114,7 +114,8 @@ def train(
         teacher.begin(assembly.model)
     folder = folder or fresh(settings, data[0].name)
     with claimed(folder, force), _answered(folder):
-        run = create(settings, data[0].schema, data[0].name, folder)
+        run = Run(folder, settings, data[0].schema)
+        write_config(run)
         if is_foreign(settings):
             run = _adopted(run)
         started(run)

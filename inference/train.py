@@ -145,15 +145,16 @@ def fit(
                     f"{settings.recipe} learns from; see what there is: "
                     f"scene data info {settings.data}"
                 )
+            stop = bool(asked)
             due = used and (learning.step % every == 0 or learning.step == settings.steps)
             if due:
                 report = _validate(report, step_module, learning, val, run, fabric.device)
             log.write(report)
-            if due or (asked and used):
+            if due or (stop and used):
                 log.flush()
                 save_learning(run.path(CHECKPOINT), learning, settings.recipe)
             watch(report)
-            if asked or _waited(learning, settings):
+            if stop or _waited(learning, settings):
                 break
     if settings.patience and val is not None:
         load_weights(run.path("best.safetensors"), assembly, settings.recipe)

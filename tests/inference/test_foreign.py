@@ -1,6 +1,8 @@
 """Foreign code: it travels with its run, and runs nowhere unless it is trusted there."""
 
+import json
 import shutil
+import sys
 
 import pytest
 
@@ -107,7 +109,7 @@ def test_code_that_is_not_trusted_is_not_even_imported(run, state):
 
 def test_a_copy_that_is_lost_is_a_sentence(run):
     shutil.rmtree(run.folder / "code")
-    with pytest.raises(LookupError, match=r"lacks code/lab\.py, the code of its guide\."):
+    with pytest.raises(LookupError, match=r"lacks code/lab\.py, the code of its guide; get"):
         restore(read(run.folder))
 
 
@@ -124,3 +126,109 @@ def test_one_file_named_twice_is_copied_once(lab, tmp_path):
     assert len(list((tmp_path / "run" / "code").iterdir())) == 1
     placed = located(adopted, tmp_path / "run", trust=False)
     assert placed.objective == f"{tmp_path}/run/code/lab.py:Least"
+
+
+def _named(run, **names):
+    config = json.loads(run.path("config.json").read_text())
+    config["settings"].update(names)
+    run.path("config.json").write_text(json.dumps(config))
+    return read(run.folder)
+
+
+@pytest.fixture
+def planted(run, monkeypatch):
+    """Plant code in a run whose folder can be found as a package, as a clone's can."""
+    marker = run.folder / "imported"
+    (run.folder / "code" / "evil.py").write_text(
+        f"from pathlib import Path\nPath({str(marker)!r}).touch()\n" + GUIDE
+    )
+    monkeypatch.syspath_prepend(str(run.folder.parent))
+    return marker
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "run.code.evil:Glance",
+        "this:s",
+        "code/evil.py:Glance",
+        "os:system",
+        "inference.guides:Guide",
+    ],
+)
+@pytest.mark.parametrize("field", ["guide", "objective", "retrofit_objective"])
+def test_no_spelling_runs_code_that_is_not_trusted(run, planted, field, name):
+    changed = _named(run, **{field: name})
+    with pytest.raises(PermissionError, match=r"that was not trained here; read it, and add"):
+        restore(changed)
+    assert not planted.exists()
+    assert "this" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    "name", ["{lab}/evil.py:Glance", "code/../../evil.py:Glance", "evil.py:Glance"]
+)
+def test_a_file_outside_the_code_of_a_run_is_refused(run, lab, name):
+    (lab / "evil.py").write_text(GUIDE)
+    changed = _named(run, guide=name.format(lab=lab))
+    for trust in (False, True):
+        with pytest.raises(ValueError, match="code of its guide, which is not in its"):
+            restore(changed, trust=trust)
+
+
+def test_a_link_out_of_the_code_of_a_run_is_refused(run, lab):
+    (lab / "evil.py").write_text(GUIDE)
+    (run.folder / "code" / "evil.py").symlink_to(lab / "evil.py")
+    with pytest.raises(ValueError, match="which is not in its folder code"):
+        restore(_named(run, guide="code/evil.py:Glance"), trust=True)
+
+
+def test_ours_by_its_module_is_ours(run):
+    changed = _named(run, objective="inference.objectives.bounds:IWAE")
+    assert type(restore(changed).objective).__name__ == "IWAE"
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """Make a package that is installed."""
+    folder = tmp_path / "installed" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").touch()
+    (folder / "bounds.py").write_text(BOUND)
+    monkeypatch.syspath_prepend(str(folder.parent))
+    yield folder
+    for name in [name for name in sys.modules if name.split(".")[0] == "mine"]:
+        del sys.modules[name]
+
+
+def test_a_class_of_a_package_is_trusted_where_it_was_trained_with(package, tiny, lab, state):
+    settings = tiny("jvae", encode=("image",), objective="mine.bounds:Least", steps=1)
+    run = read(train(settings, device="cpu", folder=lab / "run").run.folder)
+    assert run.settings.objective == "mine.bounds:Least"
+    assert type(restore(run).objective).__name__ == "Least"
+    (package / "bounds.py").write_text(BOUND + "touched = True\n")
+    with pytest.raises(PermissionError, match=r"code of its own \(mine\.bounds:Least\)"):
+        restore(run)
+    restore(run, trust=True)
+
+
+@pytest.mark.parametrize("home", [None, "unwritable"])
+def test_trust_that_cannot_be_noted_holds_for_the_process(
+    lab, tmp_path, monkeypatch, caplog, home
+):
+    """In a container without a home."""
+    monkeypatch.setattr("inference.foreign._trusted_here", set())
+    if home is None:
+        monkeypatch.delenv("XDG_STATE_HOME")
+        monkeypatch.setattr("pathlib.Path.home", _homeless)
+    else:
+        (tmp_path / "file").touch()
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    settings = recipe("telbo").settings(objective=f"{lab}/bounds/lab.py:Least")
+    adopted = adopt(settings, tmp_path / "run")
+    located(adopted, tmp_path / "run", trust=False)
+    assert "trust in this code is not kept" in caplog.text
+
+
+def _homeless():
+    raise RuntimeError("Could not determine home directory.")

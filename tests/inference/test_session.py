@@ -1,10 +1,16 @@
 """Sessions: trained, scored and drawn in one call; refused before anything is written."""
 
 import json
+import signal
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from inference.checkpoints import save_learning
+from inference.interruption import Interruption, raised
+from inference.locks import locked
 from inference.restore import restore
 from inference.runs import create, read
 from inference.session import resume, train
@@ -189,6 +195,127 @@ def test_an_interrupted_session_is_resumed_to_the_same_end(tiny, broken, undrawn
         resume(resumed.run)
 
 
+@pytest.mark.parametrize("lost", [("summary.json",), ("summary.json", "samples.png")])
+def test_what_is_missing_of_a_trained_run_is_done(tiny, lost):
+    """A kill after the weights were written, and before the score was."""
+    whole = train(tiny(), device="cpu")
+    before = {name: whole.run.path(name).read_bytes() for name in lost}
+    weights = whole.run.path("weights.safetensors").stat().st_mtime_ns
+    for name in lost:
+        whole.run.path(name).unlink()
+    assert resume(read(whole.run.folder), device="cpu").cell == whole.cell
+    assert {name: whole.run.path(name).read_bytes() for name in lost} == before
+    assert whole.run.path("weights.safetensors").stat().st_mtime_ns == weights
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("step", [1, 3])
+def test_a_signal_loses_no_step(tiny, undrawn, runs, number, step):
+    """Whenever it comes, what was learned until then is saved, and gone on with."""
+
+    def send(report):
+        if report.step == step:
+            signal.raise_signal(number)
+
+    whole = train(tiny(), device="cpu").run
+    with pytest.raises(Interruption) as caught, raised():
+        train(tiny(), device="cpu", folder=runs / "cut", watch=send)
+    assert caught.value.__notes__[-1].endswith(f"go on with: scene train --resume {runs / 'cut'}")
+    steps = []
+    rest = resume(read(runs / "cut"), device="cpu", watch=lambda r: steps.append(r.step)).run
+    assert steps == list(range(step + 2, 5))  # one more was taken, and saved
+    for name in ("weights.safetensors", "metrics.jsonl"):
+        assert rest.path(name).read_bytes() == whole.path(name).read_bytes()
+
+
+def test_a_kill_between_a_line_and_its_checkpoint_loses_no_line(tiny, undrawn, runs, monkeypatch):
+    def killed(path, learning, recipe):
+        if learning.step == 4:
+            raise KeyboardInterrupt
+        save_learning(path, learning, recipe)
+
+    whole = train(tiny(steps=6), device="cpu").run
+    with monkeypatch.context() as patch:
+        patch.setattr("inference.train.save_learning", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(tiny(steps=6), device="cpu", folder=runs / "cut")
+    rest = resume(read(runs / "cut"), device="cpu").run
+    assert rest.path("metrics.jsonl").read_bytes() == whole.path("metrics.jsonl").read_bytes()
+    assert _scalars(rest) == _scalars(whole)
+
+
+def test_a_full_disk_keeps_the_last_checkpoint_and_says_how_to_go_on(
+    tiny, undrawn, runs, full_disk
+):
+    limits = ExitStack()
+
+    def fill(report):
+        if report.step == 3:
+            limits.enter_context(full_disk(20_000))
+
+    whole = train(tiny(), device="cpu").run
+    with limits, pytest.raises(OSError, match="File too large") as caught:
+        train(tiny(), device="cpu", folder=runs / "full", watch=fill)
+    assert caught.value.filename.endswith("checkpoint.safetensors")
+    assert "go on with: scene train --resume" in caught.value.__notes__[-1]
+    assert not list((runs / "full").glob(".*"))
+    rest = resume(read(runs / "full"), device="cpu").run
+    assert (
+        rest.path("weights.safetensors").read_bytes()
+        == whole.path("weights.safetensors").read_bytes()
+    )
+
+
+def test_a_run_in_use_is_neither_resumed_nor_replaced(tiny, broken, undrawn):
+    run = broken()
+    before = run.path("config.json").read_bytes()
+    with locked(run.folder):
+        for start in (
+            lambda: resume(run, device="cpu"),
+            lambda: train(tiny(), device="cpu", folder=run.folder, force=True),
+        ):
+            with pytest.raises(BlockingIOError, match=r"is in use by process \d+ on "):
+                start()
+    assert run.path("config.json").read_bytes() == before
+    assert resume(run, device="cpu").run.complete
+
+
+def test_data_that_moved_are_named_and_checked(broken, voc_folder, undrawn):
+    run = broken(data=str(voc_folder))
+    moved = voc_folder.rename(voc_folder.with_name("moved"))
+    with pytest.raises(FileNotFoundError, match="There is no data at"):
+        resume(run, device="cpu")
+    done = resume(run, data=str(moved), device="cpu").run
+    assert done.complete
+    assert read(done.folder).settings.data == str(moved)
+
+
+def test_a_guide_that_ends_the_program_is_a_sentence(tiny, tmp_path, runs):
+    path = tmp_path / "rude.py"
+    path.write_text(
+        "from inference.guides import ProductGuide\n\n\n"
+        "class Rude(ProductGuide):\n"
+        "    def posterior(self, views):\n"
+        "        raise SystemExit(0)\n"
+    )
+    with pytest.raises(ValueError, match=r"ended the program \(sys.exit\), which a guide or an"):
+        train(tiny(guide=f"{path}:Rude"), device="cpu")
+    assert not list(runs.iterdir())
+
+
+def test_a_run_that_was_killed_before_its_checkpoint_gives_back_the_one_it_was_to_replace(
+    tiny, tmp_path, undrawn
+):
+    old = train(tiny(seed=1), device="cpu", folder=tmp_path / "run").run
+    kept = {p.name: p.read_bytes() for p in old.folder.iterdir()}
+    aside = old.folder.rename(tmp_path / "aside")
+    new = _run(tiny(seed=2), tmp_path / "run")
+    aside.rename(new.folder / ".replaced")
+    with pytest.raises(LookupError, match="the run it was to replace has been put back"):
+        resume(new, device="cpu")
+    assert {p.name: p.read_bytes() for p in old.folder.iterdir()} == kept
+
+
 def test_a_run_without_a_checkpoint_cannot_be_resumed(tiny, tmp_path):
     with pytest.raises(LookupError, match="has no checkpoint to resume from; train it anew"):
         resume(_run(tiny(), tmp_path / "run"))
@@ -290,6 +417,13 @@ def test_force_replaces_a_run(tiny, tmp_path, undrawn):
     new = train(tiny(seed=2), device="cpu", folder=old.folder, force=True).run
     assert read(new.folder).settings.seed == 2
     assert not new.path("letter.txt").exists()
+
+
+def _scalars(run):
+    """Read what TensorBoard will show: steps and values by name."""
+    board = EventAccumulator(str(run.folder)).Reload()
+    names = board.Tags()["scalars"]
+    return {name: [(e.step, e.value) for e in board.Scalars(name)] for name in names}
 
 
 def _run(settings, folder):

@@ -101,3 +101,10 @@ def test_only_a_class_in_a_file_is_foreign(name, file):
 def test_looking_names_up_needs_no_torch():
     code = "import sys, scene.registry; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_strangers_file_cannot_end_the_program(tmp_path):
+    path = tmp_path / "rude.py"
+    path.write_text("import sys\nsys.exit(0)\n", encoding="utf-8")
+    with pytest.raises(LookupError, match=r"could not be imported: it ends the program \(sys"):
+        load(f"{path}:Guide", {}, "guide")
