@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from scene.datasets.augment import augmenter
 from scene.datasets.base import SceneDataset
@@ -17,6 +18,7 @@ from scene.models import ClassifiedScene
 from .assemble import Assembly, assemble
 from .evaluate import DRAWS, Cell, evaluate
 from .foreign import adopt, is_foreign
+from .initial import Taken, take_weights
 from .pictures import draw_predictions
 from .predict import able
 from .recipes import recipe
@@ -80,8 +82,10 @@ def train(
     device: Device = "auto",
     download: bool = False,
     headline: Headline = USUAL,
+    start: Run | None = None,
     watch: Watch = lambda report: None,
     started: Callable[[Run], None] = lambda run: None,
+    taken: Callable[[Taken], None] = lambda taken: None,
 ) -> Outcome:
     """Train a new run and score it.
 
@@ -96,8 +100,10 @@ def train(
         device: Where to compute.
         download: Let data be fetched.
         headline: Which score sums it up.
+        start: A run whose weights are the first ones where names and shapes fit.
         watch: Called after every step.
         started: Told the run before its first step.
+        taken: Told which weights came from ``start``.
     """
     launch(device, settings.precision)
     data = _open(settings, download, headline.split)
@@ -109,11 +115,15 @@ def train(
     assembly = assemble(settings, data[0].schema)
     if teacher is not None and settings.backbone_weights == "classifier":
         teacher.begin(assembly.model)
+    first = None if start is None else take_weights(assembly, start)
     with replacing(folder if force else None):
         run = create(settings, data[0].schema, data[0].name, folder)
         try:
             if is_foreign(settings):
                 run = _adopted(run)
+            if first is not None:
+                _note(run, start=first.to_json())
+                taken(first)
             started(run)
             settle = _settled(settings, assembly)
             scenes = taught(run, data[0], assembly, teacher)
@@ -201,6 +211,11 @@ def _settled(settings: Settings, assembly: Assembly) -> Callable[[], object]:
 
 def _adopted(run: Run) -> Run:
     settings = adopt(run.settings, run.folder)
-    config = json.loads(run.path(CONFIG).read_text())
-    write_json(run.path(CONFIG), {**config, "settings": settings.to_json()})
+    _note(run, settings=settings.to_json())
     return Run(run.folder, settings, run.schema)
+
+
+def _note(run: Run, **more: Any) -> None:
+    """Write more into the config of a run."""
+    config = json.loads(run.path(CONFIG).read_text())
+    write_json(run.path(CONFIG), {**config, **more})
