@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from .console import console, entitled, notes
-from .options import Data, Device, Download, Force, Json, chosen
+from .options import Data, Device, Download, Force, Json, NamedRun, chosen, one_of
 
 if TYPE_CHECKING:
     from inference.weak.cuefiles import CueScore
@@ -18,6 +18,7 @@ def cues(
     run: Annotated[
         Path | None, typer.Argument(help="A classifier's run; the newest if left out.")
     ] = None,
+    named: NamedRun = None,
     data: Data = None,
     split: Annotated[str, typer.Option(help="train, tune, val or test.")] = "train",
     layer: Annotated[
@@ -56,7 +57,10 @@ def cues(
     if limit is not None and limit < 1:
         raise ValueError(f"--limit must be 1 or more, not {limit}.")
     found = chosen(
-        run, "a classifier", lambda run: run.settings.recipe == "classifier", "classifier"
+        one_of(run, named),
+        "a classifier",
+        lambda run: run.settings.recipe == "classifier",
+        "classifier",
     )
     from inference.restore import restore
     from inference.train import launch

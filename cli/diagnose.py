@@ -10,7 +10,7 @@ import typer
 from .about import about, sized
 from .console import console, entitled, notes
 from .diagnose_tables import show
-from .options import Data, Device, Download, Force, Json, Seed, Trust, chosen
+from .options import Data, Device, Download, Force, Json, NamedRun, Seed, Trust, chosen, one_of
 
 if TYPE_CHECKING:
     from inference.runs import Run as RunFolder
@@ -21,6 +21,7 @@ def diagnose(
     run: Annotated[
         Path | None, typer.Argument(help="A run with a latent z; the newest if left out.")
     ] = None,
+    named: NamedRun = None,
     data: Data = None,
     split: Annotated[str, typer.Option(help="train, tune, val or test.")] = "val",
     particles: Annotated[int, typer.Option(help="Draws of z for each log-likelihood.")] = 64,
@@ -53,7 +54,7 @@ def diagnose(
             raise ValueError(f"{option} must be 1 or more, not {count}.")
     if gradients < 0 or gradients == 1:
         raise ValueError(f"--gradients must be 0, or 2 or more, not {gradients}.")
-    found = chosen(run, "a model with a latent z", _latent)
+    found = chosen(one_of(run, named), "a model with a latent z", _latent)
     if not _latent(found):
         raise ValueError(
             f"A {found.settings.recipe} has no z to examine; take a run of cvae, jvae, jmvae or "

@@ -20,7 +20,7 @@ from .crf_options import (
     SmoothnessWeight,
 )
 from .evaluate_stages import evaluate_stages, refuse_without_stage
-from .options import Data, Device, Download, Json, Seed, Trust, chosen
+from .options import Data, Device, Download, Json, NamedRun, Seed, Trust, chosen, one_of
 from .stage_options import BackgroundMap, Exponent, Flip, Layer, Scales, Stages
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     run: Annotated[Path | None, typer.Argument(help="A run; the newest if left out.")] = None,
+    named: NamedRun = None,
     data: Data = None,
     split: Annotated[str | None, typer.Option(help="test, else val, if left out.")] = None,
     draws: Annotated[int | None, typer.Option(help="Also score with this many draws.")] = None,
@@ -58,6 +59,7 @@ def evaluate(
     A prediction is the argmax of probabilities averaged over 8 seeded draws of z. With --stage,
     the masks that scene segment would give are scored instead.
     """
+    run = one_of(run, named)
     given = dict(locals())
     if stage:
         evaluate_stages(run, stage, given)

@@ -30,11 +30,21 @@ Size = Annotated[
 Run = Annotated[
     Path | None, typer.Option("--run", help="A run; the newest that fits if left out.")
 ]
+NamedRun = Annotated[
+    Path | None, typer.Option("--run", help="RUN, as other commands take it: give one of the two.")
+]
 Trust = Annotated[bool, typer.Option("--trust", help="Run code that came with the run.")]
 Download = Annotated[bool, typer.Option("--download", help="Fetch voc2012 if it is not there.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON in place of a table.")]
 Seed = Annotated[int, typer.Option(help="Of every draw.", min=0, max=2**32 - 1)]
+
+
+def one_of(place: Path | None, named: Path | None) -> Path | None:
+    """Give the run that was named, in its place or by --run; None = neither."""
+    if place is not None and named is not None and place != named:
+        raise typer.BadParameter(f"RUN is {place}, but --run is {named}; give one of them.")
+    return named if place is None else place
 
 
 def chosen(

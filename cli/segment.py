@@ -54,6 +54,14 @@ def segment(
     uncertainty: Annotated[
         bool, typer.Option("--uncertainty", help="Also write how undecided each pixel is.")
     ] = False,
+    probs: Annotated[
+        bool,
+        typer.Option(
+            "--probs",
+            help="Also write STEM_probs.npz: probabilities, labels x height x width, float32, and "
+            "the labels' names; at the picture's pixels, or those of the CRF where it has more.",
+        ),
+    ] = False,
     force: Force = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON in place of lines.")] = False,
     no_crf: NoCrf = False,
@@ -85,8 +93,9 @@ def segment(
 ) -> None:
     """Label every pixel of PHOTOS: STEM_mask.png (label ids) and STEM_overlay.png.
 
-    Takes the newest run of sec (stage sec+crf), else of a classifier (gradcam+crf). A picture
-    that cannot be read stops no other, but the exit status is then 1.
+    Takes the newest run of sec (stage sec+crf), else of a classifier (gradcam+crf), else of a
+    segmenter, else of any model that reads images (mask). A picture that cannot be read stops no
+    other, but the exit status is then 1.
     """
     given = dict(locals())
     from inference.weak.photos import photos_of, plan, segment_files
@@ -95,6 +104,7 @@ def segment(
     name = chosen_stage(found, stage, no_crf, crf_asked(given))
     pictures, failed = photos_of(photos, sys.stdin if "-" in photos else ())
     kinds = ["mask"] + ["overlay"] * (not mask_only) + ["uncertainty"] * uncertainty
+    kinds += ["probs"] * probs
     jobs = plan(pictures, kinds, out, force)
     for failure in failed:
         _complain(failure)

@@ -69,7 +69,10 @@ def found_run(run: Path | None, stage: str | None = None) -> RunFolder:
     if run is not None:
         return read(run)
     found = newest_run(stage)
-    why = "" if stage or found.settings.recipe == "sec" else ": no run of sec, so class maps"
+    recipe = found.settings.recipe
+    instead = {"sec": "", "classifier": ": no run of sec, so class maps"}
+    other = f": no run of sec or of a classifier, so masks of {recipe}"
+    why = "" if stage else instead.get(recipe, other)
     notes.print(f"run {found.folder}{why}", style="dim")
     return found
 

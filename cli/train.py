@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _NAMES = ", ".join(RECIPES)
 _BOUNDS = f"{', '.join(OBJECTIVES)} (biased if K > 1), or path/file.py:Name"
+_OF_THE_COMMAND = ("recipe", "device", "download", "resume", "start", "out", "force", "trust")
 _MODEL, _LEARNING, _GENERATORS = "Model and guide", "Learning", "Objective"
 _WEAK = "Weak supervision"
 
@@ -35,6 +36,10 @@ def train(
     resume: Annotated[
         Path | None,
         typer.Option(help="Go on with an interrupted run; --data says where its data are now."),
+    ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option("--from", help="A run whose weights are the first ones where they fit."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
     force: Force = False,
@@ -171,12 +176,11 @@ def train(
     given = {
         name: value
         for name, value in locals().items()
-        if name not in ("recipe", "device", "download", "resume", "out", "force", "trust")
-        and value is not None
+        if name not in _OF_THE_COMMAND and value is not None
     }
     if resume is not None:
         given.pop("data", None)
-        more = {"out": out, "force": force, "download": download}
+        more = {"from": start, "out": out, "force": force, "download": download}
         _refuse_with_resume(recipe, {**given, **{k: v for k, v in more.items() if v}})
         _resume(resume, data, device, trust)
         return
@@ -188,6 +192,7 @@ def train(
     from inference.recipes import recipe as find
 
     settings = find(recipe).settings(**parsed(given))
+    from inference.runs import read
     from inference.session import train as learn
 
     from .progress import Bar
@@ -199,8 +204,10 @@ def train(
             force=force,
             device=device,
             download=download,
+            start=None if start is None else read(start),
             watch=watch,
             started=started,
+            taken=lambda taken: notes.print(f"start {taken}", style="dim"),
         )
     _say(outcome)
 

@@ -23,7 +23,7 @@ _SEARCH = "Search"
 _OWN = ("device", "download")
 """Options of `scene train` that say how, not what."""
 
-_LEFT_OUT = ("recipe", "resume", "out", "force", "trust")
+_LEFT_OUT = ("recipe", "resume", "start", "out", "force", "trust")
 
 
 def _option(help: str, *names: str, **more: Any) -> Any:

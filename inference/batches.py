@@ -7,7 +7,7 @@ from hashlib import blake2b
 from typing import Any, cast
 
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from scene.datasets.augment import augmenter
 from scene.datasets.base import SceneDataset
@@ -58,7 +58,7 @@ class Order(Sampler[list[Draw]]):
         return int(self._order[place]), _mixed("scene", self.seed, position)
 
 
-class Varied(Dataset[Views]):
+class Varied(Dataset[Views | Exception]):
     """A dataset that is asked for whole batches of draws, and varies each as its seed says.
 
     Args:
@@ -71,11 +71,51 @@ class Varied(Dataset[Views]):
         self.plain = augmentation == "none"
         self.vary = augmenter(augmentation, dataset.schema.labels)
 
-    def __getitem__(self, draws: list[Draw]) -> Views:
-        if self.plain:
-            return self.dataset.views([index for index, _ in draws])
-        scenes = [self.vary(self.dataset[index], seed) for index, seed in draws]
-        return stack(scenes, self.dataset.schema)
+    def __getitem__(self, draws: list[Draw]) -> Views | Exception:
+        """Give the scenes of a batch, or in a worker process the refusal to be raised in ours."""
+        try:
+            if self.plain:
+                return self.dataset.views([index for index, _ in draws])
+            scenes = [self.vary(self.dataset[index], seed) for index, seed in draws]
+            return stack(scenes, self.dataset.schema)
+        except (KeyError, IndexError):  # a mistake of ours, though a LookupError
+            raise
+        except (LookupError, ValueError, OSError) as refusal:
+            if get_worker_info() is None:
+                raise
+            return refusal  # torch would raise it with a traceback for its sentence
+
+
+class Batches:
+    """The batches of some steps, in order; what a worker process refuses is refused here.
+
+    Args:
+        loader: Gives batches, and exceptions of its workers as values.
+    """
+
+    def __init__(self, loader: DataLoader[Views | Exception]) -> None:
+        self._loader = loader
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+    def __iter__(self) -> Iterator[Views]:
+        steps = iter(self._loader)
+        while True:
+            try:
+                batch = next(steps, None)
+            except RuntimeError as error:
+                if "exited unexpectedly" not in str(error) and "killed by" not in str(error):
+                    raise
+                raise ChildProcessError(
+                    "A process that loads data ended of itself, perhaps for want of memory; try "
+                    "fewer --workers, or a smaller --batch-size."
+                ) from error
+            if batch is None:
+                return
+            if isinstance(batch, Exception):
+                raise batch
+            yield batch
 
 
 def batches(
@@ -85,7 +125,7 @@ def batches(
     steps: range,
     augmentation: str = "none",
     workers: int = 0,
-) -> DataLoader[Views]:
+) -> Batches:
     """Give the batch of each step of ``steps``, in order.
 
     Args:
@@ -103,7 +143,7 @@ def batches(
         raise ValueError(f"The split {dataset.split!r} of {dataset.name} is empty.")
     order = Order(len(dataset), batch_size, seed, steps.start, steps.stop)
     loader = DataLoader(
-        cast(Dataset[Views], Varied(dataset, augmentation)),
+        Varied(dataset, augmentation),
         sampler=order,
         batch_size=None,
         num_workers=workers,
@@ -112,7 +152,7 @@ def batches(
         persistent_workers=False,
         generator=torch.Generator(),  # or starting would draw from the global one
     )
-    return loader
+    return Batches(loader)
 
 
 def _mixed(what: str, seed: int, number: int) -> int:
@@ -125,5 +165,5 @@ def _begin(worker: int) -> None:
     outlived_by_none()
 
 
-def _as_it_is(batch: Views) -> Views:
+def _as_it_is(batch: Views | Exception) -> Views | Exception:
     return batch

@@ -104,17 +104,24 @@ def fresh(settings: Settings, dataset: str) -> Path:
     return _free(home() / f"{settings.recipe}-{dataset}-{stamp}")
 
 
-def write_config(run: Run) -> None:
-    """Write what a run is made from, in place of what was there."""
-    labels = run.schema.labels
+def write_config(run: Run, **more: Any) -> None:
+    """Write what a run is made from, and more that is to be known of it; what else was said stays.
+
+    Args:
+        run: The run; its folder exists.
+        more: Plain data by name.
+    """
+    labels, place = run.schema.labels, run.folder / CONFIG
     config = {
+        **(json.loads(place.read_text()) if place.is_file() else {}),
         "format": FORMAT,
         "settings": run.settings.to_json(),
         "places": _seen_from(run.folder, run.settings),
         "labels": {"names": labels.names, "colours": labels.colours},
         "versions": {name: version(name) for name in VERSIONS},
+        **more,
     }
-    write_json(run.folder / CONFIG, config)
+    write_json(place, config)
 
 
 def read(folder: Path) -> Run:

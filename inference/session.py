@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from scene.datasets.augment import augmenter
 from scene.datasets.base import SceneDataset
@@ -18,6 +19,7 @@ from .assemble import Assembly, assemble
 from .claims import begun, claimed, put_back
 from .evaluate import DRAWS, Cell, evaluate
 from .foreign import adopt, is_foreign
+from .initial import Taken, take_weights
 from .interruption import CUT_SHORT
 from .locks import locked
 from .pictures import draw_predictions
@@ -83,8 +85,10 @@ def train(
     device: Device = "auto",
     download: bool = False,
     headline: Headline = USUAL,
+    start: Run | None = None,
     watch: Watch = lambda report: None,
     started: Callable[[Run], None] = lambda run: None,
+    taken: Callable[[Taken], None] = lambda taken: None,
 ) -> Outcome:
     """Train a new run and score it.
 
@@ -99,8 +103,10 @@ def train(
         device: Where to compute.
         download: Let data be fetched.
         headline: Which score sums it up.
+        start: A run whose weights are the first ones where names and shapes fit.
         watch: Called after every step.
         started: Told the run before its first step.
+        taken: Told which weights came from ``start``.
     """
     launch(device, settings.precision)
     data = _open(settings, download, headline.split)
@@ -112,12 +118,16 @@ def train(
     assembly = assemble(settings, data[0].schema)
     if teacher is not None and settings.backbone_weights == "classifier":
         teacher.begin(assembly.model)
+    first = None if start is None else take_weights(assembly, start)
     folder = folder or fresh(settings, data[0].name)
     with claimed(folder, force), _answered(folder):
         run = Run(folder, settings, data[0].schema)
         write_config(run)
         if is_foreign(settings):
             run = _adopted(run)
+        if first is not None:
+            write_config(run, start=first.to_json())
+            taken(first)
         started(run)
         settle = _settled(settings, assembly)
         scenes = taught(run, data[0], assembly, teacher)

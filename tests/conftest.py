@@ -2,8 +2,11 @@
 
 import os
 import resource
+import sys
 from contextlib import contextmanager
 from pathlib import Path
+
+sys.dont_write_bytecode = False  # else each process that a test starts compiles torch for itself
 
 import pytest
 import torch
@@ -15,6 +18,13 @@ from scene.views import Schema, Views
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)  # workers share the cores; threads of theirs would queue for them
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    """Draw alike whichever tests came before, in whatever order workers take them."""
+    torch.manual_seed(0)
+
 
 PETS = Labels(("background", "cat", "dog", "bird"))
 SHADES = torch.tensor([[90, 90, 90], [220, 40, 40], [40, 200, 40], [40, 40, 220]])

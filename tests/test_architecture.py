@@ -4,9 +4,8 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parents[1]
 FILES = {
@@ -26,6 +25,7 @@ LIGHT = [name for name in FILES if name.startswith("cli/")] + [
 """Files that `scene --help` reads: none of them may wait for torch."""
 
 
+@cache
 def _tree(name: str) -> ast.Module:
     return ast.parse(FILES[name].read_text(encoding="utf-8"))
 
@@ -52,21 +52,23 @@ def _at_import(tree: ast.AST) -> Iterator[ast.AST]:
         yield from _at_import(node)
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_arrows_run_from_cli_to_inference_to_scene(name):
-    imported = _imported(ast.walk(_tree(name)))
-    assert not imported & FORBIDDEN[name.split("/")[0]]
+def _top(name: str) -> str:
+    return name.split("/")[0]
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_package_names_its_own_modules_relatively(name):
+def test_arrows_run_from_cli_to_inference_to_scene():
+    backwards = {name: _imported(ast.walk(_tree(name))) & FORBIDDEN[_top(name)] for name in FILES}
+    assert not {name: tops for name, tops in backwards.items() if tops}
+
+
+def test_a_package_names_its_own_modules_relatively():
     """So that a stranger's `scene.py` or `inference.py` on the path comes between none of them."""
-    assert name.split("/")[0] not in _imported(ast.walk(_tree(name)))
+    assert not [name for name in FILES if _top(name) in _imported(ast.walk(_tree(name)))]
 
 
-@pytest.mark.parametrize("name", LIGHT)
-def test_what_help_reads_does_not_import_torch(name):
-    assert not _imported(_at_import(_tree(name))) & {"torch", "pyro", "torchvision"}
+def test_what_help_reads_does_not_import_torch():
+    slow = {"torch", "pyro", "torchvision"}
+    assert not [name for name in LIGHT if _imported(_at_import(_tree(name))) & slow]
 
 
 def test_help_is_instant():
@@ -78,21 +80,22 @@ def test_help_is_instant():
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_every_file_says_what_it_is_for(name):
-    docstring = ast.get_docstring(_tree(name))
-    assert docstring
-    assert docstring.split("\n\n")[0].rstrip()[-1] in ".:?"
+def test_every_file_says_what_it_is_for():
+    docstrings = {name: ast.get_docstring(_tree(name)) or "" for name in FILES}
+    firsts = {name: text.split("\n\n")[0].rstrip() for name, text in docstrings.items()}
+    assert not [name for name, first in firsts.items() if not first.endswith((".", ":", "?"))]
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if name.endswith("__init__.py")])
-def test_an_init_holds_a_docstring_only(name):
-    assert len(_tree(name).body) == 1
+def test_an_init_holds_a_docstring_only():
+    inits = [name for name in FILES if name.endswith("__init__.py")]
+    assert not [name for name in inits if len(_tree(name).body) != 1]
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_file_fits_a_sitting(name):
-    assert len(FILES[name].read_text(encoding="utf-8").splitlines()) <= 350
+def test_a_file_fits_a_sitting():
+    lines = {
+        name: len(file.read_text(encoding="utf-8").splitlines()) for name, file in FILES.items()
+    }
+    assert not {name: count for name, count in lines.items() if count > 350}
 
 
 def test_every_folder_of_code_is_a_package():

@@ -14,6 +14,7 @@ from inference.recipes import recipe
 from inference.restore import restore
 from inference.session import train
 from scene.datasets.catalogue import open_data
+from scene.datasets.synthetic import COUNTS
 from scene.registry import load
 from scene.views import VIEWS, Views
 
@@ -52,8 +53,12 @@ def _main(path):
 
 
 @pytest.fixture(autouse=True)
-def tidy(tmp_path, monkeypatch):
-    """Keep runs and trust in a folder of their own, and Pyro's parameter store empty."""
+def tidy(tmp_path, monkeypatch, few):
+    """Keep runs and trust in a folder of their own, and Pyro's parameter store empty.
+
+    What is learned from and scored is a handful of scenes, but for 64 that an example looks at.
+    """
+    monkeypatch.setitem(COUNTS, "val", 64)
     monkeypatch.setenv("SCENE_RUNS", str(tmp_path))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)

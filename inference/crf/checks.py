@@ -23,14 +23,22 @@ def taken(values: Any, name: str) -> Tensor:
         ValueError: If these are no numbers.
     """
     if isinstance(values, Tensor):
-        return values
+        return _signed(values)
     found = np.asarray(values)
     if found.dtype.kind not in "biuf":
         raise ValueError(f"{name} must be an array or a tensor of numbers, not {found.dtype}.")
     backwards = any(step < 0 for step in found.strides)
     if backwards or not (found.flags.writeable and found.dtype.isnative):
         found = np.array(found, dtype=found.dtype.newbyteorder("="), order="C")
-    return torch.from_numpy(found)
+    return _signed(torch.from_numpy(found))
+
+
+def _signed(values: Tensor) -> Tensor:
+    """Give unsigned numbers of more than 8 bits as signed ones: torch can hardly do without."""
+    wide = values.dtype in (torch.uint16, torch.uint32, torch.uint64)
+    return (
+        values.to(torch.int32 if values.dtype == torch.uint16 else torch.int64) if wide else values
+    )
 
 
 def check_probs(probs: Tensor) -> None:
@@ -134,11 +142,23 @@ def check_kernels(kernels: Any, batch: Tensor, image: Tensor | None) -> None:
                 raise ValueError(
                     f"There are {len(kernel.values)} feature maps for {len(batch)} scenes."
                 )
-    if image is not None and image.is_floating_point():
-        if any(isinstance(kernel, Appearance) for kernel in kernels) and 0 < image.amax() <= 1:
-            raise ValueError(
-                "The image lies in [0, 1], but colours are on the scale 0-255; multiply it by 255."
-            )
+    if image is not None and any(isinstance(kernel, Appearance) for kernel in kernels):
+        _require_scale(image)
+
+
+def _require_scale(image: Tensor) -> None:
+    """Refuse colours that are plainly on another scale than 0-255."""
+    largest = float(image.amax())
+    if image.is_floating_point() and 0 < largest <= 1:
+        raise ValueError(
+            "The image lies in [0, 1], but colours are on the scale 0-255; multiply it by 255."
+        )
+    if not image.is_floating_point() and largest > 255:
+        raise ValueError(
+            f"The image is of whole numbers up to {largest:.0f}, but colours are on the scale "
+            "0-255; divide a 16-bit image by 257, or give it to a FeatureMap with a sigma of its "
+            "own."
+        )
 
 
 def check_image(image: Tensor, batch: Tensor, single: bool) -> None:
@@ -200,6 +220,12 @@ def _misfit(image: Tensor, batch: Tensor, wanted: tuple[int, ...]) -> str:
     labels, height, width = batch.shape[-3:]
     shape = tuple(image.shape[-3:])
     scene = f"the probs are {labels}×{height}×{width} (L, H, W)"
+    if shape != (3, height, width) and (channels := _channels(image, wanted)):
+        return (
+            f"The image is {_shape(image)}, but colours are 3 channels, (H, W, 3): repeat a grey "
+            "one 3 times, drop what is beside red, green and blue, or look at all of them by "
+            f"FeatureMap(values=...), a tensor ({channels}, H, W), without image."
+        )
     if image.ndim != len(wanted):
         return f"The image has shape {_shape(image)}, but {wanted} is wanted, for {scene}."
     if shape == (3, height, width):
@@ -214,6 +240,17 @@ def _misfit(image: Tensor, batch: Tensor, wanted: tuple[int, ...]) -> str:
     if len(image) != len(batch) and len(wanted) == 4:
         return f"There are {len(image)} images for {len(batch)} scenes."
     return f"The image is {_shape(image)} (H, W, 3), but {scene}; resize one of them to the other."
+
+
+def _channels(image: Tensor, wanted: tuple[int, ...]) -> int:
+    """Count the channels of an image that differs in nothing else from the one wanted, or 0."""
+    shape, pixels = tuple(image.shape), wanted[:-1]
+    if shape == pixels:
+        return 1
+    if shape[:-1] == pixels:
+        return shape[-1]
+    first = len(shape) > 2 and shape[-1] != 3 and (*shape[:-3], *shape[-2:]) == pixels
+    return shape[-3] if first else 0
 
 
 def _shape(values: Tensor) -> str:

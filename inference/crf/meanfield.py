@@ -49,6 +49,10 @@ def refine(
     and device, and its gradient if the engine has one. Lists of scenes of different sizes give
     lists.
 
+    A process that called this and then forks (as `multiprocessing.Pool` does on Linux) leaves its
+    children without torch's threads, for which they would wait for ever. Let them begin with
+    ``torch.set_num_threads(1)``, or start them by ``multiprocessing.get_context("spawn")``.
+
     Args:
         probs: ``(L, H, W)`` or ``(B, L, H, W)``, in [0, 1], summing to one over labels.
         image: ``(H, W, 3)`` or ``(B, H, W, 3)``, uint8, or float on the scale 0-255; None if no

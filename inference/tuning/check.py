@@ -44,13 +44,13 @@ def checked(plan: Plan, device: Device, download: bool) -> tuple[Direction, str]
     if "val" not in known and (plan.prune or plan.metric == "loss"):
         what = "--metric loss" if plan.metric == "loss" else "--prune"
         raise ValueError(f"{dataset.name} has no split val, which {what} needs.")
-    direction: Direction | None = None
+    ways: list[Direction] | None = None
     for point in plan.corners():
         assembly = _assembled(plan, point)
-        direction = direction or _direction(plan, assembly)
-        _require(assembly, direction, plan.command(point))
-    assert direction is not None
-    return direction, dataset.name
+        ways = _directions(plan, assembly) if ways is None else ways
+        ways = _require(assembly, ways, plan, point)
+    assert ways
+    return ways[0], dataset.name
 
 
 def _assembled(plan: Plan, point: Point) -> Assembly:
@@ -62,14 +62,16 @@ def _assembled(plan: Plan, point: Point) -> Assembly:
     return assembly
 
 
-def _direction(plan: Plan, assembly: Assembly) -> Direction:
-    """Choose what sums up a run: as asked, else the first that the model can go."""
+def _directions(plan: Plan, assembly: Assembly) -> list[Direction]:
+    """List what could sum up all runs: what is asked for, else ways the first model can go."""
     target = {"miou": "mask", "f1": "classes", "map": "classes"}.get(plan.metric)
     if plan.views is not None and target is not None:
-        return plan.views, target
-    ways = (*HEADLINES, (("mask",), "classes"), (("image", "classes"), "classes"))
+        return [(plan.views, target)]
+    ways: tuple[Direction, ...] = (
+        *HEADLINES, (("mask",), "classes"), (("image", "classes"), "classes")
+    )  # fmt: skip
     able_to = [way for way in ways if able(assembly, *way)]
-    found = [way for way in able_to if target in (None, way[1])] or ways[:1]
+    found = [way for way in able_to if target in (None, way[1])] or [ways[0]]
     if target is not None and target not in assembly.model.views:
         others = " or ".join(sorted(set(assembly.model.views) & {"mask", "classes"}))
         metrics = {"mask": "miou", "classes": "f1"}
@@ -77,13 +79,20 @@ def _direction(plan: Plan, assembly: Assembly) -> Direction:
             f"{plan.recipe} predicts no {target}, which --metric {plan.metric} is of; choose "
             f"--metric {metrics.get(others, 'loss')}."
         )
-    return found[0]
+    return found
 
 
-def _require(assembly: Assembly, direction: Direction, command: str) -> None:
-    if not able(assembly, *direction):
-        given = ",".join(direction[0])
+def _require(
+    assembly: Assembly, ways: list[Direction], plan: Plan, point: Point
+) -> list[Direction]:
+    """Keep the ways that this model can go, too; refuse it if there is none."""
+    kept = [way for way in ways if able(assembly, *way)]
+    if not kept:
+        views, target = ways[0]
+        reads = "--guide poe, which reads any of the views of --encode, "
         raise ValueError(
-            f"`{command}` makes no model that predicts {direction[1]} given {given}; choose "
-            "other views with --given, or other values."
+            f"`{plan.command(point)}` makes no model that predicts {target} given "
+            f"{','.join(views)}, by which all are compared; choose "
+            f"{reads if 'encode' in point else ''}other views with --given, or other values."
         )
+    return kept

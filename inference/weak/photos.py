@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from scene.files import replace_file
 from scene.legend import with_legend
 from scene.overlay import overlaid
 from scene.pictures import read_image, write_grey, write_image, write_mask
@@ -26,8 +28,8 @@ SUFFIXES = (
 LISTS = (".txt", ".list")
 """Files that name pictures, one a line."""
 
-KINDS = ("mask", "overlay", "uncertainty")
-"""What may be written of a photograph: ``<stem>_<kind>.png``."""
+KINDS = {"mask": ".png", "overlay": ".png", "uncertainty": ".png", "probs": ".npz"}
+"""What may be written of a photograph, ``<stem>_<kind><suffix>``, with its suffix."""
 
 _ROWS = 256  # of an overlay at once
 
@@ -121,7 +123,7 @@ def plan(
     jobs = []
     for photo in photos:
         folder = photo.parent if out is None else out
-        job = Job(photo, {kind: folder / f"{photo.stem}_{kind}.png" for kind in kinds})
+        job = Job(photo, {kind: folder / f"{photo.stem}_{kind}{KINDS[kind]}" for kind in kinds})
         for path in job.files.values():
             place = path.absolute()
             if place in inputs:
@@ -180,14 +182,37 @@ def overlay_of(image: Tensor, found: Segmentation, opacity: float = 0.5) -> Tens
     return with_legend(whole, found.labels, [share.id for share in found.shares])
 
 
+def write_probs(path: Path, found: Segmentation) -> None:
+    """Write the probabilities of a segmentation as an ``.npz`` that is either whole or not there.
+
+    Args:
+        path: Where to; its folder is made.
+        found: Its ``grid`` becomes ``probs``, ``(L, h, w)`` float32: at the photograph's own
+            pixels, or where it has more than the segmenter's ``pixels``, at those that the CRF
+            worked on, and without a CRF at the model's own. ``labels`` are the L names, and
+            ``size`` is the photograph's height and width.
+    """
+    probs = found.grid.numpy()
+    labels, size = np.array(found.labels.names), np.array(found.size)
+
+    def save(part: Path) -> None:
+        with part.open("wb") as file:
+            np.savez(file, probs=probs, labels=labels, size=size)
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, save)
+
+
 def _write(job: Job, image: Tensor, found: Segmentation, opacity: float) -> None:
     for kind, path in job.files.items():
         if kind == "mask":
             write_mask(path, found.mask, found.labels)
         elif kind == "overlay":
             write_image(path, overlay_of(image, found, opacity))
-        else:
+        elif kind == "uncertainty":
             write_grey(path, found.entropy)
+        else:
+            write_probs(path, found)
 
 
 def _meant(name: str, piped: Iterable[str]) -> Iterator[Path]:
@@ -238,7 +263,7 @@ def _kept(found: Iterable[Path]) -> Iterator[Path]:
     """Leave out what was written of another picture."""
     pictures = list(found)
     written = {
-        p.with_name(f"{p.stem}_{kind}.png") for p in pictures for kind in KINDS
+        p.with_name(f"{p.stem}_{kind}{suffix}") for p in pictures for kind, suffix in KINDS.items()
     }  # a picture's own name is never among its own files
     yield from (picture for picture in pictures if picture not in written)
 

@@ -20,6 +20,7 @@ from ..crf.meanfield import refine_logits
 from ..crf.parameters import Parameters
 from ..predict import able
 from ..recipes import RECIPES
+from ..recipes import able as reads
 from ..restore import restore
 from ..runs import Run, home, newest
 from .cues import CueSettings
@@ -192,7 +193,9 @@ def load(
 
 
 def newest_run(stage: str | None = None) -> Run:
-    """Find the newest run to segment with: of SEC, else of a classifier.
+    """Find the newest run to segment with.
+
+    Of SEC, else of a classifier, else of a segmenter, else of any model that reads images.
 
     Args:
         stage: Only runs that have it.
@@ -200,7 +203,8 @@ def newest_run(stage: str | None = None) -> Run:
     Raises:
         LookupError: If there is none; the message says how to make one.
     """
-    for recipes in [recipes_of(stage, RECIPES)] if stage else [("sec",), ("classifier",)]:
+    usual = [("sec",), ("classifier",), ("segmenter",), tuple(RECIPES)]
+    for recipes in [recipes_of(stage, RECIPES)] if stage else usual:
         try:
             return newest(partial(_is_of, recipes))
         except LookupError:
@@ -225,7 +229,9 @@ def spread(probs: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _is_of(recipes: Collection[str], run: Run) -> bool:
-    return run.settings.recipe in recipes
+    """Say whether a run is of one of the recipes, and can be asked about an image alone."""
+    name = run.settings.recipe
+    return name in recipes and (name == "classifier" or reads(run.settings, ("image",)))
 
 
 def _shrunk(image: Tensor, size: tuple[int, int]) -> Tensor:

@@ -110,3 +110,18 @@ def test_a_mistake_of_ours_is_not_dressed_up(scene, monkeypatch, error):
     monkeypatch.setattr("scene.datasets.catalogue.open_data", broken)
     with pytest.raises(error, match="mat1"):
         scene("data", "info")
+
+
+@pytest.mark.parametrize("command", ["evaluate", "diagnose", "cues", "segment", "sample"])
+def test_every_command_that_takes_a_run_takes_it_by_option(refused, command):
+    photo = ("cat.jpg",) if command == "segment" else ()
+    sentence = refused(command, *photo, "--run", "nowhere")
+    assert sentence.startswith("There is no run nowhere; ")
+
+
+@pytest.mark.parametrize("command", ["evaluate", "diagnose", "cues"])
+def test_a_run_in_its_place_and_another_by_option_is_a_mistake_of_usage(scene, command):
+    said = scene(command, "one", "--run", "two")
+    assert said.code == 2
+    assert "RUN is one, but --run is two; give one of them." in said.err.replace("\n", " ")
+    assert "There is no run one" in scene(command, "one", "--run", "one").err

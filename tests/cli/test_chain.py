@@ -114,6 +114,16 @@ def test_a_run_is_put_where_it_is_wanted_and_replaced_by_force(scene, place, ref
     assert read(place / "mine").settings.seed == 5
 
 
+def test_a_run_starts_from_the_weights_of_another(scene, trained, refused):
+    first = trained("segmenter")
+    words = ("train", "segmenter", "--steps", 1, *PLAIN)
+    said = scene(*words, "--from", first)
+    assert said.code == 0
+    assert re.match(rf"start (\d+) of \1 tensors from {re.escape(str(first))}\n", said.err)
+    assert refused(*words, "--from", "nowhere").startswith("There is no run nowhere;")
+    assert "leave out --from" in refused("train", "--resume", first, "--from", first)
+
+
 def test_what_is_typed_reaches_the_settings(scene, place):
     said = scene(
         "train", "jvae", "--steps", 1, "--out", "mine", *TINY, "--encode", "mask, image,mask",

@@ -16,15 +16,16 @@ LAST = re.compile(
 
 
 @pytest.fixture
-def classifier(scene, place):
-    """Train one and give its folder."""
+def classifier(trained, place):
+    """Give the folder of one, in the working folder."""
+    return trained("classifier").rename(place / "run")
+
+
+def test_a_classifier_is_trained_evaluated_and_asked_for_cues(scene, place):
+    classifier = place / "run"
     said = scene("train", "classifier", *PLAIN, "--out", "run")
     assert said.code == 0
     assert LAST.fullmatch(said.out)
-    return place / "run"
-
-
-def test_a_classifier_is_trained_evaluated_and_asked_for_cues(scene, classifier):
     said = scene("evaluate", classifier, "--device", "cpu")
     assert said.code == 0
     assert "classifier on synthetic-default (val, 4 scenes, 16x16)" in said.out

@@ -4,6 +4,7 @@ import io
 import json
 import os
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -62,6 +63,46 @@ def test_json_is_one_document_and_alone_on_standard_output(scene, trained, photo
     ]  # fmt: skip
     with Image.open(place / cat["uncertainty"]) as map_:
         assert (map_.mode, map_.size) == ("L", (30, 20))
+
+
+def test_probabilities_are_those_of_the_mask(scene, trained, photo, place):
+    run = trained("segmenter")
+    words = ("segment", "cat.jpg", "--probs", "--run", run, *CPU)
+    assert scene(*words).code == 0
+    with np.load(place / "cat_probs.npz") as held:
+        assert set(held) == {"probs", "labels", "size"}
+        probs, names, size = held["probs"], held["labels"], held["size"]
+    assert (probs.dtype, probs.shape[1:]) == (np.float32, tuple(size))
+    assert tuple(names) == read_labels(run).names
+    assert np.allclose(probs.sum(0), 1, atol=1e-5)
+    assert np.array_equal(probs.argmax(0), read_mask(place / "cat_mask.png", read_labels(run)))
+    crf = ("--stage", "mask+crf", "--pixels", 150, "--engine", "exact", "--out", "small", "--json")
+    told = json.loads(scene(*words, *crf).out)
+    with np.load(place / told["images"][0]["probs"]) as held:
+        assert held["probs"][0].size <= 150
+        assert tuple(held["size"]) == tuple(size)
+
+
+def test_probabilities_are_not_overwritten_and_no_half_of_them_stays(
+    scene, trained, photo, place, monkeypatch
+):
+    run = trained("segmenter")
+    (place / "cat_probs.npz").write_bytes(b"a colleague's")
+    words = ("segment", "cat.jpg", "--probs", "--run", run, *CPU)
+    said = scene(*words)
+    assert said.code == 1
+    assert said.last == (
+        "scene: cat_probs.npz exists; choose another --out, or --force to replace what is there."
+    )
+
+    def full(file, **_):
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("inference.weak.photos.np.savez", full)
+    assert scene(*words, "--force").code == 1
+    assert (place / "cat_probs.npz").read_bytes() == b"a colleague's"
+    assert not list(place.glob(".*"))
 
 
 def read_labels(run):
@@ -160,6 +201,21 @@ def test_the_newest_run_of_sec_is_taken_else_a_classifier_and_it_says_so(scene, 
     assert taken("--no-crf")[1] == "sec"
     assert taken("--stage", "gradcam")[1:] == ("gradcam", f"run {later}")
     assert taken("--run", trained("twin"))[1] == "mask"
+
+
+def test_without_sec_or_a_classifier_any_model_that_reads_images_will_do(scene, trained, photo):
+    def taken():
+        said = scene("segment", "cat.jpg", "--force", "--json", *CPU)
+        assert said.code == 0, said.err
+        return json.loads(said.out)["stage"], said.last
+
+    joint = trained("telbo")
+    trained("jvae", "newer")  # reads image and classes together
+    why = "no run of sec or of a classifier, so masks of"
+    assert taken() == ("mask", f"run {joint}: {why} telbo")
+    masks = trained("segmenter")
+    os.utime(joint / "weights.safetensors")
+    assert taken() == ("mask", f"run {masks}: {why} segmenter")
 
 
 def test_without_a_model_there_is_a_sentence(refused, photo):

@@ -100,6 +100,17 @@ def rough():
 
 
 @pytest.fixture
+def broad(linear):
+    """Make a guide that is right but for its scale, half as large again: weights are bounded."""
+
+    def posterior(views):
+        q = linear.posterior(views)
+        return dist.MultivariateNormal(q.loc, scale_tril=1.5 * q.scale_tril)
+
+    return Believer(posterior)
+
+
+@pytest.fixture
 def data():
     """Make 8 scenes of 5 numbers."""
     return Views({"x": 2 * torch.randn(8, 5, generator=torch.Generator().manual_seed(2)).double()})

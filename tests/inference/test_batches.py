@@ -1,5 +1,8 @@
 """Order: which scenes a step sees is a function of the seed and the step, and nothing else."""
 
+import os
+import signal
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -93,3 +96,33 @@ def test_no_scenes_are_refused(scenes):
 
     with pytest.raises(ValueError, match=r"The split 'train' of synthetic-default is empty"):
         batches(Nothing(size=(16, 16), count=1), 3, 5, range(2))
+
+
+class Broken(SyntheticScenes):
+    """Scenes of which the second cannot be read."""
+
+    def views(self, indices):
+        if 1 in indices:
+            raise self.why
+        return super().views(indices)
+
+
+@pytest.mark.parametrize(
+    "why", [ValueError("a.png is damaged."), FileNotFoundError(2, "No such file", "a.png")]
+)
+def test_a_refusal_is_the_same_sentence_whichever_process_meets_it(why):
+    scenes = Broken("train", size=(16, 16), count=2)
+    scenes.why = why
+    refusals = []
+    for workers in (0, 1):
+        with pytest.raises(type(why)) as refusal:
+            list(batches(scenes, 2, 0, range(1), workers=workers))
+        refusals.append((str(refusal.value), refusal.value.args))
+    assert refusals[0] == refusals[1]
+    assert "Traceback" not in refusals[1][0]
+
+
+def test_a_worker_that_is_killed_is_a_sentence(scenes, monkeypatch):
+    monkeypatch.setattr(SyntheticScenes, "views", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    with pytest.raises(ChildProcessError, match=r"ended of itself, .* try fewer --workers"):
+        list(batches(scenes, 3, 5, range(3), workers=1))

@@ -1,7 +1,7 @@
 import json
 from dataclasses import replace
 
-import torch
+import pytest
 
 from inference.assemble import assemble
 from inference.compare import SCORES, Row, flops, results
@@ -25,7 +25,6 @@ def compared(tmp_path, rows, **more):
 
 def test_a_comparison_is_the_same_in_one_process_or_two(tmp_path):
     rows = {"a": Row("jvae", {"encode": ("image",), **SMALL})}
-    torch.set_num_threads(1)
     alone = compared(tmp_path / "one", rows)
     together = compared(tmp_path / "two", rows, at_once=2)
     assert [r.cells for r in alone] == [r.cells for r in together]
@@ -33,6 +32,7 @@ def test_a_comparison_is_the_same_in_one_process_or_two(tmp_path):
     assert alone[0].miou("mask → mask") is None
 
 
+@pytest.mark.usefixtures("few")
 def test_what_is_trained_is_scored_again_without_training(tmp_path):
     rows = {"a": Row("segmenter")}
     (first, _) = compared(tmp_path, rows)
@@ -44,6 +44,7 @@ def test_what_is_trained_is_scored_again_without_training(tmp_path):
     assert again.cells == first.cells
 
 
+@pytest.mark.usefixtures("few")
 def test_two_rows_of_the_same_settings_share_a_run(tmp_path):
     found = compared(
         tmp_path, {"a": Row("jmvae", SMALL), "b": Row("jmvae", {"alpha": 1.0, **SMALL})}

@@ -11,6 +11,9 @@ LABELS, HEIGHT, WIDTH = 3, 4, 6
 IMAGE = np.zeros((HEIGHT, WIDTH, 3), dtype=np.uint8)
 PROBS = np.full((LABELS, HEIGHT, WIDTH), 1 / 3, dtype=np.float32)
 NAN = float("nan")
+COLOURS = np.arange(IMAGE.size, dtype=np.uint8).reshape(IMAGE.shape) * 3
+DOUBTS = np.stack([np.full((HEIGHT, WIDTH), 0.5), *np.mgrid[:HEIGHT, :WIDTH]]).astype(np.float32)
+DOUBTS /= DOUBTS.sum(0)
 
 
 def spoiled(value):
@@ -43,7 +46,15 @@ def test_what_are_no_probabilities(probs, sentence):
         (IMAGE.transpose(1, 0, 2), "is 6×4 but the probs are 3×4×6 .* transposed"),
         (IMAGE.transpose(2, 0, 1), "channels first: pass .H, W, 3."),
         (IMAGE[:2], "2×6×3 .H, W, 3., but the probs are 3×4×6 .L, H, W.; resize"),
-        (IMAGE[..., 0], "wanted, for the probs are"),
+        (IMAGE[..., 0], "is 4×6, but colours are 3 channels, .* FeatureMap.values=....*1, H, W"),
+        (IMAGE[..., :1], "is 4×6×1, but colours are 3 channels, .* FeatureMap"),
+        (IMAGE[..., [0, 1, 2, 2]], "4×6×4, but colours are 3 channels, .* FeatureMap.*4, H, W"),
+        (IMAGE[..., [0, 1, 2, 2, 2]], "4×6×5, but colours are 3 channels, .* FeatureMap"),
+        (IMAGE[..., [0, 1, 2, 2]].transpose(2, 0, 1), "4×4×6, but colours are 3 channels"),
+        (
+            IMAGE.astype(np.uint16) + 256,
+            "whole numbers up to .*; divide a 16-bit image by 257, or",
+        ),
         (IMAGE[None], "wanted, for the probs are"),
         (np.full(IMAGE.shape, NAN, np.float32), "image holds a NaN"),
         (np.full(IMAGE.shape, 0.5, np.float32), "in .0, 1., but colours are on the scale 0-255"),
@@ -52,6 +63,25 @@ def test_what_are_no_probabilities(probs, sentence):
 )
 def test_an_image_that_does_not_fit(image, sentence):
     refused(sentence, refine, PROBS, image)
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.uint32, np.uint64, np.int64, np.float64])
+def test_numbers_of_any_width_are_colours_alike(kind):
+    expected = refine(DOUBTS, COLOURS, engine="exact")
+    assert not np.allclose(expected, DOUBTS, atol=0.1)
+    for image in (COLOURS.astype(kind), torch.from_numpy(COLOURS.astype(kind))):
+        np.testing.assert_allclose(refine(DOUBTS, image, engine="exact"), expected, rtol=1e-5)
+
+
+def test_channels_are_looked_at_as_features():
+    """Colours as a map, at Appearance's widths, are what they are to Appearance."""
+    five = torch.from_numpy(COLOURS[..., [0, 1, 2, 2, 2]].astype(np.float32)).permute(2, 0, 1)
+    map_ = FeatureMap(values=five[:3], sigma=13.0, sigma_xy=80.0, weight=10.0)
+    expected = refine(DOUBTS, COLOURS, kernels=(Appearance(),), engine="exact")
+    np.testing.assert_allclose(
+        refine(DOUBTS, kernels=(map_,), engine="exact"), expected, rtol=1e-4
+    )
+    assert refine(DOUBTS, kernels=(FeatureMap(values=five),)).shape == DOUBTS.shape
 
 
 def test_probabilities_with_labels_last_are_recognised_by_the_image():

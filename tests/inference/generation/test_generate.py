@@ -164,7 +164,7 @@ def test_the_prior_and_the_aggregate_posterior_are_where_z_comes_from(run):
     q = belief(assembly, scenes.views(range(len(scenes))).only(VIEWS))
     mixture = q.mean.mean(0)
     spread = (q.variance.mean(0) + q.mean.var(0, correction=0)).sqrt()
-    assert ((z.mean(0) - mixture) / spread).abs().max() < 0.1
+    assert ((z.mean(0) - mixture) / spread).abs().max() < 0.15
     torch.testing.assert_close(z.std(0), spread, rtol=0.1, atol=0)
 
 

@@ -31,10 +31,14 @@ def test_the_exact_posterior_makes_every_sampled_bound_tight(linear, exact, data
     torch.testing.assert_close(losses, -evidence.float().expand(3))
 
 
-def test_more_particles_raise_the_bound_to_the_evidence(linear, rough, data):
-    """E[IWAE(K)] rises with K and has log p(x) as its limit (Burda et al., theorem 1)."""
+def test_more_particles_raise_the_bound_to_the_evidence(linear, broad, data):
+    """E[IWAE(K)] rises with K and has log p(x) as its limit (Burda et al., theorem 1).
+
+    Of nested groups it rises whatever is drawn. The ends, KL = 0.66 below the evidence and at it,
+    scatter by 0.002 over seeds.
+    """
     torch.manual_seed(0)
-    log_w = log_weights(linear, rough, data, particles=60_000).detach()
+    log_w = log_weights(linear, broad, data, particles=60_000).detach()
     means = torch.stack(
         [iwae(log_w.reshape(k, -1, len(data))).mean() for k in (1, 5, 50, 500, 60_000)]
     )
@@ -44,10 +48,11 @@ def test_more_particles_raise_the_bound_to_the_evidence(linear, rough, data):
     assert abs(means[-1] - evidence) < 0.05
 
 
-def test_the_objective_of_many_particles_is_near_the_evidence(linear, rough, data):
+def test_the_objective_of_many_particles_is_near_the_evidence(linear, broad, data):
+    """5000 particles scatter by 0.004 over seeds."""
     torch.manual_seed(0)
     evidence = float(linear.log_evidence(data).mean().detach())
-    assert IWAE(50_000).loss(linear, rough, data) == pytest.approx(-evidence, abs=0.05)
+    assert IWAE(5000).loss(linear, broad, data) == pytest.approx(-evidence, abs=0.05)
 
 
 @pytest.mark.usefixtures("cubature")
@@ -139,11 +144,13 @@ def test_the_two_forms_of_the_divergence_agree_on_average(model, guide, views):
     assert sampled_loss == pytest.approx(closed_loss, rel=1e-5)
 
 
-def test_the_average_over_particles_estimates_the_bound_of_one(linear, rough, data):
+def test_the_average_over_particles_estimates_the_bound_of_one(linear, broad, data):
+    """With the KL sampled each is its limit, KL = 0.66 below the evidence, within 0.01."""
     torch.manual_seed(0)
-    singles = [ELBO(1).loss(linear, rough, data) for _ in range(400)]
-    many = ELBO(20_000).loss(linear, rough, data)
-    assert many == pytest.approx(sum(singles) / 400, abs=0.3)
+    copies = data.rows(torch.arange(len(data)).repeat(4000))
+    one = ELBO(1, analytic=False).loss(linear, broad, copies)
+    many = ELBO(4000, analytic=False).loss(linear, broad, data)
+    assert many == pytest.approx(one, abs=0.05)
 
 
 @pytest.mark.usefixtures("noise")

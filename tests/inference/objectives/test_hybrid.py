@@ -27,12 +27,15 @@ def test_without_a_share_it_is_the_bound(pair, views):
 
 
 def test_with_the_whole_share_it_is_what_the_prior_predicts(pair, views):
+    """Draw by draw: both average over the same three z."""
     model, guide = pair
-    found = Hybrid(ELBO(4000), 1.0).terms(model, guide, views)["prior"]
-    z = model.prior(views).sample((4000,))
+    torch.manual_seed(1)
+    found = Hybrid(ELBO(3), 1.0).terms(model, guide, views)["prior"]
+    torch.manual_seed(1)
+    z = model.prior(views).sample((3,))
     seen = views.present["mask"]
     likelihood = model.decode(z, views, ("mask",))["mask"].log_prob(views["mask"])[:, seen]
-    torch.testing.assert_close(found.bound, likelihood.mean(), rtol=1e-3, atol=0.3)
+    torch.testing.assert_close(found.bound, likelihood.mean(), rtol=1e-5, atol=0)
     assert found.parts["kl"] == 0
 
 

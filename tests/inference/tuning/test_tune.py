@@ -160,6 +160,16 @@ def test_one_that_diverges_has_failed_and_says_why(tmp_path):
     assert found.best.point == {"learning-rate": 0.001}
 
 
+@pytest.mark.parametrize("encode", ["image|image,classes", "image,classes|image"])
+def test_models_that_read_different_views_are_compared_by_what_all_can_do(tmp_path, encode):
+    plan = _plan(f"encode={encode}")
+    plan.fixed["guide"] = "poe"
+    found = tune(plan, trials=1, folder=tmp_path / "s", device="cpu")
+    assert found.best.about == "image → mask, tune, 4 scenes"
+    with pytest.raises(ValueError, match=r"by which all are compared; choose --guide poe, which"):
+        tune(_plan(f"encode={encode}"), trials=1, folder=tmp_path / "t", device="cpu")
+
+
 def test_another_search_is_refused_and_force_begins_anew(tmp_path):
     folder = tmp_path / "s"
     tune(_plan("learning-rate=0.001,0.01"), trials=1, folder=folder, device="cpu")
