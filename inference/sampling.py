@@ -15,7 +15,7 @@ from scene.datasets.catalogue import evaluation_split, open_data
 from scene.datasets.framing import Frame
 from scene.draw import claim
 from scene.labels import Labels
-from scene.pictures import picture_size, read_image, read_mask
+from scene.pictures import picture_size, read_image, read_mask, read_mask_of
 from scene.seeds import seeded
 from scene.views import VIEWS, Scene, Schema, Views, stack
 

@@ -5,19 +5,25 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
-from .datasets.labelmap import ids_from_colours, ids_from_indices
+from .datasets.maskids import ids_from_colours, ids_from_numbers, require_lossless
 from .files import replace_file
 from .labels import Labels
+from .orientation import aligned, orientation, upright, upright_size
 
-_ORIENTATION = 0x0112  # the EXIF tag; values from 5 on swap height and width
+_HEIF = {
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"), "HEIC"),
+    **dict.fromkeys((b"mif1", b"msf1"), "HEIF"),
+    **dict.fromkeys((b"avif", b"avis"), "AVIF"),
+}
 _BROKEN = (
     OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error,
     Image.DecompressionBombError,
@@ -38,35 +44,76 @@ def read_image(path: str | Path) -> Tensor:
         ValueError: If it is not a picture, or is damaged.
     """
     with _opened(Path(path)) as picture:
-        pixels = np.array(_rgb(ImageOps.exif_transpose(picture)))
+        pixels = np.array(_rgb(upright(picture)))
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 
 def read_mask(path: str | Path, labels: Labels) -> Tensor:
-    """Read a mask: label ids in a palette or greyscale picture, or labels' colours in RGB.
+    """Read a mask: label ids in a palette or greyscale picture, or labels' colours in any.
+
+    See `scene.datasets.maskids.ids_from_numbers` for which of the two it is. What is assumed
+    where a file leaves that open is said as a `Notice`.
 
     Returns:
         ``(H, W)`` uint8 label ids, 255 = void.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is damaged, or holds an id or a colour that is no label's.
+        ValueError: If it is damaged, in a format with losses, or holds an id or a colour that is
+            no label's.
     """
-    path = Path(path)
+    return _mask(Path(path), labels)[0]
+
+
+def read_mask_of(
+    path: Path,
+    labels: Labels,
+    photo: Path,
+    unturned: bool | None = None,
+    alone: bool = False,
+) -> Tensor:
+    """Read a mask and turn it with its photo, see `scene.orientation.aligned`.
+
+    Args:
+        path: The mask.
+        labels: As in `read_mask`, which raises as this does.
+        photo: The photo that it is of.
+        unturned: Whether it is drawn on the photo's stored pixels; None = nobody says.
+        alone: Whether the two files are in no dataset.
+    """
+    mask, turn = _mask(path, labels)
+    with _opened(photo) as picture:
+        number, size = orientation(picture), upright_size(picture)
+    return aligned(mask, (path, turn), (photo, number), size, unturned, alone)
+
+
+def is_turned(path: Path) -> bool:
+    """Tell whether EXIF turns a picture."""
     with _opened(path) as picture:
-        mode, table = picture.mode, picture.getpalette("RGB") or []
-        if mode in ("P", "PA", "L", "LA", "1") or mode.startswith("I"):
+        return orientation(picture) != 1
+
+
+def _mask(path: Path, labels: Labels) -> tuple[Tensor, int]:
+    """Read label ids, and how EXIF turned them."""
+    with _opened(path) as picture:
+        kind, number, mode = picture.format, orientation(picture), picture.mode
+        picture = upright(picture)
+        palette = np.reshape(picture.getpalette("RGB") or [], (-1, 3)).astype(np.uint8)
+        if mode == "1":
+            white = {(0, 0, 0), (255, 255, 255)} <= set(labels.colours)
+            pixels = np.array(picture.convert("L") if white else picture)
+        elif mode in ("P", "PA", "L", "LA", "F") or mode.startswith("I"):
             pixels = np.array(picture.getchannel(0) if mode in ("PA", "LA") else picture)
         else:
             pixels = np.array(picture.convert("RGB"))
+    require_lossless(kind, path)
     if pixels.ndim == 3:
-        return torch.from_numpy(ids_from_colours(pixels, labels, path))
-    palette = np.zeros((256, 3), dtype=np.uint8)
-    palette[: len(table) // 3] = np.reshape(table, (-1, 3))
-    ids = ids_from_indices(
-        pixels.astype(np.int32), palette if mode in ("P", "PA") else None, labels, path
-    )
-    return torch.from_numpy(ids)
+        return torch.from_numpy(ids_from_colours(pixels, labels, path)), number
+    if mode == "F" and not (np.isfinite(pixels) & (pixels == pixels.round())).all():
+        raise ValueError(f"{path} holds fractions, not label ids; export it as 8-bit PNG.")
+    numbers = pixels.astype(np.int32)
+    shown = palette if mode in ("P", "PA") else None
+    return torch.from_numpy(ids_from_numbers(numbers, shown, labels, path)), number
 
 
 def picture_size(path: str | Path) -> tuple[int, int]:
@@ -77,9 +124,7 @@ def picture_size(path: str | Path) -> tuple[int, int]:
         ValueError: If it is not a picture.
     """
     with _opened(Path(path)) as picture:
-        width, height = picture.size
-        turned = picture.getexif().get(_ORIENTATION, 1) >= 5
-    return (width, height) if turned else (height, width)
+        return upright_size(picture)
 
 
 def write_image(path: str | Path, image: Tensor) -> None:
@@ -138,15 +183,41 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise FileNotFoundError(f"There is no picture {path}; check the name and the folder.")
     if path.is_dir():
         raise ValueError(f"{path} is a folder, not a picture; name a file in it.")
+    if _heif(path):
+        _learn_heif()
     try:
         with Image.open(path) as picture:
             yield picture
     except PermissionError:
         raise ValueError(f"{path} may not be read by you; change its permissions.") from None
+    except Image.DecompressionBombError as error:
+        raise ValueError(
+            f"{path} has more pixels than Pillow opens ({2 * (Image.MAX_IMAGE_PIXELS or 0):,}); "
+            "make it smaller, or cut it into parts."
+        ) from error
     except _BROKEN as error:
+        if kind := _heif(path):
+            raise ValueError(
+                f"{path} is {kind}, which Pillow does not read; convert it to JPEG, or install "
+                "pillow-heif."
+            ) from error
         raise ValueError(
             f"{path} cannot be read as a picture, it may be damaged; export or copy it again."
         ) from error
+
+
+def _heif(path: Path) -> str | None:
+    """Name the format of a phone's photo that Pillow may not read, by its first bytes."""
+    with suppress(OSError), path.open("rb") as file:
+        head = file.read(12)
+        return _HEIF.get(head[8:12]) if head[4:8] == b"ftyp" else None
+    return None
+
+
+def _learn_heif() -> None:
+    """Let Pillow read HEIC, if pillow-heif is installed."""
+    with suppress(ImportError):
+        import_module("pillow_heif").register_heif_opener()
 
 
 def _rgb(picture: Image.Image) -> Image.Image:

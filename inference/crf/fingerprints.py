@@ -27,7 +27,8 @@ def fingerprint(dataset: SceneDataset, rows: Sequence[int]) -> str:
     found = hashlib.blake2b(digest(dataset.split, dataset.schema).encode())
     if isinstance(dataset, VOCScenes):
         for entry in map(dataset.entries.__getitem__, rows):
-            found.update(repr((entry.name, entry.image.suffix)).encode())
+            kept = (entry.name, entry.image.suffix, *(("unturned",) if entry.unturned else ()))
+            found.update(repr(kept).encode())
             for path in (entry.image, entry.mask):
                 if path is not None:
                     found.update(hashlib.blake2b(path.read_bytes()).digest())

@@ -10,18 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scene.datasets.labelmap import FILE, NUMBERED
 from scene.files import replace_file
 from scene.labels import VOID, Labels
 from scene.overlay import overlaid
-from scene.pictures import read_image, read_mask, write_image, write_mask
+from scene.pictures import read_image, read_mask_of, write_image, write_mask
 
 from .arrays import read_probs
 from .checks import check_image, check_probs
 from .meanfield import refine, refine_labels
 from .parameters import Parameters
-
-NUMBERED = Labels(tuple(map(str, range(VOID))))
-"""Labels of which nothing is known but their numbers, in VOC's colours."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,8 @@ def refine_files(
         labels, before, marginals = _from_probs(probs, image, labels, parameters, engine)
     else:
         assert mask is not None
-        found = _from_mask(mask, image, labels, parameters, confidence, engine)
+        ids = read_mask_of(mask, labels or NUMBERED, photo, alone=True)
+        found = _from_mask(mask, ids, image, labels, parameters, confidence, engine)
         labels, before, marginals = found
     after = marginals.argmax(0)
     write_mask(targets[0], after, labels)
@@ -126,6 +125,7 @@ def _from_probs(
 
 def _from_mask(
     path: Path,
+    ids: Tensor,
     image: Tensor,
     labels: Labels | None,
     parameters: Parameters,
@@ -133,7 +133,6 @@ def _from_mask(
     engine: str,
 ) -> _Found:
     """Give the labels, those of each pixel as they were, and the marginals."""
-    ids = read_mask(path, labels or NUMBERED)
     pixels = image.permute(1, 2, 0)
     if ids.shape != pixels.shape[:2]:
         (h, w), (tall, wide) = pixels.shape[:2], ids.shape
@@ -143,6 +142,11 @@ def _from_mask(
     known = ids[ids != VOID]
     if not known.numel():
         raise ValueError(f"{path} is void (255) everywhere; there is nothing to go by.")
+    if labels is None and known.numel() < ids.numel() and len(known.unique()) == 1:
+        raise ValueError(
+            f"{path} holds one label, {int(known[0])}, and void (255); if white is a label, name "
+            f"both with --labelmap {FILE}: background:0,0,0:: and object:255,255,255:: in it."
+        )
     labels = labels or _numbered(int(known.max()) + 1, path)
     more = {"count": len(labels.names), "confidence": confidence}
     marginals = _refined(refine_labels, ids, pixels, labels, parameters, engine, **more)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from scene.datasets.base import SceneDataset
+from scene.datasets.names import within
 from scene.labels import VOID, Labels
 
 from ..assemble import Assembly
@@ -122,6 +123,7 @@ def write_cues(
         ValueError: If the split is empty, or background is to be cued and there is none.
     """
     claim(folder, force)
+    folder = folder.resolve()  # so that a link stays, and what it leads to is replaced
     count = len(dataset) if limit is None else min(limit, len(dataset))
     if count < 1:
         raise ValueError(f"There is no scene of {dataset.name} {dataset.split} to find cues in.")
@@ -177,7 +179,7 @@ def _fill(
             scenes, found.maps, found.seeds, found.present, strict=True
         ):
             np.savez_compressed(
-                folder / f"{_stem(scene.name, taken)}.npz",
+                within(folder, folder / f"{_stem(scene.name, taken)}.npz"),
                 maps=maps.numpy(),
                 seeds=seeds.numpy(),
                 present=present.numpy(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +14,11 @@ from torch import Tensor
 
 from scene.legend import with_legend
 from scene.overlay import overlaid
+from scene.picturefiles import SUFFIXES, is_junk, is_picture
 from scene.pictures import read_image, write_grey, write_image, write_mask
 
 from .segmentation import Segmentation
 from .segmenter import Segmenter
-
-SUFFIXES = (
-    ".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".jp2",
-)  # fmt: skip
-"""What is taken for a picture in a folder; a file that is named may be called anything."""
 
 LISTS = (".txt", ".list")
 """Files that name pictures, one a line."""
@@ -104,6 +101,9 @@ def plan(
 ) -> list[Job]:
     """Say where everything will go, and refuse what would be lost, before anything is done.
 
+    What is made of a photograph is called after its stem; of photographs in one folder that only
+    their suffixes tell apart, after the whole name.
+
     Args:
         photos: What will be segmented.
         kinds: Of `KINDS`, what will be written of each.
@@ -117,11 +117,13 @@ def plan(
     if out is not None and out.exists() and not out.is_dir():
         raise ValueError(f"{out} is a file; --out is a folder.")
     inputs = {photo.absolute() for photo in photos}
+    alike = Counter(photo.absolute().with_suffix("") for photo in photos)
     taken: dict[Path, Path] = {}
     jobs = []
     for photo in photos:
         folder = photo.parent if out is None else out
-        job = Job(photo, {kind: folder / f"{photo.stem}_{kind}.png" for kind in kinds})
+        name = photo.stem if alike[photo.absolute().with_suffix("")] == 1 else photo.name
+        job = Job(photo, {kind: folder / f"{name}_{kind}.png" for kind in kinds})
         for path in job.files.values():
             place = path.absolute()
             if place in inputs:
@@ -203,7 +205,7 @@ def _meant(name: str, piped: Iterable[str]) -> Iterator[Path]:
         matches = sorted(map(Path, glob.glob(str(path), recursive=True)))
         if not matches:
             raise ValueError(f"Nothing matches {name}; check the folder and the suffix.")
-        yield from _kept(match for match in matches if match.is_file())
+        yield from _kept(match for match in matches if match.is_file() and not is_junk(match))
     else:
         yield path
 
@@ -228,7 +230,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def _pictures(folder: Path) -> Iterator[Path]:
-    pictures = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+    pictures = sorted(p for p in folder.iterdir() if is_picture(p) and p.is_file())
     if not pictures:
         raise ValueError(f"{folder} holds no pictures ({', '.join(SUFFIXES[:4])}, …).")
     yield from _kept(pictures)
@@ -238,7 +240,10 @@ def _kept(found: Iterable[Path]) -> Iterator[Path]:
     """Leave out what was written of another picture."""
     pictures = list(found)
     written = {
-        p.with_name(f"{p.stem}_{kind}.png") for p in pictures for kind in KINDS
+        p.with_name(f"{name}_{kind}.png")
+        for p in pictures
+        for name in (p.stem, p.name)
+        for kind in KINDS
     }  # a picture's own name is never among its own files
     yield from (picture for picture in pictures if picture not in written)
 

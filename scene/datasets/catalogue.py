@@ -14,6 +14,7 @@ from ..labels import VOID
 from ..sizes import STOCK_SIZE
 from ..views import VIEWS
 from .base import SPLITS, SceneDataset
+from .exports import ARCHIVES
 from .folder import splits
 from .voc import VOCScenes
 
@@ -137,6 +138,13 @@ def _folder(source: str, download: bool) -> Path:
     folder = Path(source).expanduser()
     if folder.is_dir():
         return folder
+    if folder.is_file():
+        packed = folder.suffix.lower() in ARCHIVES
+        advice = f"unpack it first, and give the folder {folder.with_suffix('').name!r}"
+        raise ValueError(
+            f"{source} is an archive; {advice}." if packed
+            else f"{source} is a file; give the folder in VOC layout that it is in."
+        )  # fmt: skip
     near = get_close_matches(source.lower(), _WORDS, n=1, cutoff=0.7)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise FileNotFoundError(
