@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scene.datasets.labelmap import FILE, NUMBERED
+from scene.datasets.labelmap import NUMBERED
 from scene.files import replace_file
 from scene.labels import VOID, Labels
 from scene.overlay import overlaid
@@ -144,8 +144,8 @@ def _from_mask(
         raise ValueError(f"{path} is void (255) everywhere; there is nothing to go by.")
     if labels is None and known.numel() < ids.numel() and len(known.unique()) == 1:
         raise ValueError(
-            f"{path} holds one label, {int(known[0])}, and void (255); if white is a label, name "
-            f"both with --labelmap {FILE}: background:0,0,0:: and object:255,255,255:: in it."
+            f"{path} holds one label, {int(known[0])}, and void (255); if white is a label, give "
+            "--labelmap a file with the lines background:0,0,0:: and object:255,255,255::."
         )
     labels = labels or _numbered(int(known.max()) + 1, path)
     more = {"count": len(labels.names), "confidence": confidence}
