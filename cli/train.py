@@ -225,6 +225,12 @@ def _say(outcome: Outcome) -> None:
     elif isinstance(score, ClassScore):
         found, draws = f"macro-F1 {score.macro_f1:.1f}, mAP {score.map:.1f}", ""
     notes.print(f"run {outcome.run.folder}", style="dim")
+    if score is None:
+        console.print(
+            f"{cell.title} is not scored: no scene of {outcome.split} has a {cell.target} to "
+            f"score against  {outcome.picture}"
+        )
+        return
     console.print(
         f"{cell.title} {found} ({outcome.split}, {cell.scenes} scenes{draws})  {outcome.picture}"
     )

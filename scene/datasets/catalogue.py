@@ -86,8 +86,28 @@ def evaluation_split(source: str, *, download: bool = False, target: str = "mask
             return split
     raise LookupError(
         f"{source} has no masks to score against; list scenes with masks in "
-        "ImageSets/Segmentation/val.txt."
+        "ImageSets/Segmentation/val.txt. Image-level labels alone train a classifier and sec."
     )
+
+
+def summary_split(source: str, *, target: str = "mask", masks: bool = True) -> str:
+    """Choose the split that sums up a training; where no split can be scored, one to look at.
+
+    Args:
+        source: As `open_data` takes it.
+        target: As in `evaluation_split`.
+        masks: Whether training needs masks.
+
+    Raises:
+        LookupError: If it does, and there is none.
+    """
+    try:
+        return evaluation_split(source, target=target)
+    except LookupError:
+        if masks and "train" not in splits(_folder(source, False), masked=True):
+            raise
+    known = splits_of(source)
+    return next((split for split in ("val", "tune", "test") if split in known), "train")
 
 
 def describe(dataset: SceneDataset) -> dict[str, Any]:
