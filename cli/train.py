@@ -216,6 +216,7 @@ def _resume(folder: Path, device: Any, trust: bool) -> None:
 def _say(outcome: Outcome) -> None:
     from inference.evaluate import DRAWS
     from scene.metrics import ClassScore, MaskScore
+    from scene.notices import against_weak
 
     cell, score = outcome.cell, outcome.cell.score
     mark = "" if cell.trained else " †"
@@ -232,7 +233,8 @@ def _say(outcome: Outcome) -> None:
         )
         return
     console.print(
-        f"{cell.title} {found} ({outcome.split}, {cell.scenes} scenes{draws})  {outcome.picture}"
+        f"{cell.title} {found} ({outcome.split}, {cell.scenes} scenes"
+        f"{against_weak(cell.weak, cell.scenes)}{draws})  {outcome.picture}"
     )
 
 

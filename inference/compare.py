@@ -18,6 +18,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from scene.datasets.catalogue import open_data
+from scene.notices import against_weak
 from scene.views import Schema, Views
 
 from .assemble import assemble
@@ -204,7 +205,7 @@ def _scored(
     device: Device,
 ) -> dict[str, Any]:
     data = open_data(settings.data, split, settings.size)
-    words = f"{data.name} {data.split}, {len(data)} scenes"
+    words = f"{data.name} {data.split}, {len(data)} scenes{against_weak(data.weak, len(data))}"
     try:
         run = _run(settings, folder, device)
     except Diverged:

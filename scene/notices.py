@@ -1,5 +1,16 @@
-"""Notices: what is assumed where a file leaves something open, said as a warning."""
+"""Notices: what is assumed where a file leaves something open, and what a score is worth."""
 
 
 class Notice(UserWarning):
     """One sentence about a folder, without the names of files, so that it is shown once."""
+
+
+def against_weak(weak: int, scenes: int) -> str:
+    """Say, after a number of scenes, how many of their masks are pseudo-labels, not the truth.
+
+    >>> against_weak(0, 9), against_weak(9, 9), against_weak(2, 9)
+    ('', ', against weak masks', ', 2 against weak masks')
+    """
+    if not weak:
+        return ""
+    return ", against weak masks" if weak >= scenes else f", {weak} against weak masks"

@@ -15,6 +15,7 @@ import torch
 
 from scene.datasets.base import SceneDataset
 from scene.datasets.catalogue import open_data
+from scene.notices import against_weak
 from scene.seeds import seeded
 
 from ..evaluate import DRAWS
@@ -128,12 +129,15 @@ def _scored(task: Task, run: Run) -> tuple[float, str]:
         return _last_loss(run), "val"
     if metric == "elbo":
         scenes = _scenes(task, run)
-        return _elbo(run, scenes, task), f"{scenes.split}, {len(scenes)} scenes"
+        said = f"{scenes.split}, {len(scenes)} scenes{against_weak(scenes.weak, len(scenes))}"
+        return _elbo(run, scenes, task), said
     cell = json.loads(run.path("summary.json").read_text())["headline"]
     score = (cell["score"] or {}).get({"f1": "macro_f1"}.get(metric, metric))
     if score is None:
         raise ValueError(f"No scene of {task.plan.split} could be scored.")
-    return float(score), f"{cell['title']}, {task.plan.split}, {cell['scenes']} scenes"
+    scenes, weak = cell["scenes"], cell.get("weak", 0)
+    about = f"{cell['title']}, {task.plan.split}, {scenes} scenes{against_weak(weak, scenes)}"
+    return float(score), about
 
 
 def _last_loss(run: Run) -> float:
