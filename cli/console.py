@@ -24,14 +24,13 @@ def entitled(subject: object, words: str, style: str = "bold") -> Text:
 
 
 def show_notices() -> None:
-    """Show each notice as one line among the notes, once; other warnings as they were."""
-    usual, told = warnings.showwarning, set[str]()
+    """Show each notice as one line among the notes; other warnings as they were."""
+    usual = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
         if not issubclass(category, Notice):
             usual(message, category, *where, **more)
-        elif multiprocessing.parent_process() is None and str(message) not in told:
-            told.add(str(message))
+        elif multiprocessing.parent_process() is None:
             notes.print(entitled("note", str(message), "bold yellow"))
 
     warnings.showwarning = show

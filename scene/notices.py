@@ -1,8 +1,19 @@
 """Notices: what is assumed where a file leaves something open, and what a score is worth."""
 
+import warnings
+
+_SAID: set[str] = set()  # as Python keeps what it warned of, but for good
+
 
 class Notice(UserWarning):
-    """One sentence about a folder, without the names of files, so that it is shown once."""
+    """One sentence about a folder, without the names of files in it."""
+
+
+def notice(sentence: str) -> None:
+    """Warn once in a process: of a whole dataset's files, one sentence."""
+    if sentence not in _SAID:
+        warnings.warn(sentence, Notice, stacklevel=3)
+        _SAID.add(sentence)
 
 
 def against_weak(weak: int, scenes: int) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 from torch import Tensor
 
-from .notices import Notice
+from .notices import notice
 
 _TAG = 0x0112
 _TURNS = {
@@ -46,8 +45,11 @@ def orientation(picture: Image.Image) -> int:
 
 def upright(picture: Image.Image) -> Image.Image:
     """Turn a picture as its EXIF says."""
-    picture.load()  # TIFF turns itself as it is loaded, and says so from then on
-    turn = _TURNS.get(orientation(picture))
+    number = orientation(picture)
+    picture.load()
+    if picture.format == "TIFF":  # turns itself as it is loaded, and says so only if asked before
+        number = orientation(picture)
+    turn = _TURNS.get(number)
     return picture if turn is None else picture.transpose(turn)
 
 
@@ -103,7 +105,7 @@ def aligned(
     stored = size[::-1] if number >= 5 else size
     either, only = _ALONE if alone else _ELSEWHERE
     if unturned is None and mask.shape == stored == size:
-        _assume(
+        notice(
             f"EXIF turns photos in {photo[0].parent}, and sizes do not tell whether their masks "
             f"are turned: they are taken as drawn on the turned photos; {either}."
         )
@@ -111,12 +113,8 @@ def aligned(
     if mask.shape != stored:
         return mask
     if unturned is None:
-        _assume(
+        notice(
             f"Masks in {drawn[0].parent} fit only the stored pixels of photos that EXIF turns: "
             f"they are turned, too; {only}."
         )
     return turned(mask, number).contiguous()
-
-
-def _assume(sentence: str) -> None:
-    warnings.warn(sentence, Notice, stacklevel=3)

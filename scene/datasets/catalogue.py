@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 
-from ..labels import VOID
+from ..labels import VOID, Labels
 from ..sizes import STOCK_SIZE
 from ..views import VIEWS
 from .base import SPLITS, SceneDataset
-from .exports import ARCHIVES
-from .folder import splits
+from .exports import ARCHIVES, locate
+from .folder import labels_of, splits
 from .voc import VOCScenes
 
 _WORDS = ("synthetic", "synthetic:default", "synthetic:confounded", "voc2012")
@@ -61,6 +61,13 @@ def splits_of(source: str, *, download: bool = False) -> tuple[str, ...]:
     if source.partition(":")[0] == "synthetic":
         return SPLITS
     return splits(_folder(source, download))
+
+
+def labels_in(source: str, *, download: bool = False) -> Labels:
+    """Read the labels of a source, whose splits need not be complete; raises as `open_data`."""
+    if source.partition(":")[0] == "synthetic":
+        return open_data(source, "val", count=1).schema.labels
+    return labels_of(locate(_folder(source, download)))
 
 
 def evaluation_split(source: str, *, download: bool = False, target: str = "mask") -> str:

@@ -114,6 +114,10 @@ def _labels(names: list[str], colours: list[Colour], path: Path) -> Labels:
         raise ValueError(f"{path} lists no class; write label:r,g,b:: for each, ids from 0.")
     for name in names:
         scene_name(name, str(path))
+        if name.startswith("#") or ":" in name:
+            raise ValueError(
+                f"{path} names {name!r}; a label starts with no # and holds no colon."
+            )
     try:
         return Labels(tuple(names), tuple(colours))
     except ValueError as error:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import numpy as np
 
 from ..labels import VOID, Colour, Labels
-from ..notices import Notice
+from ..notices import notice
 from .labelmap import FILE
 
 VOID_COLOURS: tuple[Colour, ...] = ((224, 224, 192), (255, 255, 255))
@@ -89,11 +88,9 @@ def ids_from_numbers(
     if drawn and (claimed or (grey and all(map(_is_grey, labels.colours)))):
         return _looked_up(numbers, shown)
     if not grey and palette is not None and _is_sorted_anew(used, shades, palette, labels):
-        warnings.warn(
+        notice(
             f"Masks in {path.parent} have palettes whose colours are all labels', but not at the "
-            "labels' ids: they are read by their colours.",
-            Notice,
-            stacklevel=2,
+            "labels' ids: they are read by their colours."
         )
         return _looked_up(numbers, {**shown, **({VOID: VOID} if VOID in used else {})})
     if white:
@@ -181,11 +178,9 @@ def _notice_void(present: set[int], labels: Labels, path: Path) -> None:
     """Say that white is taken for void, where it may well be the only object there is."""
     if len(present) == 2 and _WHITE not in labels.colours and 1 < len(labels.names) < VOID:
         name = labels.names[min(present)]
-        warnings.warn(
+        notice(
             f"Masks in {path.parent} hold {name!r}, and white (255), which is read as void; if "
-            f"white is a label, give it the colour 255,255,255 in {FILE}.",
-            Notice,
-            stacklevel=3,
+            f"white is a label, give it the colour 255,255,255 in {FILE}."
         )
 
 
@@ -193,7 +188,7 @@ def _strange(numbers: list[int], labels: Labels, path: Path) -> str:
     """Say which numbers are no ids, and what may be the matter."""
     shown = ", ".join(map(str, numbers[:5])) + (", …" if len(numbers) > 5 else "")
     plural, last = "s" if len(numbers) > 1 else "", len(labels.names) - 1
-    advice = f"is one missing from {FILE}?"
+    advice = f"is one missing from {FILE}? (scene data labels prints them.)"
     if len(numbers) > 5:
         advice = "was it smoothed, or saved with losses? Export it again, as PNG."
     return (
