@@ -16,6 +16,7 @@ from scene.datasets.framing import Frame
 from scene.draw import claim
 from scene.labels import Labels
 from scene.pictures import picture_size, read_image, read_mask
+from scene.places import expanded
 from scene.seeds import seeded
 from scene.views import VIEWS, Scene, Schema, Views, stack
 
@@ -178,7 +179,7 @@ def _view(name: str, text: str, request: Request, schema: Schema) -> Tensor:
         return _of_scene(name, request.data, scene[1], int(scene[2]), schema)
     if name == "classes":
         return labels.encode(word.strip() for word in text.split(",") if word.strip())
-    path = Path(text).expanduser()
+    path = expanded(text)
     picture = read_image(path) if name == "image" else read_mask(path, labels)
     frame = Frame((picture.shape[-2], picture.shape[-1]), schema.size)
     return frame.apply_image(picture) if name == "image" else frame.apply_mask(picture)
@@ -189,7 +190,7 @@ def _same_size(request: Request) -> None:
     paths = [request.given.get(name, "test:0") for name in ("image", "mask")]
     if any(map(_SCENE.fullmatch, paths)):
         return
-    (h, w), (tall, wide) = (picture_size(Path(path).expanduser()) for path in paths)
+    (h, w), (tall, wide) = (picture_size(expanded(path)) for path in paths)
     if (h, w) != (tall, wide):
         raise ValueError(
             f"{paths[0]} is {w}×{h} but {paths[1]} is {wide}×{tall}; give an image and its mask "

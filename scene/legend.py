@@ -35,7 +35,8 @@ def with_legend(picture: Tensor, labels: Labels, ids: Sequence[int]) -> Tensor:
     torch.Size([3, 320, 400])
     """
     times = -(-SMALL // max(picture.shape[1:]))
-    picture = picture.repeat_interleave(times, 1).repeat_interleave(times, 2)
+    if times > 1:
+        picture = picture.repeat_interleave(times, 1).repeat_interleave(times, 2)
     if not ids:
         return picture
     height, width = picture.shape[1:]
@@ -54,8 +55,10 @@ def with_legend(picture: Tensor, labels: Labels, ids: Sequence[int]) -> Tensor:
         pen.rectangle(box, fill=tuple(labels.colours[label]), outline=_EDGE)
         pen.text((left + 2 * size, row * line + line // 2), name, _INK, font, anchor="lm")
     foot = torch.from_numpy(np.array(strip)).permute(2, 0, 1)
-    blank = torch.full((3, height, width - picture.shape[2]), 255, dtype=torch.uint8)
-    return torch.cat([torch.cat([picture, blank], dim=2), foot], dim=1)
+    sheet = torch.full((3, height + len(foot[0]), width), 255, dtype=torch.uint8)
+    sheet[:, :height, : picture.shape[2]] = picture
+    sheet[:, height:] = foot
+    return sheet
 
 
 def _laid_out(lengths: Sequence[int], width: int) -> tuple[list[tuple[int, int]], int]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,14 +13,17 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from .datasets.labelmap import ids_from_colours, ids_from_indices
-from .files import replace_file
+from .files import replace_file, require_regular
 from .labels import Labels
 
+MOST_PIXELS = 105_000_000
+"""The most pixels of a picture that is read: the largest cameras give 102 megapixels."""
+
 _ORIENTATION = 0x0112  # the EXIF tag; values from 5 on swap height and width
-_BROKEN = (
-    OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error,
-    Image.DecompressionBombError,
-)  # fmt: skip  # what Pillow raises on damaged files, by format
+_CLOSED = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
+"""Formats that Pillow reads with other programs, or not at all."""
+
+_ROWS = 256  # of a picture that are converted at once
 
 
 def read_image(path: str | Path) -> Tensor:
@@ -35,11 +37,11 @@ def read_image(path: str | Path) -> Tensor:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not a picture, or is damaged.
+        ValueError: If it is not a picture, is damaged, or has more than `MOST_PIXELS`.
     """
     with _opened(Path(path)) as picture:
-        pixels = np.array(_rgb(ImageOps.exif_transpose(picture)))
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+        ImageOps.exif_transpose(picture, in_place=True)
+        return _pixels(picture)
 
 
 def read_mask(path: str | Path, labels: Labels) -> Tensor:
@@ -50,7 +52,8 @@ def read_mask(path: str | Path, labels: Labels) -> Tensor:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is damaged, or holds an id or a colour that is no label's.
+        ValueError: If it is damaged, has more than `MOST_PIXELS`, or holds an id or a colour
+            that is no label's.
     """
     path = Path(path)
     with _opened(path) as picture:
@@ -94,8 +97,11 @@ def write_image(path: str | Path, image: Tensor) -> None:
     """
     if image.is_floating_point():
         image = (image.clamp(0, 1) * 255).round().to(torch.uint8)
-    pixels = image.detach().cpu().permute(1, 2, 0).contiguous().numpy()
-    _save(Image.fromarray(pixels), Path(path))
+    pixels = image.detach().cpu().permute(1, 2, 0)
+    picture = Image.new("RGB", (pixels.shape[1], pixels.shape[0]))
+    for top, rows in zip(range(0, len(pixels), _ROWS), pixels.split(_ROWS), strict=True):
+        picture.paste(Image.fromarray(rows.contiguous().numpy()), (0, top))
+    _save(picture, Path(path))
 
 
 def write_mask(path: str | Path, mask: Tensor, labels: Labels) -> None:
@@ -138,15 +144,53 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise FileNotFoundError(f"There is no picture {path}; check the name and the folder.")
     if path.is_dir():
         raise ValueError(f"{path} is a folder, not a picture; name a file in it.")
-    try:
-        with Image.open(path) as picture:
-            yield picture
-    except PermissionError:
-        raise ValueError(f"{path} may not be read by you; change its permissions.") from None
-    except _BROKEN as error:
-        raise ValueError(
-            f"{path} cannot be read as a picture, it may be damaged; export or copy it again."
-        ) from error
+    require_regular(path)
+    with _quiet(path):
+        Image.init()
+        picture = Image.open(path, formats=sorted(set(Image.OPEN) - _CLOSED))
+    width, height = picture.size
+    if width * height > MOST_PIXELS:
+        picture.close()
+        raise _too_large(path, f"{width}×{height}")
+    with picture, _quiet(path):
+        yield picture
+
+
+@contextmanager
+def _quiet(path: Path) -> Iterator[None]:
+    """Say in one sentence what Pillow meets in a file, in place of its warnings and errors."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        try:
+            yield
+        except PermissionError:
+            raise ValueError(f"{path} may not be read by you; change its permissions.") from None
+        except Image.DecompressionBombError as error:
+            raise _too_large(path, "far larger") from error
+        except MemoryError:
+            raise
+        except Exception as error:  # a damaged file raises anything, by format
+            raise ValueError(
+                f"{path} cannot be read as a picture, it may be damaged; export or copy it again."
+            ) from error
+
+
+def _too_large(path: Path, size: str) -> ValueError:
+    return ValueError(
+        f"{path} is {size}, but pictures of up to {MOST_PIXELS // 10**6} megapixels are read; "
+        "shrink it first."
+    )
+
+
+def _pixels(picture: Image.Image) -> Tensor:
+    """Give a picture's pixels, ``(3, H, W)`` uint8, holding no second copy of them."""
+    picture.load()
+    width, height = picture.size
+    pixels = torch.empty(3, height, width, dtype=torch.uint8)
+    for top in range(0, height, _ROWS):
+        rows = np.array(_rgb(picture.crop((0, top, width, min(height, top + _ROWS)))))
+        pixels[:, top : top + _ROWS] = torch.from_numpy(rows).permute(2, 0, 1)
+    return pixels
 
 
 def _rgb(picture: Image.Image) -> Image.Image:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..labels import Labels
+from ..places import expanded
 from .base import SPLITS
 from .labelmap import FILE, VOC, lines_of, read_labelmap
 
@@ -49,7 +50,7 @@ def locate(root: str | Path) -> Path:
     Raises:
         FileNotFoundError: If there is no such folder, or no images in it.
     """
-    root = Path(root).expanduser().absolute()
+    root = expanded(root).absolute()
     if not root.is_dir():
         raise FileNotFoundError(f"There is no folder {root}; give one in VOC layout.")
     for folder in (root, root / "VOCdevkit" / "VOC2012", root / "VOC2012"):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..files import MOST_TEXT, read_text
 from ..labels import VOID, Colour, Labels, voc_colours
 
 FILE = "labelmap.txt"
@@ -13,6 +14,8 @@ FILE = "labelmap.txt"
 
 VOID_COLOURS: tuple[Colour, ...] = ((224, 224, 192), (255, 255, 255))
 """Colours that mean void in a colour mask unless a label claims them: VOC's cream, and white."""
+
+_MOST = 2**20  # bytes of a label map: 255 labels, and room for comments
 
 VOC = Labels(
     tuple(
@@ -35,7 +38,7 @@ def read_labelmap(path: Path) -> Labels:
     """
     names: list[str] = []
     colours: list[Colour] = []
-    for number, line in enumerate(lines_of(path), start=1):
+    for number, line in enumerate(lines_of(path, _MOST), start=1):
         if not line or line.startswith("#"):
             continue
         name, _, rest = line.partition(":")
@@ -60,19 +63,21 @@ def read_labelmap(path: Path) -> Labels:
         raise ValueError(f"{path} cannot be used: {error}") from error
 
 
-def lines_of(path: Path) -> list[str]:
+def lines_of(path: Path, most: int = MOST_TEXT) -> list[str]:
     """Read the lines of a small text file, stripped of space at both ends.
+
+    Args:
+        path: An ordinary file.
+        most: The most bytes it may have.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not UTF-8 text.
+        ValueError: If it is no ordinary file, larger than ``most``, or not UTF-8 text.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, most)
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no {path}; the folder needs this list.") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is not UTF-8 text; save it as UTF-8 and try again.") from None
     return [line.strip() for line in text.splitlines()]
 
 
