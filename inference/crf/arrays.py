@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import reprlib
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
@@ -61,6 +60,8 @@ def read_probs(path: Path, check: Callable[[Shape], object] = lambda shape: None
     held = require_regular(path)
     with path.open("rb") as file:
         if file.read(len(npy.MAGIC_PREFIX)) != npy.MAGIC_PREFIX:
+            if held and not zipfile.is_zipfile(file):
+                raise _none(path)
             return _from_npz(path, file, check)
         file.seek(0)
         with _readable(path):
@@ -90,9 +91,7 @@ def _from_npz(path: Path, file: IO[bytes], check: Callable[[Shape], object]) -> 
             header = _header(held)
         check(_require_probs(path, header))
         if header.size != entry.file_size - header.start:
-            raise ValueError(
-                f"{path} is damaged: its array is not as long as it says; save again."
-            )
+            raise ValueError(f"{path} is damaged: its array has another length; save it again.")
         with _readable(path):
             return _numbers(held, header)
 
@@ -103,7 +102,7 @@ def _entry(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     if not arrays:
         raise ValueError(f"{path} holds no array; save one array (L, H, W) with numpy.savez.")
     if len(arrays) > 1 and "probs" not in arrays:
-        names = reprlib.repr(", ".join(arrays))
+        names = ", ".join(list(arrays)[:9]) + ", …" * (len(arrays) > 9)
         raise ValueError(f"{path} holds {names}; call one of them probs.")
     return arrays["probs"] if "probs" in arrays else next(iter(arrays.values()))
 
@@ -124,13 +123,17 @@ def _require_probs(path: Path, header: Header) -> Shape:
     if not all(type(extent) is int and extent >= 0 for extent in shape):
         raise ValueError(f"{path} is damaged: its shape is {shape!r}; save it again.")
     if dtype.hasobject:
-        raise ValueError(
-            f"{path} cannot be read as numbers; save one array (L, H, W) with numpy.save."
-        )
+        raise _none(path)
     if len(shape) != 3 or dtype.kind not in "fiu":
         words = "×".join(map(str, shape)) or "a number"
         raise ValueError(f"{path} is {words} of {dtype}; probabilities are (L, H, W).")
     return shape
+
+
+def _none(path: Path) -> ValueError:
+    return ValueError(
+        f"{path} cannot be read as numbers; save one array (L, H, W) with numpy.save."
+    )
 
 
 def _numbers(file: IO[bytes], header: Header) -> np.ndarray:
