@@ -2,6 +2,7 @@
 
 import tracemalloc
 import zipfile
+from contextlib import suppress
 
 import numpy as np
 import pytest
