@@ -167,7 +167,7 @@ class Settings:
             if value is not None and not least <= value < math.inf:
                 raise ValueError(f"{option(name)} must be {least} or more, not {value}.")
             if value is not None and value > most:
-                raise ValueError(f"{option(name)} is from {least} to {most:g}, not {value}.")
+                raise ValueError(f"{option(name)} is from {least} to {most}, not {value}.")
         if not 0 <= self.hybrid <= 1:
             raise ValueError(f"--hybrid is a share from 0 to 1, not {self.hybrid}.")
         for name in ("learning_rate", "image_scale", "crf_xy", "crf_rgb", "exponent"):
