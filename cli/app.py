@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from .console import console, entitled, notes
+from .console import console, entitled, notes, write_anything
 from .crf import app as crf
 from .cues import cues
 from .data import app as data
@@ -65,6 +65,7 @@ def _root(
 def main() -> None:
     """Run the command; a refusal is one sentence on standard error and exit code 1."""
     os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
+    write_anything()
     try:
         app(with_stock_sources(sys.argv[1:]))
     except (KeyError, IndexError):  # a mistake of ours, though a LookupError

@@ -164,7 +164,7 @@ class Predictions:
 
     def probs(self, dataset: SceneDataset, index: int, scene: Scene) -> tuple[Tensor, Tensor]:
         """Read and restore one scene's prediction; see `Unaries`."""
-        kept = torch.from_numpy(np.load(self.folder / f"{index}.npy"))
+        kept = torch.from_numpy(read_probs(self.folder / f"{index}.npy"))
         return dataset.restore(kept, index)
 
     def fingerprint(self) -> str:
@@ -210,7 +210,7 @@ def predict_masks(
     about = digest(weights, run.settings.to_json(), fingerprint(dataset, rows), rows, seed, DRAWS)
     found = Predictions(folder.absolute(), about, run.settings.recipe)
     note = folder / "about.txt"
-    if note.is_file() and note.read_text().strip() == about:
+    if note.is_file() and note.read_bytes().strip() == about.encode():
         return found
     assembly = restore(run, device=device, trust=trust)
     if not able(assembly, ("image",), "mask"):

@@ -198,10 +198,10 @@ def test_a_picture_of_too_many_pixels_is_refused_by_its_header(tmp_path, read, s
 
 
 def test_a_large_picture_that_may_be_read_is_read_without_a_warning(tmp_path):
-    _claiming(tmp_path / "a.png", 10_000, 9_500)
+    Image.new("1", (10_000, 9_500)).save(tmp_path / "a.tif", compression="group4")
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        assert picture_size(tmp_path / "a.png") == (9_500, 10_000)
+        assert picture_size(tmp_path / "a.tif") == (9_500, 10_000)
     assert not said
 
 

@@ -66,7 +66,7 @@ def test_voc_has_21_labels_and_20_classes():
 
 
 def test_what_is_no_small_file_is_refused_at_once(tmp_path):
-    with pytest.raises(ValueError, match="^/dev/zero is a device, not a file"):
+    with pytest.raises(ValueError, match=r"^/dev/zero is a device, not a file"):
         read_labelmap(Path("/dev/zero"))
     os.mkfifo(tmp_path / "labelmap.txt")
     with pytest.raises(ValueError, match=r"labelmap\.txt is a pipe, not a file"):
