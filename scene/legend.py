@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from .labels import Labels
+from .lettering import fonts_for, lacking, note_lost
 
 SMALL = 256
 """Pictures whose longer side has fewer pixels are enlarged, for their legend to be read."""
@@ -41,15 +42,17 @@ def with_legend(picture: Tensor, labels: Labels, ids: Sequence[int]) -> Tensor:
         return picture
     height, width = picture.shape[1:]
     size = max(12, min(height, width) // 40)
-    font = ImageFont.truetype(_font(), size)
     names = [labels.names[i] for i in ids]
-    lengths = [int(font.getlength(name)) + 3 * size for name in names]
+    fonts = [ImageFont.truetype(_font(name), size) for name in names]
+    lengths = [
+        int(font.getlength(name)) + 3 * size for font, name in zip(fonts, names, strict=True)
+    ]
     width = max(width, max(lengths))
     places, rows = _laid_out(lengths, width)
     line = size * 5 // 3
     strip = Image.new("RGB", (width, rows * line), _PAPER)
     pen = ImageDraw.Draw(strip)
-    for label, name, (row, left) in zip(ids, names, places, strict=True):
+    for label, name, font, (row, left) in zip(ids, names, fonts, places, strict=True):
         top = row * line + (line - size) // 2
         box = (left + size // 2, top, left + size // 2 + size, top + size)
         pen.rectangle(box, fill=tuple(labels.colours[label]), outline=_EDGE)
@@ -72,6 +75,12 @@ def _laid_out(lengths: Sequence[int], width: int) -> tuple[list[tuple[int, int]]
     return places, row + 1
 
 
-def _font() -> str:
-    """Find a font that has the letters of most languages: matplotlib brings one along."""
-    return str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf")
+def _font(name: str) -> str:
+    """Find a font for a name: the one matplotlib brings along, or one here with more letters."""
+    usual = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+    if not (missing := lacking(usual, name)):
+        return str(usual)
+    found, lost = fonts_for(missing)
+    if lost:
+        note_lost(lost)
+    return str(next(iter(found.values()), usual))
