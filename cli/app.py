@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from .console import console, entitled, notes, show_notices
+from .console import console, entitled, notes, show_notices, write_anything
 from .crf import app as crf
 from .cues import cues
 from .data import app as data
@@ -65,6 +65,7 @@ def _root(
 def main() -> None:
     """Run the command; a refusal is one sentence on standard error and exit code 1."""
     os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
+    write_anything()
     show_notices()
     try:
         app(with_stock_sources(sys.argv[1:]))

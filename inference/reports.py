@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from scene.files import replace_file
+from scene.files import parse_json, read_text, replace_file
 
 from .runs import Run
 
@@ -35,6 +35,9 @@ class Report:
 
 Watch = Callable[[Report], None]
 
+MOST_METRICS = 2**28
+"""The largest ``metrics.jsonl`` that is read, in bytes: millions of lines."""
+
 
 class Log:
     """The run's metrics, as lines of JSON and for TensorBoard.
@@ -50,7 +53,9 @@ class Log:
         from torch.utils.tensorboard import SummaryWriter
 
         self.path = run.path("metrics.jsonl")
-        kept = self.path.read_text().splitlines() if self.path.exists() else []
+        kept = []
+        if self.path.exists():
+            kept = read_text(self.path, MOST_METRICS).splitlines()
         lines = [line for line in kept if _step(line) <= step]
         replace_file(self.path, lambda part: part.write_text("".join(f"{x}\n" for x in lines)))
         self.board = SummaryWriter(str(run.folder), purge_step=step or None)
@@ -76,6 +81,6 @@ class Log:
 def _step(line: str) -> float:
     """Read the step of a line; one cut short by an interruption belongs to no step."""
     try:
-        return float(json.loads(line)["step"])
-    except ValueError:
+        return float(parse_json(line, "a line")["step"])
+    except (ArithmeticError, LookupError, TypeError, ValueError):
         return math.inf

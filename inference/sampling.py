@@ -16,6 +16,7 @@ from scene.datasets.framing import Frame
 from scene.draw import claim
 from scene.labels import Labels
 from scene.pictures import picture_size, read_image, read_mask, read_mask_of
+from scene.places import expanded
 from scene.seeds import seeded
 from scene.views import VIEWS, Scene, Schema, Views, stack
 
@@ -177,7 +178,7 @@ def _view(name: str, text: str, request: Request, schema: Schema) -> Tensor:
         return _of_scene(name, request.data, scene[1], int(scene[2]), schema)
     if name == "classes":
         return labels.encode(word.strip() for word in text.split(",") if word.strip())
-    path = Path(text).expanduser()
+    path = expanded(text)
     picture = read_image(path) if name == "image" else _mask(path, request, labels)
     frame = Frame((picture.shape[-2], picture.shape[-1]), schema.size)
     return frame.apply_image(picture) if name == "image" else frame.apply_mask(picture)
@@ -192,7 +193,7 @@ def _mask(path: Path, request: Request, labels: Labels) -> Tensor:
     text = request.given.get("image", "test:0")
     if _SCENE.fullmatch(text):
         return read_mask(path, labels)
-    photo = Path(text).expanduser()
+    photo = expanded(text)
     mask, (h, w) = read_mask_of(path, labels, photo, alone=True), picture_size(photo)
     if mask.shape != (h, w):
         tall, wide = mask.shape

@@ -43,18 +43,19 @@ def orientation(picture: Image.Image) -> int:
     return value if isinstance(value, int) and value in _TURNS else 1
 
 
-def upright(picture: Image.Image) -> Image.Image:
-    """Turn a picture as its EXIF says."""
+def turn_upright(picture: Any) -> None:
+    """Load a picture of Pillow's, and turn it as its EXIF says, in place."""
     number = orientation(picture)
     picture.load()
     if picture.format == "TIFF":  # turns itself as it is loaded, and says so only if asked before
         number = orientation(picture)
-    turn = _TURNS.get(number)
-    return picture if turn is None else picture.transpose(turn)
+    if number != 1:
+        picture.im = picture.im.transpose(_TURNS[number])
+        picture._size = picture.im.size  # as `PIL.ImageOps.exif_transpose` does in place
 
 
 def upright_size(picture: Image.Image) -> tuple[int, int]:
-    """Give height and width of `upright`, from the header alone."""
+    """Give height and width once it is turned, from the header alone."""
     width, height = picture.size
     if picture.format == "TIFF":  # whose size some versions of Pillow turn before it is loaded
         tags: Any = getattr(picture, "tag_v2", {})

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -15,19 +14,24 @@ from PIL import Image
 from torch import Tensor
 
 from .datasets.maskids import ids_from_colours, ids_from_numbers, require_lossless
-from .files import replace_file
+from .files import replace_file, require_regular
 from .labels import Labels
-from .orientation import aligned, orientation, upright, upright_size
+from .orientation import aligned, orientation, turn_upright, upright_size
+
+MOST_PIXELS = 105_000_000
+"""The most pixels of a picture that is read: the largest cameras give 102 megapixels."""
+
+_CLOSED = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
+"""Formats that Pillow reads with other programs, or not at all."""
 
 _HEIF = {
     **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"), "HEIC"),
     **dict.fromkeys((b"mif1", b"msf1"), "HEIF"),
     **dict.fromkeys((b"avif", b"avis"), "AVIF"),
 }
-_BROKEN = (
-    OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error,
-    Image.DecompressionBombError,
-)  # fmt: skip  # what Pillow raises on damaged files, by format
+"""Formats of phones' photos, by the bytes that name them."""
+
+_ROWS = 256  # of a picture that are converted at once
 
 
 def read_image(path: str | Path) -> Tensor:
@@ -41,11 +45,11 @@ def read_image(path: str | Path) -> Tensor:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not a picture, or is damaged.
+        ValueError: If it is not a picture, is damaged, or has more than `MOST_PIXELS`.
     """
     with _opened(Path(path)) as picture:
-        pixels = np.array(_rgb(upright(picture)))
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+        turn_upright(picture)
+        return _pixels(picture)
 
 
 def read_mask(path: str | Path, labels: Labels) -> Tensor:
@@ -59,8 +63,8 @@ def read_mask(path: str | Path, labels: Labels) -> Tensor:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is damaged, in a format with losses, or holds an id or a colour that is
-            no label's.
+        ValueError: If it is damaged, has more than `MOST_PIXELS`, is in a format with losses, or
+            holds an id or a colour that is no label's.
     """
     return _mask(Path(path), labels)[0]
 
@@ -97,7 +101,7 @@ def _mask(path: Path, labels: Labels) -> tuple[Tensor, int]:
     """Read label ids, and how EXIF turned them."""
     with _opened(path) as picture:
         kind, number, mode = picture.format, orientation(picture), picture.mode
-        picture = upright(picture)
+        turn_upright(picture)
         palette = np.reshape(picture.getpalette("RGB") or [], (-1, 3)).astype(np.uint8)
         if mode == "1":
             white = {(0, 0, 0), (255, 255, 255)} <= set(labels.colours)
@@ -111,7 +115,8 @@ def _mask(path: Path, labels: Labels) -> tuple[Tensor, int]:
         return torch.from_numpy(ids_from_colours(pixels, labels, path)), number
     if mode == "F" and not (np.isfinite(pixels) & (pixels == pixels.round())).all():
         raise ValueError(f"{path} holds fractions, not label ids; export it as 8-bit PNG.")
-    numbers = pixels.astype(np.int32)
+    numbers = pixels.astype(np.int32) if mode == "F" else pixels
+    numbers = numbers.astype(np.uint8) if mode == "1" else numbers
     shown = palette if mode in ("P", "PA") else None
     return torch.from_numpy(ids_from_numbers(numbers, shown, labels, path)), number
 
@@ -139,8 +144,11 @@ def write_image(path: str | Path, image: Tensor) -> None:
     """
     if image.is_floating_point():
         image = (image.clamp(0, 1) * 255).round().to(torch.uint8)
-    pixels = image.detach().cpu().permute(1, 2, 0).contiguous().numpy()
-    _save(Image.fromarray(pixels), Path(path))
+    pixels = image.detach().cpu().permute(1, 2, 0)
+    picture = Image.new("RGB", (pixels.shape[1], pixels.shape[0]))
+    for top, rows in zip(range(0, len(pixels), _ROWS), pixels.split(_ROWS), strict=True):
+        picture.paste(Image.fromarray(rows.contiguous().numpy()), (0, top))
+    _save(picture, Path(path))
 
 
 def write_mask(path: str | Path, mask: Tensor, labels: Labels) -> None:
@@ -183,27 +191,63 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise FileNotFoundError(f"There is no picture {path}; check the name and the folder.")
     if path.is_dir():
         raise ValueError(f"{path} is a folder, not a picture; name a file in it.")
-    if _heif(path):
-        _learn_heif()
-    try:
-        with Image.open(path) as picture:
+    require_regular(path)
+    with _quiet(path):
+        opened = path.open("rb")  # of a path, Pillow maps TIFF into memory, and turns it wrongly
+    with opened as file:
+        with _quiet(path):
+            Image.init()
+            if _heif(path):
+                _learn_heif()
+            picture = Image.open(file, formats=sorted(set(Image.OPEN) - _CLOSED))
+        width, height = picture.size
+        if width * height > MOST_PIXELS:
+            picture.close()
+            raise _too_large(path, f"{width}×{height}")
+        with picture, _quiet(path):
             yield picture
-    except PermissionError:
-        raise ValueError(f"{path} may not be read by you; change its permissions.") from None
-    except Image.DecompressionBombError as error:
-        raise ValueError(
-            f"{path} has more pixels than Pillow opens ({2 * (Image.MAX_IMAGE_PIXELS or 0):,}); "
-            "make it smaller, or cut it into parts."
-        ) from error
-    except _BROKEN as error:
-        if kind := _heif(path):
+
+
+@contextmanager
+def _quiet(path: Path) -> Iterator[None]:
+    """Say in one sentence what Pillow meets in a file, in place of its warnings and errors."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        try:
+            yield
+        except PermissionError:
+            raise ValueError(f"{path} may not be read by you; change its permissions.") from None
+        except Image.DecompressionBombError as error:
+            raise _too_large(path, "far larger") from error
+        except MemoryError:
+            raise
+        except Exception as error:  # a damaged file raises anything, by format
+            if kind := _heif(path):
+                raise ValueError(
+                    f"{path} is {kind}, which Pillow does not read; convert it to JPEG, or "
+                    "install pillow-heif."
+                ) from error
             raise ValueError(
-                f"{path} is {kind}, which Pillow does not read; convert it to JPEG, or install "
-                "pillow-heif."
+                f"{path} cannot be read as a picture, it may be damaged; export or copy it again."
             ) from error
-        raise ValueError(
-            f"{path} cannot be read as a picture, it may be damaged; export or copy it again."
-        ) from error
+
+
+def _too_large(path: Path, size: str) -> ValueError:
+    return ValueError(
+        f"{path} is {size}, but pictures of up to {MOST_PIXELS // 10**6} megapixels are read; "
+        "shrink it first."
+    )
+
+
+def _pixels(picture: Image.Image) -> Tensor:
+    """Give a picture's pixels, ``(3, H, W)`` uint8, holding no second copy of them."""
+    picture.load()
+    width, height = picture.size
+    pixels = torch.empty(3, height, width, dtype=torch.uint8)
+    for top in range(0, height, _ROWS):
+        rows = np.array(_rgb(picture.crop((0, top, width, min(height, top + _ROWS)))))
+        pixels[:, top : top + _ROWS] = torch.from_numpy(rows).permute(2, 0, 1)
+    return pixels
 
 
 def _heif(path: Path) -> str | None:

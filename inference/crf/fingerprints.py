@@ -8,6 +8,7 @@ from typing import Any
 
 from scene.datasets.base import SceneDataset
 from scene.datasets.voc import VOCScenes
+from scene.files import require_regular
 
 
 def digest(*parts: Any) -> str:
@@ -31,7 +32,9 @@ def fingerprint(dataset: SceneDataset, rows: Sequence[int]) -> str:
             found.update(repr(kept).encode())
             for path in (entry.image, entry.mask):
                 if path is not None:
-                    found.update(hashlib.blake2b(path.read_bytes()).digest())
+                    require_regular(path)
+                    with path.open("rb") as file:
+                        found.update(hashlib.file_digest(file, hashlib.blake2b).digest())
     else:
         for scene in map(dataset.original, rows):
             for view in (scene.image, scene.mask):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 import time
@@ -15,6 +14,7 @@ import torch
 
 from scene.datasets.base import SceneDataset
 from scene.datasets.catalogue import open_data
+from scene.files import parse_json, read_json, read_text
 from scene.notices import against_weak
 from scene.seeds import seeded
 
@@ -22,7 +22,7 @@ from ..evaluate import DRAWS
 from ..foreign import is_foreign
 from ..objectives.bounds import ELBO
 from ..obtain import obtain
-from ..reports import Report
+from ..reports import MOST_METRICS, Report
 from ..restore import restore
 from ..runs import Run
 from ..session import Headline, conclude, train
@@ -131,7 +131,7 @@ def _scored(task: Task, run: Run) -> tuple[float, str]:
         scenes = _scenes(task, run)
         said = f"{scenes.split}, {len(scenes)} scenes{against_weak(scenes.weak, len(scenes))}"
         return _elbo(run, scenes, task), said
-    cell = json.loads(run.path("summary.json").read_text())["headline"]
+    cell = read_json(run.path("summary.json"))["headline"]
     score = (cell["score"] or {}).get({"f1": "macro_f1"}.get(metric, metric))
     if score is None:
         raise ValueError(f"No scene of {task.plan.split} could be scored.")
@@ -142,8 +142,9 @@ def _scored(task: Task, run: Run) -> tuple[float, str]:
 
 def _last_loss(run: Run) -> float:
     """Read the validation loss of the weights that were kept."""
-    lines = run.path("metrics.jsonl").read_text().splitlines()
-    losses = [line["val"] for line in map(json.loads, lines) if "val" in line]
+    path = run.path("metrics.jsonl")
+    lines = (parse_json(x, str(path)) for x in read_text(path, MOST_METRICS).splitlines())
+    losses = [line["val"] for line in lines if isinstance(line, dict) and "val" in line]
     if not losses:
         raise ValueError("It has no validation loss; its data have no split val.")
     return float(min(losses) if run.settings.patience else losses[-1])

@@ -26,6 +26,8 @@ from typing import Any
 
 import torch
 
+from scene.files import read_json
+
 from ..runs import home, write_json
 from ..train import Device
 from .book import JOURNAL, Book, Trial
@@ -250,7 +252,7 @@ def _empty(folder: Path) -> None:
 
 def _require_same(folder: Path, plan: Plan) -> None:
     try:
-        there = json.loads((folder / STUDY).read_text())
+        there = read_json(folder / STUDY)
     except ValueError:
         raise ValueError(f"{folder / STUDY} is damaged; choose another --out.") from None
     there = {"seeds": 1, **there} if isinstance(there, dict) else there  # of before it was asked

@@ -12,10 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from scene.files import read_text
 from scene.legend import with_legend
 from scene.overlay import overlaid
 from scene.picturefiles import SUFFIXES, is_junk, is_picture
 from scene.pictures import read_image, write_grey, write_image, write_mask
+from scene.places import expanded
 
 from .segmentation import Segmentation
 from .segmenter import Segmenter
@@ -26,7 +28,7 @@ LISTS = (".txt", ".list")
 KINDS = ("mask", "overlay", "uncertainty")
 """What may be written of a photograph: ``<stem>_<kind>.png``."""
 
-_ROWS = 256  # of an overlay at once
+_ROWS = 64  # of an overlay at once
 
 
 @dataclass(frozen=True)
@@ -177,8 +179,10 @@ def overlay_of(image: Tensor, found: Segmentation, opacity: float = 0.5) -> Tens
     Returns:
         ``(3, H', W')`` uint8, see `scene.legend.with_legend`.
     """
-    parts = zip(image.split(_ROWS, 1), found.mask.split(_ROWS), strict=True)
-    whole = torch.cat([overlaid(rows, ids, found.labels, opacity) for rows, ids in parts], dim=1)
+    whole = torch.empty_like(image)
+    parts = zip(*(x.split(_ROWS, -2) for x in (whole, image, found.mask)), strict=True)
+    for there, rows, ids in parts:
+        there.copy_(overlaid(rows, ids, found.labels, opacity))
     return with_legend(whole, found.labels, [share.id for share in found.shares])
 
 
@@ -194,7 +198,7 @@ def _write(job: Job, image: Tensor, found: Segmentation, opacity: float) -> None
 
 def _meant(name: str, piped: Iterable[str]) -> Iterator[Path]:
     """Find the pictures that one name stands for."""
-    path = Path(name).expanduser()
+    path = expanded(name)
     if name == "-":
         yield from _listed(piped, "standard input")
     elif path.is_dir():
@@ -221,12 +225,9 @@ def _listed(lines: Iterable[str], source: str) -> Iterator[Path]:
 
 
 def _lines(path: Path) -> list[str]:
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(f"There is no list {path}; check the name and the folder.")
-    try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is not UTF-8 text; save the list as UTF-8.") from None
+    return read_text(path).splitlines()
 
 
 def _pictures(folder: Path) -> Iterator[Path]:

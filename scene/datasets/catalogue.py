@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from ..labels import VOID, Labels
+from ..places import cache_folder, expanded
 from ..sizes import STOCK_SIZE
 from ..views import VIEWS
 from .base import SPLITS, SceneDataset
@@ -162,7 +163,7 @@ def _folder(source: str, download: bool) -> Path:
     """Find the folder a source stands for, fetching PASCAL VOC if that is allowed."""
     if source == "voc2012":
         return _voc2012(download)
-    folder = Path(source).expanduser()
+    folder = expanded(source)
     if folder.is_dir():
         return folder
     if folder.is_file():
@@ -182,8 +183,16 @@ def _folder(source: str, download: bool) -> Path:
 
 def _voc2012(download: bool) -> Path:
     """Find PASCAL VOC 2012 where datasets are kept, or fetch it there, whole or not at all."""
-    home = Path(os.environ.get("SCENE_DATA_HOME") or Path.home() / ".cache" / "scene")
-    folder = home.expanduser() / "VOCdevkit" / "VOC2012"
+    if named := os.environ.get("SCENE_DATA_HOME"):
+        home = expanded(named)
+    elif (cache := cache_folder()) is not None:
+        home = cache / "scene"
+    else:
+        raise LookupError(
+            "PASCAL VOC 2012 is kept in your home, but you have none here; let SCENE_DATA_HOME "
+            "name another folder, or give the path of a copy."
+        )
+    folder = home / "VOCdevkit" / "VOC2012"
     if folder.is_dir():
         return folder
     if not download:

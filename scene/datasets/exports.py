@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ..picturefiles import LOSSLESS_FIRST, PictureFolder, is_junk, is_picture
+from ..places import expanded
 from .base import SPLITS
 from .labelmap import FILE
 
@@ -95,7 +96,7 @@ def locate(root: str | Path) -> Path:
         FileNotFoundError: If there is no such folder, or no images where a layout has them; the
             message names what comes nearest.
     """
-    root = Path(root).expanduser().absolute()
+    root = expanded(root).absolute()
     if not root.is_dir():
         raise FileNotFoundError(f"There is no folder {root}; give one in VOC layout.")
     for folder in (root, root / "VOCdevkit" / "VOC2012", root / "VOC2012"):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..files import MOST_TEXT, read_text
 from ..labels import VOID, Colour, Labels, is_background, voc_colours
 from .names import scene_name
 
 FILE = "labelmap.txt"
 """Where a folder declares its labels, one ``label:r,g,b:parts:actions`` a line."""
+
+_MOST = 2**20  # bytes of a label map: 255 labels, and room for comments
 
 VOC = Labels(
     tuple(
@@ -34,7 +37,7 @@ def read_labelmap(path: Path) -> Labels:
     """
     names: list[str] = []
     colours: list[Colour] = []
-    for number, line in enumerate(lines_of(path), start=1):
+    for number, line in enumerate(lines_of(path, _MOST), start=1):
         if not line or line.startswith("#"):
             continue
         name, _, rest = line.partition(":")
@@ -54,19 +57,21 @@ def read_labelmap(path: Path) -> Labels:
     return _labels(names, colours, path)
 
 
-def lines_of(path: Path) -> list[str]:
+def lines_of(path: Path, most: int = MOST_TEXT) -> list[str]:
     """Read the lines of a small text file, stripped of space at both ends.
+
+    Args:
+        path: An ordinary file.
+        most: The most bytes it may have.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not UTF-8 text.
+        ValueError: If it is no ordinary file, larger than ``most``, or not UTF-8 text.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, most)
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no {path}; the folder needs this list.") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is not UTF-8 text; save it as UTF-8 and try again.") from None
     return [line.strip() for line in text.splitlines()]
 
 

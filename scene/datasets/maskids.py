@@ -32,8 +32,10 @@ def ids_from_colours(picture: np.ndarray, labels: Labels, path: Path) -> np.ndar
     Raises:
         ValueError: If a colour is neither a label's nor void; the message names the first.
     """
-    wide = picture.astype(np.int32)
-    codes = wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
+    codes = picture[..., 0].astype(np.int32)
+    for channel in (1, 2):
+        codes <<= 8
+        codes |= picture[..., channel]
     known = {r << 16 | g << 8 | b: label for (r, g, b), label in colour_ids(labels).items()}
     used = np.unique(codes).tolist()
     if strange := [code for code in used if code not in known]:
@@ -169,9 +171,10 @@ def _is_sorted_anew(
 
 def _looked_up(numbers: np.ndarray, meaning: dict[int, int]) -> np.ndarray:
     """Put the id for each number, ``(H, W)`` uint8."""
-    keys = sorted(meaning)
-    table = np.array([meaning[key] for key in keys], dtype=np.uint8)
-    return table[np.searchsorted(keys, numbers)]
+    table = np.zeros(max(meaning) + 1, dtype=np.uint8)
+    table[list(meaning)] = list(meaning.values())
+    found: np.ndarray = table[numbers]
+    return found
 
 
 def _notice_void(present: set[int], labels: Labels, path: Path) -> None:
