@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from scene.notices import against_weak
+
 if TYPE_CHECKING:
     from inference.runs import Run
     from scene.datasets.base import SceneDataset
@@ -16,6 +18,7 @@ def about(run: Run, dataset: SceneDataset) -> dict[str, Any]:
         "recipe": run.settings.recipe,
         "data": dataset.name,
         "split": dataset.split,
+        "weak": dataset.weak,
         "size": sized(run.settings.size),
     }
 
@@ -23,8 +26,8 @@ def about(run: Run, dataset: SceneDataset) -> dict[str, Any]:
 def heading(told: dict[str, Any], scenes: int) -> str:
     """Write the same as a line above tables."""
     return (
-        f"{told['run']}: {told['recipe']} on {told['data']} ({told['split']}, {scenes} scenes, "
-        f"{told['size']})"
+        f"{told['run']}: {told['recipe']} on {told['data']} ({told['split']}, {scenes} scenes"
+        f"{against_weak(told['weak'], scenes)}, {told['size']})"
     )
 
 

@@ -11,7 +11,7 @@ import typer
 
 from inference.interruption import Interruption, raised
 
-from .console import console, entitled, notes
+from .console import console, entitled, notes, show_notices, write_anything
 from .crf import app as crf
 from .cues import cues
 from .data import app as data
@@ -67,6 +67,8 @@ def _root(
 def main() -> None:
     """Run the command; a refusal is one sentence on standard error and exit code 1."""
     os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
+    write_anything()
+    show_notices()
     try:
         with raised():
             app(with_stock_sources(sys.argv[1:]))

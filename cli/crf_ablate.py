@@ -172,8 +172,11 @@ def _claim(folder: Path) -> None:
 def _show(found: Ablation, elsewhere: bool) -> None:
     from rich.table import Table
 
+    from scene.notices import against_weak
+
     scenes = found.scenes
-    told = f"{found.rows['unary'].scenes} scenes, unaries: {scenes.unaries.title}"
+    count = found.rows["unary"].scenes
+    told = f"{count} scenes{against_weak(found.weak, count)}, unaries: {scenes.unaries.title}"
     console.print(f"{_plain(scenes.data)} {scenes.split} ({told})")
     table = Table("kernels")
     for name in ("mIoU, %", "accuracy, %", "log p, nats"):

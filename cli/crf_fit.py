@@ -138,7 +138,10 @@ def _claim(path: Path, force: bool) -> None:
 def _show(found: Learned) -> None:
     from rich.table import Table
 
-    table = Table(f"on {found.held.split}, held out")
+    from scene.notices import against_weak
+
+    weak = against_weak(found.weak, found.after.scenes)
+    table = Table(f"on {found.held.split}, held out{weak}")
     for name in ("mIoU, %", "accuracy, %", "log p, nats"):
         table.add_column(name, justify="right")
     for title, row in (("before", found.before), ("after", found.after)):

@@ -99,12 +99,12 @@ def refine(
 def _named(data: str | None, labelmap: Path | None) -> Labels | None:
     """Find the names and colours of labels, if somebody knows them."""
     from scene.datasets.catalogue import open_data, splits_of
-    from scene.datasets.labelmap import VOC, read_labelmap
+    from scene.datasets.labelmap import VOC, read_labels
 
     if data is not None and labelmap is not None:
         raise ValueError("--data and --labelmap both name the labels; leave one out.")
     if labelmap is not None:
-        return read_labelmap(labelmap)
+        return read_labels(labelmap)
     if data is None or data == "voc2012":
         return VOC if data else None
     return open_data(data, splits_of(data)[0]).schema.labels

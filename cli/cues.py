@@ -107,6 +107,8 @@ def cues(
 def _show(score: CueScore) -> None:
     from rich.table import Table
 
+    from scene.notices import against_weak
+
     if not score.scenes:
         console.print("No scene has a mask, so that cues cannot be scored.")
         return
@@ -116,6 +118,8 @@ def _show(score: CueScore) -> None:
     for name, precision in score.precision.items():
         table.add_row(name, _said(precision), _said(score.coverage[name]))
     console.print(table)
+    if weak := against_weak(score.weak, score.scenes):
+        console.print(f"{score.scenes} scenes{weak}, not the truth.")
     console.print("precision: cued pixels that are right; coverage: a label's pixels cued so.")
 
 

@@ -75,3 +75,38 @@ def preview(
     found = open_data(data, split, parse_size(size) if size else None, download=download)
     draw_scenes(out, [found[i] for i in range(min(n, len(found)))], found.schema.labels)
     console.print(entitled(out, f"{min(n, len(found))} of {len(found)} scenes"))
+
+
+@app.command()
+def labels(
+    data: Annotated[
+        str | None, typer.Argument(help="As --data of other commands; or name a --run.")
+    ] = None,
+    run: Annotated[Path | None, typer.Option("--run", help="A run, for the labels of it.")] = None,
+    json: Json = False,
+    download: Download = False,
+) -> None:
+    """Print the labels of DATA or of a run as lines of a labelmap.txt: name, colour and id.
+
+    scene data labels --run RUN > labelmap.txt
+    """
+    from scene.datasets.catalogue import labels_in
+    from scene.datasets.labelmap import labelmap_lines
+
+    if (data is None) == (run is None):
+        raise typer.BadParameter("Name data or a --run: one of the two.")
+    if run is not None:
+        from inference.runs import read
+
+        found = read(run).schema.labels
+    else:
+        found = labels_in(str(data), download=download)
+    if json:
+        named = zip(found.names, found.colours, strict=True)
+        console.print_json(
+            data=[{"id": i, "name": n, "colour": c} for i, (n, c) in enumerate(named)]
+        )
+        return
+    console.print("# label:color_rgb:parts:actions, and the id")
+    for i, line in enumerate(labelmap_lines(found)):
+        console.print(f"{line} # {i}")

@@ -32,6 +32,7 @@ def evaluate_stages(run: Path | None, stages: Sequence[str], given: dict[str, An
         raise typer.BadParameter("--draws and --at-mean have no part in --stage; leave them out.")
     from inference.weak.scoring import common_classes, score_stage
     from scene.datasets.catalogue import evaluation_split, open_data, splits_of
+    from scene.notices import against_weak
 
     found = found_run(run, stages[0])
     names = [chosen_stage(found, name, False, False) for name in dict.fromkeys(stages)]
@@ -56,20 +57,21 @@ def evaluate_stages(run: Path | None, stages: Sequence[str], given: dict[str, An
             common=common,
             watch=lambda done, total: watch(f"scoring {split}", done, total),
         )
+    one = next(iter(scores.values()))
     about = {
         "run": str(found.folder),
         "recipe": found.settings.recipe,
         "data": dataset.name,
         "split": split,
-        "scenes": next(iter(scores.values())).scenes,
+        "scenes": one.scenes,
+        "weak": one.weak,
     }
     if given["json"]:
         told = {name: score.to_json() for name, score in scores.items()}
         console.print_json(data={**about, "stages": told})
         return
-    console.print(
-        f"{about['run']}: {about['recipe']} on {about['data']} ({split}, {about['scenes']} scenes)"
-    )
+    scenes = f"{one.scenes} scenes{against_weak(one.weak, one.scenes)}"
+    console.print(f"{about['run']}: {about['recipe']} on {about['data']} ({split}, {scenes})")
     _show(scores)
 
 

@@ -92,6 +92,7 @@ def reproduce(
     With --table scene: the generative models instead, in the report's form and as they are here.
     """
     from inference.weak.reproduce import reproduce as do
+    from inference.weak.unscored import lacking
     from scene.datasets.catalogue import splits_of
     from scene.sizes import parse_size
 
@@ -127,6 +128,16 @@ def reproduce(
         betas=_some("--betas", betas),
         engine=engine,
     )
+    if lacking(request):
+        _unscored(
+            request,
+            seeds=range(seed, seed + seeds),
+            out=out,
+            force=force,
+            device=device,
+            json=json,
+        )
+        return
     names = tuple(PLANS) if settings == "both" else (settings,)
     with bar() as watch:
         found = do(
@@ -144,6 +155,28 @@ def reproduce(
         return
     show(found)
     for path in found.files:
+        console.print(str(path))
+
+
+def _unscored(
+    request: Request, *, seeds: range, out: Path | None, force: bool, device: Any, json: bool
+) -> None:
+    """Train what needs no masks, and say why nothing is scored."""
+    from inference.weak.unscored import train_unscored
+
+    with bar() as watch:
+        found = train_unscored(
+            request, seeds=seeds, folder=out, force=force, device=device, watch=_telling(watch)
+        )
+    if json:
+        console.print_json(data=found.to_json())
+        return
+    splits = ", ".join(found.lacking)
+    console.print(
+        f"{found.data}: classifier and SEC are trained, and not scored: there are no masks in "
+        f"{splits}. The twin learns from masks of train; settings are chosen on those of tune."
+    )
+    for path in (*found.runs, *found.files):
         console.print(str(path))
 
 

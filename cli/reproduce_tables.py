@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from scene.notices import against_weak
+
 from .console import console
 
 if TYPE_CHECKING:
@@ -19,9 +21,10 @@ def show(found: Reproduction) -> None:
 
     plural = "s" if len(found.seeds) > 1 else ""
     seeds = f"seed{plural} {', '.join(map(str, found.seeds))}"
+    scenes = f"{found.scenes} scenes{against_weak(found.weak[0], found.scenes)}"
     for name, summary in found.rows.items():
         console.print(
-            f"{found.data} {found.split} ({found.scenes} scenes, {seeds}), settings {name}",
+            f"{found.data} {found.split} ({scenes}, {seeds}), settings {name}",
             style="bold",
         )
         _show_stages(found, summary)
@@ -34,7 +37,7 @@ def show(found: Reproduction) -> None:
             f"PASCAL VOC 2012 val: {100 * RATIO:.0f} %)."
         )
         for chain in summary.chains:
-            _show_choices(chain)
+            _show_choices(chain, found.weak[1])
         console.print()
 
 
@@ -99,7 +102,7 @@ def _show_widths(summary: Summary) -> None:
     console.print(table)
 
 
-def _show_choices(chain: Chain) -> None:
+def _show_choices(chain: Chain, weak: int) -> None:
     """Say what was chosen for a seed, and from what."""
     from inference.crf.parameters import Parameters
     from inference.weak.choices import name_of
@@ -117,7 +120,8 @@ def _show_choices(chain: Chain) -> None:
     for name, crf in chosen["crf"].items():
         tried = chosen["crfs_tried"][name]
         said.append(f"CRF after {name}: {name_of(Parameters.from_json(crf))}{_of(tried)}")
-    console.print(f"Seed {chain.seed}, on {chosen['scenes']} scenes of {chosen['split']}:")
+    scenes = f"{chosen['scenes']} scenes of {chosen['split']}"
+    console.print(f"Seed {chain.seed}, on {scenes}{against_weak(weak, chosen['scenes'])}:")
     for line in said:
         console.print(f"  {line}")
 

@@ -227,6 +227,7 @@ def _resume(folder: Path, data: str | None, device: Any, trust: bool) -> None:
 def _say(outcome: Outcome) -> None:
     from inference.evaluate import DRAWS
     from scene.metrics import ClassScore, MaskScore
+    from scene.notices import against_weak
 
     cell, score = outcome.cell, outcome.cell.score
     mark = "" if cell.trained else " †"
@@ -236,8 +237,15 @@ def _say(outcome: Outcome) -> None:
     elif isinstance(score, ClassScore):
         found, draws = f"macro-F1 {score.macro_f1:.1f}, mAP {score.map:.1f}", ""
     notes.print(f"run {outcome.run.folder}", style="dim")
+    if score is None:
+        console.print(
+            f"{cell.title} is not scored: no scene of {outcome.split} has a {cell.target} to "
+            f"score against  {outcome.picture}"
+        )
+        return
     console.print(
-        f"{cell.title} {found} ({outcome.split}, {cell.scenes} scenes{draws})  {outcome.picture}"
+        f"{cell.title} {found} ({outcome.split}, {cell.scenes} scenes"
+        f"{against_weak(cell.weak, cell.scenes)}{draws})  {outcome.picture}"
     )
 
 

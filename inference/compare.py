@@ -15,6 +15,8 @@ from typing import Any
 from torch.utils.flop_counter import FlopCounterMode
 
 from scene.datasets.catalogue import open_data
+from scene.files import read_json
+from scene.notices import against_weak
 from scene.views import Schema, Views
 
 from .assemble import assemble
@@ -180,13 +182,13 @@ def _result(
     row, settings = job
     folder = out / f"{settings.recipe}-seed{settings.seed}-{_digest(settings)}"
     path = folder / SCORES
-    known: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    known: dict[str, Any] = read_json(path) if path.is_file() else {}
     asked = [Cell(given, target, False, 0, None).title for given, target in directions]
     held = known.get(split)
     if held is None or (held["cells"] and [cell["title"] for cell in held["cells"]] != asked):
         known[split] = held = _scored(settings, folder, split, directions, device)
         write_json(path, known)
-        held = json.loads(path.read_text())[split]  # as it will be read next time
+        held = read_json(path)[split]  # as it will be read next time
     return Result(row, settings, folder, held["scored"], tuple(held["cells"]))
 
 
@@ -198,7 +200,7 @@ def _scored(
     device: Device,
 ) -> dict[str, Any]:
     data = open_data(settings.data, split, settings.size)
-    words = f"{data.name} {data.split}, {len(data)} scenes"
+    words = f"{data.name} {data.split}, {len(data)} scenes{against_weak(data.weak, len(data))}"
     try:
         run = _run(settings, folder, device)
     except Diverged:

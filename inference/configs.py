@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -19,7 +20,7 @@ def as_table(what: str, data: Any) -> dict[str, Any]:
         ValueError: If they are something else.
     """
     if not isinstance(data, dict):
-        raise ValueError(f"{what} is {data!r}, where names and values were expected.")
+        raise ValueError(f"{what} is {shown(data)}, where names and values were expected.")
     return data
 
 
@@ -37,7 +38,7 @@ def settings_from(data: Any) -> Settings:
     kinds = get_type_hints(Settings)
     for name, value in as_table("its settings", data).items():
         if name in kinds and not is_a(value, kinds[name]):
-            raise ValueError(f"its setting {name} cannot be {value!r}.")
+            raise ValueError(f"its setting {name} cannot be {shown(value)}.")
     settings = Settings.from_json(data)
     recipe(settings.recipe)
     return settings
@@ -53,9 +54,9 @@ def labels_from(data: Any) -> Labels:
     table = as_table("its labels", data)
     names, colours = table["names"], table["colours"]
     if not is_a(names, tuple[str, ...]):
-        raise ValueError(f"its labels cannot be called {names!r}.")
+        raise ValueError(f"its labels cannot be called {shown(names)}.")
     if not is_a(colours, tuple[tuple[int, int, int], ...]) or len(colours) != len(names):
-        raise ValueError(f"its labels cannot have the colours {colours!r}.")
+        raise ValueError(f"its labels cannot have the colours {shown(colours)}.")
     return Labels(tuple(names), tuple((red, green, blue) for red, green, blue in colours))
 
 
@@ -77,4 +78,15 @@ def is_a(value: Any, kind: Any) -> bool:
         return len(kinds) == len(value) and all(map(is_a, value, kinds))
     if isinstance(value, bool):
         return kind is bool
-    return isinstance(value, int | float if kind is float else kind)
+    if kind is float and isinstance(value, int):
+        return abs(value) < 2**63  # more digits than a float can hold are none
+    return isinstance(value, kind)
+
+
+def shown(value: Any) -> str:
+    """Write a value of any kind, shortened: a damaged file may hold megabytes of it.
+
+    >>> shown([1, 2]), shown("a" * 9999)
+    ('[1, 2]', "'aaaaaaaaaaaa...aaaaaaaaaaaaa'")
+    """
+    return reprlib.repr(value)

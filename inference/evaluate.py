@@ -46,6 +46,7 @@ class Cell:
         trained: Whether a term of the objective trained the posterior given just these views.
         scenes: How many scenes were scored.
         score: The score; None where the model cannot go this way, or no scene could be scored.
+        weak: Against how many scenes' pseudo-labels it was scored, for want of the truth.
     """
 
     given: tuple[str, ...]
@@ -53,6 +54,7 @@ class Cell:
     trained: bool
     scenes: int
     score: MaskScore | ClassScore | None
+    weak: int = 0
 
     @property
     def source(self) -> str:
@@ -128,12 +130,13 @@ def _known(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _masks(dataset: SceneDataset, guesses: Iterable[Guess]) -> dict[str, Any]:
-    scorer, count = MaskScorer(dataset.schema.labels), 0
+    scorer, count, weak = MaskScorer(dataset.schema.labels), 0, 0
     for indices, _, guess in guesses:
         for index, probs in zip(indices, guess.cpu(), strict=True):
             scorer.add(*_restored(dataset, index, probs))
         count += len(indices)
-    return {"scenes": count, "score": scorer.score() if count else None}
+        weak += sum("mask" in dataset[index].weak for index in indices if dataset.weak)
+    return {"scenes": count, "score": scorer.score() if count else None, "weak": weak}
 
 
 def _restored(dataset: SceneDataset, index: int, probs: Tensor) -> tuple[Tensor, Tensor]:
@@ -145,14 +148,15 @@ def _restored(dataset: SceneDataset, index: int, probs: Tensor) -> tuple[Tensor,
 
 
 def _classes(dataset: SceneDataset, guesses: Iterable[Guess], threshold: float) -> dict[str, Any]:
-    probs, true = [], []
-    for _, views, guess in guesses:
+    probs, true, weak = [], [], 0
+    for indices, views, guess in guesses:
         probs.append(guess.cpu())
         true.append(views["classes"].cpu())
+        weak += sum("classes" in dataset[index].weak for index in indices if dataset.weak)
     if not true:
         return {}
     score = class_score(dataset.schema.labels, torch.cat(probs), torch.cat(true), threshold)
-    return {"scenes": sum(map(len, true)), "score": score}
+    return {"scenes": sum(map(len, true)), "score": score, "weak": weak}
 
 
 def _complete(

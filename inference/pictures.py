@@ -29,6 +29,8 @@ DIRECTIONS = (
 )
 """What the picture of a run shows, where its model can."""
 
+_SEEN = (VIEWS, ("image", "classes"), ("image",))  # views of the scenes drawn, if there are any
+
 NOTHING: Mapping[str, Tensor] = MappingProxyType({})
 
 
@@ -40,27 +42,33 @@ def draw_predictions(
     Args:
         path: Where the PNG goes.
         assembly: Model and guide, in evaluation mode.
-        dataset: Scenes that have every view are drawn.
+        dataset: Scenes that have every view are drawn; where none has, those without masks.
         scenes: How many, at most.
         seed: Of the draws of z.
     """
     labels = dataset.schema.labels
     views = dataset.views(range(min(len(dataset), 4 * scenes)))
-    complete = views.rows(views.having(VIEWS).nonzero().squeeze(-1)[:scenes])
-    complete = complete.to(assembly.device)
-    if not len(complete):
+    seen = next((some for some in _SEEN if views.having(some).any()), None)
+    if seen is None:
         return
-    columns, titles = [list(complete["image"]), list(complete["mask"])], ["image", "mask"]
+    complete = views.rows(views.having(seen).nonzero().squeeze(-1)[:scenes])
+    complete = complete.to(assembly.device)
+    titles = [name for name in ("image", "mask") if name in seen]
+    columns = [list(complete[name]) for name in titles]
     with seeded(seed, assembly.device):
         for given, target in DIRECTIONS:
-            if able(assembly, given, target):
+            if set(given) <= set(seen) and able(assembly, given, target):
                 found = predict(assembly, complete.only(given), [target])
                 columns.append(list(found.mask if target == "mask" else found.views[target]))
                 source = "all" if len(given) == len(VIEWS) else "+".join(given)
                 titles.append(f"{source} → {target}")
+    told = complete["classes"] if "classes" in seen else [None] * len(complete)
     rows = [
-        [Panel(picture, named(labels, vector) if i == 1 else "") for i, picture in enumerate(line)]
-        for line, vector in zip(zip(*columns, strict=True), complete["classes"], strict=True)
+        [
+            Panel(picture, named(labels, vector) if i == 1 and vector is not None else "")
+            for i, picture in enumerate(line)
+        ]
+        for line, vector in zip(zip(*columns, strict=True), told, strict=True)
     ]
     draw_grid(path, rows, labels, columns=titles)
 

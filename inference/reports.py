@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scene.files import replace_file
+from scene.files import parse_json, replace_file
 
 from .runs import Run
 
@@ -39,6 +39,9 @@ class Report:
 
 
 Watch = Callable[[Report], None]
+
+MOST_METRICS = 2**28
+"""The largest ``metrics.jsonl`` that is read, in bytes: millions of lines."""
 
 
 class Log:
@@ -100,8 +103,8 @@ def lines_of(path: Path) -> list[dict[str, Any]]:
 
 def _line(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
-        told = json.loads(line)
-    except (ValueError, RecursionError):
+        told = parse_json(line.decode(), "a line")
+    except ValueError:
         told = None
     step = told.get("step") if isinstance(told, dict) else None
     if not isinstance(told, dict) or not isinstance(step, int) or isinstance(step, bool):

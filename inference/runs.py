@@ -24,7 +24,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from scene.files import replace_file
+from scene.files import read_json, replace_file
 from scene.views import Schema
 
 from .configs import as_table, labels_from, settings_from
@@ -136,11 +136,7 @@ def read(folder: Path) -> Run:
     if not (folder / CONFIG).is_file():
         raise LookupError(f"{folder} is not a run: it holds no {CONFIG}.")
     try:
-        text = json.loads((folder / CONFIG).read_text())
-    except ValueError as error:
-        raise ValueError(f"The config of {folder} is not JSON: {error}.") from error
-    try:
-        config = as_table("the config", text)
+        config = as_table("the config", read_json(folder / CONFIG))
         if config["format"] != FORMAT:
             raise ValueError(f"it has format {config['format']}, but only {FORMAT} is read here.")
         settings, labels = settings_from(config["settings"]), labels_from(config["labels"])

@@ -15,7 +15,8 @@ from scene.datasets.catalogue import evaluation_split, open_data
 from scene.datasets.framing import Frame
 from scene.draw import claim
 from scene.labels import Labels
-from scene.pictures import picture_size, read_image, read_mask
+from scene.pictures import picture_size, read_image, read_mask, read_mask_of
+from scene.places import expanded
 from scene.seeds import seeded
 from scene.views import VIEWS, Scene, Schema, Views, stack
 
@@ -126,7 +127,6 @@ def gather(request: Request, schema: Schema) -> Views | None:
     """
     if not request.given:
         return None
-    _same_size(request)
     found = {name: _view(name, text, request, schema) for name, text in request.given.items()}
     names = [name for name in VIEWS if name in found]
     scene = Scene(found.get("image"), found.get("classes"), found.get("mask"))
@@ -178,23 +178,30 @@ def _view(name: str, text: str, request: Request, schema: Schema) -> Tensor:
         return _of_scene(name, request.data, scene[1], int(scene[2]), schema)
     if name == "classes":
         return labels.encode(word.strip() for word in text.split(",") if word.strip())
-    path = Path(text).expanduser()
-    picture = read_image(path) if name == "image" else read_mask(path, labels)
+    path = expanded(text)
+    picture = read_image(path) if name == "image" else _mask(path, request, labels)
     frame = Frame((picture.shape[-2], picture.shape[-1]), schema.size)
     return frame.apply_image(picture) if name == "image" else frame.apply_mask(picture)
 
 
-def _same_size(request: Request) -> None:
-    """Refuse an image and a mask that do not show the same pixels."""
-    paths = [request.given.get(name, "test:0") for name in ("image", "mask")]
-    if any(map(_SCENE.fullmatch, paths)):
-        return
-    (h, w), (tall, wide) = (picture_size(Path(path).expanduser()) for path in paths)
-    if (h, w) != (tall, wide):
+def _mask(path: Path, request: Request, labels: Labels) -> Tensor:
+    """Read a mask; with a photo beside it, as drawn on that.
+
+    Raises:
+        ValueError: If the two do not show the same pixels.
+    """
+    text = request.given.get("image", "test:0")
+    if _SCENE.fullmatch(text):
+        return read_mask(path, labels)
+    photo = expanded(text)
+    mask, (h, w) = read_mask_of(path, labels, photo, alone=True), picture_size(photo)
+    if mask.shape != (h, w):
+        tall, wide = mask.shape
         raise ValueError(
-            f"{paths[0]} is {w}×{h} but {paths[1]} is {wide}×{tall}; give an image and its mask "
-            "at one size."
+            f"{photo} is {w}×{h} but {path} is {wide}×{tall}; give an image and its mask at one "
+            "size."
         )
+    return mask
 
 
 def _of_scene(name: str, data: str, split: str, number: int, schema: Schema) -> Tensor:

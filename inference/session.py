@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from scene.datasets.augment import augmenter
 from scene.datasets.base import SceneDataset
-from scene.datasets.catalogue import evaluation_split, open_data, splits_of
+from scene.datasets.catalogue import open_data, splits_of, summary_split
 from scene.datasets.weak import ImageLevel, Trusted
 from scene.models import ClassifiedScene
 
@@ -48,7 +47,7 @@ class Headline:
     """Which score sums up a run.
 
     Attributes:
-        split: What is scored; None = `evaluation_split`'s choice.
+        split: What is scored; None = `summary_split`'s choice.
         direction: Views given, and target; None = the first of `HEADLINES` that its model can go.
     """
 
@@ -248,7 +247,8 @@ def _open(
     target = "mask"
     if recipe(settings.recipe).explains == ("classes",):  # and then no mask may be seen
         train, target = ImageLevel(train), "classes"
-    split = split or evaluation_split(settings.data, target=target)
+    needed = recipe(settings.recipe).form != "sec"
+    split = split or summary_split(settings.data, target=target, masks=needed)
     return train, val, open_data(settings.data, split, size)
 
 

@@ -13,6 +13,9 @@ from typing import Any
 from scene.registry import unknown
 from scene.sizes import STOCK_LATENT, STOCK_SIZE, STOCK_WIDTH, require_size
 
+LARGEST_SCALE = 8
+"""The most that a classifier's look at an image is enlarged."""
+
 VIEWS = ("image", "classes", "mask")
 """Those of `scene.views`, which needs torch."""
 
@@ -94,7 +97,7 @@ class Settings:
 
     Raises:
         LookupError: If the name of a choice or of a view is unknown.
-        ValueError: If a number is not finite, or not as large as it must be.
+        ValueError: If a number is not finite, or out of its range.
     """
 
     recipe: str
@@ -159,22 +162,34 @@ class Settings:
 
     def __post_init__(self) -> None:
         require_size(self.size)
-        for name, least in _LEAST.items():
+        for name, (least, most) in RANGES.items():
             value = getattr(self, name)
             if value is not None and not least <= value < math.inf:
                 raise ValueError(f"{option(name)} must be {least} or more, not {value}.")
+            if value is not None and value > most:
+                raise ValueError(f"{option(name)} is from {least} to {most}, not {value}.")
         if not 0 <= self.hybrid <= 1:
             raise ValueError(f"--hybrid is a share from 0 to 1, not {self.hybrid}.")
         for name in ("learning_rate", "image_scale", "crf_xy", "crf_rgb", "exponent"):
-            if not 0 < getattr(self, name) < math.inf:
-                value = getattr(self, name)
+            value = getattr(self, name)
+            if not 0 < value < math.inf:
                 raise ValueError(f"{option(name)} must be a positive number, not {value}.")
+            if name.startswith("crf_") and value > _LARGE:
+                raise ValueError(f"{option(name)} is at most {_LARGE:g}, not {value}.")
         if self.cue_crf and (
-            len(self.cue_crf) != 3 or not all(0 < v < math.inf for v in self.cue_crf)
+            len(self.cue_crf) != 3 or not all(0 < v <= _LARGE for v in self.cue_crf)
         ):
             given = ",".join(map(str, self.cue_crf))
             raise ValueError(
                 f"--cue-crf takes three positive numbers, such as 10,25,5, not {given}."
+            )
+        if not 0 < len(self.scales) <= 16 or not all(
+            0 < scale <= LARGEST_SCALE for scale in self.scales
+        ):
+            given = ",".join(map(str, self.scales[:9]))
+            raise ValueError(
+                f"--scales takes 1 to 16 numbers, each above 0 and at most {LARGEST_SCALE}, not "
+                f"{given}."
             )
         if self.threshold != "auto" and not _is_between(self.threshold, 0, 1):
             raise ValueError(
@@ -229,13 +244,22 @@ CHOICES = {
     "precision": ("fp32", "bf16"),
 }
 
-_LEAST = {
-    **dict.fromkeys(("steps", "batch_size", "latent", "width", "guide_width"), 1),
-    **dict.fromkeys(("particles", "retrofit_particles"), 1),
-    **dict.fromkeys(("alpha", "renyi_alpha", "free_bits", "beta", "clip", "crf_weight"), 0),
-    **dict.fromkeys(("foreground", "background", "spatial", "weak_weight"), 0),
-    **dict.fromkeys(("warmup", "patience", "validate_every", "seed", "workers"), 0),
+_LARGE = 10**6
+
+RANGES: dict[str, tuple[int, int]] = {
+    "steps": (1, 10**9),
+    "batch_size": (1, 2**16),
+    **dict.fromkeys(("latent", "particles", "retrofit_particles"), (1, 4096)),
+    **dict.fromkeys(("width", "guide_width"), (1, 1024)),
+    "spatial": (0, 1024),
+    **dict.fromkeys(("alpha", "renyi_alpha", "free_bits", "beta"), (0, _LARGE)),
+    **dict.fromkeys(("clip", "crf_weight", "foreground", "background"), (0, _LARGE)),
+    "weak_weight": (0, _LARGE),
+    **dict.fromkeys(("warmup", "patience", "validate_every"), (0, 10**9)),
+    "seed": (0, 2**32 - 1),
+    "workers": (0, 256),
 }
+"""The least and the most that a number may be: above it, a slip or a damaged file is likelier."""
 
 
 def _is_between(value: float | str, low: float, high: float) -> bool:

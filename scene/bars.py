@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from .files import replace_file
+from .lettering import save_figure
 from .titles import entitle
 
 
@@ -63,8 +63,7 @@ def draw_bars(path: Path, bars: Bars, *, scale: str, title: str = "") -> None:
     if len(bars.series) > 1 or known:
         axis.legend(fontsize=8, loc="upper left")
     entitle(figure, title)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, lambda part: figure.savefig(part, format="png"))
+    save_figure(figure, path)
 
 
 @rc_context({"text.parse_math": False})
@@ -99,8 +98,7 @@ def draw_log_bars(
     handles, names = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=len(names), fontsize=8)
     entitle(figure, title)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, lambda part: figure.savefig(part, format="png"))
+    save_figure(figure, path)
 
 
 def _bars(axis: Any, bars: Bars) -> Iterator[tuple[Any, Any, Sequence[Sequence[float]]]]:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from torch import Tensor
 
-from .files import replace_file
+from .lettering import save_figure
 from .titles import entitle
 
 _WIDE = 4
@@ -75,5 +75,4 @@ def draw_clouds(
     handles, names = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=2, fontsize=8, markerscale=2)
     entitle(figure, title)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, lambda part: figure.savefig(part, format="png"))
+    save_figure(figure, path)

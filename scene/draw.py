@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from torch import Tensor
 
-from .files import replace_file
 from .labels import Labels
+from .lettering import save_figure
 from .views import Scene
 
 
@@ -94,8 +94,7 @@ def draw_grid(
     if title:
         figure.suptitle(title, fontsize=10)
     figure.legend(handles=_legend(labels), loc="outside lower center", ncols=8, fontsize=7)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, lambda part: figure.savefig(part, format="png"))
+    save_figure(figure, path)
 
 
 def draw_scenes(path: Path, scenes: Sequence[Scene], labels: Labels, *, wide: int = 8) -> None:

@@ -1,9 +1,11 @@
-"""Files that are either whole or not there."""
+"""Files: written whole or not at all, and read only if they are ordinary and not too large."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +16,19 @@ PART = ".part"
 
 ABANDONED = 3600.0
 """Seconds after which a part that nobody has written to is taken for left over."""
+
+MOST_TEXT = 32 * 2**20
+"""The largest list of scenes or photographs that is read, in bytes."""
+
+MOST_JSON = 8 * 2**20
+"""The largest JSON that is read, in bytes; once read it takes up to fifty times as much memory."""
+
+_KINDS = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
 
 
 def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
@@ -37,10 +52,7 @@ def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
         _settled(part, mode)
         part.replace(path)
     except OSError as error:
-        if error.errno and error.filename in (
-            None,
-            str(part),
-        ):  # a disk that is full does not say for which file
+        if error.errno and error.filename in (None, str(part)):  # a full disk names no file
             error.filename = str(path)
         raise
     finally:
@@ -62,6 +74,88 @@ def sweep(folder: Path, older: float = ABANDONED) -> None:
         with contextlib.suppress(OSError):
             if now - part.stat().st_mtime >= older:
                 part.unlink()
+
+
+def require_regular(path: Path) -> int:
+    """Refuse what is no ordinary file, before it is opened: a pipe may wait, a device never ends.
+
+    Returns:
+        The size of the file in bytes.
+
+    Raises:
+        OSError: If there is no such file, or it may not be looked at.
+        ValueError: If it is a folder, a pipe, a device or a socket.
+    """
+    try:
+        status = path.stat()
+    except ValueError:  # of a NUL in the name
+        raise ValueError(f"{str(path)!r} cannot be the name of a file; check it.") from None
+    if stat.S_ISDIR(status.st_mode):
+        raise ValueError(f"{path} is a folder, not a file; name a file in it.")
+    if not stat.S_ISREG(status.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
+        raise ValueError(f"{path} is {kind}, not a file; save what it gives to a file first.")
+    return status.st_size
+
+
+def read_text(path: Path, most: int = MOST_TEXT) -> str:
+    """Read a small UTF-8 text file; a byte order mark is left out.
+
+    Args:
+        path: An ordinary file.
+        most: The most bytes it may have.
+
+    Raises:
+        OSError: If there is no such file, or it may not be read.
+        ValueError: If it is no ordinary file, larger than ``most``, or not UTF-8.
+    """
+    require_regular(path)
+    with path.open("rb") as file:
+        held = file.read(most + 1)
+    if len(held) > most:
+        raise ValueError(
+            f"{path} is larger than {_shown(most)}, the most that is read of such a file; is it "
+            "the right one?"
+        )
+    try:
+        return held.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not UTF-8 text; save it as UTF-8 and try again.") from None
+
+
+def read_json(path: Path, most: int = MOST_JSON) -> Any:
+    """Read JSON, however it is nested.
+
+    Raises:
+        OSError: If there is no such file, or it may not be read.
+        ValueError: If it is no ordinary file, larger than ``most`` bytes, or not JSON.
+    """
+    return parse_json(read_text(path, most), str(path))
+
+
+def parse_json(text: str, what: str) -> Any:
+    """Read JSON that came from a file.
+
+    Args:
+        text: The JSON.
+        what: What to call it in messages.
+
+    Raises:
+        ValueError: If it is not JSON, or nested too deeply to be read.
+
+    >>> parse_json("[" * 100_000, "crf.json")
+    Traceback (most recent call last):
+    ValueError: crf.json is not JSON that can be read: its brackets are nested too deeply.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        reason = "its brackets are nested too deeply"
+    except json.JSONDecodeError as error:
+        reason = str(error)
+    except ValueError:  # Python reads no number of more than 4300 digits
+        reason = "it holds a number with too many digits"
+    raise ValueError(f"{what} is not JSON that can be read: {reason}.")
 
 
 def _parts(folder: Path) -> Iterator[Path]:
@@ -97,3 +191,14 @@ def _flush(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _shown(size: int) -> str:
+    """Write a number of bytes.
+
+    >>> _shown(8 * 2**20), _shown(2**19), _shown(100)
+    ('8 MB', '512 kB', '100 bytes')
+    """
+    if size < 1024:
+        return f"{size} bytes"
+    return f"{size >> 20} MB" if size >= 2**20 else f"{size >> 10} kB"

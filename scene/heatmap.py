@@ -10,7 +10,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from .files import replace_file
+from .lettering import save_figure
 
 
 @rc_context({"text.parse_math": False})
@@ -58,5 +58,4 @@ def draw_heatmap(
     figure.colorbar(cells, ax=axis, label=scale)
     if title:
         figure.suptitle(title, fontsize=10)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, lambda part: figure.savefig(part, format="png"))
+    save_figure(figure, path)

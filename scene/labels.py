@@ -22,8 +22,8 @@ Colour = tuple[int, int, int]
 class Labels:
     """The labels of a mask, in the order of their ids.
 
-    Background exists only if a label is named ``background``; the class vector of a scene
-    leaves it out and otherwise covers every label, in the order of `classes`.
+    Background exists only if a label is named so, see `is_background`; the class vector of a
+    scene leaves it out and otherwise covers every label, in the order of `classes`.
 
     Args:
         names: One name per label id, from 0.
@@ -61,18 +61,19 @@ class Labels:
 
     @property
     def background(self) -> int | None:
-        """The id of the label named ``background``, if there is one."""
-        return self.names.index("background") if "background" in self.names else None
+        """The id of the first label that is background, if there is one."""
+        return next((i for i, name in enumerate(self.names) if is_background(name)), None)
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The names a class vector covers: every label but background."""
-        return tuple(name for name in self.names if name != "background")
+        return tuple(self.names[i] for i in self.ids)
 
     @property
     def ids(self) -> tuple[int, ...]:
         """The label id of each entry of the class vector."""
-        return tuple(i for i, name in enumerate(self.names) if name != "background")
+        background = self.background
+        return tuple(i for i in range(len(self.names)) if i != background)
 
     def vector(self, masks: Tensor, least: float = 0.0) -> Tensor:
         """Say which classes occur in each mask.
@@ -130,6 +131,15 @@ class Labels:
         table = np.array(voc_colours(256), dtype=np.uint8)
         table[: len(self.colours)] = np.array(self.colours, dtype=np.uint8)
         return table
+
+
+def is_background(name: str) -> bool:
+    """Tell whether a label is called background, whatever its case and its underscores.
+
+    >>> [is_background(name) for name in ("background", "_background_", "BACKGROUND", "ground")]
+    [True, True, True, False]
+    """
+    return name.strip("_ ").lower() == "background"
 
 
 def voc_colours(count: int) -> tuple[Colour, ...]:

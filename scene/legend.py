@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from .labels import Labels
+from .lettering import fonts_for, lacking, note_lost
 
 SMALL = 256
 """Pictures whose longer side has fewer pixels are enlarged, for their legend to be read."""
@@ -35,27 +36,32 @@ def with_legend(picture: Tensor, labels: Labels, ids: Sequence[int]) -> Tensor:
     torch.Size([3, 320, 400])
     """
     times = -(-SMALL // max(picture.shape[1:]))
-    picture = picture.repeat_interleave(times, 1).repeat_interleave(times, 2)
+    if times > 1:
+        picture = picture.repeat_interleave(times, 1).repeat_interleave(times, 2)
     if not ids:
         return picture
     height, width = picture.shape[1:]
     size = max(12, min(height, width) // 40)
-    font = ImageFont.truetype(_font(), size)
     names = [labels.names[i] for i in ids]
-    lengths = [int(font.getlength(name)) + 3 * size for name in names]
+    fonts = [ImageFont.truetype(_font(name), size) for name in names]
+    lengths = [
+        int(font.getlength(name)) + 3 * size for font, name in zip(fonts, names, strict=True)
+    ]
     width = max(width, max(lengths))
     places, rows = _laid_out(lengths, width)
     line = size * 5 // 3
     strip = Image.new("RGB", (width, rows * line), _PAPER)
     pen = ImageDraw.Draw(strip)
-    for label, name, (row, left) in zip(ids, names, places, strict=True):
+    for label, name, font, (row, left) in zip(ids, names, fonts, places, strict=True):
         top = row * line + (line - size) // 2
         box = (left + size // 2, top, left + size // 2 + size, top + size)
         pen.rectangle(box, fill=tuple(labels.colours[label]), outline=_EDGE)
         pen.text((left + 2 * size, row * line + line // 2), name, _INK, font, anchor="lm")
     foot = torch.from_numpy(np.array(strip)).permute(2, 0, 1)
-    blank = torch.full((3, height, width - picture.shape[2]), 255, dtype=torch.uint8)
-    return torch.cat([torch.cat([picture, blank], dim=2), foot], dim=1)
+    sheet = torch.full((3, height + len(foot[0]), width), 255, dtype=torch.uint8)
+    sheet[:, :height, : picture.shape[2]] = picture
+    sheet[:, height:] = foot
+    return sheet
 
 
 def _laid_out(lengths: Sequence[int], width: int) -> tuple[list[tuple[int, int]], int]:
@@ -69,6 +75,12 @@ def _laid_out(lengths: Sequence[int], width: int) -> tuple[list[tuple[int, int]]
     return places, row + 1
 
 
-def _font() -> str:
-    """Find a font that has the letters of most languages: matplotlib brings one along."""
-    return str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf")
+def _font(name: str) -> str:
+    """Find a font for a name: the one matplotlib brings along, or one here with more letters."""
+    usual = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+    if not (missing := lacking(usual, name)):
+        return str(usual)
+    found, lost = fonts_for(missing)
+    if lost:
+        note_lost(lost)
+    return str(next(iter(found.values()), usual))

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
-from .datasets.labelmap import ids_from_colours, ids_from_indices
-from .files import replace_file
+from .datasets.maskids import ids_from_colours, ids_from_numbers, require_lossless
+from .files import replace_file, require_regular
 from .labels import Labels
+from .orientation import aligned, orientation, turn_upright, upright_size
 
-_ORIENTATION = 0x0112  # the EXIF tag; values from 5 on swap height and width
-_BROKEN = (
-    OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error,
-    Image.DecompressionBombError,
-)  # fmt: skip  # what Pillow raises on damaged files, by format
+MOST_PIXELS = 105_000_000
+"""The most pixels of a picture that is read: the largest cameras give 102 megapixels."""
+
+_CLOSED = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
+"""Formats that Pillow reads with other programs, or not at all."""
+
+_HEIF = {
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"), "HEIC"),
+    **dict.fromkeys((b"mif1", b"msf1"), "HEIF"),
+    **dict.fromkeys((b"avif", b"avis"), "AVIF"),
+}
+"""Formats of phones' photos, by the bytes that name them."""
+
+_ROWS = 256  # of a picture that are converted at once
 
 
 def read_image(path: str | Path) -> Tensor:
@@ -35,38 +45,80 @@ def read_image(path: str | Path) -> Tensor:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not a picture, or is damaged.
+        ValueError: If it is not a picture, is damaged, or has more than `MOST_PIXELS`.
     """
     with _opened(Path(path)) as picture:
-        pixels = np.array(_rgb(ImageOps.exif_transpose(picture)))
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+        turn_upright(picture)
+        return _pixels(picture)
 
 
 def read_mask(path: str | Path, labels: Labels) -> Tensor:
-    """Read a mask: label ids in a palette or greyscale picture, or labels' colours in RGB.
+    """Read a mask: label ids in a palette or greyscale picture, or labels' colours in any.
+
+    See `scene.datasets.maskids.ids_from_numbers` for which of the two it is. What is assumed
+    where a file leaves that open is said as a `Notice`.
 
     Returns:
         ``(H, W)`` uint8 label ids, 255 = void.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is damaged, or holds an id or a colour that is no label's.
+        ValueError: If it is damaged, has more than `MOST_PIXELS`, is in a format with losses, or
+            holds an id or a colour that is no label's.
     """
-    path = Path(path)
+    return _mask(Path(path), labels)[0]
+
+
+def read_mask_of(
+    path: Path,
+    labels: Labels,
+    photo: Path,
+    unturned: bool | None = None,
+    alone: bool = False,
+) -> Tensor:
+    """Read a mask and turn it with its photo, see `scene.orientation.aligned`.
+
+    Args:
+        path: The mask.
+        labels: As in `read_mask`, which raises as this does.
+        photo: The photo that it is of.
+        unturned: Whether it is drawn on the photo's stored pixels; None = nobody says.
+        alone: Whether the two files are in no dataset.
+    """
+    mask, turn = _mask(path, labels)
+    with _opened(photo) as picture:
+        number, size = orientation(picture), upright_size(picture)
+    return aligned(mask, (path, turn), (photo, number), size, unturned, alone)
+
+
+def is_turned(path: Path) -> bool:
+    """Tell whether EXIF turns a picture."""
     with _opened(path) as picture:
-        mode, table = picture.mode, picture.getpalette("RGB") or []
-        if mode in ("P", "PA", "L", "LA", "1") or mode.startswith("I"):
+        return orientation(picture) != 1
+
+
+def _mask(path: Path, labels: Labels) -> tuple[Tensor, int]:
+    """Read label ids, and how EXIF turned them."""
+    with _opened(path) as picture:
+        kind, number, mode = picture.format, orientation(picture), picture.mode
+        turn_upright(picture)
+        palette = np.reshape(picture.getpalette("RGB") or [], (-1, 3)).astype(np.uint8)
+        if mode == "1":
+            white = {(0, 0, 0), (255, 255, 255)} <= set(labels.colours)
+            pixels = np.array(picture.convert("L") if white else picture)
+        elif mode in ("P", "PA", "L", "LA", "F") or mode.startswith("I"):
             pixels = np.array(picture.getchannel(0) if mode in ("PA", "LA") else picture)
         else:
             pixels = np.array(picture.convert("RGB"))
+    require_lossless(kind, path)
     if pixels.ndim == 3:
-        return torch.from_numpy(ids_from_colours(pixels, labels, path))
-    palette = np.zeros((256, 3), dtype=np.uint8)
-    palette[: len(table) // 3] = np.reshape(table, (-1, 3))
-    ids = ids_from_indices(
-        pixels.astype(np.int32), palette if mode in ("P", "PA") else None, labels, path
-    )
-    return torch.from_numpy(ids)
+        return torch.from_numpy(ids_from_colours(pixels, labels, path)), number
+    if mode == "F" and not (np.isfinite(pixels) & (pixels == pixels.round())).all():
+        raise ValueError(f"{path} holds fractions, not label ids; export it as 8-bit PNG.")
+    numbers = pixels.astype(np.int32) if mode == "F" else pixels
+    numbers = numbers.astype(np.uint8) if mode == "1" else numbers
+    shown = palette if mode in ("P", "PA") else None
+    return torch.from_numpy(ids_from_numbers(numbers, shown, labels, path)), number
 
 
 def picture_size(path: str | Path) -> tuple[int, int]:
@@ -77,9 +129,7 @@ def picture_size(path: str | Path) -> tuple[int, int]:
         ValueError: If it is not a picture.
     """
     with _opened(Path(path)) as picture:
-        width, height = picture.size
-        turned = picture.getexif().get(_ORIENTATION, 1) >= 5
-    return (width, height) if turned else (height, width)
+        return upright_size(picture)
 
 
 def write_image(path: str | Path, image: Tensor) -> None:
@@ -94,8 +144,11 @@ def write_image(path: str | Path, image: Tensor) -> None:
     """
     if image.is_floating_point():
         image = (image.clamp(0, 1) * 255).round().to(torch.uint8)
-    pixels = image.detach().cpu().permute(1, 2, 0).contiguous().numpy()
-    _save(Image.fromarray(pixels), Path(path))
+    pixels = image.detach().cpu().permute(1, 2, 0)
+    picture = Image.new("RGB", (pixels.shape[1], pixels.shape[0]))
+    for top, rows in zip(range(0, len(pixels), _ROWS), pixels.split(_ROWS), strict=True):
+        picture.paste(Image.fromarray(rows.contiguous().numpy()), (0, top))
+    _save(picture, Path(path))
 
 
 def write_mask(path: str | Path, mask: Tensor, labels: Labels) -> None:
@@ -138,15 +191,77 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise FileNotFoundError(f"There is no picture {path}; check the name and the folder.")
     if path.is_dir():
         raise ValueError(f"{path} is a folder, not a picture; name a file in it.")
-    try:
-        with Image.open(path) as picture:
+    require_regular(path)
+    with _quiet(path):
+        opened = path.open("rb")  # of a path, Pillow maps TIFF into memory, and turns it wrongly
+    with opened as file:
+        with _quiet(path):
+            Image.init()
+            if _heif(path):
+                _learn_heif()
+            picture = Image.open(file, formats=sorted(set(Image.OPEN) - _CLOSED))
+        width, height = picture.size
+        if width * height > MOST_PIXELS:
+            picture.close()
+            raise _too_large(path, f"{width}×{height}")
+        with picture, _quiet(path):
             yield picture
-    except PermissionError:
-        raise ValueError(f"{path} may not be read by you; change its permissions.") from None
-    except _BROKEN as error:
-        raise ValueError(
-            f"{path} cannot be read as a picture, it may be damaged; export or copy it again."
-        ) from error
+
+
+@contextmanager
+def _quiet(path: Path) -> Iterator[None]:
+    """Say in one sentence what Pillow meets in a file, in place of its warnings and errors."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        try:
+            yield
+        except PermissionError:
+            raise ValueError(f"{path} may not be read by you; change its permissions.") from None
+        except Image.DecompressionBombError as error:
+            raise _too_large(path, "far larger") from error
+        except MemoryError:
+            raise
+        except Exception as error:  # a damaged file raises anything, by format
+            if kind := _heif(path):
+                raise ValueError(
+                    f"{path} is {kind}, which Pillow does not read; convert it to JPEG, or "
+                    "install pillow-heif."
+                ) from error
+            raise ValueError(
+                f"{path} cannot be read as a picture, it may be damaged; export or copy it again."
+            ) from error
+
+
+def _too_large(path: Path, size: str) -> ValueError:
+    return ValueError(
+        f"{path} is {size}, but pictures of up to {MOST_PIXELS // 10**6} megapixels are read; "
+        "shrink it first."
+    )
+
+
+def _pixels(picture: Image.Image) -> Tensor:
+    """Give a picture's pixels, ``(3, H, W)`` uint8, holding no second copy of them."""
+    picture.load()
+    width, height = picture.size
+    pixels = torch.empty(3, height, width, dtype=torch.uint8)
+    for top in range(0, height, _ROWS):
+        rows = np.array(_rgb(picture.crop((0, top, width, min(height, top + _ROWS)))))
+        pixels[:, top : top + _ROWS] = torch.from_numpy(rows).permute(2, 0, 1)
+    return pixels
+
+
+def _heif(path: Path) -> str | None:
+    """Name the format of a phone's photo that Pillow may not read, by its first bytes."""
+    with suppress(OSError), path.open("rb") as file:
+        head = file.read(12)
+        return _HEIF.get(head[8:12]) if head[4:8] == b"ftyp" else None
+    return None
+
+
+def _learn_heif() -> None:
+    """Let Pillow read HEIC, if pillow-heif is installed."""
+    with suppress(ImportError):
+        import_module("pillow_heif").register_heif_opener()
 
 
 def _rgb(picture: Image.Image) -> Image.Image:

@@ -10,7 +10,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from .calibration import BINS, Reliability
-from .files import replace_file
+from .lettering import save_figure
 from .titles import entitle
 
 _WIDE = 4
@@ -56,5 +56,4 @@ def draw_reliability(path: Path, panels: Mapping[str, Reliability], *, title: st
     handles, names = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=2, fontsize=8)
     entitle(figure, title)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, lambda part: figure.savefig(part, format="png"))
+    save_figure(figure, path)

@@ -12,7 +12,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from .files import replace_file
+from .lettering import save_figure
 
 _INK, _BEST, _FAINT = "#3b6ea5", "crimson", "#8a8a8a"
 
@@ -85,8 +85,7 @@ def draw_search(path: Path, searched: Searched, *, title: str = "") -> None:
     figure.legend(handles, names, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
     if title:
         figure.suptitle(title, fontsize=10)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, lambda part: figure.savefig(part, format="png"))
+    save_figure(figure, path)
 
 
 def _scatter(place: Any, axis: Axis, searched: Searched) -> None:

@@ -19,7 +19,12 @@ def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
     >>> with seeded(3):
     ...     first.equal(torch.rand(2))
     True
+
+    Raises:
+        ValueError: If no generator takes such a seed.
     """
+    if not -(2**63) <= seed < 2**64:
+        raise ValueError(f"A seed is a whole number from 0 to {2**32 - 1}, not {seed}.")
     generators = [torch.default_generator, *_generators(torch.device(device))]
     states = [generator.get_state() for generator in generators]
     for generator in generators:

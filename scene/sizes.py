@@ -10,15 +10,15 @@ STOCK_SIZE = (64, 64)
 STOCK_LATENT, STOCK_WIDTH = 64, 16
 """Length of z, and channels of the finest layer of a network."""
 
-SMALLEST = 16
-"""The least height and width, in pixels, that the networks can take."""
+SMALLEST, LARGEST = 16, 4096
+"""The least and the most height and width, in pixels, that the networks can take."""
 
 
 def parse_size(text: str) -> tuple[int, int]:
     """Read a size written as height x width.
 
     Raises:
-        ValueError: If it is not written so, or is too small for the networks.
+        ValueError: If it is not written so, or no size for the networks.
 
     >>> parse_size("96x64")
     (96, 64)
@@ -32,12 +32,16 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def require_size(size: tuple[int, int]) -> None:
-    """Refuse a height and width that are too small for the networks.
+    """Refuse a height and width that are too small or too large for the networks.
 
     Raises:
-        ValueError: If one of them is less than `SMALLEST`.
+        ValueError: If one of them is less than `SMALLEST`, or more than `LARGEST`.
     """
     if min(size) < SMALLEST:
         raise ValueError(
             f"{size[0]}x{size[1]} is too small; height and width are at least {SMALLEST} pixels."
+        )
+    if max(size) > LARGEST:
+        raise ValueError(
+            f"{size[0]}x{size[1]} is too large; height and width are at most {LARGEST} pixels."
         )

@@ -16,6 +16,7 @@ from typing import Any
 from scene.files import replace_file
 from scene.heatmap import draw_heatmap
 from scene.labels import Labels
+from scene.notices import against_weak
 
 from .examples import Scenes
 from .measure import Result, measure
@@ -45,6 +46,7 @@ class Ablation:
         grid: Its results, row by row; empty if none was asked for.
         grid_split: The split they were measured on.
         engine: As it was asked for.
+        weak: How many masks of the split are pseudo-labels, not the truth.
     """
 
     scenes: Scenes
@@ -55,6 +57,7 @@ class Ablation:
     grid: tuple[tuple[Result, ...], ...]
     grid_split: str
     engine: str
+    weak: int = 0
 
     @property
     def miou(self) -> list[list[float]]:
@@ -75,6 +78,7 @@ class Ablation:
             "data": self.scenes.data,
             "split": self.scenes.split,
             "scenes": self.rows["unary"].scenes,
+            "weak": self.weak,
             "unaries": self.scenes.unaries.title,
             "engine": self.engine,
             "rows": {name: row.to_json(self.labels) for name, row in self.rows.items()},
@@ -139,16 +143,17 @@ def ablate(
     found = ask(scenes, list(kinds.values()), watch=partial(watch, f"kernels on {scenes.split}"))
     ground = tune or scenes
     grid = ask(ground, cells, watch=partial(watch, f"grid on {ground.split}")) if cells else []
-    wide = max(1, len(betas))
+    wide, opened = max(1, len(betas)), scenes.open()
     ablation = Ablation(
         scenes=scenes,
-        labels=scenes.open().schema.labels,
+        labels=opened.schema.labels,
         rows=dict(zip(kinds, found, strict=True)),
         alphas=tuple(map(float, alphas)),
         betas=tuple(map(float, betas)),
         grid=tuple(tuple(grid[i : i + wide]) for i in range(0, len(grid), wide)),
         grid_split=ground.split,
         engine=engine,
+        weak=opened.weak,
     )
     if tune is None or (best := ablation.best) is None:
         return ablation
@@ -182,6 +187,7 @@ def write(ablation: Ablation, folder: Path) -> tuple[Path, Path | None]:
         down="θα, pixels",
         across="θβ, colour (0-255)",
         scale="mIoU, %",
-        title=f"{Path(scenes.data).name} {ablation.grid_split}, {scenes.unaries.title}",
+        title=f"{Path(scenes.data).name} {ablation.grid_split}, {scenes.unaries.title}"
+        + against_weak(ablation.weak, ablation.rows["unary"].scenes),
     )
     return folder / "ablation.json", folder / "grid.png"

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .kernels import Appearance, FeatureMap, Kernel
+from .limits import MOST_ITERATIONS
 
 SLACK = 1e-2
 """How far from one probabilities may sum: rounding of half precision, not a missing softmax."""
@@ -116,6 +117,8 @@ def check_iterations(iterations: Any) -> None:
     """
     if not _whole(iterations) or iterations < 0:
         raise ValueError(f"iterations must be a whole number, 0 or more, not {iterations!r}.")
+    if iterations > MOST_ITERATIONS:
+        raise ValueError(f"iterations are at most {MOST_ITERATIONS}, not {iterations}.")
 
 
 def check_kernels(kernels: Any, batch: Tensor, image: Tensor | None) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from scene.datasets.base import SceneDataset
 from scene.datasets.voc import VOCScenes
+from scene.files import require_regular
 
 
 def digest(*parts: Any) -> str:
@@ -27,10 +28,13 @@ def fingerprint(dataset: SceneDataset, rows: Sequence[int]) -> str:
     found = hashlib.blake2b(digest(dataset.split, dataset.schema).encode())
     if isinstance(dataset, VOCScenes):
         for entry in map(dataset.entries.__getitem__, rows):
-            found.update(repr((entry.name, entry.image.suffix)).encode())
+            kept = (entry.name, entry.image.suffix, *(("unturned",) if entry.unturned else ()))
+            found.update(repr(kept).encode())
             for path in (entry.image, entry.mask):
                 if path is not None:
-                    found.update(hashlib.blake2b(path.read_bytes()).digest())
+                    require_regular(path)
+                    with path.open("rb") as file:
+                        found.update(hashlib.file_digest(file, hashlib.blake2b).digest())
     else:
         for scene in map(dataset.original, rows):
             for view in (scene.image, scene.mask):

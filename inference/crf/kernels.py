@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
+
+from .limits import WIDEST
 
 Normalization = Literal["symmetric", "before", "after", "mean", "none"]
 Width = float | Tensor
@@ -226,9 +229,14 @@ def _require_tensor(what: str, values: object) -> None:
 
 
 def _positive(name: str, width: object) -> None:
-    values = torch.as_tensor(width)
-    if not bool((torch.isfinite(values) & (values > 0)).all()):
+    huge = isinstance(width, int) and width > WIDEST  # of which torch may make no number
+    values = torch.as_tensor(math.inf if huge else width)
+    if not bool((torch.isfinite(values) & (values > 0)).all()) and not huge:
         raise ValueError(f"{name} must be positive (a width of the kernel), not {width}.")
+    if bool((values > WIDEST).any()):
+        raise ValueError(
+            f"{name} is at most {WIDEST:g}, where a kernel is flat over any picture, not {width}."
+        )
 
 
 DEFAULT = (Smoothness(), Appearance())

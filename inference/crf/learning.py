@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from scene.labels import Labels
+from scene.notices import against_weak
 
 from .examples import Scenes
 from .fit import Form, fit
@@ -35,6 +36,7 @@ class Learned:
         held: What was held out.
         labels: Of the data.
         method: ``lbfgs`` or ``grid``.
+        weak: How many masks of the split held out are pseudo-labels, not the truth.
     """
 
     before: Result
@@ -44,6 +46,7 @@ class Learned:
     held: Scenes
     labels: Labels
     method: str
+    weak: int = 0
 
     @property
     def parameters(self) -> Parameters:
@@ -61,6 +64,7 @@ class Learned:
         """One sentence on whether it was worth it."""
         miou, nats = self.gains
         told = f"mIoU {miou:+.2f}, log p {nats:+.4f} nats a pixel on {self.held.split}"
+        told += against_weak(self.weak, self.after.scenes)
         if self.parameters == self.before.parameters:
             return "Nothing better was found: the parameters are those begun from."
         if min(miou, nats) >= 0 < max(miou, nats):
@@ -78,6 +82,7 @@ class Learned:
             "labels": self.labels.names,
             "fitted_on": self.train.split,
             "held_out": self.held.split,
+            "weak": self.weak,
             "before": self.before.to_json(self.labels),
             "after": self.after.to_json(self.labels),
             "losses": self.losses,
@@ -125,7 +130,8 @@ def learn(
         raise ValueError(f"--method is lbfgs or grid, not {method!r}.")
     start = start or Parameters()
     losses: dict[str, list[float]] = {}
-    labels = held.open().schema.labels
+    opened = held.open()
+    labels = opened.schema.labels
     start.require(len(labels.names))
     score = partial(measure, engine=engine, jobs=jobs)
     if method == "lbfgs":
@@ -146,7 +152,7 @@ def learn(
         tried = score(train, list(dict.fromkeys((start, *grid))), watch=partial(watch, "grid"))
         found = max(tried, key=lambda result: result.score(labels).miou).parameters
     both = score(held, list(dict.fromkeys((start, found))), watch=partial(watch, "held out"))
-    return Learned(both[0], both[-1], losses, train, held, labels, method)
+    return Learned(both[0], both[-1], losses, train, held, labels, method, opened.weak)
 
 
 def candidates(

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from scene.datasets.base import SceneDataset
-from scene.files import replace_file
+from scene.files import read_json, replace_file
 from scene.labels import VOID, Labels
 from scene.metrics import MaskScore, MaskScorer
 
@@ -216,8 +216,8 @@ def _kept(parameters: Parameters, place: Path | None) -> Result | None:
     if place is None or not place.is_file():
         return None
     try:
-        told = json.loads(place.read_text())
+        told = read_json(place)
         counts = tuple(tuple(map(int, row)) for row in told["counts"])
         return Result(parameters, counts, float(told["nats"]), int(told["scenes"]))
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, OverflowError):
         return None

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import reprlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from .limits import HEAVIEST, MOST_ITERATIONS, WIDEST
 
 if TYPE_CHECKING:
     from .kernels import Kernel
@@ -36,7 +39,7 @@ class Parameters:
             `inference.crf.kernels.Kernel` has it; None is Potts.
 
     Raises:
-        ValueError: If a number is none, a width is not positive, or a compatibility not square.
+        ValueError: If a number is none or out of range, or a compatibility is not square.
 
     >>> Parameters(appearance_weight=0).kernels()[0].sigma
     3.0
@@ -52,12 +55,19 @@ class Parameters:
 
     def __post_init__(self) -> None:
         for name in (*_WIDTHS, *_WEIGHTS):
-            value = getattr(self, name)
+            value, most = getattr(self, name), WIDEST if name in _WIDTHS else HEAVIEST
             if not _number(value) or value < 0 or (name in _WIDTHS and value == 0):
                 wanted = "positive" if name in _WIDTHS else "0 or more"
-                raise ValueError(f"{name.replace('_', '-')} must be {wanted}, not {value!r}.")
-        if not isinstance(self.iterations, int) or self.iterations < 0:
-            raise ValueError(f"iterations must be 0 or more, not {self.iterations!r}.")
+                raise ValueError(f"{_option(name)} must be {wanted}, not {_shown(value)}.")
+            if value > most:
+                raise ValueError(f"{_option(name)} is at most {most:g}, not {_shown(value)}.")
+        whole = isinstance(self.iterations, int) and not isinstance(self.iterations, bool)
+        if not whole or self.iterations < 0:
+            raise ValueError(f"iterations must be 0 or more, not {_shown(self.iterations)}.")
+        if self.iterations > MOST_ITERATIONS:
+            raise ValueError(
+                f"iterations are at most {MOST_ITERATIONS}, not {_shown(self.iterations)}."
+            )
         if self.compatibility is not None:
             _require_square(self.compatibility)
 
@@ -116,7 +126,7 @@ class Parameters:
             raise ValueError("CRF parameters are a table of names and numbers.")
         if strange := sorted(set(data) - {f.name for f in fields(cls)}):
             raise ValueError(f"There is no CRF parameter called {strange[0]!r}.")
-        return cls(**{name: _frozen(value) for name, value in data.items()})
+        return cls(**{name: _rows(value) for name, value in data.items()})
 
 
 def save(path: Path, parameters: Parameters, about: Mapping[str, Any]) -> None:
@@ -140,12 +150,12 @@ def load(path: Path) -> Parameters:
         raise FileNotFoundError(
             f"There is no file of CRF parameters {path}; write one with `scene crf fit`."
         )
+    from scene.files import read_json
+
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json(path)
     except ValueError as error:
-        raise ValueError(
-            f"{path} is not JSON; write it with write one with `scene crf fit`."
-        ) from error
+        raise ValueError(f"{error} Write one with `scene crf fit`.") from error
     try:
         if not isinstance(data, Mapping) or data.get("format") != FORMAT:
             raise ValueError(f'it does not say "format": {FORMAT}.')
@@ -155,17 +165,45 @@ def load(path: Path) -> Parameters:
 
 
 def _number(value: object) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
+    """Say whether this is a finite number; one that no float holds is refused as too large."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _frozen(value: Any) -> Any:
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+def _option(name: str) -> str:
+    return name.replace("_", "-")
 
 
-def _require_square(found: Compatibility) -> None:
-    rows = [row if isinstance(row, tuple) else (row,) for row in found]
-    lengths = {len(row) for row in rows}
-    flat = all(_number(value) for value in found)
-    full = lengths == {len(found)} and all(_number(value) for row in rows for value in row)
-    if not found or not (flat or full):
-        raise ValueError("A compatibility is a square matrix of numbers, or its diagonal.")
+def _shown(value: object) -> str:
+    """Write a value of any kind, shortened: a file may hold megabytes of it.
+
+    >>> _shown(10**999), _shown([0.5])
+    ('100000000000000000...0000000000000000000', '[0.5]')
+    """
+    return reprlib.aRepr.repr_int(value, 1) if isinstance(value, int) else reprlib.repr(value)
+
+
+def _rows(value: Any) -> Any:
+    """Turn a list, or a list of lists, into tuples."""
+    if not isinstance(value, list):
+        return value
+    return tuple(tuple(row) if isinstance(row, list) else row for row in value)
+
+
+def _require_square(found: Any) -> None:
+    wrong = ValueError("A compatibility is a square matrix of numbers, or its diagonal.")
+    if not isinstance(found, tuple) or not found:
+        raise wrong
+    flat = not any(isinstance(row, tuple) for row in found)
+    rows = [found] if flat else found
+    if not all(isinstance(row, tuple) and len(row) == len(found) for row in rows):
+        raise wrong
+    values = [value for row in rows for value in row]
+    if not all(map(_number, values)):
+        raise wrong
+    if over := [value for value in values if abs(value) > HEAVIEST]:
+        raise ValueError(
+            f"A compatibility has entries of at most {HEAVIEST:g} either way, not "
+            f"{_shown(over[0])}."
+        )

@@ -10,18 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scene.datasets.labelmap import NUMBERED
 from scene.files import replace_file
 from scene.labels import VOID, Labels
 from scene.overlay import overlaid
-from scene.pictures import read_image, read_mask, write_image, write_mask
+from scene.pictures import read_image, read_mask_of, write_image, write_mask
 
-from .arrays import read_probs
+from .arrays import float_array, read_probs
 from .checks import check_image, check_probs
+from .limits import MOST_VALUES
 from .meanfield import refine, refine_labels
 from .parameters import Parameters
-
-NUMBERED = Labels(tuple(map(str, range(VOID))))
-"""Labels of which nothing is known but their numbers, in VOC's colours."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,8 @@ def refine_files(
         labels, before, marginals = _from_probs(probs, image, labels, parameters, engine)
     else:
         assert mask is not None
-        found = _from_mask(mask, image, labels, parameters, confidence, engine)
+        ids = read_mask_of(mask, labels or NUMBERED, photo, alone=True)
+        found = _from_mask(mask, ids, image, labels, parameters, confidence, engine)
         labels, before, marginals = found
     after = marginals.argmax(0)
     write_mask(targets[0], after, labels)
@@ -106,12 +106,17 @@ def _from_probs(
     path: Path, image: Tensor, labels: Labels | None, parameters: Parameters, engine: str
 ) -> _Found:
     """Give the labels, the most probable label of each pixel, and the marginals."""
-    array = read_probs(path)
     pixels = image.permute(1, 2, 0)
+
+    def check(shape: tuple[int, ...]) -> None:
+        try:
+            check_image(pixels, torch.empty(1, *shape, device="meta"), single=True)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+        _require_room(shape[0], image)
+
+    values = torch.from_numpy(float_array(read_probs(path, check)))
     try:
-        # Sizes are compared before the numbers are read: a wrong file may be any size.
-        check_image(pixels, torch.empty(1, *array.shape, device="meta"), single=True)
-        values = torch.from_numpy(np.asarray(array, dtype=np.float32))
         check_probs(values)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
@@ -126,6 +131,7 @@ def _from_probs(
 
 def _from_mask(
     path: Path,
+    ids: Tensor,
     image: Tensor,
     labels: Labels | None,
     parameters: Parameters,
@@ -133,7 +139,6 @@ def _from_mask(
     engine: str,
 ) -> _Found:
     """Give the labels, those of each pixel as they were, and the marginals."""
-    ids = read_mask(path, labels or NUMBERED)
     pixels = image.permute(1, 2, 0)
     if ids.shape != pixels.shape[:2]:
         (h, w), (tall, wide) = pixels.shape[:2], ids.shape
@@ -143,7 +148,13 @@ def _from_mask(
     known = ids[ids != VOID]
     if not known.numel():
         raise ValueError(f"{path} is void (255) everywhere; there is nothing to go by.")
+    if labels is None and known.numel() < ids.numel() and len(known.unique()) == 1:
+        raise ValueError(
+            f"{path} holds one label, {int(known[0])}, and void (255); if white is a label, give "
+            "--labelmap a file with the lines background:0,0,0:: and object:255,255,255::."
+        )
     labels = labels or _numbered(int(known.max()) + 1, path)
+    _require_room(len(labels.names), image)
     more = {"count": len(labels.names), "confidence": confidence}
     marginals = _refined(refine_labels, ids, pixels, labels, parameters, engine, **more)
     return labels, ids.long(), marginals
@@ -164,6 +175,17 @@ def _refined(
         values, pixels, kernels=kernels, iterations=iterations, engine=engine, **more
     )
     return found
+
+
+def _require_room(count: int, image: Tensor) -> None:
+    """Refuse more probabilities than are worked with at once."""
+    height, width = image.shape[-2:]
+    if count * height * width > MOST_VALUES:
+        raise ValueError(
+            f"{count} labels at {width}×{height} are {count * height * width:.1e} probabilities, "
+            f"more than the {MOST_VALUES:.1e} that are refined at once; shrink the photo and what "
+            "goes with it."
+        )
 
 
 def _numbered(count: int, path: Path) -> Labels:

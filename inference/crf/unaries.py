@@ -19,7 +19,7 @@ from scene.files import replace_file
 from scene.labels import VOID
 from scene.views import Scene
 
-from .arrays import read_probs
+from .arrays import float_array, read_probs
 from .checks import check_probs
 from .fingerprints import digest, fingerprint
 
@@ -67,12 +67,14 @@ class Arrays:
         """Read one scene's file; see `Unaries`."""
         assert scene.image is not None
         path = _array_of(self.folder, scene.name)
-        array = read_probs(path)
         wanted = (len(dataset.schema.labels.names), *scene.image.shape[1:])
-        if array.shape != wanted:
-            came, want = ("×".join(map(str, shape)) for shape in (array.shape, wanted))
-            raise ValueError(f"{path} is {came}, but {scene.name} needs {want} (L, H, W).")
-        found = torch.from_numpy(np.asarray(array, dtype=np.float32))
+
+        def check(shape: tuple[int, ...]) -> None:
+            if shape != wanted:
+                came, want = ("×".join(map(str, extents)) for extents in (shape, wanted))
+                raise ValueError(f"{path} is {came}, but {scene.name} needs {want} (L, H, W).")
+
+        found = torch.from_numpy(float_array(read_probs(path, check)))
         try:
             check_probs(found)
         except ValueError as error:
@@ -162,7 +164,7 @@ class Predictions:
 
     def probs(self, dataset: SceneDataset, index: int, scene: Scene) -> tuple[Tensor, Tensor]:
         """Read and restore one scene's prediction; see `Unaries`."""
-        kept = torch.from_numpy(np.load(self.folder / f"{index}.npy"))
+        kept = torch.from_numpy(read_probs(self.folder / f"{index}.npy"))
         return dataset.restore(kept, index)
 
     def fingerprint(self) -> str:
@@ -208,7 +210,7 @@ def predict_masks(
     about = digest(weights, run.settings.to_json(), fingerprint(dataset, rows), rows, seed, DRAWS)
     found = Predictions(folder.absolute(), about, run.settings.recipe)
     note = folder / "about.txt"
-    if note.is_file() and note.read_text().strip() == about:
+    if note.is_file() and note.read_bytes().strip() == about.encode():
         return found
     assembly = restore(run, device=device, trust=trust)
     if not able(assembly, ("image",), "mask"):

@@ -8,6 +8,7 @@ from scene.datasets.augment import augmenter
 from scene.datasets.catalogue import open_data, splits_of
 
 from ..assemble import Assembly, assemble
+from ..crf.examples import rows
 from ..predict import able
 from ..session import HEADLINES
 from ..train import Device, launch
@@ -50,6 +51,8 @@ def checked(plan: Plan, device: Device, download: bool) -> tuple[Direction, str]
         ways = _directions(plan, assembly) if ways is None else ways
         ways = _require(assembly, ways, plan, point)
     assert ways
+    if plan.metric == "miou":
+        rows(dataset, None, None)  # one that has no mask cannot be scored
     return ways[0], dataset.name
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 import time
@@ -15,6 +14,8 @@ import torch
 
 from scene.datasets.base import SceneDataset
 from scene.datasets.catalogue import open_data
+from scene.files import read_json
+from scene.notices import against_weak
 from scene.seeds import seeded
 
 from ..evaluate import DRAWS
@@ -125,12 +126,15 @@ def _scored(task: Task, run: Run) -> tuple[float, str]:
         return _last_loss(run), "val"
     if metric == "elbo":
         scenes = _scenes(task, run)
-        return _elbo(run, scenes, task), f"{scenes.split}, {len(scenes)} scenes"
-    cell = json.loads(run.path(SUMMARY).read_text())["headline"]
+        said = f"{scenes.split}, {len(scenes)} scenes{against_weak(scenes.weak, len(scenes))}"
+        return _elbo(run, scenes, task), said
+    cell = read_json(run.path(SUMMARY))["headline"]
     score = (cell["score"] or {}).get({"f1": "macro_f1"}.get(metric, metric))
     if score is None:
         raise ValueError(f"No scene of {task.plan.split} could be scored.")
-    return float(score), f"{cell['title']}, {task.plan.split}, {cell['scenes']} scenes"
+    scenes, weak = cell["scenes"], cell.get("weak", 0)
+    about = f"{cell['title']}, {task.plan.split}, {scenes} scenes{against_weak(weak, scenes)}"
+    return float(score), about
 
 
 def _last_loss(run: Run) -> float:

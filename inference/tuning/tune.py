@@ -22,6 +22,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from scene.files import read_json
+
 from ..interruption import resumable
 from ..locks import contents, locked
 from ..processes import pool
@@ -247,7 +249,7 @@ def _empty(folder: Path) -> None:
 
 def _require_same(folder: Path, plan: Plan) -> None:
     try:
-        there = json.loads((folder / STUDY).read_text())
+        there = read_json(folder / STUDY)
     except ValueError:
         raise ValueError(f"{folder / STUDY} is damaged; choose another --out.") from None
     there = {"seeds": 1, **there} if isinstance(there, dict) else there  # of before it was asked

@@ -15,6 +15,7 @@ from scene.datasets.base import SceneDataset
 from scene.files import replace_file
 from scene.views import Scene
 
+from ..crf.arrays import read_probs
 from ..crf.fingerprints import digest, fingerprint
 from ..runs import WEIGHTS, Run
 from .segmenter import Segmenter, spread
@@ -45,7 +46,7 @@ class Beliefs:
         """Read one scene's; see `inference.crf.unaries.Unaries`."""
         assert scene.image is not None
         size = (scene.image.shape[-2], scene.image.shape[-1])
-        kept = torch.from_numpy(np.load(self.folder / f"{index}.npy"))
+        kept = torch.from_numpy(read_probs(self.folder / f"{index}.npy"))
         return spread(kept, size), torch.ones(size, dtype=torch.bool)
 
     def fingerprint(self) -> str:
@@ -80,7 +81,7 @@ def believed(
     about = digest(weights_of(run), told, fingerprint(dataset, rows), tuple(rows))
     found = Beliefs(folder.absolute(), about, source)
     note = folder / _ABOUT
-    if note.is_file() and note.read_text().strip() == about:
+    if note.is_file() and note.read_bytes().strip() == about.encode():
         return found
     folder.mkdir(parents=True, exist_ok=True)
     note.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from scene.datasets.base import SceneDataset
+from scene.datasets.names import within
 from scene.labels import VOID, Labels
 
 from ..assemble import Assembly
@@ -38,11 +39,13 @@ class CueScore:
         precision: Of the pixels cued as a label, those that are it; None where none is cued.
         coverage: Of the pixels that are a label, those cued as it; None where there are none.
         scenes: How many scenes had a mask.
+        weak: How many of those masks are pseudo-labels, not the truth.
     """
 
     precision: dict[str, float | None]
     coverage: dict[str, float | None]
     scenes: int
+    weak: int = 0
 
 
 class CueScorer:
@@ -56,11 +59,12 @@ class CueScorer:
     """
 
     def __init__(self, labels: Labels) -> None:
-        self.labels, self.scenes = labels, 0
+        self.labels, self.scenes, self.weak = labels, 0, 0
         self.counts = torch.zeros(3, len(labels.names), dtype=torch.int64)
 
-    def add(self, cues: Tensor, mask: Tensor) -> None:
+    def add(self, cues: Tensor, mask: Tensor, weak: bool = False) -> None:
         """Count a scene: cues ``(L, h, w)`` bool, laid over its mask ``(H, W)`` of label ids."""
+        self.weak += weak
         height, width = mask.shape
         rows = torch.arange(height) * cues.shape[1] // height
         columns = torch.arange(width) * cues.shape[2] // width
@@ -78,6 +82,7 @@ class CueScorer:
             dict(zip(names, map(_percent, right, cued), strict=True)),
             dict(zip(names, map(_percent, right, true), strict=True)),
             self.scenes,
+            self.weak,
         )
 
 
@@ -122,6 +127,7 @@ def write_cues(
         ValueError: If the split is empty, or background is to be cued and there is none.
     """
     claim(folder, force)
+    folder = folder.resolve()  # so that a link stays, and what it leads to is replaced
     count = len(dataset) if limit is None else min(limit, len(dataset))
     if count < 1:
         raise ValueError(f"There is no scene of {dataset.name} {dataset.split} to find cues in.")
@@ -177,7 +183,7 @@ def _fill(
             scenes, found.maps, found.seeds, found.present, strict=True
         ):
             np.savez_compressed(
-                folder / f"{_stem(scene.name, taken)}.npz",
+                within(folder, folder / f"{_stem(scene.name, taken)}.npz"),
                 maps=maps.numpy(),
                 seeds=seeds.numpy(),
                 present=present.numpy(),
@@ -185,7 +191,7 @@ def _fill(
                 classes=np.array(labels.classes),
             )
             if scene.mask is not None:
-                scorer.add(seeds, scene.mask)
+                scorer.add(seeds, scene.mask, "mask" in scene.weak)
         if first == 0:
             draw_cues(folder / PICTURE, scenes[:_DRAWN], found, labels)
         watch(rows.stop, count)

@@ -22,6 +22,8 @@ from torch import Tensor, nn
 
 from scene.classifiers import Classifier
 
+from ..settings import LARGEST_SCALE
+
 Method = Literal["auto", "closed", "batched"]
 
 
@@ -52,8 +54,11 @@ def cams(
         LookupError: If there is no such layer.
         ValueError: If there is no scale, or no closed form of the head that follows the layer.
     """
-    if not scales or min(scales) <= 0:
-        raise ValueError(f"Maps need one scale or more, all above 0, not {tuple(scales)}.")
+    if not scales or not 0 < min(scales) <= max(scales) <= LARGEST_SCALE:
+        raise ValueError(
+            f"Maps need one scale or more, all above 0 and at most {LARGEST_SCALE}, not "
+            f"{tuple(scales)}."
+        )
     found: list[Tensor] = []
     if layer and "+" in layer:
         for name in layer.split("+"):

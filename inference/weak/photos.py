@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,18 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scene.files import replace_file
+from scene.files import read_text, replace_file
 from scene.legend import with_legend
 from scene.overlay import overlaid
+from scene.picturefiles import SUFFIXES, is_junk, is_picture
 from scene.pictures import read_image, write_grey, write_image, write_mask
+from scene.places import expanded
 
 from .segmentation import Segmentation
 from .segmenter import Segmenter
-
-SUFFIXES = (
-    ".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".jp2",
-)  # fmt: skip
-"""What is taken for a picture in a folder; a file that is named may be called anything."""
 
 LISTS = (".txt", ".list")
 """Files that name pictures, one a line."""
@@ -31,7 +29,7 @@ LISTS = (".txt", ".list")
 KINDS = {"mask": ".png", "overlay": ".png", "uncertainty": ".png", "probs": ".npz"}
 """What may be written of a photograph, ``<stem>_<kind><suffix>``, with its suffix."""
 
-_ROWS = 256  # of an overlay at once
+_ROWS = 64  # of an overlay at once
 
 
 @dataclass(frozen=True)
@@ -106,6 +104,9 @@ def plan(
 ) -> list[Job]:
     """Say where everything will go, and refuse what would be lost, before anything is done.
 
+    What is made of a photograph is called after its stem; of photographs in one folder that only
+    their suffixes tell apart, after the whole name.
+
     Args:
         photos: What will be segmented.
         kinds: Of `KINDS`, what will be written of each.
@@ -119,11 +120,13 @@ def plan(
     if out is not None and out.exists() and not out.is_dir():
         raise ValueError(f"{out} is a file; --out is a folder.")
     inputs = {photo.absolute() for photo in photos}
+    alike = Counter(photo.absolute().with_suffix("") for photo in photos)
     taken: dict[Path, Path] = {}
     jobs = []
     for photo in photos:
         folder = photo.parent if out is None else out
-        job = Job(photo, {kind: folder / f"{photo.stem}_{kind}{KINDS[kind]}" for kind in kinds})
+        name = photo.stem if alike[photo.absolute().with_suffix("")] == 1 else photo.name
+        job = Job(photo, {kind: folder / f"{name}_{kind}{KINDS[kind]}" for kind in kinds})
         for path in job.files.values():
             place = path.absolute()
             if place in inputs:
@@ -177,8 +180,10 @@ def overlay_of(image: Tensor, found: Segmentation, opacity: float = 0.5) -> Tens
     Returns:
         ``(3, H', W')`` uint8, see `scene.legend.with_legend`.
     """
-    parts = zip(image.split(_ROWS, 1), found.mask.split(_ROWS), strict=True)
-    whole = torch.cat([overlaid(rows, ids, found.labels, opacity) for rows, ids in parts], dim=1)
+    whole = torch.empty_like(image)
+    parts = zip(*(x.split(_ROWS, -2) for x in (whole, image, found.mask)), strict=True)
+    for there, rows, ids in parts:
+        there.copy_(overlaid(rows, ids, found.labels, opacity))
     return with_legend(whole, found.labels, [share.id for share in found.shares])
 
 
@@ -217,7 +222,7 @@ def _write(job: Job, image: Tensor, found: Segmentation, opacity: float) -> None
 
 def _meant(name: str, piped: Iterable[str]) -> Iterator[Path]:
     """Find the pictures that one name stands for."""
-    path = Path(name).expanduser()
+    path = expanded(name)
     if name == "-":
         yield from _listed(piped, "standard input")
     elif path.is_dir():
@@ -228,7 +233,7 @@ def _meant(name: str, piped: Iterable[str]) -> Iterator[Path]:
         matches = sorted(map(Path, glob.glob(str(path), recursive=True)))
         if not matches:
             raise ValueError(f"Nothing matches {name}; check the folder and the suffix.")
-        yield from _kept(match for match in matches if match.is_file())
+        yield from _kept(match for match in matches if match.is_file() and not is_junk(match))
     else:
         yield path
 
@@ -244,16 +249,13 @@ def _listed(lines: Iterable[str], source: str) -> Iterator[Path]:
 
 
 def _lines(path: Path) -> list[str]:
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(f"There is no list {path}; check the name and the folder.")
-    try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is not UTF-8 text; save the list as UTF-8.") from None
+    return read_text(path).splitlines()
 
 
 def _pictures(folder: Path) -> Iterator[Path]:
-    pictures = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+    pictures = sorted(p for p in folder.iterdir() if is_picture(p) and p.is_file())
     if not pictures:
         raise ValueError(f"{folder} holds no pictures ({', '.join(SUFFIXES[:4])}, …).")
     yield from _kept(pictures)
@@ -263,7 +265,10 @@ def _kept(found: Iterable[Path]) -> Iterator[Path]:
     """Leave out what was written of another picture."""
     pictures = list(found)
     written = {
-        p.with_name(f"{p.stem}_{kind}{suffix}") for p in pictures for kind, suffix in KINDS.items()
+        p.with_name(f"{name}_{kind}{suffix}")
+        for p in pictures
+        for name in (p.stem, p.name)
+        for kind, suffix in KINDS.items()
     }  # a picture's own name is never among its own files
     yield from (picture for picture in pictures if picture not in written)
 

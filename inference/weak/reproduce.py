@@ -15,6 +15,7 @@ from scene.bars import Bars, draw_bars
 from scene.coarse import CoarseScene
 from scene.datasets.catalogue import evaluation_split, open_data, splits_of
 from scene.heatmap import draw_heatmap
+from scene.notices import against_weak
 
 from ..assemble import assemble
 from ..crf.examples import rows
@@ -43,6 +44,7 @@ class Reproduction:
         data: Name of the dataset.
         split: Reported.
         scenes: How many of its scenes have masks and were looked at.
+        weak: How many masks are pseudo-labels, of the split reported and of `CHOOSING`.
         seeds: Which.
         rows: By the names of `PLANS`.
         files: ``reproduce.json`` and pictures.
@@ -57,6 +59,7 @@ class Reproduction:
     rows: dict[str, Summary]
     files: tuple[Path, ...]
     reference: bool
+    weak: tuple[int, int] = (0, 0)
 
     def to_json(self) -> dict[str, Any]:
         """Give plain data."""
@@ -64,6 +67,7 @@ class Reproduction:
             "data": self.data,
             "split": self.split,
             "scenes": self.scenes,
+            "weak": {"reported": self.weak[0], "chosen": self.weak[1]},
             "seeds": self.seeds,
             "settings": {name: summary.to_json() for name, summary in self.rows.items()},
             "report": REPORT if self.reference else None,
@@ -126,19 +130,19 @@ def reproduce(
         claim(folder, force)
         chains = [chain for found in _all(parts, at_once, watch) for chain in found]
         summaries = {
-            name: Summary(tuple(chain for chain in chains if chain.settings == name))
-            for name in plans
+            name: Summary(tuple(c for c in chains if c.settings == name)) for name in plans
         }
-        whole = (
-            request.reported == "val" and scenes == 1449 and len(dataset.schema.labels.names) == 21
-        )
+        labels = len(dataset.schema.labels.names)
+        whole = (request.reported, scenes, labels) == ("val", 1449, 21)
+        title = f"{dataset.name}{against_weak(dataset.weak, scenes)}"
         pictures = (
-            _draw_stages(folder, summaries, dataset.name, whole),
+            _draw_stages(folder, summaries, title, whole),
             *_draw_grids(folder, summaries),
         )
+        chosen = open_data(request.data, CHOOSING, dataset.schema.size)
         made = Reproduction(
             folder, dataset.name, request.reported, scenes, tuple(seeds), summaries,
-            (folder / FILE, *pictures), whole,
+            (folder / FILE, *pictures), whole, (dataset.weak, chosen.weak),
         )  # fmt: skip
         write_json(folder / FILE, {"request": request.to_json(), **made.to_json()})
         return made

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+from scene.files import read_json
 
 from ..runs import Run, write_json
 
@@ -71,13 +72,13 @@ class Chain:
         """Write it, whole or not at all; give it as it will be read back."""
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, asdict(self))
-        return Chain(**json.loads(path.read_text()))
+        return Chain(**read_json(path))
 
 
 def kept(path: Path, asked: str) -> Chain | None:
     """Read a chain back; None if it is damaged, or of something else."""
     try:
-        found = Chain(**json.loads(path.read_text()))
+        found = Chain(**read_json(path))
     except (ValueError, TypeError):
         return None
     return found if found.asked == asked else None
@@ -85,7 +86,7 @@ def kept(path: Path, asked: str) -> Chain | None:
 
 def classified(run: Run) -> dict[str, Any]:
     """Read what a classifier's run says of its scores."""
-    summary = json.loads(run.path("summary.json").read_text())
+    summary = read_json(run.path("summary.json"))
     score = summary["headline"]["score"] or {}
     told = {name: score.get(name) for name in ("macro_f1", "map")}
     return {**told, "threshold": summary.get("threshold"), "split": summary["split"]}

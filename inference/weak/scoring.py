@@ -35,11 +35,13 @@ class StageScore:
             prediction.
         scenes: How many scenes had a mask.
         common: The classes of `common_classes`.
+        weak: How many of those masks are pseudo-labels, not the truth.
     """
 
     score: MaskScore
     scenes: int
     common: tuple[str, ...] = ()
+    weak: int = 0
 
     @property
     def absent(self) -> tuple[str, ...]:
@@ -57,8 +59,13 @@ class StageScore:
         """Give plain data; what is not a number is None."""
         found = {**asdict(self.score), "uncommon_miou": self.uncommon}
         known = {k: None if v != v else v for k, v in found.items()}
-        more = {"scenes": self.scenes, "absent": self.absent, "common": self.common}
-        return {**known, **more}
+        more = {
+            "scenes": self.scenes,
+            "weak": self.weak,
+            "absent": self.absent,
+            "common": self.common,
+        }
+        return {**known, **more, "common": self.common}
 
 
 def score_stage(
@@ -102,10 +109,11 @@ def score_stage(
         if crf is not None:
             crf.require(len(labels.names))
     scorers = {name: MaskScorer(labels) for name in refinements}
-    scenes, total = 0, min(len(dataset), len(dataset) if limit is None else limit)
-    for done, batch in _masked(dataset, batch_size, total):
+    scenes, weak, total = 0, 0, min(len(dataset), len(dataset) if limit is None else limit)
+    for done, batch, pseudo in _masked(dataset, batch_size, total):
         if not batch:
             continue
+        weak += pseudo
         found = segmenter.believed(torch.stack([segmenter.framed(image) for image, _ in batch]))
         for probs, (image, mask) in zip(found, batch, strict=True):
             for name, crf in refinements.items():
@@ -116,7 +124,7 @@ def score_stage(
         raise ValueError(
             f"No scene of {dataset.name} {dataset.split} has a mask to score against."
         )
-    return {name: StageScore(s.score(), scenes, common) for name, s in scorers.items()}
+    return {name: StageScore(s.score(), scenes, common, weak) for name, s in scorers.items()}
 
 
 def common_classes(
@@ -143,12 +151,13 @@ def common_classes(
 
 def _masked(
     dataset: SceneDataset, batch_size: int, total: int
-) -> Iterator[tuple[int, list[tuple[Tensor, Tensor]]]]:
-    """Give the images and masks of scenes that have both, and how many scenes were read."""
+) -> Iterator[tuple[int, list[tuple[Tensor, Tensor]], int]]:
+    """Give how many scenes were read, images and masks of those with both, how many are weak."""
     for first in range(0, total, batch_size):
         stop = min(total, first + batch_size)
         scenes: list[Scene] = [dataset.original(i) for i in range(first, stop)]
         yield (
             stop,
             [(s.image, s.mask) for s in scenes if s.image is not None and s.mask is not None],
+            sum("mask" in s.weak for s in scenes),
         )

@@ -21,6 +21,8 @@ from scene.likelihoods import entropy
 BAND = 2**24
 """Probabilities held at once while a large photograph is read off, 64 MiB of them."""
 
+_ROWS = 256  # of pixels whose best label is looked for at once
+
 
 @dataclass(frozen=True)
 class Share:
@@ -61,12 +63,12 @@ class Segmentation:
     @property
     def mask(self) -> Tensor:
         """The most probable label of every pixel, ``(H, W)`` uint8 ids."""
-        return self._best[0]
+        return self._chosen[0]
 
     @property
     def confidence(self) -> Tensor:
         """The probability of that label, ``(H, W)``."""
-        return self._best[1]
+        return torch.cat([band.amax(0) for _, band in self.bands()])
 
     @cached_property
     def entropy(self) -> Tensor:
@@ -76,14 +78,10 @@ class Segmentation:
     @cached_property
     def shares(self) -> tuple[Share, ...]:
         """The labels that are present, the largest first."""
-        ids, confidence = self.mask.flatten(), self.confidence.flatten()
-        count = torch.bincount(ids, minlength=len(self.labels.names))
-        total = torch.zeros(len(count), dtype=torch.float64)
-        for first in range(0, len(ids), BAND):
-            some = slice(first, first + BAND)
-            total.index_add_(0, ids[some].int(), confidence[some].double())
+        mask, total = self._chosen
+        count = torch.bincount(mask.flatten(), minlength=len(self.labels.names))
         found = [
-            Share(name, i, int(n) / len(ids), float(t / n))
+            Share(name, i, int(n) / mask.numel(), float(t / n))
             for i, (name, n, t) in enumerate(zip(self.labels.names, count, total, strict=True))
             if n
         ]
@@ -121,10 +119,13 @@ class Segmentation:
         }
 
     @cached_property
-    def _best(self) -> tuple[Tensor, Tensor]:
+    def _chosen(self) -> tuple[Tensor, Tensor]:
+        """The mask, and the sum of each label's probability where it was chosen, ``(L,)``."""
         mask = torch.empty(self.size, dtype=torch.uint8)
-        confidence = torch.empty(self.size)
+        total = torch.zeros(len(self.labels.names), dtype=torch.float64)
         for rows, band in self.bands():
-            top = band.max(0)
-            confidence[rows], mask[rows] = top.values, top.indices.to(torch.uint8)
-        return mask, confidence
+            for best, ids in zip(band.split(_ROWS, 1), mask[rows].split(_ROWS), strict=True):
+                top = best.max(0)
+                ids.copy_(top.indices)
+                total.index_add_(0, top.indices.flatten(), top.values.flatten().double())
+        return mask, total

@@ -24,7 +24,7 @@ def draw_stages(
     Args:
         path: Where the PNG goes.
         dataset: Gives the scenes.
-        rows: Which of them; each has an image and a mask.
+        rows: Which of them; each has an image. The truth is drawn if each has a mask.
         networks: By their titles, and the CRF that refines each.
     """
     columns, stages = ["image"], list[Segmenter]()
@@ -32,10 +32,13 @@ def draw_stages(
         plain = network.stage.removesuffix("+crf")
         stages += [replace(network, stage=plain), replace(network, stage=f"{plain}+crf", crf=crf)]
         columns += [name, "+ CRF"]
-    lines = []
-    for index in rows:
-        scene = dataset.original(index)
+    lines, scenes = [], [dataset.original(index) for index in rows]
+    whole = all(scene.mask is not None for scene in scenes)
+    for scene in scenes:
         assert scene.image is not None
         masks = [Panel(stage.segment(scene.image).mask) for stage in stages]
-        lines.append([Panel(scene.image.float() / 255), *masks, Panel(scene.mask)])
-    draw_grid(path, lines, dataset.schema.labels, columns=[*columns, "truth"])
+        truth = [Panel(scene.mask)] if scene.mask is not None and whole else []
+        lines.append([Panel(scene.image.float() / 255), *masks, *truth])
+    draw_grid(
+        path, lines, dataset.schema.labels, columns=[*columns, "truth"] if whole else columns
+    )

@@ -10,11 +10,13 @@ from typing import Any
 
 import torch
 
-from ..labels import VOID
+from ..labels import VOID, Labels
+from ..places import cache_folder, expanded
 from ..sizes import STOCK_SIZE
 from ..views import VIEWS
 from .base import SPLITS, SceneDataset
-from .folder import splits
+from .exports import ARCHIVES, locate
+from .folder import labels_of, splits
 from .voc import VOCScenes
 
 _WORDS = ("synthetic", "synthetic:default", "synthetic:confounded", "voc2012")
@@ -62,6 +64,13 @@ def splits_of(source: str, *, download: bool = False) -> tuple[str, ...]:
     return splits(_folder(source, download))
 
 
+def labels_in(source: str, *, download: bool = False) -> Labels:
+    """Read the labels of a source, whose splits need not be complete; raises as `open_data`."""
+    if source.partition(":")[0] == "synthetic":
+        return open_data(source, "val", count=1).schema.labels
+    return labels_of(locate(_folder(source, download)))
+
+
 def evaluation_split(source: str, *, download: bool = False, target: str = "mask") -> str:
     """Choose the split to score on.
 
@@ -85,8 +94,28 @@ def evaluation_split(source: str, *, download: bool = False, target: str = "mask
             return split
     raise LookupError(
         f"{source} has no masks to score against; list scenes with masks in "
-        "ImageSets/Segmentation/val.txt."
+        "ImageSets/Segmentation/val.txt. Image-level labels alone train a classifier and sec."
     )
+
+
+def summary_split(source: str, *, target: str = "mask", masks: bool = True) -> str:
+    """Choose the split that sums up a training; where no split can be scored, one to look at.
+
+    Args:
+        source: As `open_data` takes it.
+        target: As in `evaluation_split`.
+        masks: Whether training needs masks.
+
+    Raises:
+        LookupError: If it does, and there is none.
+    """
+    try:
+        return evaluation_split(source, target=target)
+    except LookupError:
+        if masks and "train" not in splits(_folder(source, False), masked=True):
+            raise
+    known = splits_of(source)
+    return next((split for split in ("val", "tune", "test") if split in known), "train")
 
 
 def describe(dataset: SceneDataset) -> dict[str, Any]:
@@ -134,9 +163,16 @@ def _folder(source: str, download: bool) -> Path:
     """Find the folder a source stands for, fetching PASCAL VOC if that is allowed."""
     if source == "voc2012":
         return _voc2012(download)
-    folder = Path(source).expanduser()
+    folder = expanded(source)
     if folder.is_dir():
         return folder
+    if folder.is_file():
+        packed = folder.suffix.lower() in ARCHIVES
+        advice = f"unpack it first, and give the folder {folder.with_suffix('').name!r}"
+        raise ValueError(
+            f"{source} is an archive; {advice}." if packed
+            else f"{source} is a file; give the folder in VOC layout that it is in."
+        )  # fmt: skip
     near = get_close_matches(source.lower(), _WORDS, n=1, cutoff=0.7)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise FileNotFoundError(
@@ -147,8 +183,16 @@ def _folder(source: str, download: bool) -> Path:
 
 def _voc2012(download: bool) -> Path:
     """Find PASCAL VOC 2012 where datasets are kept, or fetch it there, whole or not at all."""
-    home = Path(os.environ.get("SCENE_DATA_HOME") or Path.home() / ".cache" / "scene")
-    folder = home.expanduser() / "VOCdevkit" / "VOC2012"
+    if named := os.environ.get("SCENE_DATA_HOME"):
+        home = expanded(named)
+    elif (cache := cache_folder()) is not None:
+        home = cache / "scene"
+    else:
+        raise LookupError(
+            "PASCAL VOC 2012 is kept in your home, but you have none here; let SCENE_DATA_HOME "
+            "name another folder, or give the path of a copy."
+        )
+    folder = home / "VOCdevkit" / "VOC2012"
     if folder.is_dir():
         return folder
     if not download:

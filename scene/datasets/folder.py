@@ -1,27 +1,21 @@
-"""Folders in VOC layout: the labels, splits and scenes one declares, before pictures are read."""
+"""Folders of images with labels: the labels, splits and scenes one declares, unread."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
 
-import torch
 from torch import Tensor
 
 from ..labels import Labels
 from .base import SPLITS
-from .labelmap import FILE, VOC, lines_of, read_labelmap
+from .exports import Layout, layout_of, locate
+from .labelmap import FILE, VOC, read_labels
+from .lists import Names, image_level, listed, lists, unturned_names, weak_names
 
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
-_ALIASES = {  # what labelling tools call the splits they export
-    "default": "train", "training": "train", "validation": "val", "valid": "val",
-    "testing": "test", **{split: split for split in SPLITS},
-}  # fmt: skip
-
-WEAK = "weak"
-"""``ImageSets/Segmentation/weak.txt`` is no split: it lists scenes of train with weak masks."""
+_SHOWN = 5  # names in a message
 
 
 @dataclass(frozen=True)
@@ -34,6 +28,8 @@ class Entry:
         mask: Its mask, or None.
         classes: Its image-level labels ``(C,)``, read only where there is no true mask.
         weak: Whether its mask is a pseudo-label.
+        unturned: Whether its mask is drawn on the pixels as they are stored, before EXIF turns
+            the picture; None = the folder does not say.
     """
 
     name: str
@@ -41,34 +37,18 @@ class Entry:
     mask: Path | None
     classes: Tensor | None
     weak: bool = False
-
-
-def locate(root: str | Path) -> Path:
-    """Find the folder that holds ``JPEGImages``: ``root``, or a VOCdevkit/VOC2012 within it.
-
-    Raises:
-        FileNotFoundError: If there is no such folder, or no images in it.
-    """
-    root = Path(root).expanduser().absolute()
-    if not root.is_dir():
-        raise FileNotFoundError(f"There is no folder {root}; give one in VOC layout.")
-    for folder in (root, root / "VOCdevkit" / "VOC2012", root / "VOC2012"):
-        if (folder / "JPEGImages").is_dir():
-            return folder
-    raise FileNotFoundError(
-        f"{root} has no folder JPEGImages; put the images there, as in PASCAL VOC."
-    )
+    unturned: bool | None = None
 
 
 def labels_of(folder: Path) -> Labels:
-    """Read the labels of a folder: its ``labelmap.txt``, or VOC's where it is PASCAL VOC itself.
+    """Read the labels of a folder, see `LABEL_FILES`, or VOC's where it is PASCAL VOC itself.
 
     Raises:
         LookupError: If it is neither.
-        ValueError: If ``labelmap.txt`` cannot be used.
+        ValueError: If the file of labels cannot be used.
     """
-    if (folder / FILE).exists():
-        return read_labelmap(folder / FILE)
+    if (path := layout_of(folder).label_file()) is not None:
+        return read_labels(path)
     main = folder / "ImageSets" / "Main"
     named = folder.name.upper() in ("VOC2007", "VOC2012")
     if named or all(any(main.glob(f"{name}_*.txt")) for name in VOC.classes):
@@ -80,25 +60,29 @@ def labels_of(folder: Path) -> Labels:
 
 
 def splits(root: str | Path, *, masked: bool = False) -> tuple[str, ...]:
-    """List the splits a folder has; ``tune`` is there wherever ``train`` is.
+    """List the splits a folder has; ``tune`` is there wherever it can be held out of ``train``.
 
     Args:
-        root: A folder in VOC layout.
+        root: A folder in a layout that `scene.datasets.exports` knows.
         masked: Leave out splits of which no scene has a mask.
 
     Raises:
         LookupError: If it lists no scenes at all.
     """
     folder = locate(root)
-    lists = _lists(folder, "Segmentation")
-    if not masked:
-        lists |= _lists(folder, "Main")
-    if not lists and not masked:
+    layout, names = layout_of(folder), Names(layout_of(folder))
+    found: set[str] = set()
+    for split in _known(layout):
+        with_mask, without = _scenes(layout, split, names)
+        if with_mask or not masked:
+            found.add(split)
+        if split == "train" and max(len(with_mask), 0 if masked else len(without)) > 1:
+            found.add("tune")
+    if not found and not masked:
         raise LookupError(
             f"{folder} has no splits; list its scenes, one name a line, in "
             "ImageSets/Segmentation/train.txt (with masks) or ImageSets/Main/train.txt (without)."
         )
-    found = {*lists, "tune"} if "train" in lists else set(lists)
     known = [split for split in SPLITS if split in found]
     return (*known, *sorted(found.difference(SPLITS)))
 
@@ -112,21 +96,22 @@ def entries(folder: Path, split: str, labels: Labels) -> list[Entry]:
 
     Raises:
         LookupError: If there is no such split.
-        FileNotFoundError: If an image or a mask is missing.
-        ValueError: If the split is empty, its image-level labels are not complete, or weak masks
-            are listed of scenes that are not in ``train``.
+        FileNotFoundError: If images or masks are missing; the message names them.
+        ValueError: If the split is empty, a name leads out of the folder, its image-level labels
+            are not complete, or weak masks are listed of scenes that are not in ``train``.
     """
-    known = splits(folder)
+    layout, known = layout_of(folder), splits(folder)
     if split not in known:
-        raise LookupError(f"{folder} has no split {split!r}; it has {', '.join(known)}.")
-    carved = split in ("train", "tune") and not any(
-        "tune" in _lists(folder, kind) for kind in ("Segmentation", "Main")
-    )
+        one = split == "tune" and "train" in known
+        raise LookupError(
+            f"{folder} has no split {split!r}; it has {', '.join(known)}"
+            f"{' (of one scene of train, none is held out)' if one else ''}."
+        )
+    scene = Names(layout)
+    carved = split in ("train", "tune") and "tune" not in _known(layout)
     stored = "train" if carved else split
-    masked = _names(_lists(folder, "Segmentation").get(stored))
-    with_mask = set(masked)
-    unmasked = [n for n in _names(_lists(folder, "Main").get(stored)) if n not in with_mask]
-    weak = _weak(folder, masked) if stored == "train" else set()
+    masked, unmasked = _scenes(layout, stored, scene)
+    weak = weak_names(folder, masked, scene) if stored == "train" else set()
     if carved:
         true = [name for name in masked if name not in weak]
         held = _held_out(true if len(true) > 1 else masked) | _held_out(unmasked)
@@ -136,43 +121,33 @@ def entries(folder: Path, split: str, labels: Labels) -> list[Entry]:
         )
     if not masked and not unmasked:
         raise ValueError(f"The split {split!r} of {folder} is empty; list scenes in its file.")
-    classes = _image_level(folder, stored, unmasked, weak.intersection(masked), labels)
-    listed = [
-        Entry(n, _image(folder, n), _mask(folder, n), classes.get(n), n in weak) for n in masked
+    classes = image_level(folder, stored, unmasked, weak.intersection(masked), labels, scene)
+    images, masks = _files(layout, scene, masked, unmasked)
+    unturned = unturned_names(folder, masked, scene)
+    said = {name: None if unturned is None else name in unturned for name in masked}
+    return [
+        Entry(name, images[name], masks.get(name), classes.get(name), name in weak, said.get(name))
+        for name in (*masked, *unmasked)
     ]
-    return listed + [Entry(n, _image(folder, n), None, classes.get(n)) for n in unmasked]
 
 
-def _lists(folder: Path, kind: str) -> dict[str, Path]:
-    """Map each split to the file in ``ImageSets/<kind>`` that lists its scenes."""
-    sets = folder / "ImageSets"
-    files = {path.stem: path for path in sorted((sets / kind).glob("*.txt"))}
-    if kind == "Segmentation":
-        files.pop(WEAK, None)
-    if kind == "Main":  # cat_train.txt holds labels; it lists the cats of train, not a split
-        stems = {*files, *(path.stem for path in (sets / "Segmentation").glob("*.txt"))}
-        files = {s: p for s, p in files.items() if not any(s.endswith(f"_{t}") for t in stems)}
-    taken = set(files)
-    known = {stem: _ALIASES.get(stem.lower(), stem) for stem in files}
-    return {(s if known[s] in taken else known[s]): path for s, path in files.items()}
+def _known(layout: Layout) -> list[str]:
+    """Name the splits that lists or folders say there are."""
+    if layout.listless:
+        return list(layout.unlisted)
+    return list({**lists(layout.root, "Segmentation"), **lists(layout.root, "Main")})
 
 
-def _names(path: Path | None) -> list[str]:
-    """Read a list of scenes in its order, each once."""
-    lines = lines_of(path) if path else []
-    return list(dict.fromkeys(line.strip('"') for line in lines if line))
-
-
-def _weak(folder: Path, masked: Collection[str]) -> set[str]:
-    """Read which scenes of train have weak masks."""
-    path, known = folder / "ImageSets" / "Segmentation" / f"{WEAK}.txt", set(masked)
-    weak = _names(path if path.is_file() else None)
-    if strange := [name for name in weak if name not in known]:
-        raise ValueError(
-            f"{path} lists {strange[0]!r}, which is no scene of train with a mask; add it to "
-            "train.txt beside it, or take it off."
-        )
-    return set(weak)
+def _scenes(layout: Layout, split: str, scene: Names) -> tuple[list[str], list[str]]:
+    """Name the scenes of a split with masks, and those without, in order."""
+    if layout.listless:
+        every = layout.unlisted.get(split, [])
+        masked = [name for name in every if layout.mask(name)]
+    else:
+        masked = listed(lists(layout.root, "Segmentation").get(split), scene)
+        every = listed(lists(layout.root, "Main").get(split), scene)
+    known = set(masked)
+    return masked, [name for name in every if name not in known]
 
 
 def _held_out(names: list[str]) -> set[str]:
@@ -183,70 +158,48 @@ def _held_out(names: list[str]) -> set[str]:
     return {min(names, key=lambda name: crc32(name.encode()))}
 
 
-def _image(folder: Path, name: str) -> Path:
-    """Find the picture of a scene."""
-    for suffix in _SUFFIXES:
-        path = folder / "JPEGImages" / f"{name}{suffix}"
-        if path.exists():
-            return path
-    raise FileNotFoundError(
-        f"{folder / 'JPEGImages'} has no picture of {name!r}, .jpg or .png; add it, or take the "
-        "name off the lists in ImageSets."
+def _files(
+    layout: Layout, scene: Names, masked: list[str], unmasked: list[str]
+) -> tuple[dict[str, Path], dict[str, Path]]:
+    """Find the pictures of scenes, and the masks of those listed with one, all or none."""
+    images = {name: layout.pictures.find(name) for name in (*masked, *unmasked)}
+    masks = {name: scene.masks.get(name) or layout.mask(name) for name in masked}
+    gone = [name for name, path in images.items() if path is None]
+    bare = [name for name, path in masks.items() if path is None]
+    said = []
+    if gone:
+        it, near = "it" if len(gone) == 1 else "them", _near(layout, gone, images)
+        said.append(
+            f"{layout.images} has no picture of {_shown(gone)}{near}; add {it}, or take {it} off "
+            "the lists in ImageSets."
+        )
+    if bare:
+        it = "it" if len(bare) == 1 else "them"
+        said.append(
+            f"{layout.masks} has no mask of {_shown(bare)}; add {it}, or list {it} in "
+            "ImageSets/Main only."
+        )
+    if said:
+        raise FileNotFoundError(" ".join(said))
+    return (
+        {name: path for name, path in images.items() if path},
+        {name: path for name, path in masks.items() if path},
     )
 
 
-def _mask(folder: Path, name: str) -> Path:
-    """Find the mask of a scene that is listed with one."""
-    path = folder / "SegmentationClass" / f"{name}.png"
-    if not path.exists():
-        raise FileNotFoundError(
-            f"There is no mask {path}; add it, or list {name!r} in ImageSets/Main only."
-        )
-    return path
+def _shown(names: list[str]) -> str:
+    """Name the first few.
 
-
-def _image_level(
-    folder: Path, split: str, names: Collection[str], weak: Collection[str], labels: Labels
-) -> dict[str, Tensor]:
-    """Read ``ImageSets/Main/<class>_<split>.txt``; with no such file at all, nothing is known.
-
-    1 and 0 (there, but difficult) both count as present. All ``names`` must be in every file,
-    those of ``weak`` may be.
+    >>> _shown(["a", "b"]), _shown(list("abcdefg"))
+    ("'a', 'b'", "'a', 'b', 'c', 'd', 'e' and 2 more")
     """
-    main, lists = folder / "ImageSets" / "Main", _lists(folder, "Main")
-    if split not in lists or not (names or weak):
-        return {}
-    stem = lists[split].stem
-    files = {path.stem.removesuffix(f"_{stem}"): path for path in main.glob(f"*_{stem}.txt")}
-    files.pop("background", None)
-    if not files:
-        return {}
-    if strange := sorted(set(files).difference(labels.classes)):
-        raise ValueError(
-            f"{files[strange[0]]} is about {strange[0]!r}, which is no label of {folder.name}; "
-            f"add it to {FILE}, or remove the file."
-        )
-    columns = []
-    for name in labels.classes:
-        if name not in files:
-            raise ValueError(
-                f"There is no {main / f'{name}_{stem}.txt'}, but the other classes have theirs; "
-                "write a line such as 'photo1 1' or 'photo1 -1' per scene."
-            )
-        columns.append(_column(files[name], names))
-    told = [*names, *(n for n in weak if all(n in column for column in columns))]
-    return {n: torch.tensor([column[n] for column in columns]) for n in told}
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(map(repr, names[:_SHOWN]))}{more}"
 
 
-def _column(path: Path, names: Collection[str]) -> dict[str, float]:
-    """Read in which scenes one class is; the file must mention those named."""
-    known: dict[str, float] = {}
-    for line in filter(None, lines_of(path)):
-        name, *value = line.rsplit(maxsplit=1)
-        if value not in (["1"], ["0"], ["-1"]):
-            raise ValueError(f"{path} has the line {line!r}; write a name and 1, 0 or -1.")
-        known[name.strip('"')] = float(value != ["-1"])
-    for name in names:
-        if name not in known:
-            raise ValueError(f"{path} does not mention {name!r}; add a line '{name} 1' or -1.")
-    return known
+def _near(layout: Layout, names: list[str], images: Mapping[str, Path | None]) -> str:
+    """Name the files that come nearest to the first few that are missing."""
+    known = {path for path in images.values() if path}
+    near = (layout.pictures.near(name, known) for name in names[:_SHOWN])
+    found = list(dict.fromkeys(filter(None, near)))
+    return f" (there is {_shown(found)})" if found else ""

@@ -1,18 +1,17 @@
-"""Label maps: the names and colours a folder declares, and masks drawn in those colours."""
+"""Label maps: the names and colours a folder declares."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
-from ..labels import VOID, Colour, Labels, voc_colours
+from ..files import MOST_TEXT, read_text
+from ..labels import VOID, Colour, Labels, is_background, voc_colours
+from .names import scene_name
 
 FILE = "labelmap.txt"
 """Where a folder declares its labels, one ``label:r,g,b:parts:actions`` a line."""
 
-VOID_COLOURS: tuple[Colour, ...] = ((224, 224, 192), (255, 255, 255))
-"""Colours that mean void in a colour mask unless a label claims them: VOC's cream, and white."""
+_MOST = 2**20  # bytes of a label map: 255 labels, and room for comments
 
 VOC = Labels(
     tuple(
@@ -21,6 +20,9 @@ VOC = Labels(
     )
 )
 """The 21 labels of PASCAL VOC."""
+
+NUMBERED = Labels(tuple(map(str, range(VOID))))
+"""Labels of which nothing is known but their numbers, in VOC's colours."""
 
 
 def read_labelmap(path: Path) -> Labels:
@@ -35,7 +37,7 @@ def read_labelmap(path: Path) -> Labels:
     """
     names: list[str] = []
     colours: list[Colour] = []
-    for number, line in enumerate(lines_of(path), start=1):
+    for number, line in enumerate(lines_of(path, _MOST), start=1):
         if not line or line.startswith("#"):
             continue
         name, _, rest = line.partition(":")
@@ -52,105 +54,79 @@ def read_labelmap(path: Path) -> Labels:
             )
         names.append(name.strip())
         colours.append(colour)
-    if not set(names).difference({"background"}):
+    return _labels(names, colours, path)
+
+
+def lines_of(path: Path, most: int = MOST_TEXT) -> list[str]:
+    """Read the lines of a small text file, stripped of space at both ends.
+
+    Args:
+        path: An ordinary file.
+        most: The most bytes it may have.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no ordinary file, larger than ``most``, or not UTF-8 text.
+    """
+    try:
+        text = read_text(path, most)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"There is no {path}; the folder needs this list.") from None
+    return [line.strip() for line in text.splitlines()]
+
+
+def read_labels(path: Path) -> Labels:
+    """Read the labels of a folder from whichever file names them, by what that is called.
+
+    Args:
+        path: ``labelmap.txt``; ``class_names.txt``, one name a line, as labelme writes it; or
+            ``_classes.csv``, lines of an id and a name, as Roboflow does. The latter two have
+            the colours of PASCAL VOC's colour map.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it cannot be read; the message names the line.
+    """
+    if path.name == "class_names.txt":
+        names = [line for line in lines_of(path) if line and line != "__ignore__"]
+    elif path.suffix == ".csv":
+        rows = [line.partition(",") for line in lines_of(path)[1:] if line]
+        names = [name.strip() for _, _, name in rows]
+        for place, (number, *_) in enumerate(rows):
+            if number.strip() != str(place):
+                raise ValueError(
+                    f"{path} gives {names[place]!r} the id {number.strip()!r}, not {place}; list "
+                    f"ids from 0 in order, or write a {FILE} in their place."
+                )
+    else:
+        return read_labelmap(path)
+    return _labels(names, [*voc_colours(min(len(names), VOID))], path)
+
+
+def labelmap_lines(labels: Labels) -> list[str]:
+    """Write labels as the lines of a label map.
+
+    >>> labelmap_lines(Labels(("sky",), ((1, 2, 3),)))
+    ['sky:1,2,3::']
+    """
+    colours = zip(labels.names, labels.colours, strict=True)
+    return [f"{name}:{','.join(map(str, colour))}::" for name, colour in colours]
+
+
+def _labels(names: list[str], colours: list[Colour], path: Path) -> Labels:
+    """Make labels of what a file lists; names may become names of files."""
+    if all(is_background(name) for name in names):
         raise ValueError(f"{path} lists no class; write label:r,g,b:: for each, ids from 0.")
+    for name in names:
+        scene_name(name, str(path))
+        if name.startswith("#") or ":" in name:
+            raise ValueError(
+                f"{path} names {name!r}; a label starts with no # and holds no colon."
+            )
     try:
         return Labels(tuple(names), tuple(colours))
     except ValueError as error:
         raise ValueError(f"{path} cannot be used: {error}") from error
-
-
-def lines_of(path: Path) -> list[str]:
-    """Read the lines of a small text file, stripped of space at both ends.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is not UTF-8 text.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise FileNotFoundError(f"There is no {path}; the folder needs this list.") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is not UTF-8 text; save it as UTF-8 and try again.") from None
-    return [line.strip() for line in text.splitlines()]
-
-
-def ids_from_colours(picture: np.ndarray, labels: Labels, path: Path) -> np.ndarray:
-    """Look up the label of every pixel of a colour mask.
-
-    Args:
-        picture: ``(H, W, 3)`` uint8 RGB.
-        labels: Whose colours to look for.
-        path: What to call the mask in messages.
-
-    Returns:
-        ``(H, W)`` uint8 label ids, 255 = void.
-
-    Raises:
-        ValueError: If a colour is neither a label's nor void; the message names the first.
-    """
-    wide = picture.astype(np.int32)
-    codes = wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
-    ids = np.full(codes.shape, VOID, dtype=np.uint8)
-    unknown = np.ones(codes.shape, dtype=bool)
-    for (red, green, blue), label in colour_ids(labels).items():
-        here = codes == (red << 16 | green << 8 | blue)
-        ids[here] = label
-        unknown &= ~here
-    if unknown.any():
-        colour = ",".join(map(str, picture[unknown][0].tolist()))
-        raise ValueError(
-            f"{path} has pixels of colour {colour}, which is no label's; add that colour to "
-            f"{FILE}, or save the mask without smoothing its edges."
-        )
-    return ids
-
-
-def ids_from_indices(
-    indices: np.ndarray, palette: np.ndarray | None, labels: Labels, path: Path
-) -> np.ndarray:
-    """Read the stored numbers of a mask as label ids.
-
-    Numbers that all fit the labels are ids, as in PASCAL VOC. Where one does not fit, but every
-    palette colour in use is a label's or void, the colours are believed instead.
-
-    Args:
-        indices: ``(H, W)`` integers.
-        palette: ``(256, 3)`` uint8 RGB, or None for a greyscale mask.
-        labels: The vocabulary.
-        path: What to call the mask in messages.
-
-    Returns:
-        ``(H, W)`` uint8 label ids, 255 = void.
-
-    Raises:
-        ValueError: If a number is not a label's id.
-    """
-    used = np.unique(indices)
-    strange = used[((used >= len(labels.names)) & (used != VOID)) | (used < 0)]
-    if not len(strange):
-        return indices.astype(np.uint8)
-    known = colour_ids(labels)
-    if palette is not None and all(tuple(palette[i].tolist()) in known for i in used):
-        table = np.zeros(256, dtype=np.uint8)
-        for i in used:
-            table[i] = known[tuple(palette[i].tolist())]
-        return np.asarray(table[indices])
-    raise ValueError(
-        f"{path} has the label id {strange[0]}, but there are {len(labels.names)} labels "
-        f"(0 to {len(labels.names) - 1}, and {VOID} for void); is one missing from {FILE}?"
-    )
-
-
-def colour_ids(labels: Labels) -> dict[tuple[int, ...], int]:
-    """Map each colour a mask may be drawn in to the label id it means.
-
-    >>> colour_ids(Labels(("sky",), ((255, 255, 255),)))
-    {(224, 224, 192): 255, (255, 255, 255): 0}
-    """
-    known: dict[tuple[int, ...], int] = dict.fromkeys(VOID_COLOURS, VOID)
-    return known | {colour: i for i, colour in enumerate(labels.colours)}
 
 
 def _colour(text: str, label: int, where: str) -> Colour:

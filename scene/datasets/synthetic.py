@@ -18,6 +18,9 @@ from .painting import paint
 COUNTS = {"train": 6000, "tune": 400, "val": 400, "test": 500}
 """How many scenes each split has unless told otherwise."""
 
+MOST = 1_000_000
+"""The most scenes of a split: of 64 × 64 pixels, 16 GB."""
+
 _CHUNK = 50  # scenes drawn from one seed; another number would be other scenes
 
 _COLOURS: tuple[Colour, ...] = (
@@ -61,6 +64,8 @@ class SyntheticScenes(SceneDataset):
         count = COUNTS[split] if count is None else count
         if count < 1:
             raise ValueError(f"A dataset has at least one scene, not {count}.")
+        if count > MOST:
+            raise ValueError(f"At most {MOST} scenes are generated, not {count}.")
         require_size(size)
         self.difficulty = PRESETS[preset]
         names = ("background", *self.difficulty.classes)

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..pictures import picture_size, read_image, read_mask
+from ..pictures import picture_size, read_image, read_mask_of
 from ..sizes import STOCK_SIZE, require_size
 from ..views import Scene, Schema
 from .base import SceneDataset
-from .folder import Entry, entries, labels_of, locate
+from .exports import locate
+from .folder import Entry, entries, labels_of
 from .framing import Frame
 
 CACHE_BYTES = 2**30
@@ -92,7 +93,7 @@ class VOCScenes(SceneDataset):
         image = read_image(entry.image)
         if entry.mask is None:
             return Scene(image, entry.classes, None, entry.name)
-        mask = read_mask(entry.mask, labels)
+        mask = read_mask_of(entry.mask, labels, entry.image, entry.unturned)
         if mask.shape != image.shape[1:]:
             (h, w), (tall, wide) = image.shape[1:], mask.shape
             turned = (h, w) == (wide, tall)

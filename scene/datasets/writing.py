@@ -13,10 +13,11 @@ from typing import Any
 from torch import Tensor
 
 from ..labels import Labels
-from ..pictures import write_image, write_mask
+from ..pictures import is_turned, write_image, write_mask
 from .base import SceneDataset
-from .folder import WEAK
-from .labelmap import FILE
+from .labelmap import FILE, labelmap_lines
+from .lists import UNTURNED, WEAK
+from .names import scene_name, within
 from .voc import VOCScenes
 
 ABOUT = "about.json"
@@ -38,6 +39,7 @@ class VOCWriter:
         self._classes: dict[str, Tensor] = {}
         self._all: set[str] = set()
         self._weak: list[str] = []
+        self._turned = False  # whether EXIF turns a picture; masks are of the turned ones
 
     def add(
         self,
@@ -60,16 +62,23 @@ class VOCWriter:
 
         Returns:
             Whether it was added.
+
+        Raises:
+            ValueError: If it would be written outside the folder.
         """
+        name = scene_name(name, "a scene")
         if name in self._all:
             return False
+        suffix = picture.suffix if isinstance(picture, Path) else ".png"
+        place = self._place("JPEGImages", f"{name}{suffix}")
+        drawn = self._place("SegmentationClass", f"{name}.png")
         if isinstance(picture, Path):
-            place = self.folder / "JPEGImages" / f"{name}{picture.suffix}"
             place.parent.mkdir(parents=True, exist_ok=True)
             _brought(picture, place, self.copy)
+            self._turned |= is_turned(picture)
         else:
-            write_image(self.folder / "JPEGImages" / f"{name}.png", picture)
-        write_mask(self.folder / "SegmentationClass" / f"{name}.png", mask, self.labels)
+            write_image(place, picture)
+        write_mask(drawn, mask, self.labels)
         self._all.add(name)
         self._listed.setdefault(split, []).append(name)
         if classes is not None:
@@ -80,22 +89,31 @@ class VOCWriter:
 
     def finish(self, about: Mapping[str, Any]) -> None:
         """Write the lists, the label map, and what there is to say."""
-        colours = zip(self.labels.names, self.labels.colours, strict=True)
-        lines = [f"{name}:{','.join(map(str, colour))}::" for name, colour in colours]
-        _write(self.folder / FILE, ["# label:color_rgb:parts:actions", *lines])
-        sets = self.folder / "ImageSets"
+        heading = "# label:color_rgb:parts:actions"
+        self._write(FILE, [heading, *labelmap_lines(self.labels)])
         for split, names in self._listed.items():
-            _write(sets / "Segmentation" / f"{split}.txt", names)
-            _write(sets / "Main" / f"{split}.txt", names)
+            self._write(f"ImageSets/Segmentation/{split}.txt", names)
+            self._write(f"ImageSets/Main/{split}.txt", names)
             known = [name for name in names if name in self._classes]
             for c, label in enumerate(self.labels.classes if known else ()):
                 signs = ["1" if self._classes[name][c] > 0.5 else "-1" for name in known]
                 values = [f"{n} {sign:>2}" for n, sign in zip(known, signs, strict=True)]
-                _write(sets / "Main" / f"{label}_{split}.txt", values)
+                self._write(f"ImageSets/Main/{label}_{split}.txt", values)
         if self._weak:
-            _write(sets / "Segmentation" / f"{WEAK}.txt", self._weak)
+            self._write(f"ImageSets/Segmentation/{WEAK}.txt", self._weak)
+        if self._turned:
+            self._write(f"ImageSets/Segmentation/{UNTURNED}.txt", [])
         text = json.dumps(about, indent=2, allow_nan=False)
-        _write(self.folder / ABOUT, [text])
+        self._write(ABOUT, [text])
+
+    def _place(self, *parts: str) -> Path:
+        """Say where a file goes, within the folder."""
+        return within(self.folder, self.folder.joinpath(*parts))
+
+    def _write(self, name: str, lines: list[str]) -> None:
+        path = self._place(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def claim_folder(folder: Path, force: bool) -> None:
@@ -118,7 +136,7 @@ def claim_folder(folder: Path, force: bool) -> None:
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
     """Give an empty folder that becomes ``folder`` if all goes well, and vanishes if not."""
-    folder = folder.absolute()
+    folder = folder.resolve()  # so that a link stays, and what it leads to is replaced
     part, old = (
         folder.with_name(f".{folder.name}.{os.getpid()}.{end}") for end in ("part", "old")
     )
@@ -150,8 +168,3 @@ def _brought(source: Path, place: Path, copy: bool) -> None:
         except OSError:  # another disk, or one without links
             pass
     shutil.copyfile(source, place)
-
-
-def _write(path: Path, lines: list[str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

@@ -61,11 +61,11 @@ HARMS = {
     ),
     "no image": (
         lambda root: (root / "JPEGImages" / "photo_00.jpg").unlink(),
-        "has no picture of 'photo_00', .jpg or .png; add it,",
+        "JPEGImages has no picture of 'photo_00'; add it,",
     ),
     "no mask": (
         lambda root: (root / "SegmentationClass" / "photo_00.png").unlink(),
-        "photo_00.png; add it, or list 'photo_00' in ImageSets/Main only.",
+        "has no mask of 'photo_00'; add it, or list it in ImageSets/Main only.",
     ),
     "labels": (lambda root: (root / "labelmap.txt").unlink(), "labelmap.txt"),
 }

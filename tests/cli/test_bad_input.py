@@ -176,7 +176,7 @@ def test_a_run_that_cannot_do_what_is_asked(refused, trained):
         ("format", "cannot be used: it has format 2, but only 1 is read here."),
         ("type", "cannot be used: its setting latent cannot be 'long'."),
         ("lack", "cannot be used: it lacks 'labels'."),
-        ("text", " is not JSON: Expecting value: line 1 column 1 (char 0)."),
+        ("text", " is not JSON that can be read: Expecting value: line 1 column 1 (char 0)."),
         ("unfinished", "is not complete; finish it with `scene train --resume "),
     ],
 )

@@ -1,12 +1,20 @@
-"""Files: what fails to be written leaves what was there."""
+"""Small files are read within a limit, and nothing that would wait or never end is opened."""
 
 import os
+import socket
 import time
 from pathlib import Path
 
 import pytest
 
-from scene.files import replace_file, sweep
+from scene.files import (
+    parse_json,
+    read_json,
+    read_text,
+    replace_file,
+    require_regular,
+    sweep,
+)
 
 
 def _half(part):
@@ -87,3 +95,57 @@ def test_what_killed_processes_left_is_swept_and_nothing_else(tmp_path):
     sweep(tmp_path, older=0)
     assert set(tmp_path.rglob("*")) == {tmp_path / "deep", other}
     sweep(tmp_path / "nowhere")
+
+
+def test_what_is_no_ordinary_file_is_refused_before_it_is_opened(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    with socket.socket(socket.AF_UNIX) as heard:
+        heard.bind("socket")
+    (tmp_path / "folder").mkdir()
+    kinds = {"pipe": "a pipe", "socket": "a socket", "folder": "a folder", "/dev/zero": "a device"}
+    for name, kind in kinds.items():
+        for read in (require_regular, read_text, read_json):
+            with pytest.raises(ValueError, match=f"^{name} is {kind}, not a file; "):
+                read(tmp_path.__class__(name))
+
+
+def test_a_link_to_a_file_is_a_file(tmp_path):
+    (tmp_path / "a").write_text("text")
+    (tmp_path / "b").symlink_to("a")
+    assert require_regular(tmp_path / "b") == 4
+    with pytest.raises(FileNotFoundError):
+        require_regular(tmp_path / "c")
+
+
+def test_text_is_read_up_to_a_limit(tmp_path):
+    path = tmp_path / "list.txt"
+    path.write_bytes(b"\xef\xbb\xbf" + "weiß\n".encode())
+    assert read_text(path) == "weiß\n"
+    path.write_bytes(b"a" * 1024)
+    assert len(read_text(path, 1024)) == 1024
+    with pytest.raises(ValueError, match="is larger than 1023 bytes, the most"):
+        read_text(path, 1023)
+
+
+def test_text_in_another_encoding_is_refused(tmp_path):
+    path = tmp_path / "list.txt"
+    path.write_bytes("weiß".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"list\.txt is not UTF-8 text; save it as UTF-8"):
+        read_text(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", r"Expecting value: line 1 column 1 \(char 0\)"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"a":' * 100_000, "nested too deeply"),
+        ("9" * 5000, "too many digits"),
+        ("{'a': 1}", "Expecting property name"),
+    ],
+)
+def test_what_is_not_json_is_refused_in_one_sentence(text, reason):
+    with pytest.raises(ValueError, match=f"^x is not JSON that can be read: .*{reason}") as said:
+        parse_json(text, "x")
+    assert "\n" not in str(said.value)

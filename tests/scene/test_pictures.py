@@ -1,5 +1,9 @@
 """Pictures: read as a person sees them, masks exactly as stored, files whole or absent."""
 
+import os
+import warnings
+import zlib
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +11,7 @@ from PIL import Image
 
 from scene.labels import VOID, Labels, voc_colours
 from scene.pictures import (
+    MOST_PIXELS,
     picture_size,
     read_image,
     read_mask,
@@ -168,3 +173,58 @@ def test_grey_pictures_run_from_black_to_white(tmp_path):
     with Image.open(tmp_path / "new" / "grey.png") as picture:
         assert picture.mode == "L"
         assert np.array(picture).flatten().tolist() == [0, 128, 255, 255]
+
+
+def _claiming(path, width, height):
+    """Write a PNG that claims a size, and holds nothing."""
+
+    def chunk(kind, data):
+        body = kind + data
+        return len(data).to_bytes(4) + body + zlib.crc32(body).to_bytes(4)
+
+    header = width.to_bytes(4) + height.to_bytes(4) + bytes([8, 2, 0, 0, 0])
+    chunks = (
+        chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(99))) + chunk(b"IEND", b"")
+    )
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
+
+
+@pytest.mark.parametrize("read", [read_image, picture_size, lambda path: read_mask(path, LABELS)])
+@pytest.mark.parametrize("size", [(13000, 13000), (1, MOST_PIXELS + 1), (2**31 - 1, 2**31 - 1)])
+def test_a_picture_of_too_many_pixels_is_refused_by_its_header(tmp_path, read, size):
+    _claiming(tmp_path / "a.png", *size)
+    with pytest.raises(ValueError, match=r"a\.png is .*pictures of up to 105 megapixels are read"):
+        read(tmp_path / "a.png")
+
+
+def test_a_large_picture_that_may_be_read_is_read_without_a_warning(tmp_path):
+    Image.new("1", (10_000, 9_500)).save(tmp_path / "a.tif", compression="group4")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        assert picture_size(tmp_path / "a.tif") == (9_500, 10_000)
+    assert not said
+
+
+@pytest.mark.parametrize("read", [read_image, picture_size, lambda path: read_mask(path, LABELS)])
+def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path, read):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(ValueError, match=r"pipe\.png is a pipe, not a file"):
+        read(tmp_path / "pipe.png")
+    with pytest.raises(ValueError, match="/dev/zero is a device, not a file"):
+        read("/dev/zero")
+
+
+def test_formats_that_other_programs_read_are_refused(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
+    with pytest.raises(ValueError, match=r"a\.png cannot be read as a picture"):
+        read_image(tmp_path / "a.png")
+
+
+def test_a_picture_of_many_rows_is_read_and_written_as_one(tmp_path):
+    image = torch.randint(0, 256, (3, 700, 5), dtype=torch.uint8)
+    write_image(tmp_path / "a.png", image)
+    assert torch.equal(read_image(tmp_path / "a.png"), image)
+    Image.open(tmp_path / "a.png").convert("P").save(tmp_path / "p.gif")
+    with Image.open(tmp_path / "p.gif") as picture:
+        told = torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1)
+    assert torch.equal(read_image(tmp_path / "p.gif"), told)

@@ -46,6 +46,20 @@ def test_a_compatibility_holds_for_its_own_number_of_labels():
         ({"compatibility": ()}, "square matrix"),
         ({"compatibility": ((1.0, 2.0),)}, "square matrix"),
         ({"compatibility": (1.0, "2")}, "square matrix"),
+        ({"compatibility": "12"}, "square matrix"),
+        ({"compatibility": {"a": 1}}, "square matrix"),
+        ({"compatibility": 3}, "square matrix"),
+        ({"compatibility": (True,)}, "square matrix"),
+        ({"compatibility": (((1.0,),),)}, "square matrix"),
+        ({"compatibility": (10**400,)}, "entries of at most 1e"),
+        ({"smoothness_sigma": 1e30}, "smoothness-sigma is at most 1e"),
+        ({"smoothness_sigma": 10**400}, "smoothness-sigma is at most 1e"),
+        ({"smoothness_sigma": "wide"}, "smoothness-sigma must be positive, not 'wide'"),
+        ({"appearance_weight": True}, "appearance-weight must be 0 or more, not True"),
+        ({"appearance_weight": 1e38}, "appearance-weight is at most 1e"),
+        ({"iterations": 999999999999999999999}, "iterations are at most 10000, not 9999"),
+        ({"iterations": 2.0}, "iterations must be 0 or more"),
+        ({"iterations": [1]}, "iterations must be 0 or more"),
     ],
 )
 def test_what_are_no_parameters(wrong, sentence):
@@ -57,6 +71,12 @@ def test_what_are_no_parameters(wrong, sentence):
     ("text", "sentence"),
     [
         ("{", "is not JSON"),
+        ("[" * 100_000, "is not JSON that can be read: its brackets are nested too deeply"),
+        (
+            '{"format": 1, "parameters": {"compatibility": ' + "[" * 99 + "]" * 99 + "}}",
+            "square",
+        ),
+        ('{"format": 1, "parameters": {"iterations": {}}}', "iterations must be 0 or more"),
         ("[]", 'does not say "format": 1'),
         (json.dumps({"format": 1}), "a table of names"),
         (json.dumps({"format": 1, "parameters": {"sigma": 3}}), "no CRF parameter called 'sigma'"),

@@ -1,10 +1,14 @@
 """Unaries: arrays from files, noisy truth, and what a run predicted."""
 
+import tracemalloc
+import zipfile
+from contextlib import suppress
+
 import numpy as np
 import pytest
 import torch
 
-from inference.crf.arrays import read_probs
+from inference.crf.arrays import float_array, read_probs
 from inference.crf.examples import Scenes
 from inference.crf.unaries import Arrays, Noise
 from scene.datasets.catalogue import open_data
@@ -101,3 +105,76 @@ def test_an_archive_of_several_arrays_must_say_which(tmp_path):
     np.savez(tmp_path / "p.npz", this=one, other=one)
     with pytest.raises(ValueError, match="holds this, other; call one of them probs"):
         read_probs(tmp_path / "p.npz")
+
+
+def _header(text, version=b"\x01\x00"):
+    """Write a header of one's own before 24 bytes of numbers."""
+    body = text.encode("latin-1").ljust(117) + b"\n"
+    return b"\x93NUMPY" + version + len(body).to_bytes(2, "little") + body + bytes(24)
+
+
+@pytest.mark.parametrize(
+    ("header", "sentence"),
+    [
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (True, 2, 3), }", "its shape is"),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (-1, 2, 3), }", "its shape is"),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2, 3), }", "is truncated"),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2, 3", "is not a NumPy file"),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 2, 3), }", "truncated"),
+        ("'''", "is not a NumPy file"),
+        ("(" * 110, "is not a NumPy file"),
+        ("{'descr': 'O', 'fortran_order': False, 'shape': (1, 2, 3), }", "cannot be read as num"),
+    ],
+)
+def test_a_header_that_is_damaged_is_refused_in_one_sentence(tmp_path, header, sentence):
+    path = tmp_path / "p.npy"
+    path.write_bytes(_header(header))
+    with pytest.raises(ValueError, match=sentence) as said:
+        read_probs(path)
+    assert str(said.value).startswith(str(path))
+
+
+def test_a_shape_that_is_not_wanted_is_refused_before_anything_is_decompressed(tmp_path):
+    path = tmp_path / "p.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open("probs.npy", "w", force_zip64=True) as file:
+            np.lib.format.write_array_header_1_0(
+                file, {"descr": "<f8", "fortran_order": False, "shape": (100, 2000, 1000)}
+            )
+            for _ in range(64):  # what is missing of 1.6 GB would be found only by reading it
+                file.write(bytes(2**20))
+
+    def check(shape):
+        raise ValueError(f"{shape} is not wanted.")
+
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"\(100, 2000, 1000\) is not wanted"):
+        read_probs(path, check)
+    with pytest.raises(ValueError, match="its array has another length"):
+        read_probs(path)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 2**21
+
+
+@pytest.mark.parametrize("compression", [0, 8, 12, 14])  # as zipfile numbers them
+def test_an_archive_that_is_damaged_anywhere_is_refused_in_one_sentence(tmp_path, compression):
+    path, draw = tmp_path / "p.npz", np.random.default_rng(0)
+    with zipfile.ZipFile(path, "w", compression) as archive, archive.open("a.npy", "w") as file:
+        np.save(file, draw.random((2, 3, 4), dtype=np.float32))
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 3):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        with suppress(ValueError):
+            assert read_probs(path).shape == (2, 3, 4)  # a date, or so, may be anything
+
+
+def test_numbers_come_back_as_they_were_saved(tmp_path):
+    values = np.arange(24.0).reshape(2, 3, 4)
+    for made in (values, np.asfortranarray(values), values.astype(">f4"), values[:, :0]):
+        np.save(tmp_path / "p.npy", made)
+        np.savez(tmp_path / "p.npz", made)
+        np.savez_compressed(tmp_path / "q.npz", other=made, probs=made)
+        for name in ("p.npy", "p.npz", "q.npz"):
+            assert np.array_equal(read_probs(tmp_path / name), made)
+    assert np.isinf(float_array(np.array([1e300]))).all()

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 import torch
 
@@ -124,3 +126,15 @@ def test_overlays_are_worked_out_in_parts(monkeypatch):
     whole = overlaid(image, found.mask, PETS, 0.3)
     monkeypatch.setattr("inference.weak.photos._ROWS", 7)
     assert overlay_of(image, found, 0.3)[:, :300].equal(whole)
+
+
+def test_a_pipe_in_a_list_stops_no_other(folder, segmenter):
+    os.mkfifo("pipe.jpg")
+    os.mkfifo("list.txt")
+    photos, failed = photos_of(["pipe.jpg", "a.jpg", "list.txt", "~nobody-of-this-name/b.jpg"])
+    assert [failure.name for failure in failed] == ["list.txt", "~nobody-of-this-name/b.jpg"]
+    assert "list.txt is a pipe, not a file" in failed[0].reason
+    first, second = segment_files(segmenter, plan(photos, ["mask"]))
+    assert isinstance(first, Failed)
+    assert "pipe.jpg is a pipe, not a file" in first.reason
+    assert isinstance(second, Done)

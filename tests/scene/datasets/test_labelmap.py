@@ -1,5 +1,8 @@
 """Label maps: ids by line order, and every unreadable line named."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from scene.datasets.labelmap import VOC, read_labelmap
@@ -60,3 +63,13 @@ def test_voc_has_21_labels_and_20_classes():
     assert len(VOC.names) == 21
     assert len(VOC.classes) == 20
     assert VOC.names[15] == "person"
+
+
+def test_what_is_no_small_file_is_refused_at_once(tmp_path):
+    with pytest.raises(ValueError, match=r"^/dev/zero is a device, not a file"):
+        read_labelmap(Path("/dev/zero"))
+    os.mkfifo(tmp_path / "labelmap.txt")
+    with pytest.raises(ValueError, match=r"labelmap\.txt is a pipe, not a file"):
+        read_labelmap(tmp_path / "labelmap.txt")
+    with pytest.raises(ValueError, match="is larger than 1 MB, the most"):
+        _read(tmp_path.parent, "#" * (2**20 + 1))

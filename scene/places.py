@@ -1,0 +1,90 @@
+"""Folders of the user that may not be there: a home, a cache, a state, and what stands in."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+
+def expanded(path: str | Path) -> Path:
+    """Write out ``~`` at the start of a path.
+
+    Raises:
+        ValueError: If it stands for a home that is not known.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise ValueError(
+            f"'~' in {path} stands for a home that is not known here; give the whole path."
+        ) from None
+
+
+def cache_folder() -> Path | None:
+    """Say where data that can be made again are kept: ``XDG_CACHE_HOME``, or ``~/.cache``.
+
+    Returns:
+        The folder, which need not exist; None where the user has no home.
+    """
+    return _place("XDG_CACHE_HOME", ".cache")
+
+
+def state_folder() -> Path | None:
+    """Say where what is to be remembered is kept: ``XDG_STATE_HOME``, or ``~/.local/state``.
+
+    Returns:
+        The folder, which need not exist; None where the user has no home.
+    """
+    return _place("XDG_STATE_HOME", ".local/state")
+
+
+def writable(folder: Path | None) -> bool:
+    """Say whether files can be put into a folder; it is made if need be.
+
+    >>> writable(None)
+    False
+    """
+    if folder is None:
+        return False
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
+def temporary_folder(name: str) -> Path | None:
+    """Make a folder among the temporary ones that nobody else can write to.
+
+    It is found again by other processes of the same user.
+
+    Args:
+        name: What it is for.
+
+    Returns:
+        The folder; None if it cannot be made, or somebody else has taken its place.
+    """
+    user = str(os.getuid()) if hasattr(os, "getuid") else "user"
+    folder = Path(tempfile.gettempdir()) / f"{name}-{user}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        about = folder.lstat()
+    except OSError:
+        return None
+    if not stat.S_ISDIR(about.st_mode):
+        return None
+    if hasattr(os, "getuid") and (about.st_uid != os.getuid() or about.st_mode & 0o022):
+        return None
+    return folder if writable(folder) else None
+
+
+def _place(variable: str, below: str) -> Path | None:
+    named = os.environ.get(variable)
+    if named:
+        return Path(named)
+    try:
+        return Path.home() / below
+    except RuntimeError:
+        return None
