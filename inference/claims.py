@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .locks import contents, locked
+from scene.locks import contents, locked
+
 from .runs import CHECKPOINT, CONFIG, WEIGHTS, require_room
 
 ASIDE, MOVING = ".replaced", ".replaced.moving"

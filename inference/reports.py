@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scene.files import parse_json, replace_file
+from scene.files import parse_json, replace_file, require_regular
 
 from .runs import Run
 
@@ -95,8 +95,10 @@ def lines_of(path: Path) -> list[dict[str, Any]]:
     Raises:
         ValueError: If another line is not of a step; the message says which.
     """
-    if not path.is_file():
+    if not path.exists():
         return []
+    if require_regular(path) > MOST_METRICS:
+        raise ValueError(f"{path} is too large for the metrics of a run; move it elsewhere.")
     whole, _, _ = path.read_bytes().rpartition(b"\n")
     return [_line(path, n, line) for n, line in enumerate(whole.splitlines(), start=1)]
 

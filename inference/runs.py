@@ -25,10 +25,10 @@ from pathlib import Path
 from typing import Any
 
 from scene.files import read_json, replace_file
+from scene.locks import contents
 from scene.views import Schema
 
 from .configs import as_table, labels_from, settings_from
-from .locks import contents
 from .settings import Settings
 
 FORMAT = 2

@@ -10,9 +10,9 @@ from typing import Any
 
 from scene.bars import Bars, draw_bars
 from scene.datasets.catalogue import evaluation_split, open_data, splits_of
+from scene.locks import contents, locked
 
 from .compare import SCORES, Result, Row, results
-from .locks import contents, locked
 from .runs import CONFIG, home, write_json
 from .train import Device
 

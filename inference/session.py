@@ -12,6 +12,7 @@ from scene.datasets.augment import augmenter
 from scene.datasets.base import SceneDataset
 from scene.datasets.catalogue import open_data, splits_of, summary_split
 from scene.datasets.weak import ImageLevel, Trusted
+from scene.locks import locked
 from scene.models import ClassifiedScene
 
 from .assemble import Assembly, assemble
@@ -20,7 +21,6 @@ from .evaluate import DRAWS, Cell, evaluate
 from .foreign import adopt, is_foreign
 from .initial import Taken, take_weights
 from .interruption import CUT_SHORT
-from .locks import locked
 from .pictures import draw_predictions
 from .predict import able
 from .recipes import recipe

@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from scene.files import read_json
+from scene.locks import contents, locked
 
 from ..interruption import resumable
-from ..locks import contents, locked
 from ..processes import pool
 from ..runs import home, write_json
 from ..train import Device

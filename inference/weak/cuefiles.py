@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from scene.datasets.base import SceneDataset
 from scene.datasets.names import within
+from scene.datasets.writing import new_folder
 from scene.labels import VOID, Labels
 
 from ..assemble import Assembly
@@ -127,22 +127,13 @@ def write_cues(
         ValueError: If the split is empty, or background is to be cued and there is none.
     """
     claim(folder, force)
-    folder = folder.resolve()  # so that a link stays, and what it leads to is replaced
     count = len(dataset) if limit is None else min(limit, len(dataset))
     if count < 1:
         raise ValueError(f"There is no scene of {dataset.name} {dataset.split} to find cues in.")
-    part = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
+    with new_folder(folder) as part:
         scorer = _fill(part, assembly, dataset, settings, count, watch)
         report = {"scenes": count, "settings": asdict(settings), **asdict(scorer.score())}
         write_json(part / REPORT, {**(about or {}), **report})
-        if folder.exists():
-            shutil.rmtree(folder)
-        part.replace(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return Written(folder, count, scorer.score())
 
 

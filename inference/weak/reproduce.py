@@ -15,13 +15,13 @@ from scene.bars import Bars, draw_bars
 from scene.coarse import CoarseScene
 from scene.datasets.catalogue import evaluation_split, open_data, splits_of
 from scene.heatmap import draw_heatmap
+from scene.locks import contents, locked
 from scene.notices import against_weak
 
 from ..assemble import assemble
 from ..crf.examples import rows
 from ..crf.meanfield import refine
 from ..interruption import resumable
-from ..locks import contents, locked
 from ..processes import pool
 from ..runs import home, write_json
 from ..train import Device

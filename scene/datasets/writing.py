@@ -6,13 +6,15 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from ..files import PART
 from ..labels import Labels
+from ..locks import locked
 from ..pictures import is_turned, write_image, write_mask
 from .base import SceneDataset
 from .labelmap import FILE, labelmap_lines
@@ -135,20 +137,41 @@ def claim_folder(folder: Path, force: bool) -> None:
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """Give an empty folder that becomes ``folder`` if all goes well, and vanishes if not."""
+    """Give an empty folder that becomes ``folder`` if all goes well, and vanishes if not.
+
+    What a killed process left of an earlier attempt is removed, and if it was just about to put
+    its own in place, what was there before is put back.
+
+    Raises:
+        BlockingIOError: If another process is writing it.
+    """
     folder = folder.resolve()  # so that a link stays, and what it leads to is replaced
-    part, old = (
-        folder.with_name(f".{folder.name}.{os.getpid()}.{end}") for end in ("part", "old")
-    )
-    part.mkdir(parents=True)
+    work = folder.with_name(f".{folder.name}{PART}")
+    new, old = work / "new", work / "old"
+    work.mkdir(parents=True, exist_ok=True)
     try:
-        yield part
-        if folder.exists():
-            folder.replace(old)
-        part.replace(folder)
+        with locked(work):
+            _restore(folder, old)
+            shutil.rmtree(new, ignore_errors=True)
+            new.mkdir()
+            try:
+                yield new
+                if folder.exists():
+                    folder.replace(old)
+                new.replace(folder)
+            finally:
+                _restore(folder, old)
+                shutil.rmtree(new, ignore_errors=True)
     finally:
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+        with suppress(OSError):  # another process has it by now
+            work.rmdir()
+
+
+def _restore(folder: Path, old: Path) -> None:
+    """Put back what was to be replaced, if nothing has come in its place."""
+    if old.is_dir() and not folder.exists():
+        old.replace(folder)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def stored(dataset: SceneDataset, index: int, image: Tensor) -> tuple[str, Path | Tensor]:

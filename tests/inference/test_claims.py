@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from inference.claims import ASIDE, MOVING, begun, claimed, put_back
-from inference.locks import contents, locked
+from scene.locks import contents, locked
 
 
 @pytest.fixture

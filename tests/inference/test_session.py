@@ -10,7 +10,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from inference.checkpoints import save_learning
 from inference.interruption import Interruption, raised
-from inference.locks import locked
 from inference.restore import restore
 from inference.runs import create, read
 from inference.session import resume, train
@@ -18,6 +17,7 @@ from inference.train import Diverged, Step, fit
 from inference.weak.threshold import calibrate
 from scene.datasets.catalogue import open_data
 from scene.datasets.synthetic import SyntheticScenes
+from scene.locks import locked
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from scene.files import sweep
+from .files import sweep
 
 LOCK, HOLDER = ".lock", ".holder"
 """What the lock of a folder is called, and the note of who holds it."""

@@ -10,12 +10,12 @@ import time
 
 import pytest
 
-from inference.locks import contents, locked
+from scene.locks import contents, locked
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from inference.locks import locked
+from scene.locks import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
