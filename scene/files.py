@@ -61,16 +61,17 @@ def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
     _flush(path.parent)
 
 
-def sweep(folder: Path, older: float = ABANDONED) -> None:
-    """Remove parts that a killed process left in a folder and in those below it.
+def sweep(folder: Path, older: float = ABANDONED, *, below: bool = True) -> None:
+    """Remove parts that a killed process left in a folder.
 
     Args:
         folder: Where to look; nothing is done if it is not there.
         older: Leave those alone that were written to in so many seconds. 0 is for those who
             hold the lock of the folder.
+        below: Look in all folders below it, too.
     """
     now = time.time()
-    for part in _parts(folder):
+    for part in _parts(folder, below):
         with contextlib.suppress(OSError):
             if now - part.stat().st_mtime >= older:
                 part.unlink()
@@ -158,11 +159,11 @@ def parse_json(text: str, what: str) -> Any:
     raise ValueError(f"{what} is not JSON that can be read: {reason}.")
 
 
-def _parts(folder: Path) -> Iterator[Path]:
-    for place, _, names in os.walk(folder):
-        for name in names:
-            if name.startswith(".") and name.endswith(PART):
-                yield Path(place, name)
+def _parts(folder: Path, below: bool) -> Iterator[Path]:
+    for place, folders, names in os.walk(folder):
+        yield from (Path(place, n) for n in names if n.startswith(".") and n.endswith(PART))
+        if not below:
+            folders.clear()
 
 
 def _created(part: Path) -> int:

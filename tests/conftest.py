@@ -1,7 +1,9 @@
 """What several tests stand on: scenes of pets, as tensors and in a folder, and generated ones."""
 
+import json
 import os
 import resource
+import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,6 +102,30 @@ def full_disk():
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
     return limited
+
+
+@pytest.fixture(scope="session")
+def command():
+    """Give a way to run a command in a folder, and to kill it after some seconds."""
+    root = Path(__file__).parents[1]
+    env = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        [sys.executable, root / "tests" / "killing.py"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=env,
+    ) as server:
+
+        def run(words, folder, seconds=None):
+            folder.mkdir(exist_ok=True)
+            asked = {"words": list(words), "folder": str(folder), "seconds": seconds}
+            server.stdin.write(json.dumps(asked) + "\n")
+            server.stdin.flush()
+            return json.loads(server.stdout.readline())
+
+        yield run
+        server.stdin.close()
 
 
 def _paint(root: Path, name: str, i: int) -> set[int]:

@@ -14,6 +14,15 @@ import traceback
 from pathlib import Path
 
 
+def small():
+    """Make generated scenes a handful, and let those pass that a model of few steps draws."""
+    from inference.generation import generate
+    from scene.datasets.synthetic import COUNTS
+
+    COUNTS.update(train=12, tune=4, val=4, test=4)
+    generate._reasons = lambda views, *_: [None] * len(views)
+
+
 def serve():
     """Run what is asked for until nobody asks any more."""
     import inference.generation.generate
@@ -89,5 +98,7 @@ def _members(session):
     return found
 
 
+if __name__ in ("__main__", "__mp_main__"):  # the latter in processes that a command starts
+    small()
 if __name__ == "__main__":
     serve()

@@ -4,43 +4,11 @@
 """
 
 import hashlib
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
-import pytest
-
-ROOT = Path(__file__).parents[1]
 
 TRAIN = (
-    "train", "telbo", "--size", "16x16", "--count", "16", "--steps", "60", "--batch-size", "4",
+    "train", "telbo", "--size", "16x16", "--steps", "60", "--batch-size", "4",
     "--width", "4", "--guide-width", "4", "--latent", "4", "--validate-every", "5", "--out", "run",
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def command():
-    """Give a way to run a command in a folder, and to kill it after some seconds."""
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(
-        [sys.executable, ROOT / "tests" / "killing.py"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=env,
-    ) as server:
-
-        def run(words, folder, seconds=None):
-            folder.mkdir(exist_ok=True)
-            asked = {"words": list(words), "folder": str(folder), "seconds": seconds}
-            server.stdin.write(json.dumps(asked) + "\n")
-            server.stdin.flush()
-            return json.loads(server.stdout.readline())
-
-        yield run
-        server.stdin.close()
 
 
 def _digests(folder):

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scene.files import read_text, replace_file
+from scene.files import read_text, replace_file, sweep
 from scene.legend import with_legend
 from scene.overlay import overlaid
 from scene.picturefiles import SUFFIXES, is_junk, is_picture
@@ -158,6 +158,9 @@ def segment_files(
         jobs: As `plan` made them.
         opacity: Of overlays, 0 to 1.
     """
+    jobs = list(jobs)
+    for folder in {path.parent for job in jobs for path in job.files.values()}:
+        sweep(folder, below=False)
     for job in jobs:
         try:
             image = read_image(job.photo)

@@ -89,6 +89,8 @@ def test_what_killed_processes_left_is_swept_and_nothing_else(tmp_path):
     for path in (left, fresh, other):
         path.touch()
     os.utime(left, (0, time.time() - 7200))
+    sweep(tmp_path, below=False)
+    assert left.exists()
     sweep(tmp_path)
     assert not left.exists()
     assert fresh.exists()

@@ -86,6 +86,31 @@ def test_a_folder_is_whole_or_not_there(tmp_path):
         assert (target / "about.json").read_text() == text
 
 
+@pytest.mark.parametrize("moved", [False, True])
+def test_what_a_killed_process_left_is_removed_or_put_back(tmp_path, moved):
+    """Killed while it wrote, or after it had set the former folder aside for its own."""
+    target, work = tmp_path / "out", tmp_path / ".out.part"
+    (work / "new").mkdir(parents=True)
+    (work / "new" / "half.txt").touch()
+    former = work / "old" if moved else target
+    former.mkdir()
+    (former / "about.json").write_text("former")
+    with pytest.raises(NotADirectoryError), new_folder(target) as part:
+        write_half(part)
+    assert (target / "about.json").read_text() == "former"
+    assert [p.name for p in target.iterdir()] == ["about.json"]
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_two_do_not_write_the_same_folder(tmp_path):
+    with new_folder(tmp_path / "out") as part:
+        (part / "mine.txt").touch()
+        with pytest.raises(BlockingIOError, match="in use by process"):
+            new_folder(tmp_path / "out").__enter__()
+        assert (part / "mine.txt").exists()
+    assert [p.name for p in tmp_path.rglob("*")] == ["out", "mine.txt"]
+
+
 def test_only_what_was_written_so_is_replaced(tmp_path):
     claim_folder(tmp_path / "new", force=False)
     (tmp_path / "mine.txt").write_text("")
