@@ -113,7 +113,7 @@ def train(
     augmenter(settings.augment or data[0].augmentation, data[0].schema.labels)
     teacher = find_teacher(settings, data[0], launch(device).device)
     if teacher is not None:
-        settings = replace(settings, classifier=str(teacher.run.folder.absolute()))
+        settings = replace(settings, classifier=str(teacher.run.folder.resolve()))
     assembly = assemble(settings, data[0].schema)
     if teacher is not None and settings.backbone_weights == "classifier":
         teacher.begin(assembly.model)

@@ -77,6 +77,11 @@ def sweep(folder: Path, older: float = ABANDONED, *, below: bool = True) -> None
                 part.unlink()
 
 
+def is_part(path: Path) -> bool:
+    """Say whether a file or folder is called as those are that are still being written."""
+    return path.name.startswith(".") and path.name.endswith(PART)
+
+
 def require_regular(path: Path) -> int:
     """Refuse what is no ordinary file, before it is opened: a pipe may wait, a device never ends.
 
@@ -161,7 +166,7 @@ def parse_json(text: str, what: str) -> Any:
 
 def _parts(folder: Path, below: bool) -> Iterator[Path]:
     for place, folders, names in os.walk(folder):
-        yield from (Path(place, n) for n in names if n.startswith(".") and n.endswith(PART))
+        yield from filter(is_part, (Path(place, name) for name in names))
         if not below:
             folders.clear()
 

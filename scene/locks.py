@@ -14,17 +14,21 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from .files import sweep
+from .files import is_part, sweep
 
 LOCK, HOLDER = ".lock", ".holder"
 """What the lock of a folder is called, and the note of who holds it."""
 
 
 def contents(folder: Path) -> list[Path]:
-    """List what is in a folder, in order, without its lock; nothing if it is not there."""
+    """List what is in a folder, in order, without its lock and without parts of files.
+
+    Returns:
+        Paths; none if there is no such folder.
+    """
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if path.name not in (LOCK, HOLDER))
+    return sorted(p for p in folder.iterdir() if p.name not in (LOCK, HOLDER) and not is_part(p))
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -106,7 +107,7 @@ def full_disk():
 
 @pytest.fixture(scope="session")
 def command():
-    """Give a way to run a command in a folder, and to kill it after some seconds."""
+    """Give a way to run a command in a folder, and to send it a signal after some seconds."""
     root = Path(__file__).parents[1]
     env = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(
@@ -117,9 +118,10 @@ def command():
         env=env,
     ) as server:
 
-        def run(words, folder, seconds=None):
+        def run(words, folder, seconds=None, number=signal.SIGKILL):
             folder.mkdir(exist_ok=True)
-            asked = {"words": list(words), "folder": str(folder), "seconds": seconds}
+            asked = {"words": list(words), "folder": str(folder)}
+            asked |= {"seconds": seconds, "number": number}
             server.stdin.write(json.dumps(asked) + "\n")
             server.stdin.flush()
             return json.loads(server.stdout.readline())

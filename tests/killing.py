@@ -7,7 +7,6 @@ for a command, each line of standard output says how it ended, both as JSON.
 import contextlib
 import json
 import os
-import signal
 import sys
 import time
 import traceback
@@ -32,12 +31,12 @@ def serve():
 
     for line in sys.stdin:
         asked = json.loads(line)
-        print(json.dumps(run(asked["words"], Path(asked["folder"]), asked["seconds"])), flush=True)
+        print(json.dumps(run(**asked)), flush=True)
 
 
-def run(words, folder, seconds):
-    """Run a command in a folder; kill it after so many seconds, if it is not done by then."""
-    began = time.monotonic()
+def run(words, folder, seconds, number):
+    """Run a command in a folder; send it a signal after so many seconds, if it is not done."""
+    began, folder = time.monotonic(), Path(folder)
     child = os.fork()
     if not child:
         _command(words, folder)
@@ -45,7 +44,7 @@ def run(words, folder, seconds):
     while not ended:
         ended, status = os.waitpid(child, os.WNOHANG)
         if not ended and seconds is not None and time.monotonic() - began > seconds:
-            os.kill(child, signal.SIGKILL)
+            os.kill(child, number)
             ended, status = os.waitpid(child, 0)
         time.sleep(0.002)
     return {
@@ -74,14 +73,14 @@ def _command(words, folder):
         status = end.code or 0
     except BaseException:
         traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+    sys.exit(status)
 
 
-def _survivors(session, patience=10):
-    """List the processes of a session that live on after so many seconds."""
+def _survivors(session, patience=60):
+    """List the processes of a session that live on after so many seconds.
+
+    Those that are killed while they start first import what `small` needs.
+    """
     deadline = time.monotonic() + patience
     while (alive := _members(session)) and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -7,6 +7,7 @@ journal of a search. Nothing may be left over: no parts of files, no locks, no p
 import hashlib
 import json
 import random
+import signal
 
 import pytest
 
@@ -52,16 +53,17 @@ def _timeless(data):
     return [_timeless(value) for value in data] if isinstance(data, list) else data
 
 
-def _content(path):
+def _content(path, folder):
     if path.suffix == ".json":
-        return json.dumps(_timeless(json.loads(path.read_text())), sort_keys=True)
+        text = path.read_text().replace(str(folder), "")
+        return json.dumps(_timeless(json.loads(text)), sort_keys=True)
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _contents(folder):
     """Say what is in a folder, but for what tells of times."""
     return {
-        path.relative_to(folder).as_posix(): _content(path)
+        path.relative_to(folder).as_posix(): _content(path, folder)
         for path in sorted(folder.rglob("*"))
         if path.is_file() and "tfevents" not in path.name and path.name != "trials.log"
     }
@@ -76,6 +78,26 @@ def _next(words, place):
         return None
     begun = any((run / f"{name}.safetensors").exists() for name in ("checkpoint", "weights"))
     return ("train", "--resume", "run") if begun else (*words, "--force")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_signal_is_answered_with_how_to_go_on(command, made, name, number):
+    words, _ = COMMANDS[name]
+    generator = random.Random(f"signals for {name} {number}")
+    answers = 0
+    for attempt in range(3):
+        place = made / f"{name} {number} {attempt}"
+        done = command(words, place, generator.uniform(0.1, 3.0), number)
+        assert not done["survivors"]
+        answers += done["status"] == 128 + number
+        if done["status"]:
+            assert done["status"] == 128 + number, done["said"]
+            last = done["said"].strip().splitlines()[-1]
+            assert last.startswith("scene: interrupted. ")
+            assert any(w in last for w in ("go on with: scene", "same command", "run the command"))
+            assert "Traceback" not in done["said"]
+    assert answers
 
 
 @pytest.mark.parametrize("name", COMMANDS)
