@@ -18,7 +18,7 @@ from scene.datasets.synthetic import SyntheticScenes
 
 @pytest.mark.parametrize(("preset", "bar"), [("default", 70), ("confounded", 55)])
 def test_the_supervised_segmenter_learns_a_preset(preset, bar, tmp_path, say):
-    """700 steps reach a mIoU of 83 and of 69 to 71; always answering background has 14."""
+    """700 steps have reached 80 or more, and 69.35; a table of colours has 21.7 and 12.0."""
     train, test = SyntheticScenes("train", preset), SyntheticScenes("test", preset, count=200)
     settings = recipe("segmenter").settings(data=train.source, steps=700)
     assembly = assemble(settings, train.schema)

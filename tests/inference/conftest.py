@@ -1,5 +1,6 @@
 """Worlds small enough to know: a linear-Gaussian one in closed form, and scenes of two pets."""
 
+import copy
 import math
 
 import pyro
@@ -103,9 +104,11 @@ def rough():
 def broad(linear):
     """Make a guide that is right but for its scale, half as large again: weights are bounded."""
 
+    world = copy.deepcopy(linear)  # or it would follow what the other learns
+
     def posterior(views):
-        q = linear.posterior(views)
-        return dist.MultivariateNormal(q.loc, scale_tril=1.5 * q.scale_tril)
+        q = world.posterior(views)
+        return dist.MultivariateNormal(q.loc.detach(), scale_tril=1.5 * q.scale_tril.detach())
 
     return Believer(posterior)
 

@@ -64,7 +64,7 @@ def strangeness(draws, others=0.0):
 
 
 @pytest.mark.parametrize("beta", [1.0, 0.4])
-def test_dreg_follows_the_gradient_of_iwae_with_less_noise(linear, rough, data, beta):
+def test_dreg_follows_the_gradient_of_iwae(linear, rough, data, beta):
     """Tucker et al., eq. 8: one expectation, two estimators; their means agree within error.
 
     Over seeds 1 ± 0.3 standard errors lie between them, and 13 or more where they do not agree.
@@ -75,10 +75,10 @@ def test_dreg_follows_the_gradient_of_iwae_with_less_noise(linear, rough, data, 
     assert strangeness(dreg_q, plain_q) < 4
     assert strangeness(dreg_p, plain_p) < 4
     assert strangeness(plain_q) > 5
-    assert dreg_q.var(0).sum() < plain_q.var(0).sum()
 
 
 def test_near_the_posterior_dreg_scatters_far_less(linear, data):
+    """Its variance is a 400th of the other's; far from the posterior it need not be less."""
     guide = Dense(linear)
     with torch.no_grad():
         guide.bias.add_(0.1)
@@ -134,6 +134,7 @@ def test_stl_with_more_draws_is_biased(linear, rough, data):
 
 @pytest.mark.parametrize("kind", [DReG, IWAE])
 def test_many_draws_give_the_gradient_of_the_evidence(linear, broad, data, kind):
+    """Over seeds the errors are 1.1 ± 0.1, 0.12 ± 0.03 and 0.005 ± 0.001 of it."""
     torch.manual_seed(0)
     truth = _flat(torch.autograd.grad(-linear.log_evidence(data).mean(), [*linear.parameters()]))
     errors = []
