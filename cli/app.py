@@ -9,6 +9,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from scene.places import settle_matplotlib
+
 from .console import console, entitled, notes, write_anything
 from .crf import app as crf
 from .cues import cues
@@ -66,6 +68,7 @@ def main() -> None:
     """Run the command; a refusal is one sentence on standard error and exit code 1."""
     os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
     write_anything()
+    settle_matplotlib()
     try:
         app(with_stock_sources(sys.argv[1:]))
     except (KeyError, IndexError):  # a mistake of ours, though a LookupError
