@@ -11,7 +11,7 @@ import typer
 
 from scene.places import settle_matplotlib
 
-from .console import console, entitled, notes, write_anything
+from .console import console, entitled, notes, refusal, write_anything
 from .crf import app as crf
 from .cues import cues
 from .data import app as data
@@ -87,7 +87,7 @@ def main() -> None:
 
 
 def _refuse(sentence: str) -> NoReturn:
-    notes.print(entitled("scene", sentence, "bold red"))
+    notes.print(refusal(sentence))
     sys.exit(1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import re
 import sys
 import unicodedata
 from typing import Any
@@ -39,6 +40,16 @@ _PLAIN = {
 def entitled(subject: object, words: str, style: str = "bold") -> Text:
     """Write ``subject: words`` with the subject set off."""
     return Text.assemble((f"{subject}:", style), f" {words}")
+
+
+def refusal(sentence: str) -> Text:
+    """Write why something is refused; words of hundreds of letters, from damaged files, are cut.
+
+    >>> str(refusal("e" * 5000 + " is no label.")).count("e")
+    203
+    """
+    short = re.sub(r"\S{300,}", lambda word: f"{word[0][:100]}…{word[0][-100:]}", sentence)
+    return entitled("scene", short, "bold red")
 
 
 def write_anything() -> None:
