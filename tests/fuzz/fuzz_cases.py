@@ -12,13 +12,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest.mock import patch
 
 from fuzz_files import PICTURES, make
 from fuzz_mutations import mutated
 from PIL import Image
 from torch import nn
+from typer.main import get_command
 
-from cli.app import main
+from cli.app import app, main
 from inference.weak.cued import Cues
 from scene import backbones
 from scene.pictures import picture_size
@@ -95,6 +97,9 @@ TARGETS = [
     Target("cues.npz", reader=Cues.load, often=8),
     Target("segmenter/weights.safetensors", reader=_weights, often=6),
 ]  # fmt: skip
+
+COMMAND = get_command(app)
+"""The commands, as `main` would put them together each time."""
 
 ROUND = [target for target in TARGETS for _ in range(target.often)]
 
@@ -178,7 +183,8 @@ def said(words: tuple[str, ...]) -> tuple[int, str, str]:
     usual, code = (sys.argv, sys.stdout, sys.stderr), 0
     sys.argv, sys.stdout, sys.stderr = ["scene", *words], *streams
     try:
-        main()
+        with patch("cli.app.app", COMMAND):
+            main()
     except SystemExit as stop:
         code = stop.code or 0
     finally:
