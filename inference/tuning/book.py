@@ -133,12 +133,13 @@ class Book:
             all(isinstance(number, int | float) for number in numbers)
             and isinstance(trial.why, str)
             and isinstance(trial.about, str)
-            and (trial.state == "begun" or set(trial.point) == set(self.plan.options))
+            and set(trial.point) == set(self.plan.options)
         )
 
     def trials(self) -> list[Trial]:
-        """Give every trial that was begun, in order."""
-        return [_read(trial) for trial in self.study.trials if trial.state in _STATES]
+        """Give every trial that was begun, in order; one without its whole point was not yet."""
+        known = [_read(trial) for trial in self.study.trials if trial.state in _STATES]
+        return [t for t in known if t.state != "begun" or set(t.point) == set(self.plan.options)]
 
     def propose(self) -> Trial | None:
         """Begin the next trial; None if there is nothing left to try."""

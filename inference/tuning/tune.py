@@ -38,6 +38,9 @@ from .pictures import draw
 from .plan import METRICS, TRIALS, Plan
 from .trials import Task, Watch, run_trial, strip
 
+MOST = {"--trials": 100_000, "--jobs": 256}
+"""How many trials a search may have, and how many processes."""
+
 STUDY, FILE, PICTURE = "study.json", "tune.json", "tune.png"
 
 
@@ -146,6 +149,8 @@ def tune(
     for name, count in {"--trials": trials, "--jobs": jobs}.items():
         if count is not None and count < 1:
             raise ValueError(f"{name} must be 1 or more, not {count}.")
+        if count is not None and count > MOST[name]:
+            raise ValueError(f"{name} is at most {MOST[name]}, not {count}.")
     direction, data = checked(plan, device, download)
     folder = folder or home() / f"tune-{plan.recipe}-{data}"
     _require_ours(folder, plan, force)
