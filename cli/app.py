@@ -10,8 +10,9 @@ from typing import Annotated, NoReturn
 import typer
 
 from inference.interruption import Interruption, raised
+from scene.places import settle_matplotlib
 
-from .console import console, entitled, notes, show_notices, write_anything
+from .console import console, notes, refusal, show_notices, write_anything
 from .crf import app as crf
 from .cues import cues
 from .data import app as data
@@ -69,6 +70,7 @@ def main() -> None:
     os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
     write_anything()
     show_notices()
+    settle_matplotlib()
     try:
         with raised():
             app(with_stock_sources(sys.argv[1:]))
@@ -90,7 +92,7 @@ _AGAIN = "Nothing is half written; run the command again."
 
 
 def _refuse(sentence: str, status: int = 1) -> NoReturn:
-    notes.print(entitled("scene", sentence, "bold red"))
+    notes.print(refusal(sentence))
     sys.exit(status)
 
 

@@ -58,7 +58,7 @@ ProbsFolder = Annotated[
 Noise = Annotated[
     bool, typer.Option("--noise", help="True labels made noisy.", rich_help_panel=_SOURCE)
 ]
-Jobs = Annotated[int, typer.Option(help="Processes that share scenes and cores.")]
+Jobs = Annotated[int, typer.Option(help="Processes that share scenes and cores.", max=256)]
 
 
 def parameters(file: Path | None, **given: Any) -> Parameters:

@@ -12,6 +12,9 @@ from .options import Download, Force, Json, Size
 
 app = typer.Typer(help="Look at data.", no_args_is_help=True)
 
+MOST = 256
+"""The most scenes of a preview."""
+
 Source = Annotated[str, typer.Argument(help="As --data of other commands.")]
 Split = Annotated[str, typer.Option(help="train, tune, val or test.")]
 
@@ -71,6 +74,8 @@ def preview(
 
     if n < 1:
         raise ValueError(f"-n must be 1 or more, not {n}.")
+    if n > MOST:
+        raise ValueError(f"-n is at most {MOST}, the scenes that a picture has room for, not {n}.")
     claim(out, force)
     found = open_data(data, split, parse_size(size) if size else None, download=download)
     draw_scenes(out, [found[i] for i in range(min(n, len(found)))], found.schema.labels)

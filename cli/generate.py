@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 def generate(
     run: Run = None,
-    n: Annotated[int, typer.Option("-n", help="How many scenes to draw.", min=0)] = 1000,
+    n: Annotated[
+        int, typer.Option("-n", help="How many scenes to draw.", min=0, max=10**6)
+    ] = 1000,
     origin: Annotated[
         Literal["prior", "posterior", "walk"],
         typer.Option("--from", help="Where z comes from: a walk lies between two posteriors."),

@@ -49,7 +49,7 @@ def reproduce(
     force: Annotated[bool, typer.Option("--force", help="Begin anew.")] = False,
     json: Json = False,
     jobs: Annotated[
-        int, typer.Option(help="Processes that share seeds, or the CRF's scenes.")
+        int, typer.Option(help="Processes that share seeds, or the CRF's scenes.", max=256)
     ] = 1,
     device: Device = "auto",
     download: Download = False,

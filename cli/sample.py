@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from inference.refine import Refined, Refinement
     from inference.runs import Run as RunFolder
 
+MOST = 10_000
+"""The most scenes drawn at once."""
+
 _SOURCES = ("--from-image", "--from-mask", "--from-classes")
 
 
@@ -56,6 +59,8 @@ def sample(
 
     if n < 1:
         raise ValueError(f"-n must be 1 or more, not {n}.")
+    if n > MOST:
+        raise ValueError(f"-n is at most {MOST}, not {n}; draw the rest with another --seed.")
     given = {"image": from_image, "classes": from_classes, "mask": from_mask}
     asked = {name: text for name, text in given.items() if text is not None}
     how = _refinement(refine, refine_steps, asked)

@@ -10,7 +10,7 @@ STOCK_SIZE = (64, 64)
 STOCK_LATENT, STOCK_WIDTH = 64, 16
 """Length of z, and channels of the finest layer of a network."""
 
-SMALLEST, LARGEST = 16, 4096
+SMALLEST, LARGEST = 16, 2048
 """The least and the most height and width, in pixels, that the networks can take."""
 
 

@@ -48,6 +48,9 @@ _OWN_LOSS = (
 _PIXELS = ("noise", "image-scale", "learn-scale")
 """Options that move the loss by thousands of nats, whatever becomes of masks and classes."""
 
+MOST_SEEDS = 1000
+"""The most seeds that train each point."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -98,6 +101,8 @@ class Plan:
             )
         if self.seeds < 1:
             raise ValueError(f"--seeds must be 1 or more, not {self.seeds}.")
+        if self.seeds > MOST_SEEDS:
+            raise ValueError(f"--seeds is at most {MOST_SEEDS}, not {self.seeds}.")
         self._require_spaces()
         self._require_metric()
         if self.sampler == "grid" and self.points is not None and self.points < 2:

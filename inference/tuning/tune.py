@@ -25,15 +25,19 @@ from typing import Any
 from scene.files import read_json
 from scene.locks import contents, locked
 
+from ..configs import shown
 from ..interruption import resumable
 from ..processes import pool
 from ..runs import home, write_json
 from ..train import Device
-from .book import JOURNAL, Book, Trial
+from .book import JOURNAL, Book, Trial, mend
 from .check import checked
 from .pictures import draw
 from .plan import METRICS, TRIALS, Plan
 from .trials import Task, Watch, run_trial, strip
+
+MOST = {"--trials": 100_000, "--jobs": 256}
+"""How many trials a search may have, and how many processes."""
 
 STUDY, FILE, PICTURE = "study.json", "tune.json", "tune.png"
 
@@ -143,6 +147,8 @@ def tune(
     for name, count in {"--trials": trials, "--jobs": jobs}.items():
         if count is not None and count < 1:
             raise ValueError(f"{name} must be 1 or more, not {count}.")
+        if count is not None and count > MOST[name]:
+            raise ValueError(f"{name} is at most {MOST[name]}, not {count}.")
     direction, data = checked(plan, device, download)
     folder = folder or home() / f"tune-{plan.recipe}-{data}"
     _require_ours(folder, plan, force)
@@ -152,6 +158,7 @@ def tune(
         if force:
             _empty(folder)
         write_json(folder / STUDY, plan.to_json())
+        mend(folder)
         book = Book(folder, plan)
         tasks = _tasks(book, folder, _total(plan, trials), direction, device)
         with resumable():
@@ -269,8 +276,10 @@ def _require_same(folder: Path, plan: Plan) -> None:
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, dict):
-        if "values" in value:
-            return ",".join(map(str, value["values"]))
+    if isinstance(value, dict) and isinstance(value.get("values"), list):
+        return ",".join(map(shown, value["values"]))
+    if isinstance(value, dict) and {"low", "high", "log"} <= set(value):
         return f"{value['low']}..{value['high']}{':log' if value['log'] else ''}"
-    return "left out" if value is None else str(value)
+    if isinstance(value, int | float):
+        return str(value)
+    return "left out" if value is None else shown(value).strip("'")

@@ -186,7 +186,7 @@ def _brought(source: Path, place: Path, copy: bool) -> None:
     """Link a file where that can be, else copy it."""
     if not copy:
         try:
-            os.link(source.resolve(), place)
+            os.link(os.path.realpath(source), place)
             return
         except OSError:  # another disk, or one without links
             pass

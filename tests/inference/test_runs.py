@@ -206,7 +206,7 @@ def test_a_config_that_would_take_the_reader_down_is_refused(text):
         ({"batch_size": 10**9}, "--batch-size is from 1 to 65536, not 1000000000."),
         ({"batch_size": 1e9}, "its setting batch_size cannot be 1000000000.0."),
         ({"seed": 2**70}, f"--seed is from 0 to 4294967295, not {2**70}."),
-        ({"size": [64, 10**6]}, "height and width are at most 4096 pixels."),
+        ({"size": [64, 10**6]}, "height and width are at most 2048 pixels."),
         ({"beta": 10**400}, "its setting beta cannot be 100000000000000000...00."),
         ({"scales": [1e9]}, "each above 0 and at most 8, not 1000000000.0."),
         ({"optimizer": "adm"}, "Did you mean 'adam'? Known: adam, adamw, layerwise, sgd."),
