@@ -9,7 +9,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from .console import console, entitled, notes, show_notices, write_anything
+from scene.places import settle_matplotlib
+
+from .console import console, entitled, notes, refusal, show_notices, write_anything
 from .crf import app as crf
 from .cues import cues
 from .data import app as data
@@ -67,6 +69,7 @@ def main() -> None:
     os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
     write_anything()
     show_notices()
+    settle_matplotlib()
     try:
         app(with_stock_sources(sys.argv[1:]))
     except (KeyError, IndexError):  # a mistake of ours, though a LookupError
@@ -85,7 +88,7 @@ def main() -> None:
 
 
 def _refuse(sentence: str) -> NoReturn:
-    notes.print(entitled("scene", sentence, "bold red"))
+    notes.print(refusal(sentence))
     sys.exit(1)
 
 

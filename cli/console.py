@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import io
 import multiprocessing
+import re
 import sys
 import unicodedata
 import warnings
@@ -56,6 +57,16 @@ def show_notices() -> None:
             notes.print(entitled("note", str(message), "bold yellow"))
 
     warnings.showwarning = show
+
+
+def refusal(sentence: str) -> Text:
+    """Write why something is refused; words of hundreds of letters, from damaged files, are cut.
+
+    >>> str(refusal("e" * 5000 + " is no label.")).count("e")
+    203
+    """
+    short = re.sub(r"\S{300,}", lambda word: f"{word[0][:100]}…{word[0][-100:]}", sentence)
+    return entitled("scene", short, "bold red")
 
 
 def write_anything() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .console import console, entitled, notes
+from .console import console, entitled, notes, refusal
 from .crf_options import (
     AppearanceSigmaRGB,
     AppearanceSigmaXY,
@@ -141,4 +141,4 @@ def _say(result: Done) -> None:
 
 
 def _complain(failure: Failed) -> None:
-    notes.print(entitled("scene", failure.reason, "bold red"))
+    notes.print(refusal(failure.reason))

@@ -80,6 +80,29 @@ def temporary_folder(name: str) -> Path | None:
     return folder if writable(folder) else None
 
 
+def settle_matplotlib() -> None:
+    """Have Matplotlib keep its fonts in a temporary folder where there is no other place.
+
+    It would make one itself, another for each process, and complain in three lines.
+    """
+    if os.environ.get("MPLCONFIGDIR"):
+        return
+    places = (_place("XDG_CONFIG_HOME", ".config"), _place("XDG_CACHE_HOME", ".cache"))
+    if all(place is not None and _could_hold(place / "matplotlib") for place in places):
+        return
+    if (folder := temporary_folder("scene-matplotlib")) is not None:
+        os.environ["MPLCONFIGDIR"] = str(folder)
+
+
+def _could_hold(folder: Path) -> bool:
+    """Say whether a folder can be written to, or made, without making it."""
+    try:
+        there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    except OSError:
+        return False
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+
+
 def _place(variable: str, below: str) -> Path | None:
     named = os.environ.get(variable)
     if named:

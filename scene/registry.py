@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -65,7 +66,7 @@ def foreign_file(name: str) -> Path | None:
 def _from_file(path: Path, kind: str) -> ModuleType:
     if not path.is_file():
         raise LookupError(f"There is no file {path} to load a {kind} from.")
-    key = f"scene_foreign_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    key = f"scene_foreign_{hashlib.sha256(os.path.realpath(path).encode()).hexdigest()[:12]}"
     if key in sys.modules:
         return sys.modules[key]
     spec = importlib.util.spec_from_file_location(key, path)

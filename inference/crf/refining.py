@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -199,7 +200,7 @@ def _claim(files: tuple[Path, ...], inputs: list[Path], force: bool) -> None:
     for path in files:
         if path.is_dir():
             raise ValueError(f"{path} is a folder; choose another --out.")
-        if any(path.resolve() == given.resolve() for given in inputs):
+        if any(os.path.realpath(path) == os.path.realpath(given) for given in inputs):
             raise ValueError(
                 f"{path} is an input, and would be written over; choose another --out."
             )

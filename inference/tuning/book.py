@@ -20,6 +20,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 
+from scene.files import require_regular
+
 from .plan import Plan
 from .proposals import direction, distributions, proposal
 from .spaces import Point
@@ -89,12 +91,29 @@ class Book:
     Args:
         folder: Where the journal is, or goes.
         plan: What it is of.
+
+    Raises:
+        ValueError: If the journal is damaged.
     """
 
     def __init__(self, folder: Path, plan: Plan) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        path = str(folder / JOURNAL)
+        path = folder / JOURNAL
         self.plan = plan
+        if path.exists() or path.is_symlink():
+            require_regular(path)
+        try:
+            self._open(str(path))
+            sound = all(map(self._is_sound, self.trials()))
+        except OSError:
+            raise
+        except Exception as error:  # whatever Optuna makes of lines that it did not write
+            raise _damaged(path) from error
+        if not sound:
+            raise _damaged(path)
+
+    def _open(self, path: str) -> None:
+        plan = self.plan
         self.storage = JournalStorage(JournalFileBackend(path, JournalFileOpenLock(path)))
         steps = plan.settings(next(plan.corners())).steps
         self.longest = max(plan.settings(corner).steps for corner in plan.corners())
@@ -105,6 +124,16 @@ class Book:
             direction=direction(plan),
             pruner=MedianPruner(_BEFORE_PRUNING, n_warmup_steps=self.early),
             load_if_exists=True,
+        )
+
+    def _is_sound(self, trial: Trial) -> bool:
+        """Say whether a trial read back is of this plan, and its notes are of their kinds."""
+        numbers = (trial.seconds, *trial.scores, *([trial.score] if trial.state == "done" else []))
+        return (
+            all(isinstance(number, int | float) for number in numbers)
+            and isinstance(trial.why, str)
+            and isinstance(trial.about, str)
+            and (trial.state == "begun" or set(trial.point) == set(self.plan.options))
         )
 
     def trials(self) -> list[Trial]:
@@ -176,6 +205,23 @@ class Book:
     def _id(self, number: int) -> int:
         study = self.storage.get_study_id_from_name(_NAME)
         return self.storage.get_trial_id_from_study_id_trial_number(study, number)
+
+
+def mend(folder: Path) -> None:
+    """Take the end off a journal that was cut in the middle of a line, by a kill or a full disk.
+
+    Optuna passes such a line by, but writes the next right behind it.
+    """
+    path = folder / JOURNAL
+    if not path.exists() or not require_regular(path):
+        return
+    with path.open("rb+") as file:
+        held = file.read()
+        file.truncate(held.rfind(b"\n") + 1)
+
+
+def _damaged(path: Path) -> ValueError:
+    return ValueError(f"{path} is damaged; choose another --out, or --force to begin anew.")
 
 
 def _read(trial: FrozenTrial) -> Trial:

@@ -28,9 +28,10 @@ import torch
 
 from scene.files import read_json
 
+from ..configs import shown
 from ..runs import home, write_json
 from ..train import Device
-from .book import JOURNAL, Book, Trial
+from .book import JOURNAL, Book, Trial, mend
 from .check import checked
 from .lock import LOCK, locked
 from .pictures import draw
@@ -154,6 +155,7 @@ def tune(
         if force:
             _empty(folder)
         write_json(folder / STUDY, plan.to_json())
+        mend(folder)
         book = Book(folder, plan)
         tasks = _tasks(book, folder, _total(plan, trials), direction, device)
         for trial in _all(tasks, jobs, watch):
@@ -272,8 +274,10 @@ def _require_same(folder: Path, plan: Plan) -> None:
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, dict):
-        if "values" in value:
-            return ",".join(map(str, value["values"]))
+    if isinstance(value, dict) and isinstance(value.get("values"), list):
+        return ",".join(map(shown, value["values"]))
+    if isinstance(value, dict) and {"low", "high", "log"} <= set(value):
         return f"{value['low']}..{value['high']}{':log' if value['log'] else ''}"
-    return "left out" if value is None else str(value)
+    if isinstance(value, int | float):
+        return str(value)
+    return "left out" if value is None else shown(value).strip("'")

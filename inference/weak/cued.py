@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -18,6 +19,9 @@ from .sec import CUES
 
 FILE = "cues.npz"
 """Where a run keeps its cues."""
+
+MOST = 2**31
+"""The most bytes of cues: a million scenes have fewer."""
 
 _AT_ONCE = 50  # scenes whose cues are worked out together
 
@@ -61,9 +65,16 @@ class Cues:
         if not path.is_file():
             raise LookupError(f"There is no {path}, the cues that this run learns from.")
         try:
+            with zipfile.ZipFile(path) as archive:
+                sizes = [entry.file_size for entry in archive.infolist()]
+            if sum(sizes) > MOST:
+                raise ValueError(f"{sum(sizes)} bytes are more than cues take.")
             with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
                 packed, (labels, rows, columns) = held["packed"], held["shape"].tolist()
-        except (BadZipFile, EOFError, KeyError, OSError, ValueError) as error:
+            _require_cues(packed, (labels, rows, columns))
+        except MemoryError:
+            raise
+        except Exception as error:  # by the compression, a damaged file raises anything
             raise ValueError(f"{path} is truncated or damaged; train anew.") from error
         return cls(packed, (labels, rows, columns))
 
@@ -90,6 +101,14 @@ class Cues:
             packed.append(np.packbits(found.flatten(1).numpy(), axis=1))
             watch(some.stop)
         return cls(np.concatenate(packed), shape)
+
+
+def _require_cues(packed: np.ndarray, shape: tuple[int, ...]) -> None:
+    """Refuse what are not the bits of cues of some shape."""
+    bits = math.prod(shape)
+    whole = all(isinstance(extent, int) and extent > 0 for extent in shape)
+    if not whole or packed.dtype != np.uint8 or packed.shape != (len(packed), -(-bits // 8)):
+        raise ValueError(f"{packed.dtype} of {packed.shape} are no cues of {shape}.")
 
 
 class CuedScenes(SceneDataset):

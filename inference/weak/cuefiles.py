@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -127,7 +128,9 @@ def write_cues(
         ValueError: If the split is empty, or background is to be cued and there is none.
     """
     claim(folder, force)
-    folder = folder.resolve()  # so that a link stays, and what it leads to is replaced
+    folder = Path(
+        os.path.realpath(folder)
+    )  # so that a link stays, and what it leads to is replaced
     count = len(dataset) if limit is None else min(limit, len(dataset))
     if count < 1:
         raise ValueError(f"There is no scene of {dataset.name} {dataset.split} to find cues in.")

@@ -134,6 +134,8 @@ def _colour(text: str, label: int, where: str) -> Colour:
     if not text.strip():
         return voc_colours(label + 1)[label]
     parts = [part.strip() for part in text.split(",")]
-    if len(parts) != 3 or not all(p.isdecimal() and int(p) <= 255 for p in parts):
+    if len(parts) != 3 or not all(
+        part.isdecimal() and len(part) < 9 and int(part) <= 255 for part in parts
+    ):
         raise ValueError(f"{where} has the colour {text!r}; write r,g,b with each from 0 to 255.")
     return int(parts[0]), int(parts[1]), int(parts[2])

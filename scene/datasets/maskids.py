@@ -191,7 +191,7 @@ def _strange(numbers: list[int], labels: Labels, path: Path) -> str:
     """Say which numbers are no ids, and what may be the matter."""
     shown = ", ".join(map(str, numbers[:5])) + (", …" if len(numbers) > 5 else "")
     plural, last = "s" if len(numbers) > 1 else "", len(labels.names) - 1
-    advice = f"is one missing from {FILE}? (scene data labels prints them.)"
+    advice = f"is one missing from {FILE}? See scene data labels."
     if len(numbers) > 5:
         advice = "was it smoothed, or saved with losses? Export it again, as PNG."
     return (

@@ -136,7 +136,9 @@ def claim_folder(folder: Path, force: bool) -> None:
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
     """Give an empty folder that becomes ``folder`` if all goes well, and vanishes if not."""
-    folder = folder.resolve()  # so that a link stays, and what it leads to is replaced
+    folder = Path(
+        os.path.realpath(folder)
+    )  # so that a link stays, and what it leads to is replaced
     part, old = (
         folder.with_name(f".{folder.name}.{os.getpid()}.{end}") for end in ("part", "old")
     )
@@ -163,7 +165,7 @@ def _brought(source: Path, place: Path, copy: bool) -> None:
     """Link a file where that can be, else copy it."""
     if not copy:
         try:
-            os.link(source.resolve(), place)
+            os.link(os.path.realpath(source), place)
             return
         except OSError:  # another disk, or one without links
             pass

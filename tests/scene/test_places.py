@@ -49,6 +49,28 @@ def test_a_folder_below_a_file_cannot_be_written_to(tmp_path):
     assert places.writable(tmp_path / "a" / "b")
 
 
+def test_matplotlib_is_given_a_folder_where_it_has_none(homeless, monkeypatch, tmp_path):
+    monkeypatch.setenv("MPLCONFIGDIR", "of one's own")
+    places.settle_matplotlib()
+    assert os.environ["MPLCONFIGDIR"] == "of one's own"
+    monkeypatch.delenv("MPLCONFIGDIR")
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    places.settle_matplotlib()
+    folder = Path(os.environ["MPLCONFIGDIR"])
+    assert folder.parent == tmp_path
+    monkeypatch.delenv("MPLCONFIGDIR")
+    for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "new" / name))
+    places.settle_matplotlib()
+    assert "MPLCONFIGDIR" not in os.environ
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "new").write_text("no folder")
+    places.settle_matplotlib()
+    assert os.environ["MPLCONFIGDIR"] == str(folder)
+    monkeypatch.delenv("MPLCONFIGDIR")
+
+
 def test_a_temporary_folder_is_ones_own_or_none(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
     folder = places.temporary_folder("scene-test")

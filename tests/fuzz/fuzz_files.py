@@ -1,0 +1,83 @@
+"""Tiny files that every command can use, made by code: pictures, arrays, lists, runs."""
+
+import contextlib
+import shutil
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from inference.crf.parameters import Parameters, save
+from inference.recipes import recipe
+from inference.session import train
+from inference.weak.cued import Cues
+from scene.labels import Labels
+from scene.pictures import write_mask
+
+PETS = Labels(("background", "cat", "dog"))
+PICTURES = ("png", "jpg", "gif", "tif", "webp", "bmp", "ppm", "jp2", "tga", "avif")
+
+
+def make(folder: Path) -> None:
+    """Fill a folder with one file of each kind, a dataset and two runs."""
+    draw = np.random.default_rng(0)
+    mask = np.kron(draw.integers(0, 3, (4, 5)), np.ones((3, 3), int)).astype(np.uint8)
+    photo = np.clip(80 * mask[..., None] + draw.integers(0, 40, (12, 15, 3)), 0, 255)
+    picture = Image.fromarray(photo.astype(np.uint8))
+    folder.mkdir(parents=True)
+    for suffix in PICTURES:
+        with contextlib.suppress(OSError, KeyError):  # not every Pillow writes every format
+            picture.save(folder / f"photo.{suffix}")
+    turned = Image.Exif()
+    turned[0x0112] = 3
+    picture.convert("RGBA").save(folder / "clear.png", exif=turned)
+    picture.save(folder / "turned.jpg", exif=turned)
+    deep = np.asarray(picture.convert("L")).astype(np.uint16) * 257
+    Image.fromarray(deep).save(folder / "deep.png")
+    write_mask(folder / "mask.png", torch.from_numpy(mask), PETS)
+    Image.fromarray(PETS.palette[mask]).save(folder / "colours.png")
+    Image.fromarray(mask).save(folder / "grey.png")
+    probs = np.eye(3, dtype=np.float32)[mask].transpose(2, 0, 1) * 0.7 + 0.1
+    np.save(folder / "probs.npy", probs)
+    np.savez(folder / "probs.npz", probs=probs)
+    np.savez_compressed(folder / "packed.npz", probs)
+    lines = [
+        f"{n}:{','.join(map(str, c))}::" for n, c in zip(PETS.names, PETS.colours, strict=True)
+    ]
+    (folder / "labelmap.txt").write_text("# label:colour\n" + "\n".join(lines) + "\n")
+    (folder / "list.txt").write_text("photo.png\nphoto.jpg\n")
+    square = tuple(tuple(float(a == b) for b in range(3)) for a in range(3))
+    save(folder / "crf.json", Parameters(iterations=1, compatibility=square), {"note": "none"})
+    Cues(np.packbits(draw.integers(0, 2, (4, 48)), axis=1), (3, 4, 4)).save(folder / "cues.npz")
+    _dataset(folder / "pets", folder, lines)
+    _runs(folder)
+
+
+def _dataset(root: Path, folder: Path, lines: list[str]) -> None:
+    for name in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation", "ImageSets/Main"):
+        (root / name).mkdir(parents=True)
+    names = [f"photo_{i:02d}" for i in range(6)]
+    for name in names:
+        shutil.copy(folder / "photo.jpg", root / "JPEGImages" / f"{name}.jpg")
+        shutil.copy(folder / "mask.png", root / "SegmentationClass" / f"{name}.png")
+    (root / "labelmap.txt").write_text("\n".join(lines) + "\n")
+    sets = root / "ImageSets"
+    (sets / "Segmentation" / "train.txt").write_text("\n".join(names[:3]) + "\n")
+    (sets / "Segmentation" / "val.txt").write_text("\n".join(names[4:]) + "\n")
+    (sets / "Segmentation" / "weak.txt").write_text(names[0] + "\n")
+    (sets / "Main" / "train.txt").write_text("\n".join(names[:4]) + "\n")
+    for pet in PETS.classes:
+        values = "".join(f"{name} {1 if i else -1}\n" for i, name in enumerate(names[:4]))
+        (sets / "Main" / f"{pet}_train.txt").write_text(values)
+
+
+def _runs(folder: Path) -> None:
+    asked = {"data": str(folder / "pets"), "size": (16, 16), "steps": 1, "batch_size": 4}
+    for name in ("segmenter", "telbo"):
+        more = {"latent": 4, "guide_width": 4} if name == "telbo" else {}
+        settings = recipe(name).settings(**asked, width=4, **more)
+        run = train(settings, folder=folder / name, device="cpu").run.folder
+        for path in run.iterdir():
+            if path.suffix not in (".json", ".safetensors"):
+                path.unlink()
