@@ -75,10 +75,12 @@ def test_what_was_written_of_a_picture_is_no_picture_of_a_folder(folder, segment
         ("none.txt", "There is no list none.txt;"), ("blank.txt", "blank.txt names no pictures;"),
         ("round.txt", "round.txt names round.txt, a list again;"),
         ("latin.txt", "latin.txt is not UTF-8 text;"),
+        ("all.zip", "all.zip is an archive; unpack it first"),
     ],
 )  # fmt: skip
 def test_what_leads_to_no_picture_is_said_and_stops_nothing(folder, given, reason):
     (folder / "empty").mkdir()
+    (folder / "all.zip").touch()
     (folder / "blank.txt").write_text("\n \n")
     (folder / "round.txt").write_text("round.txt\n")
     (folder / "latin.txt").write_bytes(b"\xe9.jpg\n")
