@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,8 @@ def _load(net: nn.Module, name: str, path: Path) -> None:
     try:
         net.load_state_dict(_state(path))
     except (RuntimeError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[-1].strip()  # the first only says that there are some
+        last = str(error).splitlines()[-1]  # the first only says that there are some
+        reason = textwrap.shorten(last, 300, placeholder=" and more.")
         raise ValueError(f"{path} does not hold the weights of {name}: {reason}") from error
 
 

@@ -217,7 +217,9 @@ def mend(folder: Path) -> None:
         return
     with path.open("rb+") as file:
         held = file.read()
-        file.truncate(held.rfind(b"\n") + 1)
+        whole = held.rfind(b"\n") + 1
+        if held[whole:].startswith(b"{"):
+            file.truncate(whole)
 
 
 def _damaged(path: Path) -> ValueError:

@@ -12,13 +12,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest.mock import patch
 
 from fuzz_files import PICTURES, make
 from fuzz_mutations import mutated
 from PIL import Image
 from torch import nn
+from typer.main import get_command
 
-from cli.app import main
+from cli.app import app, main
 from inference.weak.cued import Cues
 from scene import backbones
 from scene.pictures import picture_size
@@ -61,6 +63,7 @@ def _of(often: int, files: str, words: str, *writes: str) -> list[Target]:
 
 
 _REFINE = "--labelmap labelmap.txt --iterations 1 --engine exact --out out"
+_ARRAYS = "--probs arrays --data pets --split val --engine exact"
 _TUNE = "--data pets --size 16x16 --steps 1 --width 4 --batch-size 4 --trials 2 --device cpu"
 _PHOTOS = " ".join(f"photo.{suffix}" for suffix in PICTURES) + " clear.png turned.jpg deep.png"
 _LISTS = " ".join(f"pets/ImageSets/{name}.txt" for name in (
@@ -88,6 +91,13 @@ TARGETS = [
          "sample --run telbo -n 1 --picture out/a.png --device cpu"),
     *_of(1, "segmenter/config.json pets/labelmap.txt pets/ImageSets/Main/train.txt",
          "pseudo-label --run segmenter --data pets --out out/weak --no-crf --device cpu"),
+    *_of(1, "arrays/photo_04.npy pets/ImageSets/Segmentation/val.txt",
+         f"crf ablate {_ARRAYS} --choose-on none --alphas 8 --betas 3 --out out/ablate"),
+    *_of(1, "arrays/photo_04.npy",
+         f"crf fit {_ARRAYS} --held-out train --steps 1 --out out/crf.json"),
+    *_of(1, "telbo/config.json telbo/weights.safetensors",
+         "generate --run telbo -n 2 --out out/made --device cpu"),
+    *_of(2, "half/config.json", "train --resume half --device cpu", "half"),
     *_of(2, "study/study.json study/trials.log",
          f"tune segmenter {_TUNE} --over learning-rate=0.1,0.2 --out study", "study"),
     Target("photo.jpg", reader=picture_size),
@@ -95,6 +105,9 @@ TARGETS = [
     Target("cues.npz", reader=Cues.load, often=8),
     Target("segmenter/weights.safetensors", reader=_weights, often=6),
 ]  # fmt: skip
+
+COMMAND = get_command(app)
+"""The commands, as `main` would put them together each time."""
 
 ROUND = [target for target in TARGETS for _ in range(target.often)]
 
@@ -178,7 +191,8 @@ def said(words: tuple[str, ...]) -> tuple[int, str, str]:
     usual, code = (sys.argv, sys.stdout, sys.stderr), 0
     sys.argv, sys.stdout, sys.stderr = ["scene", *words], *streams
     try:
-        main()
+        with patch("cli.app.app", COMMAND):
+            main()
     except SystemExit as stop:
         code = stop.code or 0
     finally:

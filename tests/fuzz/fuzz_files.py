@@ -15,6 +15,7 @@ from inference.weak.cued import Cues
 from scene.labels import Labels
 from scene.pictures import write_mask
 
+SCENES = 6
 PETS = Labels(("background", "cat", "dog"))
 PICTURES = ("png", "jpg", "gif", "tif", "webp", "bmp", "ppm", "jp2", "tga", "avif")
 
@@ -48,16 +49,20 @@ def make(folder: Path) -> None:
     (folder / "labelmap.txt").write_text("# label:colour\n" + "\n".join(lines) + "\n")
     (folder / "list.txt").write_text("photo.png\nphoto.jpg\n")
     square = tuple(tuple(float(a == b) for b in range(3)) for a in range(3))
+    (folder / "arrays").mkdir()
+    for number in range(SCENES):
+        np.save(folder / "arrays" / f"photo_{number:02d}.npy", probs)
     save(folder / "crf.json", Parameters(iterations=1, compatibility=square), {"note": "none"})
     Cues(np.packbits(draw.integers(0, 2, (4, 48)), axis=1), (3, 4, 4)).save(folder / "cues.npz")
     _dataset(folder / "pets", folder, lines)
     _runs(folder)
+    _interrupted(folder)
 
 
 def _dataset(root: Path, folder: Path, lines: list[str]) -> None:
     for name in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation", "ImageSets/Main"):
         (root / name).mkdir(parents=True)
-    names = [f"photo_{i:02d}" for i in range(6)]
+    names = [f"photo_{i:02d}" for i in range(SCENES)]
     for name in names:
         shutil.copy(folder / "photo.jpg", root / "JPEGImages" / f"{name}.jpg")
         shutil.copy(folder / "mask.png", root / "SegmentationClass" / f"{name}.png")
@@ -70,6 +75,14 @@ def _dataset(root: Path, folder: Path, lines: list[str]) -> None:
     for pet in PETS.classes:
         values = "".join(f"{name} {1 if i else -1}\n" for i, name in enumerate(names[:4]))
         (sets / "Main" / f"{pet}_train.txt").write_text(values)
+
+
+def _interrupted(folder: Path) -> None:
+    """Make a run that has its first checkpoint, and a line of metrics."""
+    shutil.copytree(folder / "segmenter", folder / "half")
+    for name in ("weights.safetensors", "summary.json"):
+        (folder / "half" / name).unlink()
+    (folder / "half" / "metrics.jsonl").write_text('{"step": 1, "loss": 9.5, "val": 9.5}\n')
 
 
 def _runs(folder: Path) -> None:
