@@ -105,11 +105,11 @@ def _mask(path: Path, labels: Labels) -> tuple[Tensor, int]:
         palette = np.reshape(picture.getpalette("RGB") or [], (-1, 3)).astype(np.uint8)
         if mode == "1":
             white = {(0, 0, 0), (255, 255, 255)} <= set(labels.colours)
-            pixels = np.array(picture.convert("L") if white else picture)
+            pixels = np.asarray(picture.convert("L") if white else picture)
         elif mode in ("P", "PA", "L", "LA", "F") or mode.startswith("I"):
-            pixels = np.array(picture.getchannel(0) if mode in ("PA", "LA") else picture)
+            pixels = np.asarray(picture.getchannel(0) if mode in ("PA", "LA") else picture)
         else:
-            pixels = np.array(picture.convert("RGB"))
+            pixels = np.asarray(picture if mode == "RGB" else picture.convert("RGB"))
     require_lossless(kind, path)
     if pixels.ndim == 3:
         return torch.from_numpy(ids_from_colours(pixels, labels, path)), number

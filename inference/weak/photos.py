@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scene.datasets.exports import ARCHIVES
 from scene.files import read_text, replace_file, sweep
 from scene.legend import with_legend
 from scene.overlay import overlaid
@@ -230,6 +231,8 @@ def _meant(name: str, piped: Iterable[str]) -> Iterator[Path]:
         yield from _listed(piped, "standard input")
     elif path.is_dir():
         yield from _pictures(path)
+    elif path.is_file() and path.suffix.lower() in ARCHIVES:
+        raise ValueError(f"{name} is an archive; unpack it first, and name its folder.")
     elif path.suffix.lower() in LISTS:
         yield from _listed(_lines(path), str(path))
     elif not path.exists() and glob.has_magic(name):

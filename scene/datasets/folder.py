@@ -10,6 +10,8 @@ from zlib import crc32
 from torch import Tensor
 
 from ..labels import Labels
+from ..notices import notice
+from ..picturefiles import PictureFolder
 from .base import SPLITS
 from .exports import Layout, layout_of, locate
 from .labelmap import FILE, VOC, read_labels
@@ -79,6 +81,12 @@ def splits(root: str | Path, *, masked: bool = False) -> tuple[str, ...]:
         if split == "train" and max(len(with_mask), 0 if masked else len(without)) > 1:
             found.add("tune")
     if not found and not masked:
+        if not (folder / "ImageSets").is_dir() and (bare := layout.unlisted.get("train")):
+            near = _near(layout.drawn, bare, {})
+            raise LookupError(
+                f"{layout.masks} has no mask of {_shown(bare)}{near}; call each as its image, "
+                f"such as {bare[0]}.png, or list images in ImageSets/Main/train.txt."
+            )
         raise LookupError(
             f"{folder} has no splits; list its scenes, one name a line, in "
             "ImageSets/Segmentation/train.txt (with masks) or ImageSets/Main/train.txt (without)."
@@ -118,6 +126,12 @@ def entries(folder: Path, split: str, labels: Labels) -> list[Entry]:
         masked, unmasked = (
             [name for name in names if (name in held) == (split == "tune")]
             for names in (masked, unmasked)
+        )
+    if layout.listless and unmasked:
+        bare = [n for names in layout.unlisted.values() for n in names if not layout.mask(n)]
+        notice(
+            f"{layout.masks} has no mask of {_shown(bare)}; each is read as an image alone. Masks "
+            "are called as their images."
         )
     if not masked and not unmasked:
         raise ValueError(f"The split {split!r} of {folder} is empty; list scenes in its file.")
@@ -168,15 +182,15 @@ def _files(
     bare = [name for name, path in masks.items() if path is None]
     said = []
     if gone:
-        it, near = "it" if len(gone) == 1 else "them", _near(layout, gone, images)
+        it, near = "it" if len(gone) == 1 else "them", _near(layout.pictures, gone, images)
         said.append(
             f"{layout.images} has no picture of {_shown(gone)}{near}; add {it}, or take {it} off "
             "the lists in ImageSets."
         )
     if bare:
-        it = "it" if len(bare) == 1 else "them"
+        it, near = "it" if len(bare) == 1 else "them", _near(layout.drawn, bare, masks)
         said.append(
-            f"{layout.masks} has no mask of {_shown(bare)}; add {it}, or list {it} in "
+            f"{layout.masks} has no mask of {_shown(bare)}{near}; add {it}, or list {it} in "
             "ImageSets/Main only."
         )
     if said:
@@ -197,9 +211,9 @@ def _shown(names: list[str]) -> str:
     return f"{', '.join(map(repr, names[:_SHOWN]))}{more}"
 
 
-def _near(layout: Layout, names: list[str], images: Mapping[str, Path | None]) -> str:
+def _near(folder: PictureFolder, names: list[str], files: Mapping[str, Path | None]) -> str:
     """Name the files that come nearest to the first few that are missing."""
-    known = {path for path in images.values() if path}
-    near = (layout.pictures.near(name, known) for name in names[:_SHOWN])
+    known = {path for path in files.values() if path}
+    near = (folder.near(name, known) for name in names[:_SHOWN])
     found = list(dict.fromkeys(filter(None, near)))
     return f" (there is {_shown(found)})" if found else ""

@@ -14,6 +14,7 @@ VOID_COLOURS: tuple[Colour, ...] = ((224, 224, 192), (255, 255, 255))
 """Colours that mean void in a colour mask unless a label claims them: VOC's cream, and white."""
 
 _WHITE = (255, 255, 255)
+_ROWS = 256  # of a colour mask that are looked up at once
 
 
 def ids_from_colours(picture: np.ndarray, labels: Labels, path: Path) -> np.ndarray:
@@ -32,15 +33,12 @@ def ids_from_colours(picture: np.ndarray, labels: Labels, path: Path) -> np.ndar
     Raises:
         ValueError: If a colour is neither a label's nor void; the message names the first.
     """
-    codes = picture[..., 0].astype(np.int32)
-    for channel in (1, 2):
-        codes <<= 8
-        codes |= picture[..., channel]
     known = {r << 16 | g << 8 | b: label for (r, g, b), label in colour_ids(labels).items()}
-    used = np.unique(codes).tolist()
+    parts = [picture[top : top + _ROWS] for top in range(0, len(picture), _ROWS)]
+    used = sorted({int(code) for rows in parts for code in np.unique(_codes(rows))})
     if strange := [code for code in used if code not in known]:
         if all(code % 0x010101 == 0 for code in used):
-            return ids_from_numbers(codes // 0x010101, None, labels, path)
+            return ids_from_numbers(picture[..., 0], None, labels, path)
         colour = ",".join(str(strange[0] >> shift & 255) for shift in (16, 8, 0))
         raise ValueError(
             f"{path} has pixels of colour {colour}, which is no label's; draw them in a label's "
@@ -49,7 +47,8 @@ def ids_from_colours(picture: np.ndarray, labels: Labels, path: Path) -> np.ndar
         )
     if 0xFFFFFF in used:
         _notice_void({known[code] for code in used}, labels, path)
-    return _looked_up(codes, {code: known[code] for code in used})
+    meaning = {code: known[code] for code in used}
+    return np.concatenate([_looked_up(_codes(rows), meaning) for rows in parts])
 
 
 def ids_from_numbers(
@@ -169,6 +168,15 @@ def _is_sorted_anew(
     return any(own.get(colour, n) != n for n, colour in seen.items())
 
 
+def _codes(picture: np.ndarray) -> np.ndarray:
+    """Write each pixel's red, green and blue as one number, ``(H, W)`` int32."""
+    codes = picture[..., 0].astype(np.int32)
+    for channel in (1, 2):
+        codes <<= 8
+        codes |= picture[..., channel]
+    return codes
+
+
 def _looked_up(numbers: np.ndarray, meaning: dict[int, int]) -> np.ndarray:
     """Put the id for each number, ``(H, W)`` uint8."""
     table = np.zeros(max(meaning) + 1, dtype=np.uint8)
@@ -191,7 +199,7 @@ def _strange(numbers: list[int], labels: Labels, path: Path) -> str:
     """Say which numbers are no ids, and what may be the matter."""
     shown = ", ".join(map(str, numbers[:5])) + (", …" if len(numbers) > 5 else "")
     plural, last = "s" if len(numbers) > 1 else "", len(labels.names) - 1
-    advice = f"is one missing from {FILE}? (scene data labels prints them.)"
+    advice = f"is one missing from {FILE}? See scene data labels."
     if len(numbers) > 5:
         advice = "was it smoothed, or saved with losses? Export it again, as PNG."
     return (

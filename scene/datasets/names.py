@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path, PurePosixPath
 
@@ -44,6 +45,11 @@ def within(folder: Path, path: Path) -> Path:
     Raises:
         ValueError: If it lies elsewhere.
     """
-    if "\0" in str(path) or not path.resolve().is_relative_to(folder.resolve()):
+    if "\0" in str(path) or not _real(path).is_relative_to(_real(folder)):
         raise ValueError(f"{str(path)!r} is outside {folder}, and is not written.")
     return path
+
+
+def _real(path: Path) -> Path:
+    """Resolve links; unlike `Path.resolve` this raises nothing where they lead in a ring."""
+    return Path(os.path.realpath(path))

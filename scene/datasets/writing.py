@@ -145,7 +145,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
     Raises:
         BlockingIOError: If another process is writing it.
     """
-    folder = folder.resolve()  # so that a link stays, and what it leads to is replaced
+    folder = Path(os.path.realpath(folder))  # a link stays, and what it leads to is replaced
     work = folder.with_name(f".{folder.name}{PART}")
     new, old = work / "new", work / "old"
     work.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from inference.crf.parameters import load
 from inference.crf.unaries import Noise
@@ -61,6 +62,34 @@ def test_labels_get_their_names_and_colours(scene, photo, voc_folder):
     words = ("crf", "refine", "photo.png", "--probs", "p.npy", "--force", *EXACT)
     assert "background" in scene(*words, "--data", voc_folder).out
     assert "background" in scene(*words, "--labelmap", voc_folder / "labelmap.txt").out
+
+
+def test_the_label_map_decides_what_a_mask_means(scene, refused, photo, place):
+    """Black and white: one label and void, or two labels if the label map says so."""
+    white = (photo.mask > 0).byte() * 255
+    Image.fromarray(white.numpy()).save(place / "bw.png")
+    Image.fromarray(white.numpy()).save(place / "bw.jpg")
+    words = ("crf", "refine", "photo.png", "--labels", "bw.png", *EXACT)
+    sentence = refused(*words)
+    assert sentence.startswith("bw.png holds one label, 0, and void (255); if white is a label, ")
+    (place / "bw.txt").write_text("background:0,0,0::\nobject:255,255,255::\n")
+    said = scene(*words, "--labelmap", "bw.txt")
+    assert said.code == 0, said.err
+    assert "object" in said.out
+    sentence = refused("crf", "refine", "photo.png", "--labels", "bw.jpg", *EXACT, "--out", "new")
+    assert sentence.startswith("bw.jpg is JPEG, which changes the labels of a mask at edges;")
+
+
+@pytest.mark.filterwarnings("default::scene.notices.Notice")
+def test_a_mask_of_stored_pixels_is_turned_with_its_photo(scene, photo, place):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(place / "photo.png") as picture:
+        picture.save(place / "turned.png", exif=exif)
+    said = scene("crf", "refine", "turned.png", "--labels", "rough.png", *EXACT)
+    assert said.code == 0
+    assert "they are turned, too; if that is wrong, save the photo upright" in said.err
+    assert read_mask(place / "turned_mask.png", PETS).shape == photo.mask.T.shape
 
 
 def test_marginals_and_json_if_they_are_wanted(scene, photo, place):

@@ -2,11 +2,14 @@
 
 import json
 import math
+import warnings
 from dataclasses import replace
 from itertools import combinations
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from inference.refine import Refinement
 from inference.restore import restore
@@ -14,6 +17,8 @@ from inference.sampling import Request, draw_request, gather, walk
 from scene.datasets.framing import Frame
 from scene.datasets.synthetic import SyntheticScenes
 from scene.datasets.voc import VOCScenes
+from scene.labels import Labels
+from scene.notices import Notice
 from scene.pictures import read_image, read_mask, write_image, write_mask
 from scene.views import VIEWS
 
@@ -289,3 +294,30 @@ def test_a_folder_without_a_test_split_gives_scenes_of_the_one_it_is_scored_on(v
     val = VOCScenes(voc_folder, "val", (16, 16))
     request = Request({"mask": "test:1"}, 1, False, 0, str(voc_folder))
     assert torch.equal(gather(request, val.schema)["mask"][0], val[1].mask.long())
+
+
+@pytest.mark.parametrize("number", [1, 6, 8])
+def test_a_mask_of_stored_pixels_is_turned_with_its_photo(run, tmp_path, number):
+    """What is given is the photo as EXIF turns it, and its mask, pixel upon pixel."""
+    labels, mask = run.schema.labels, torch.zeros(16, 24, dtype=torch.uint8)
+    mask[:4, :4] = 1
+    write_image(tmp_path / "a.png", 255 * mask.expand(3, -1, -1))
+    write_mask(tmp_path / "m.png", mask, labels)
+    exif = Image.Exif()
+    exif[0x0112] = number
+    with Image.open(tmp_path / "a.png") as picture:
+        picture.save(tmp_path / "a.png", exif=exif)
+    request = _request(image=str(tmp_path / "a.png"), mask=str(tmp_path / "m.png"))
+    schema = replace(run.schema, size=(24, 16) if number > 1 else (16, 24))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore" if number > 1 else "error", Notice)
+        views = gather(request, schema)
+    assert torch.equal(views["image"][0, 0] > 0.5, views["mask"][0] == 1)
+
+
+def test_a_mask_is_read_as_the_label_map_says(run, tmp_path):
+    """Black and white are the two labels that have these colours, not one label and void."""
+    schema = replace(run.schema, labels=Labels(("no", "yes"), ((0, 0, 0), (255, 255, 255))))
+    Image.fromarray(np.eye(16, dtype=np.uint8) * 255).save(tmp_path / "m.png")
+    views = gather(_request(mask=str(tmp_path / "m.png")), schema)
+    assert views["mask"][0].tolist() == np.eye(16, dtype=int).tolist()

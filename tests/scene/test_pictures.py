@@ -1,8 +1,10 @@
 """Pictures: read as a person sees them, masks exactly as stored, files whole or absent."""
 
 import os
+import sys
 import warnings
 import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -228,3 +230,28 @@ def test_a_picture_of_many_rows_is_read_and_written_as_one(tmp_path):
     with Image.open(tmp_path / "p.gif") as picture:
         told = torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1)
     assert torch.equal(read_image(tmp_path / "p.gif"), told)
+
+
+HEIC = b"\0\0\0\x18ftyp"
+
+
+@pytest.mark.parametrize(("brand", "name"), [(b"heic", "HEIC"), (b"mif1", "HEIF")])
+def test_formats_of_phones_are_called_by_their_names(tmp_path, brand, name, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    (tmp_path / "a.heic").write_bytes(HEIC + brand + bytes(100))
+    with pytest.raises(ValueError, match=rf"a\.heic is {name}, .* or install pillow-heif\.$"):
+        read_image(tmp_path / "a.heic")
+
+
+def test_pillow_heif_is_used_where_it_is_installed(tmp_path, monkeypatch):
+    """A stand-in says that it was asked to register, as the package itself is not needed here."""
+    told = []
+    stand_in = SimpleNamespace(register_heif_opener=lambda: told.append("registered"))
+    monkeypatch.setitem(sys.modules, "pillow_heif", stand_in)
+    (tmp_path / "a.heic").write_bytes(HEIC + b"heic" + bytes(100))
+    with pytest.raises(ValueError, match="is HEIC"):
+        read_image(tmp_path / "a.heic")
+    assert told == ["registered"]
+    write_image(tmp_path / "a.png", torch.zeros(3, 2, 2))
+    read_image(tmp_path / "a.png")
+    assert told == ["registered"]

@@ -9,6 +9,7 @@ from PIL import Image
 from scene.datasets.catalogue import evaluation_split, labels_in, open_data, splits_of
 from scene.datasets.folder import entries, labels_of
 from scene.datasets.voc import VOCScenes
+from scene.notices import Notice
 from scene.pictures import write_image, write_mask
 
 SIZE = (24, 32)
@@ -257,6 +258,21 @@ def test_a_scene_alone_has_no_tune_and_nobody_looks_for_it(voc_folder):
         open_data(str(voc_folder), "tune")
     with pytest.raises(LookupError, match="has no masks to score against"):
         evaluation_split(str(voc_folder))
+
+
+@pytest.mark.parametrize("few", [0, 2])
+def test_images_without_masks_of_their_name_are_named(listless, few):
+    root, _ = listless
+    for path in sorted((root / "SegmentationClass").iterdir())[few:]:
+        path.rename(path.with_stem(f"{path.stem}_seg"))
+    if few:
+        with pytest.warns(Notice, match=r"'photo_02', .* and 5 more; each is read as an image al"):
+            assert len(open_data(str(root), "train")) == 10
+    else:
+        with pytest.raises(
+            LookupError, match=r"no mask of .*there is 'photo_00_seg\.png'.*call ea"
+        ):
+            open_data(str(root), "train")
 
 
 @pytest.mark.parametrize("name", ["Background", "_background_", "BACKGROUND", "__background__"])

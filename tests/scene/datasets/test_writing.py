@@ -3,6 +3,7 @@ import os
 
 import pytest
 import torch
+from PIL import Image
 
 from scene.datasets.synthetic import SyntheticScenes
 from scene.datasets.voc import VOCScenes
@@ -122,3 +123,74 @@ def test_only_what_was_written_so_is_replaced(tmp_path):
     with pytest.raises(FileExistsError, match="--force to replace"):
         claim_folder(tmp_path, force=False)
     claim_folder(tmp_path, force=True)
+
+
+@pytest.mark.parametrize("name", ["../a", "/a", "b/../../a", "C:a", "a\0", "..\\a"])
+def test_nothing_is_written_outside_the_folder(tmp_path, name):
+    image, mask = torch.zeros(3, 20, 20), torch.zeros(20, 20)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(ValueError, match="a scene names "):
+        VOCWriter(tmp_path / "out", PETS).add("train", name, image, mask)
+    assert list(tmp_path.rglob("*")) == [tmp_path / "out"]
+
+
+def fill(writer, image, mask):
+    writer.add("train", "a", image, mask)
+    writer.finish({})
+
+
+def test_nothing_is_written_through_a_link(tmp_path):
+    image, mask = torch.zeros(3, 20, 20), torch.zeros(20, 20)
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    for kind in ("JPEGImages", "SegmentationClass", "ImageSets"):
+        (elsewhere / kind).mkdir(parents=True)
+        out.mkdir(exist_ok=True)
+        (out / kind).symlink_to(elsewhere / kind)
+        with pytest.raises(ValueError, match=r"is outside .*out, and is not written"):
+            fill(VOCWriter(out, PETS), image, mask)
+        (out / kind).unlink()
+    assert not [path for path in elsewhere.rglob("*") if path.is_file()]
+
+
+def test_labels_do_not_lead_out_of_the_folder_either(tmp_path):
+    labels = Labels(("background", "../../../evil"))
+    (tmp_path / "out").mkdir()
+    writer = VOCWriter(tmp_path / "out", labels)
+    writer.add("train", "a", torch.zeros(3, 20, 20), torch.zeros(20, 20), torch.ones(1))
+    with pytest.raises(ValueError, match="is outside"):
+        writer.finish({})
+    assert not list(tmp_path.glob("*evil*"))
+
+
+def test_a_label_may_name_a_folder_within(tmp_path):
+    labels = Labels(("background", "car/truck"))
+    writer = VOCWriter(tmp_path, labels)
+    for name in ("a", "b"):
+        writer.add("val", name, torch.zeros(3, 20, 20), torch.zeros(20, 20), torch.ones(1))
+    writer.finish({})
+    (tmp_path / "ImageSets" / "Segmentation" / "val.txt").write_text("a\n")
+    known = VOCScenes(tmp_path, "val", (16, 16))[1].classes
+    assert known.tolist() == [1]
+
+
+def test_a_folder_that_is_a_link_stays_one(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with new_folder(tmp_path / "link") as part:
+        (part / "about.json").write_text("new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "about.json").read_text() == "new"
+    assert {path.name for path in tmp_path.iterdir()} == {"link", "real"}
+
+
+def test_pictures_that_exif_turns_are_written_with_masks_of_the_turned_ones(tmp_path, voc_folder):
+    """The folder says so itself, so that reading it leaves nothing to assume."""
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    for i in range(12, 16):
+        path = voc_folder / "JPEGImages" / f"photo_{i}.jpg"
+        with Image.open(path) as picture:
+            picture.save(path, exif=exif)
+    (voc_folder / "ImageSets" / "Segmentation" / "unturned.txt").write_text("*\n")
+    scenes = VOCScenes(voc_folder, "val", (24, 24))
+    same(write(tmp_path / "out", scenes), scenes)
