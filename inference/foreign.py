@@ -97,8 +97,8 @@ def _names(settings: Settings) -> dict[str, str]:
 
 def _copy(folder: Path, path: Path, field: str) -> Path:
     """Find the copy of a file in a run."""
-    copy, code = folder / path, (folder / CODE).resolve()
-    if path.is_absolute() or copy.resolve().parent != code:
+    copy, code = folder / path, os.path.realpath(folder / CODE)
+    if path.is_absolute() or os.path.dirname(os.path.realpath(copy)) != code:
         raise ValueError(
             f"{folder} names {path} as the code of its {field}, which is not in its folder "
             f"{CODE}; get the run whole, or train anew."

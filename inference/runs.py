@@ -199,7 +199,7 @@ def _seen_from(folder: Path, settings: Settings) -> dict[str, str]:
     """Say where folders that the settings name are, seen from the run's."""
     named = {name: getattr(settings, name) for name in _PLACES}
     return {
-        name: Path(os.path.relpath(place, folder.resolve())).as_posix()
+        name: Path(os.path.relpath(place, os.path.realpath(folder))).as_posix()
         for name, place in named.items()
         if place and Path(place).is_absolute()
     }
@@ -208,11 +208,13 @@ def _seen_from(folder: Path, settings: Settings) -> dict[str, str]:
 def _found(folder: Path, settings: Settings, places: Mapping[str, Any]) -> Settings:
     """Find folders that moved together with the run."""
     moved = {
-        name: str(place)
+        name: os.path.realpath(place)
         for name in _PLACES
         if isinstance(path := places.get(name), str)
         and not Path(getattr(settings, name) or "").exists()
-        and (place := (folder.resolve() / path).resolve()).is_dir()
+        and (
+            place := Path(os.path.realpath(os.path.join(os.path.realpath(folder), path)))
+        ).is_dir()
     }
     return replace(settings, **moved)  # type: ignore[arg-type]
 

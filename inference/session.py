@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -113,7 +114,7 @@ def train(
     augmenter(settings.augment or data[0].augmentation, data[0].schema.labels)
     teacher = find_teacher(settings, data[0], launch(device).device)
     if teacher is not None:
-        settings = replace(settings, classifier=str(teacher.run.folder.resolve()))
+        settings = replace(settings, classifier=os.path.realpath(teacher.run.folder))
     assembly = assemble(settings, data[0].schema)
     if teacher is not None and settings.backbone_weights == "classifier":
         teacher.begin(assembly.model)

@@ -183,6 +183,13 @@ def test_a_link_out_of_the_code_of_a_run_is_refused(run, lab):
         restore(_named(run, guide="code/evil.py:Glance"), trust=True)
 
 
+def test_links_in_a_ring_are_refused(run):
+    for one, other in (("a.py", "b.py"), ("b.py", "a.py")):
+        (run.folder / "code" / one).symlink_to(other)
+    with pytest.raises(LookupError, match=r"lacks code/a\.py, the code of its guide; get the run"):
+        restore(_named(run, guide="code/a.py:Glance"), trust=True)
+
+
 def test_ours_by_its_module_is_ours(run):
     changed = _named(run, objective="inference.objectives.bounds:IWAE")
     assert type(restore(changed).objective).__name__ == "IWAE"
