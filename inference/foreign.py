@@ -11,6 +11,7 @@ from dataclasses import replace
 from importlib.machinery import PathFinder
 from pathlib import Path
 
+from scene.places import state_folder
 from scene.registry import foreign_file
 
 from .recipes import GUIDES, OBJECTIVES
@@ -130,12 +131,8 @@ def _require_trusted(digest: str, trust: bool, folder: Path, what: str) -> None:
 
 def _ledger() -> Path | None:
     """Say where trust is noted; None where a user has no place of their own."""
-    if state := os.environ.get("XDG_STATE_HOME"):
-        return Path(state) / "scene" / "trusted"
-    try:
-        return Path.home() / ".local" / "state" / "scene" / "trusted"
-    except RuntimeError:
-        return None
+    state = state_folder()
+    return None if state is None else state / "scene" / "trusted"
 
 
 def _trusted() -> set[str]:
