@@ -55,7 +55,12 @@ class Log:
         self.path = run.path("metrics.jsonl")
         kept = []
         if self.path.exists():
-            kept = read_text(self.path, MOST_METRICS).splitlines()
+            try:
+                kept = read_text(self.path, MOST_METRICS).splitlines()
+            except ValueError as error:
+                raise ValueError(
+                    f"{error} Or move it away: its run goes on without those lines."
+                ) from error
         lines = [line for line in kept if _step(line) <= step]
         replace_file(self.path, lambda part: part.write_text("".join(f"{x}\n" for x in lines)))
         self.board = SummaryWriter(str(run.folder), purge_step=step or None)

@@ -113,6 +113,7 @@ def test_a_guide_file_that_is_not_there(refused):
     ("words", "sentence"),
     [
         (["-n", "0"], "-n must be 1 or more, not 0."),
+        (["-n", "9" * 30], "-n is at most 10000, not 9999"),
         (["--from-image", "gone.png"], "There is no picture gone.png; check the name"),
         (["--from-mask", "gone.png"], "There is no picture gone.png; check the name"),
         (["--from-image", "text.png"], "text.png cannot be read as a picture, it may be damaged;"),

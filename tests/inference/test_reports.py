@@ -40,6 +40,19 @@ def test_a_line_cut_short_by_a_crash_is_dropped(tmp_path, fitted):
     assert [line["step"] for line in _lines(run)] == [2, 4, 10]
 
 
+def test_lines_that_are_no_reports_are_dropped_and_what_is_no_text_is_refused(fitted):
+    run, _ = fitted(steps=4)
+    path = run.path("metrics.jsonl")
+    whole = path.read_text()
+    path.write_text(f'5\n{{}}\nnull\n{"[" * 9999}\n{{"step": null}}\n{whole}')
+    Log(run, 4).close()
+    assert path.read_text() == whole
+    path.write_bytes(b"\x00\xff\xfe")
+    with pytest.raises(ValueError, match=r"metrics\.jsonl is not UTF-8 text; .* move it away"):
+        Log(run, 4)
+    assert path.read_bytes() == b"\x00\xff\xfe"
+
+
 def test_tensorboard_is_told_what_the_lines_say(fitted):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
