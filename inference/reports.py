@@ -99,8 +99,10 @@ def lines_of(path: Path) -> list[dict[str, Any]]:
         return []
     if require_regular(path) > MOST_METRICS:
         raise ValueError(f"{path} is too large for the metrics of a run; move it elsewhere.")
-    whole, _, _ = path.read_bytes().rpartition(b"\n")
-    return [_line(path, n, line) for n, line in enumerate(whole.splitlines(), start=1)]
+    *lines, rest = path.read_bytes().split(b"\n")
+    if rest and not rest.startswith(b"{"):
+        lines.append(rest)
+    return [_line(path, n, line) for n, line in enumerate(lines, start=1)]
 
 
 def _line(path: Path, number: int, line: bytes) -> dict[str, Any]:

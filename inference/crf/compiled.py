@@ -55,7 +55,7 @@ class _Kept(FunctionCache):
         try:
             return super().load_overload(sig, target_context)
         except Exception:  # whatever bytes that are no pickle happen to spell
-            log.warning("the compiled code kept in %s is damaged, and made anew", self.cache_path)
+            _note_damage(self.cache_path)
             self._forget()
             return None
 
@@ -69,6 +69,12 @@ class _Kept(FunctionCache):
     def _forget(self) -> None:
         with suppress(OSError):
             self.flush()
+
+
+@cache
+def _note_damage(place: str) -> None:
+    """Say once that what was kept in a folder is of no use."""
+    log.warning("the compiled code kept in %s is damaged, and made anew", place)
 
 
 @cache

@@ -113,6 +113,7 @@ def test_a_guide_file_that_is_not_there(refused):
     ("words", "sentence"),
     [
         (["-n", "0"], "-n must be 1 or more, not 0."),
+        (["-n", "9" * 30], "-n is at most 10000, not 9999"),
         (["--from-image", "gone.png"], "There is no picture gone.png; check the name"),
         (["--from-mask", "gone.png"], "There is no picture gone.png; check the name"),
         (["--from-image", "text.png"], "text.png cannot be read as a picture, it may be damaged;"),
@@ -173,7 +174,7 @@ def test_a_run_that_cannot_do_what_is_asked(refused, trained):
     [
         ("truncate", "weights.safetensors is truncated or damaged; copy it again, or train anew."),
         ("swap", "holds weights of 'cvae', not of 'telbo'."),
-        ("format", "cannot be used: it has format 2, but only 1 is read here."),
+        ("format", "cannot be used: it has format 1, but only 2 is read here."),
         ("type", "cannot be used: its setting latent cannot be 'long'."),
         ("lack", "cannot be used: it lacks 'labels'."),
         ("text", " is not JSON that can be read: Expecting value: line 1 column 1 (char 0)."),
@@ -194,7 +195,7 @@ def test_a_run_that_was_harmed(refused, trained, command, harm, sentence):
     else:
         known = json.loads(config.read_text())
         if harm == "format":
-            known["format"] = 2
+            known["format"] = 1
         elif harm == "type":
             known["settings"]["latent"] = "long"
         else:

@@ -52,6 +52,16 @@ def test_a_damaged_line_is_named_and_nothing_is_lost(fitted, line):
     assert path.read_text() == text
 
 
+@pytest.mark.parametrize("content", [b"\x00\xff\xfe", b"\x00\n\n", b"no report"])
+def test_what_holds_no_lines_at_all_is_refused(fitted, content):
+    run, _ = fitted(steps=4)
+    path = run.path("metrics.jsonl")
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"Line 1 of .*metrics\.jsonl is damaged: it tells of no"):
+        Log(run, 4)
+    assert path.read_bytes() == content
+
+
 def test_lines_of_later_steps_are_dropped_and_the_last_one_is_kept(fitted):
     run, _ = fitted(steps=4)
     Log(run, 2).close()

@@ -122,7 +122,8 @@ def test_the_folder_holds_data_and_no_pickle(fitted):
     for path in run.folder.glob("*.safetensors"):
         head = path.read_bytes()
         size = int.from_bytes(head[:8], "little")
-        assert json.loads(head[8 : 8 + size])["__metadata__"]["recipe"] == "telbo"
+        about = json.loads(head[8 : 8 + size])["__metadata__"]["scene"]
+        assert json.loads(about)["recipe"] == "telbo"
     assert run.path(events).stat().st_size > 200
 
 

@@ -99,6 +99,7 @@ def test_a_batch_needs_an_image_each():
         ({"iterations": -1}, "whole number, 0 or more, not -1"),
         ({"iterations": 2.0}, "whole number, 0 or more, not 2.0"),
         ({"iterations": True}, "whole number"),
+        ({"iterations": 10**21}, "iterations are at most 10000, not 1000"),
         ({"kernels": Smoothness()}, "must be a sequence of kernels"),
         ({"kernels": ("smoothness",)}, "must be a sequence of kernels"),
         ({"kernels": (Smoothness(compatibility=torch.eye(4)),)}, "is 4×4, but there are 3 labels"),

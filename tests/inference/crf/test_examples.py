@@ -32,7 +32,8 @@ def test_only_what_the_crop_covers_is_kept(voc_folder, tmp_path):
     pets = open_data(str(voc_folder), "val", (16, 16))
     found = Scenes(str(voc_folder), "val", Predictions(tmp_path, "about", "flat"), (16, 16))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("numpy.load", lambda path: torch.full((4, 16, 16), 0.25).numpy())
+        flat = torch.full((4, 16, 16), 0.25).numpy()
+        patch.setattr("inference.crf.unaries.read_probs", lambda path: flat)
         example = found.example(pets, 0)
     whole = pets.original(0)
     height, width = whole.mask.shape

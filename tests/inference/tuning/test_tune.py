@@ -49,6 +49,31 @@ def test_a_second_call_goes_on_and_does_nothing_twice(tmp_path, monkeypatch):
     assert kept == {found.best.name}
 
 
+def test_a_journal_cut_in_a_line_goes_on_and_one_that_is_damaged_is_refused(tmp_path):
+    plan, folder = _plan("learning-rate=0.001,0.01", sampler="grid"), tmp_path / "s"
+    tune(plan, trials=1, folder=folder, device="cpu")
+    journal = folder / "trials.log"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole + whole.splitlines()[-1][:20])  # as a kill leaves it
+    assert [trial.state for trial in tune(plan, folder=folder, device="cpu").trials] == [
+        "done"
+    ] * 2
+    whole = journal.read_bytes()
+    for harmed in (b"\xff\n" + whole, whole.replace(b"distribution", b"distr"), b"[]\n" + whole):
+        journal.write_bytes(harmed)
+        with pytest.raises(ValueError, match=r"trials\.log is damaged; choose another --out, or"):
+            tune(plan, folder=folder, device="cpu")
+        assert journal.read_bytes() == harmed
+
+
+@pytest.mark.parametrize("wrong", [{"jobs": 10**9}, {"trials": 10**9}])
+def test_more_than_can_be_is_refused(tmp_path, wrong):
+    with pytest.raises(ValueError, match=rf"--{next(iter(wrong))} is at most \d+, not 1000000000"):
+        tune(_plan("beta=1,2"), folder=tmp_path / "s", **wrong)
+    with pytest.raises(ValueError, match="--seeds is at most 1000, not 1001"):
+        _plan("beta=1,2", seeds=1001)
+
+
 def test_a_trial_is_scored_on_tune_as_its_run_says(tmp_path):
     found = tune(_plan("beta=0.5,2"), trials=1, folder=tmp_path / "s", device="cpu")
     summary = json.loads((tmp_path / "s" / "trial-000" / "summary.json").read_text())

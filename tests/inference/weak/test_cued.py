@@ -1,3 +1,5 @@
+from contextlib import suppress
+
 import numpy as np
 import pytest
 import torch
@@ -64,7 +66,25 @@ def test_damaged_or_missing_cues_are_refused(drawn, tmp_path):
         path.write_bytes(harmed)
         with pytest.raises(ValueError, match="truncated or damaged"):
             Cues.load(path)
-    with path.open("wb") as file:
-        np.savez(file, packed=np.zeros(3))
-    with pytest.raises(ValueError, match="truncated or damaged"):
-        Cues.load(path)
+    packed = np.zeros((2, 6), np.uint8)
+    for arrays in (
+        {"packed": np.zeros(3)},
+        {"packed": packed, "shape": np.array([3, 4])},
+        {"packed": packed, "shape": np.array([3, 4, 5])},
+        {"packed": packed, "shape": np.array([-3, -4, 4])},
+        {"packed": packed.astype(float), "shape": np.array([3, 4, 4])},
+    ):
+        with path.open("wb") as file:
+            np.savez(file, **arrays)
+        with pytest.raises(ValueError, match="truncated or damaged"):
+            Cues.load(path)
+
+
+@pytest.mark.parametrize("place", range(0, 400, 7))
+def test_cues_damaged_anywhere_are_refused_or_are_cues(drawn, tmp_path, place):
+    path = tmp_path / "cues.npz"
+    gathered(drawn).save(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+    with suppress(ValueError):
+        assert Cues.load(path).of([0]).shape[1:] == drawn.shape[1:]

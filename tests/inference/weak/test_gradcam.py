@@ -80,6 +80,12 @@ def test_a_map_is_what_global_pooling_makes_of_the_head(nets):
     torch.testing.assert_close(alpha, (net.judge[-1].weight / 16).expand(2, -1, -1))
 
 
+def test_scales_that_no_memory_holds_are_refused(nets):
+    for scales in ((), (0.0,), (1.0, 1e9), (float("nan"),)):
+        with pytest.raises(ValueError, match="all above 0 and at most 8, not"):
+            cams(nets(), torch.zeros(1, 3, 32, 32), scales=scales)
+
+
 def test_scales_are_averaged_on_the_finest_grid(nets, literal):
     net, seen = nets(), images((32, 48))
     large = F.interpolate(seen, (64, 96), mode="bilinear", align_corners=False)
