@@ -107,7 +107,7 @@ def full_disk():
 
 @pytest.fixture(scope="session")
 def command():
-    """Give a way to run a command in a folder, and to send it a signal after some seconds."""
+    """Give a way to run a command in a folder, and to send it a signal meanwhile."""
     root = Path(__file__).parents[1]
     env = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(
@@ -118,10 +118,10 @@ def command():
         env=env,
     ) as server:
 
-        def run(words, folder, seconds=None, number=signal.SIGKILL):
+        def run(words, folder, limit=None, number=signal.SIGKILL, file=None):
             folder.mkdir(exist_ok=True)
             asked = {"words": list(words), "folder": str(folder)}
-            asked |= {"seconds": seconds, "number": number}
+            asked |= {"limit": limit, "number": number, "file": file}
             server.stdin.write(json.dumps(asked) + "\n")
             server.stdin.flush()
             return json.loads(server.stdout.readline())

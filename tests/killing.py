@@ -34,16 +34,24 @@ def serve():
         print(json.dumps(run(**asked)), flush=True)
 
 
-def run(words, folder, seconds, number):
-    """Run a command in a folder; send it a signal after so many seconds, if it is not done."""
+def run(words, folder, limit, number, file):
+    """Run a command in a folder, and send it a signal if it is not done by then.
+
+    The ``limit`` is in seconds; or, if a ``file`` is named, how often that has been written.
+    None = no signal comes.
+    """
     began, folder = time.monotonic(), Path(folder)
     child = os.fork()
     if not child:
         _command(words, folder)
-    ended = 0
+    ended, writings = 0, set()
     while not ended:
         ended, status = os.waitpid(child, os.WNOHANG)
-        if not ended and seconds is not None and time.monotonic() - began > seconds:
+        if file is not None:
+            with contextlib.suppress(OSError):
+                writings.add((folder / file).stat().st_mtime_ns)
+        passed = time.monotonic() - began if file is None else len(writings)
+        if not ended and limit is not None and passed >= limit:
             os.kill(child, number)
             ended, status = os.waitpid(child, 0)
         time.sleep(0.002)

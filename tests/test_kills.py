@@ -4,9 +4,12 @@
 """
 
 import hashlib
+import signal
+
+import pytest
 
 TRAIN = (
-    "train", "telbo", "--size", "16x16", "--steps", "60", "--batch-size", "4",
+    "train", "telbo", "--size", "16x16", "--steps", "25", "--batch-size", "4",
     "--width", "4", "--guide-width", "4", "--latent", "4", "--validate-every", "5", "--out", "run",
 )  # fmt: skip
 
@@ -20,20 +23,33 @@ def _digests(folder):
     }
 
 
-def test_a_training_that_is_killed_comes_to_the_same_end(command, tmp_path):
-    whole = command(TRAIN, tmp_path / "whole")
-    assert whole["status"] == 0, whole["said"]
-    killed = 0
-    for n in range(3):
-        place = tmp_path / f"killed-{n}"
-        seconds = whole["seconds"] * (0.3 + 0.25 * n)
-        found = command(TRAIN, place, seconds)
-        killed += found["status"] == -9
-        while found["status"]:
-            begun = (place / "run" / "checkpoint.safetensors").exists()
-            words = ("train", "--resume", "run") if begun else (*TRAIN, "--force")
-            found = command(words, place)
-            assert found["status"] in (0, -9), found["said"]
-        assert not found["survivors"]
-        assert _digests(place / "run") == _digests(tmp_path / "whole" / "run")
-    assert killed
+@pytest.fixture(scope="module")
+def whole(command, tmp_path_factory):
+    """Train undisturbed, and say what came of it."""
+    place = tmp_path_factory.mktemp("whole")
+    found = command(TRAIN, place)
+    assert found["status"] == 0, found["said"]
+    return _digests(place / "run")
+
+
+@pytest.mark.parametrize(("file", "times"), [("checkpoint", 1), ("checkpoint", 3), ("weights", 1)])
+def test_a_training_that_is_killed_comes_to_the_same_end(command, whole, tmp_path, file, times):
+    name = f"run/{file}.safetensors"
+    found = command(TRAIN, tmp_path, times, file=name)
+    assert found["status"] == -9, found["said"]
+    assert not found["survivors"]
+    rest = command(("train", "--resume", "run"), tmp_path)
+    assert rest["status"] == 0, rest["said"]
+    assert _digests(tmp_path / "run") == whole
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_a_signal_is_answered_with_how_to_go_on(command, tmp_path, number, status):
+    found = command(TRAIN, tmp_path, 1, number, "run/checkpoint.safetensors")
+    last = found["said"].splitlines()[-1]
+    assert found["status"] == status, found["said"]
+    assert last == (
+        "scene: interrupted. What was learned is kept; go on with: scene train --resume run"
+    )

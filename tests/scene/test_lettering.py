@@ -56,8 +56,8 @@ def test_letters_that_no_font_has_are_named_in_one_line(tmp_path, caplog, monkey
 
 
 def test_other_warnings_come_through(tmp_path):
-    figure = Figure(figsize=(1, 1), layout="constrained")
-    figure.subplots(20, 20)
+    figure = Figure(figsize=(0.4, 0.4), layout="constrained")
+    figure.subplots(3, 3)
     with pytest.warns(UserWarning, match="constrained_layout not applied"):
         save_figure(figure, tmp_path / "a.png")
 
