@@ -78,13 +78,13 @@ class Names:
         return self._known[line]
 
     def _scene(self, text: str, source: Path) -> str:
-        """Leave out the folder of images and the suffix, where the picture is there."""
+        """Leave out the folder of images, and the suffix of a picture."""
         images = self.layout.images.name
         parts = self._within(text, source).split("/")
         starts = [0, *(i + 1 for i, part in enumerate(parts[:-1]) if part == images)]
         names = ["/".join(parts[start:]) for start in starts]
         found = (self.layout.pictures.named(name) for name in names)
-        return next((name for name in found if name is not None), names[-1])
+        return next((name for name in found if name is not None), _stem(names[-1]))
 
     def _pair(self, name: str, text: str, source: Path) -> None:
         """Note the mask that is named beside a picture, if it is there."""
@@ -188,6 +188,16 @@ def _column(path: Path, names: Collection[str], scene: Namer) -> dict[str, float
 
 def _suffixed(text: str) -> bool:
     return text.lower().endswith(SUFFIXES)
+
+
+def _stem(text: str) -> str:
+    """Leave out the suffix of a picture, if more than that remains.
+
+    >>> _stem("seq/a.JPG"), _stem("v1.0"), _stem("seq/.jpg")
+    ('seq/a', 'v1.0', 'seq/.jpg')
+    """
+    stem = text.rpartition(".")[0]
+    return stem if _suffixed(text) and stem and not stem.endswith("/") else text
 
 
 def _texts(folder: Path, pattern: str = "*.txt") -> list[Path]:

@@ -8,6 +8,7 @@ import pytest
 from scene.datasets.exports import locate
 from scene.datasets.folder import entries, labels_of, splits
 from scene.datasets.labelmap import VOC
+from scene.datasets.voc import VOCScenes
 
 
 def _names(root, split):
@@ -228,3 +229,13 @@ def test_a_folder_without_images_is_refused(voc_folder, tmp_path):
         locate(voc_folder)
     with pytest.raises(FileNotFoundError, match="There is no folder"):
         locate(tmp_path / "gone")
+
+
+def test_a_picture_that_is_missing_is_listed_by_its_suffix_and_its_mask_is_there(voc_folder):
+    path = voc_folder / "ImageSets" / "Segmentation" / "val.txt"
+    path.write_text("".join(f"{name}.jpg\n" for name in path.read_text().split()))
+    (voc_folder / "JPEGImages" / "photo_13.jpg").unlink()
+    with pytest.raises(FileNotFoundError) as caught:
+        VOCScenes(voc_folder, "val", (16, 16))
+    assert "has no picture of 'photo_13'" in str(caught.value)
+    assert "no mask" not in str(caught.value)
