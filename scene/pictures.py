@@ -21,6 +21,9 @@ from .orientation import aligned, orientation, turn_upright, upright_size
 MOST_PIXELS = 105_000_000
 """The most pixels of a picture that is read: the largest cameras give 102 megapixels."""
 
+LONGEST = 65_535
+"""The most pixels of a side: what JPEG can hold; longer strips take minutes to label."""
+
 _CLOSED = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
 """Formats that Pillow reads with other programs, or not at all."""
 
@@ -204,6 +207,12 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         if width * height > MOST_PIXELS:
             picture.close()
             raise _too_large(path, f"{width}×{height}")
+        if max(width, height) > LONGEST:
+            picture.close()
+            raise ValueError(
+                f"{path} is {width}×{height}, but pictures of up to {LONGEST} pixels a side are "
+                "read; cut it first."
+            )
         with picture, _quiet(path):
             yield picture
 

@@ -255,3 +255,10 @@ def test_pillow_heif_is_used_where_it_is_installed(tmp_path, monkeypatch):
     write_image(tmp_path / "a.png", torch.zeros(3, 2, 2))
     read_image(tmp_path / "a.png")
     assert told == ["registered"]
+
+
+def test_a_strip_that_is_longer_than_jpeg_can_hold_is_refused(tmp_path):
+    Image.new("1", (1, 65_536)).save(tmp_path / "a.png")
+    for read in (read_image, picture_size):
+        with pytest.raises(ValueError, match=r"a\.png is 1×65536, but pictures of up to 65535"):
+            read(tmp_path / "a.png")
