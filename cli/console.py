@@ -49,6 +49,8 @@ def entitled(subject: object, words: str, style: str = "bold") -> Text:
 def show_notices() -> None:
     """Show each notice as one line among the notes; other warnings as they were."""
     usual = warnings.showwarning
+    if getattr(usual, "__module__", None) == __name__:  # by an earlier call
+        return
 
     def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
         if not issubclass(category, Notice):

@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+import warnings
 
 import pytest
 from typer.main import get_command
@@ -89,6 +90,14 @@ def test_json_loses_no_letter(monkeypatch):
     console.console.print_json(data={"猫": "→"})
     stream.flush()
     assert json.loads(stream.buffer.getvalue()) == {"猫": "→"}
+
+
+def test_notices_are_shown_once_however_often_they_are_asked_for(monkeypatch):
+    monkeypatch.setattr(warnings, "showwarning", lambda *_: None)
+    console.show_notices()
+    first = warnings.showwarning
+    console.show_notices()
+    assert warnings.showwarning is first
 
 
 def test_training_under_cp1252_says_its_result(written, few):
