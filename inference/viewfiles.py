@@ -6,11 +6,11 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from torch import Tensor
 
 from scene.labels import Labels
+from scene.locks import scratch
 from scene.pictures import write_grey, write_image, write_mask
 
 _OURS = re.compile(r"([0-9]{3,}|mean)_(image|mask)\.png|entropy\.png|classes\.json")
@@ -43,16 +43,18 @@ def write_views(
 
     Returns:
         How many files.
+
+    Raises:
+        BlockingIOError: If another process is writing to ``out``.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as part:
-        _write_samples(Path(part), samples, labels)
-        _write_means(Path(part), means, labels)
+    with scratch(out) as part:
+        _write_samples(part, samples, labels)
+        _write_means(part, means, labels)
         out.mkdir(exist_ok=True)
         for old in out.iterdir():
             if _OURS.fullmatch(old.name):
                 old.unlink()
-        written = list(Path(part).iterdir())
+        written = list(part.iterdir())
         for new in written:
             new.replace(out / new.name)
     return len(written)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from .files import is_part, sweep
+from .files import PART, is_part, sweep
 
 LOCK, HOLDER = ".lock", ".holder"
 """What the lock of a folder is called, and the note of who holds it."""
@@ -62,6 +63,48 @@ def locked(folder: Path) -> Iterator[None]:
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
         lock.release()
+
+
+@contextmanager
+def workspace(path: Path) -> Iterator[Path]:
+    """Have the folder beside ``path`` in which its content is prepared, and remove it after.
+
+    A killed process leaves it behind; the next that writes ``path`` has it then, with what is in
+    it, to remove or to put back.
+
+    Raises:
+        BlockingIOError: If another process is writing ``path``.
+    """
+    work = path.with_name(f".{path.name}{PART}")
+    work.mkdir(parents=True, exist_ok=True)
+    try:
+        with locked(work):
+            yield work
+    finally:
+        with contextlib.suppress(OSError):  # another process has it by now
+            work.rmdir()
+
+
+@contextmanager
+def scratch(path: Path) -> Iterator[Path]:
+    """Have an empty folder in the workspace of ``path``, gone with all in it when this ends.
+
+    Raises:
+        BlockingIOError: If another process is writing ``path``.
+    """
+    with workspace(path) as work, emptied(work / "new") as folder:
+        yield folder
+
+
+@contextmanager
+def emptied(folder: Path) -> Iterator[Path]:
+    """Have a folder that is empty, even if a killed process filled it; it is removed after."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write(note: Path) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from difflib import get_close_matches
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 
 from ..labels import VOID, Labels
+from ..locks import scratch
 from ..places import cache_folder, expanded
 from ..sizes import STOCK_SIZE
 from ..views import VIEWS
@@ -202,8 +202,7 @@ def _voc2012(download: bool) -> Path:
         )
     from torchvision.datasets import VOCSegmentation
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder.parent) as partial:
+    with scratch(folder) as partial:
         try:
             VOCSegmentation(partial, year="2012", image_set="train", download=True)
         except (OSError, RuntimeError) as error:
@@ -211,5 +210,5 @@ def _voc2012(download: bool) -> Path:
                 f"PASCAL VOC 2012 could not be fetched ({error}); try again later, or give the "
                 "path of a copy."
             ) from error
-        (Path(partial) / "VOCdevkit" / "VOC2012").replace(folder)
+        (partial / "VOCdevkit" / "VOC2012").replace(folder)
     return folder

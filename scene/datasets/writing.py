@@ -6,15 +6,14 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from ..files import PART
 from ..labels import Labels
-from ..locks import locked
+from ..locks import emptied, workspace
 from ..pictures import is_turned, write_image, write_mask
 from .base import SceneDataset
 from .labelmap import FILE, labelmap_lines
@@ -146,25 +145,17 @@ def new_folder(folder: Path) -> Iterator[Path]:
         BlockingIOError: If another process is writing it.
     """
     folder = Path(os.path.realpath(folder))  # a link stays, and what it leads to is replaced
-    work = folder.with_name(f".{folder.name}{PART}")
-    new, old = work / "new", work / "old"
-    work.mkdir(parents=True, exist_ok=True)
-    try:
-        with locked(work):
-            _restore(folder, old)
-            shutil.rmtree(new, ignore_errors=True)
-            new.mkdir()
-            try:
+    with workspace(folder) as work:
+        old = work / "old"
+        _restore(folder, old)
+        try:
+            with emptied(work / "new") as new:
                 yield new
                 if folder.exists():
                     folder.replace(old)
                 new.replace(folder)
-            finally:
-                _restore(folder, old)
-                shutil.rmtree(new, ignore_errors=True)
-    finally:
-        with suppress(OSError):  # another process has it by now
-            work.rmdir()
+        finally:
+            _restore(folder, old)
 
 
 def _restore(folder: Path, old: Path) -> None:

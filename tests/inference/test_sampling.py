@@ -272,6 +272,14 @@ def test_views_that_cannot_be_written_leave_the_folder_as_it_was(
     assert not list(tmp_path.glob(".*"))
 
 
+def test_what_a_killed_sampling_left_goes_with_the_next(run, tmp_path, undrawn):
+    left = tmp_path / ".out.part" / "new"
+    left.mkdir(parents=True)
+    (left / "000_image.png").write_bytes(b"half")
+    draw_request(run, _request(count=1), out=tmp_path / "out", device="cpu")
+    assert not list(tmp_path.glob(".*"))
+
+
 @pytest.mark.parametrize("name", ["mask", "classes"])
 def test_scenes_of_other_labels_are_refused_unless_only_their_image_is_seen(
     run, voc_folder, undrawn, name
