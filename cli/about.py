@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from scene.notices import against_weak
 
 if TYPE_CHECKING:
-    from inference.runs import Run
+    from inference.runs.run import Run
     from scene.datasets.base import SceneDataset
 
 

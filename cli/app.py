@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from inference.interruption import Interruption, raised
-from scene.places import settle_matplotlib
+from scene.storage.user_folders import settle_matplotlib
 
 from .console import console, notes, refusal, show_notices, write_anything
 from .crf import app as crf

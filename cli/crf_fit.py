@@ -30,7 +30,7 @@ from .crf_options import (
 from .options import Data, Device, Download, Force, Json, Seed, Trust
 
 if TYPE_CHECKING:
-    from inference.crf.learning import Learned
+    from inference.experiments.crf.learning import Learned
 
 
 def fit(
@@ -79,7 +79,7 @@ def fit(
     Kernel options say where to begin. Unaries of scenes that the run was trained on are surer
     than those of others, so learn from another split.
     """
-    from inference.crf.learning import candidates, learn, write
+    from inference.experiments.crf.learning import candidates, learn, write
     from scene.datasets.catalogue import evaluation_split
 
     start = parameters(

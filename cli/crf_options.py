@@ -14,10 +14,9 @@ from .options import chosen
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from inference.crf.examples import Scenes
     from inference.crf.parameters import Parameters
-    from inference.crf.unaries import Unaries
-    from inference.runs import Run as RunFolder
+    from inference.experiments.crf.unaries import Scenes, Unaries
+    from inference.runs.run import Run as RunFolder
 
 _KERNELS, _SOURCE = "Kernels", "Unaries"
 
@@ -114,8 +113,7 @@ class Source:
         """Name some scenes of a split and their unaries; a run predicts them into ``folder``."""
         from functools import partial
 
-        from inference.crf.examples import Scenes, rows
-        from inference.crf.unaries import predict_masks
+        from inference.experiments.crf.unaries import Scenes, predict_masks, rows
         from scene.datasets.catalogue import open_data
 
         if self.unaries is not None:
@@ -147,8 +145,8 @@ def source(
     download: bool = False,
 ) -> Source:
     """Find out whence unaries come: one of a run, a folder and noise, or else the newest run."""
-    from inference.recipes import able
-    from inference.train import launch
+    from inference.devices import device_of
+    from inference.settings.recipes import able
     from scene.datasets.catalogue import splits_of
 
     if sum((run is not None, probs is not None, noise)) > 1:
@@ -157,10 +155,10 @@ def source(
         found = chosen(run, "a recipe that predicts masks", lambda r: able(r.settings, ("image",)))
         data = data or found.settings.data
         size = found.settings.size
-        placed = launch(device).device
+        placed = device_of(device)
         splits_of(data, download=download)
         return Source(found, None, data, size, placed, trust, seed)
-    from inference.crf.unaries import Arrays, Noise
+    from inference.experiments.crf.unaries import Arrays, Noise
 
     data = data or "synthetic"
     splits_of(data, download=download)

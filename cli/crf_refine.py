@@ -70,7 +70,7 @@ def refine(
         appearance_weight=appearance_weight,
         iterations=iterations,
     )
-    from inference.crf.refining import refine_files
+    from inference.crf.files import refine_files
 
     found = refine_files(
         photo,
@@ -99,7 +99,7 @@ def refine(
 def _named(data: str | None, labelmap: Path | None) -> Labels | None:
     """Find the names and colours of labels, if somebody knows them."""
     from scene.datasets.catalogue import open_data, splits_of
-    from scene.datasets.labelmap import VOC, read_labels
+    from scene.labelmap import VOC, read_labels
 
     if data is not None and labelmap is not None:
         raise ValueError("--data and --labelmap both name the labels; leave one out.")

@@ -8,10 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from .console import console, entitled, notes
-from .options import Data, Device, Download, Force, Json, NamedRun, chosen, one_of
+from .options import (
+    Data,
+    Device,
+    Download,
+    Force,
+    Json,
+    NamedRun,
+    chosen,
+    one_of,
+)
 
 if TYPE_CHECKING:
-    from inference.weak.cuefiles import CueScore
+    from inference.segmentation.cue_files import CueScore
 
 
 def cues(
@@ -62,11 +71,11 @@ def cues(
         lambda run: run.settings.recipe == "classifier",
         "classifier",
     )
-    from inference.restore import restore
-    from inference.train import launch
-    from inference.weak.cuefiles import claim, write_cues
-    from inference.weak.cues import CueSettings
-    from inference.weak.teacher import cue_crf
+    from inference.devices import device_of
+    from inference.runs.restore import restore
+    from inference.segmentation.classifier import cue_crf
+    from inference.segmentation.cue_files import claim, write_cues
+    from inference.segmentation.cues import CueSettings
     from scene.datasets.catalogue import open_data
 
     settings = CueSettings(
@@ -84,7 +93,7 @@ def cues(
     claim(folder, force)
     dataset = open_data(data or found.settings.data, split, found.settings.size, download=download)
     found.schema.labels.require(dataset.schema.labels, dataset.name)
-    assembly = restore(found, device=launch(device).device)
+    assembly = restore(found, device=device_of(device))
     about = {"run": str(found.folder), "data": dataset.name, "split": split}
     with notes.status("looking") as status:
         written = write_cues(

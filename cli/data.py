@@ -69,7 +69,7 @@ def preview(
 ) -> None:
     """Draw some of DATA's scenes with their masks and classes."""
     from scene.datasets.catalogue import open_data
-    from scene.draw import claim, draw_scenes
+    from scene.figures.grid import claim, draw_scenes
     from scene.sizes import parse_size
 
     if n < 1:
@@ -96,12 +96,12 @@ def labels(
     scene data labels --run RUN > labelmap.txt
     """
     from scene.datasets.catalogue import labels_in
-    from scene.datasets.labelmap import labelmap_lines
+    from scene.labelmap import labelmap_lines
 
     if (data is None) == (run is None):
         raise typer.BadParameter("Name data or a --run: one of the two.")
     if run is not None:
-        from inference.runs import read
+        from inference.runs.run import read
 
         found = read(run).schema.labels
     else:

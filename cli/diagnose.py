@@ -10,10 +10,21 @@ import typer
 from .about import about, sized
 from .console import console, entitled, notes
 from .diagnose_tables import show
-from .options import Data, Device, Download, Force, Json, NamedRun, Seed, Trust, chosen, one_of
+from .options import (
+    Data,
+    Device,
+    Download,
+    Force,
+    Json,
+    NamedRun,
+    Seed,
+    Trust,
+    chosen,
+    one_of,
+)
 
 if TYPE_CHECKING:
-    from inference.runs import Run as RunFolder
+    from inference.runs.run import Run as RunFolder
     from scene.datasets.base import SceneDataset
 
 
@@ -60,10 +71,10 @@ def diagnose(
             f"A {found.settings.recipe} has no z to examine; take a run of cvae, jvae, jmvae or "
             "telbo."
         )
+    from inference.devices import device_of
     from inference.diagnostics.diagnose import claim
     from inference.diagnostics.diagnose import diagnose as examine
-    from inference.restore import restore
-    from inference.train import launch
+    from inference.runs.restore import restore
     from scene.datasets.catalogue import open_data
 
     folder = out or found.path("diagnose")
@@ -71,7 +82,7 @@ def diagnose(
     dataset = open_data(data or found.settings.data, split, found.settings.size, download=download)
     found.schema.labels.require(dataset.schema.labels, dataset.name)
     yardstick = _segmenter(segmenter, dataset)
-    where = launch(device).device
+    where = device_of(device)
     assembly = restore(found, device=where, trust=trust)
     told = {
         **about(found, dataset),
@@ -100,14 +111,14 @@ def diagnose(
 
 def _latent(run: RunFolder) -> bool:
     """Say whether a run's model has a latent, by its settings alone."""
-    from inference.recipes import recipe
+    from inference.settings.recipes import recipe
 
     return recipe(run.settings.recipe).takes("latent")
 
 
 def _segmenter(folder: Path | None, dataset: SceneDataset) -> RunFolder | None:
     """Read the segmenter named, or find the newest of these data; say so if there is none."""
-    from inference.runs import newest, read
+    from inference.runs.run import newest, read
 
     schema = dataset.schema
     if folder is None:

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from inference.diagnostics.diagnose import Diagnosis
+    from inference.diagnostics.gradient_scatter import GradientNoise
     from inference.diagnostics.likelihoods import Mean
-    from inference.diagnostics.scatter import GradientNoise
 
 
 def show(about: dict[str, Any], found: Diagnosis) -> None:

@@ -20,11 +20,21 @@ from .crf_options import (
     SmoothnessWeight,
 )
 from .evaluate_stages import evaluate_stages, refuse_without_stage
-from .options import Data, Device, Download, Json, NamedRun, Seed, Trust, chosen, one_of
+from .options import (
+    Data,
+    Device,
+    Download,
+    Json,
+    NamedRun,
+    Seed,
+    Trust,
+    chosen,
+    one_of,
+)
 from .stage_options import BackgroundMap, Exponent, Flip, Layer, Scales, Stages
 
 if TYPE_CHECKING:
-    from inference.evaluate import Cell
+    from inference.prediction.evaluate import Cell
 
 
 def evaluate(
@@ -65,11 +75,11 @@ def evaluate(
         evaluate_stages(run, stage, given)
         return
     refuse_without_stage(given)
-    from inference.evaluate import DRAWS
-    from inference.evaluate import evaluate as score
-    from inference.recipes import recipe
-    from inference.restore import restore
-    from inference.train import launch
+    from inference.devices import device_of
+    from inference.prediction.evaluate import DRAWS
+    from inference.prediction.evaluate import evaluate as score
+    from inference.runs.restore import restore
+    from inference.settings.recipes import recipe
     from scene.datasets.catalogue import evaluation_split, open_data
 
     if draws is not None and draws < 1:
@@ -80,7 +90,7 @@ def evaluate(
     split = split or evaluation_split(source, download=download, target=target)
     dataset = open_data(source, split, found.settings.size, download=download)
     found.schema.labels.require(dataset.schema.labels, dataset.name)
-    assembly = restore(found, device=launch(device).device, trust=trust)
+    assembly = restore(found, device=device_of(device), trust=trust)
     protocols: dict[str, dict[str, Any]] = {f"{DRAWS} draws": {"draws": DRAWS}}
     if draws is not None and draws != DRAWS:
         protocols[f"{draws} draws"] = {"draws": draws}

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from inference.settings import option
-from inference.weak.stages import STAGES
+from inference.segmentation.stages import STAGES
+from inference.settings.settings import option
 
 from .console import console
 from .crf_options import bar
 from .stage_options import CRF, STOCK, chosen_stage, found_run, loaded, require_stages
 
 if TYPE_CHECKING:
-    from inference.weak.scoring import StageScore
+    from inference.segmentation.score import StageScore
 
 
 def evaluate_stages(run: Path | None, stages: Sequence[str], given: dict[str, Any]) -> None:
@@ -30,7 +30,7 @@ def evaluate_stages(run: Path | None, stages: Sequence[str], given: dict[str, An
     require_stages(stages)
     if given["draws"] is not None or given["at_mean"]:
         raise typer.BadParameter("--draws and --at-mean have no part in --stage; leave them out.")
-    from inference.weak.scoring import common_classes, score_stage
+    from inference.segmentation.score import common_classes, score_stage
     from scene.datasets.catalogue import evaluation_split, open_data, splits_of
     from scene.notices import against_weak
 

@@ -12,7 +12,7 @@ from .crf_options import bar
 from .options import Data, Device, Force, Json, Run, Seed, Trust, chosen
 
 if TYPE_CHECKING:
-    from inference.generation.generate import Generated
+    from inference.experiments.generate import Generated
 
 
 def generate(
@@ -53,11 +53,11 @@ def generate(
     A scene is kept if it is not among the least likely, and if its mask has just the classes that
     were decoded. Other splits come along with true masks: scene train segmenter --data generated.
     """
-    from inference.generation.generate import Wish
-    from inference.generation.generate import generate as write
-    from inference.recipes import generates
-    from inference.runs import read
-    from scene.datasets.writing import claim_folder
+    from inference.experiments.generate import Wish
+    from inference.experiments.generate import generate as write
+    from inference.runs.run import read
+    from inference.settings.recipes import generates
+    from scene.datasets.folders.writer import claim_folder
 
     wish = Wish(n, origin, sampled, drop, min_area, agreement, keep_train, seed)
     claim_folder(out, force)

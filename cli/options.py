@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from inference.runs import Run as RunFolder
+    from inference.runs.run import Run as RunFolder
 
 Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"],
@@ -54,7 +54,7 @@ def chosen(
     recipe: str = "telbo",
 ) -> RunFolder:
     """Read the run named, or take the newest complete one that fits and say which."""
-    from inference.runs import newest, read
+    from inference.runs.run import newest, read
 
     from .console import notes
 

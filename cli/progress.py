@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from .console import notes
 
 if TYPE_CHECKING:
-    from inference.reports import Report
+    from inference.training.log import Report
 
 
 class Bar:

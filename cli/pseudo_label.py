@@ -83,9 +83,9 @@ def pseudo_label(
     whose masks are weak, for --weak-weight of scene train.
     """
     given: dict[str, Any] = dict(locals())
-    from inference.weak.pseudo import pseudo_label as write
+    from inference.experiments.pseudo_label import pseudo_label as write
     from scene.datasets.catalogue import splits_of
-    from scene.datasets.writing import claim_folder
+    from scene.datasets.folders.writer import claim_folder
 
     claim_folder(out, force)
     found = found_run(run, stage)

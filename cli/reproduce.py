@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from inference.weak.plans import BETAS, PLANS, TUNED, Request
+from inference.experiments.weak.plan import BETAS, PLANS, TUNED, Request
 
 from .console import console, notes
 from .crf_ablate import numbers
@@ -91,8 +91,8 @@ def reproduce(
 
     With --table scene: the generative models instead, in the report's form and as they are here.
     """
-    from inference.weak.reproduce import reproduce as do
-    from inference.weak.unscored import lacking
+    from inference.experiments.weak.reproduce import reproduce as do
+    from inference.experiments.weak.unscored import lacking
     from scene.datasets.catalogue import splits_of
     from scene.sizes import parse_size
 
@@ -162,7 +162,7 @@ def _unscored(
     request: Request, *, seeds: range, out: Path | None, force: bool, device: Any, json: bool
 ) -> None:
     """Train what needs no masks, and say why nothing is scored."""
-    from inference.weak.unscored import train_unscored
+    from inference.experiments.weak.unscored import train_unscored
 
     with bar() as watch:
         found = train_unscored(

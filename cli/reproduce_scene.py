@@ -11,8 +11,8 @@ from .console import console, notes
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from inference.compare import Result
-    from inference.scenetable import Table
+    from inference.experiments.compare import Result
+    from inference.experiments.scene_table import Table
 
 SHARED = (
     "table", "data", "seeds", "seed", "out", "json", "jobs", "device", "download", "size", "count",
@@ -47,7 +47,7 @@ def reproduce_scene(
     device: Any,
 ) -> None:
     """Make the table and print it."""
-    from inference.scenetable import scene_table
+    from inference.experiments.scene_table import scene_table
 
     found = scene_table(
         {name: value for name, value in common.items() if value is not None},
@@ -74,8 +74,8 @@ def _told(result: Result) -> None:
 def _show(found: Table) -> None:
     from rich.table import Table as Grid
 
-    from inference.compare import spread
-    from inference.scenetable import MODELS
+    from inference.experiments.compare import spread
+    from inference.experiments.scene_table import MODELS
 
     seeds = ", ".join(map(str, found.seeds))
     console.print(f"mIoU in %, {found.scored}, seed{'s' * (len(found.seeds) > 1)} {seeds}")

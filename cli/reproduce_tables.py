@@ -11,13 +11,13 @@ from .console import console
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from inference.weak.reproduce import Reproduction
-    from inference.weak.results import Chain, Order, Spread, Summary
+    from inference.experiments.weak.reproduce import Reproduction
+    from inference.experiments.weak.results import Chain, Order, Spread, Summary
 
 
 def show(found: Reproduction) -> None:
     """Print everything that came of it."""
-    from inference.weak.results import RATIO
+    from inference.experiments.weak.results import RATIO
 
     plural = "s" if len(found.seeds) > 1 else ""
     seeds = f"seed{plural} {', '.join(map(str, found.seeds))}"
@@ -42,7 +42,7 @@ def show(found: Reproduction) -> None:
 
 
 def _show_stages(found: Reproduction, summary: Summary) -> None:
-    from inference.weak.results import REPORT, STAGES
+    from inference.experiments.weak.results import REPORT, STAGES
 
     reference = REPORT["stages"] if found.reference else {}
     console.print(_table("stage", STAGES, summary.stage, found.seeds, reference))
@@ -57,7 +57,7 @@ def _show_stages(found: Reproduction, summary: Summary) -> None:
 
 
 def _show_kernels(found: Reproduction, summary: Summary) -> None:
-    from inference.weak.results import KERNELS, REPORT
+    from inference.experiments.weak.results import KERNELS, REPORT
 
     reference = REPORT["kernels"] if found.reference else {}
     table = _table("kernels, after SEC", KERNELS, summary.kernel, found.seeds, reference)
@@ -105,7 +105,7 @@ def _show_widths(summary: Summary) -> None:
 def _show_choices(chain: Chain, weak: int) -> None:
     """Say what was chosen for a seed, and from what."""
     from inference.crf.parameters import Parameters
-    from inference.weak.choices import name_of
+    from inference.experiments.weak.choices import name_of
 
     chosen, classifier, cues = chain.chosen, chain.classifier, chain.cues
     power = f", background (1 − Σ)^{chosen['exponent']:g}" if chosen["exponent"] else ""

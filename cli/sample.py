@@ -13,8 +13,8 @@ from .options import Data, Device, Force, Run, Seed, Trust, chosen
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from inference.refine import Refined, Refinement
-    from inference.runs import Run as RunFolder
+    from inference.prediction.refine import Refined, Refinement
+    from inference.runs.run import Run as RunFolder
 
 MOST = 10_000
 """The most scenes drawn at once."""
@@ -55,7 +55,7 @@ def sample(
     The three --from options combine into any of the 7 sets of views; with --refine, also into
     those that the run's guide cannot read.
     """
-    from inference.sampling import Request, draw_request
+    from inference.prediction.sample import Request, draw_request
 
     if n < 1:
         raise ValueError(f"-n must be 1 or more, not {n}.")
@@ -98,7 +98,7 @@ def with_stock_sources(words: list[str]) -> list[str]:
 
 def _can(asked: dict[str, str], refine: bool) -> Callable[[RunFolder], bool]:
     """Say which runs could answer, by their settings alone."""
-    from inference.recipes import able, refinable
+    from inference.settings.recipes import able, refinable
 
     fits = refinable if refine else able
     return lambda run: fits(run.settings, tuple(asked))
@@ -112,7 +112,7 @@ def _refinement(method: str | None, steps: int | None, asked: dict[str, str]) ->
         return None
     if not asked:
         raise ValueError("There is nothing to refine by; add --from-image, -classes or -mask.")
-    from inference.refine import Refinement
+    from inference.prediction.refine import Refinement
 
     return Refinement("svi" if method == "svi" else "hmc", steps)
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from inference.weak.stages import STAGES, Name, stage_of
+from inference.segmentation.stages import STAGES, Name, stage_of
 from scene.registry import unknown
 
 from .console import notes
 from .crf_options import parameters
 
 if TYPE_CHECKING:
-    from inference.runs import Run as RunFolder
-    from inference.weak.segmenter import Segmenter
+    from inference.runs.run import Run as RunFolder
+    from inference.segmentation.segmenter import Segmenter
 
 _STAGE_HELP = f"One of {', '.join(STAGES)}; by default the last that the run has."
 
@@ -63,8 +63,8 @@ STOCK = {
 
 def found_run(run: Path | None, stage: str | None = None) -> RunFolder:
     """Read the run named, or take the newest to segment with and say which."""
-    from inference.runs import read
-    from inference.weak.segmenter import newest_run
+    from inference.runs.run import read
+    from inference.segmentation.segmenter import newest_run
 
     if run is not None:
         return read(run)
@@ -95,9 +95,9 @@ def loaded(run: RunFolder, stage: str, given: dict[str, Any]) -> Segmenter:
             ``flip``, ``background_map``, ``exponent``, ``device``, ``trust``, and perhaps
             ``pixels``, ``seed`` and ``engine``.
     """
-    from inference.train import launch
-    from inference.weak.cues import CueSettings
-    from inference.weak.segmenter import load as load_run
+    from inference.devices import device_of
+    from inference.segmentation.cues import CueSettings
+    from inference.segmentation.segmenter import load as load_run
 
     crf = parameters(given["params"], **{name: given[name] for name in CRF})
     look = CueSettings(
@@ -108,7 +108,7 @@ def loaded(run: RunFolder, stage: str, given: dict[str, Any]) -> Segmenter:
         exponent=given["exponent"],
     )
     more = {k: given[k] for k in ("pixels", "seed", "engine") if given.get(k) is not None}
-    device = launch(given["device"]).device
+    device = device_of(given["device"])
     return load_run(run, stage, crf=crf, look=look, device=device, trust=given["trust"], **more)
 
 

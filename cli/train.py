@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from inference.recipes import GUIDES, OBJECTIVES, RECIPES
+from inference.settings.recipes import GUIDES, OBJECTIVES, RECIPES
 
 from .console import console, notes
 from .options import Data, Device, Download, Force, Size, Trust
 
 if TYPE_CHECKING:
-    from inference.session import Outcome
+    from inference.training.session import Outcome
 
 _NAMES = ", ".join(RECIPES)
 _BOUNDS = f"{', '.join(OBJECTIVES)} (biased if K > 1), or path/file.py:Name"
@@ -188,12 +188,12 @@ def train(
         raise ValueError("--trust is for the code of a run that is gone on with (--resume).")
     if recipe is None:
         raise ValueError(f"Which recipe? One of {_NAMES}: scene train telbo.")
-    from inference.options import parsed
-    from inference.recipes import recipe as find
+    from inference.settings.options import parsed
+    from inference.settings.recipes import recipe as find
 
     settings = find(recipe).settings(**parsed(given))
-    from inference.runs import read
-    from inference.session import train as learn
+    from inference.runs.run import read
+    from inference.training.session import train as learn
 
     from .progress import Bar
 
@@ -213,8 +213,8 @@ def train(
 
 
 def _resume(folder: Path, data: str | None, device: Any, trust: bool) -> None:
-    from inference.runs import read
-    from inference.session import resume
+    from inference.runs.run import read
+    from inference.training.session import resume
 
     from .progress import Bar
 
@@ -225,7 +225,7 @@ def _resume(folder: Path, data: str | None, device: Any, trust: bool) -> None:
 
 
 def _say(outcome: Outcome) -> None:
-    from inference.evaluate import DRAWS
+    from inference.prediction.evaluate import DRAWS
     from scene.metrics import ClassScore, MaskScore
     from scene.notices import against_weak
 

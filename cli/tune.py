@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from inference.recipes import RECIPES
+from inference.settings.recipes import RECIPES
 
 from .console import console, notes
 from .options import Json
@@ -17,7 +17,7 @@ from .train import train
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from inference.tuning.book import Trial
+    from inference.experiments.tune.journal import Trial
 
 _SEARCH = "Search"
 _OWN = ("device", "download")
@@ -89,7 +89,7 @@ def tune(
     list; where values hold commas, | sets them apart. All other options of scene train stay as
     given. Trials are scored on tune, never on test. The same call goes on with the same search.
     """
-    from inference.tuning.tune import tune as search
+    from inference.experiments.tune.search import tune as search
 
     plan, more = _plan(recipe, over, fixed, locals())
     from .crf_options import bar
@@ -119,9 +119,9 @@ def _plan(
     recipe: str, over: list[str] | None, fixed: dict[str, Any], asked: dict[str, Any]
 ) -> tuple[Any, dict[str, Any]]:
     """Make the plan, and what says how it is done."""
-    from inference.recipes import recipe as find
-    from inference.tuning.plan import Plan
-    from inference.tuning.spaces import space
+    from inference.experiments.tune.plan import Plan
+    from inference.experiments.tune.space import space
+    from inference.settings.recipes import recipe as find
 
     more = {name: fixed[name] for name in _OWN}
     options = {k: v for k, v in fixed.items() if k not in _OWN and v is not None}

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from .console import console
 
 if TYPE_CHECKING:
-    from inference.tuning.book import Trial
-    from inference.tuning.tune import Tuned
+    from inference.experiments.tune.journal import Trial
+    from inference.experiments.tune.search import Tuned
 
 _SHOWN = 10
 
@@ -17,7 +17,7 @@ def show(found: Tuned) -> None:
     """Print what came of a search."""
     from rich.table import Table
 
-    from inference.tuning.plan import METRICS
+    from inference.experiments.tune.plan import METRICS
 
     ranked, plan = found.ranked, found.plan
     best = ranked[0]

@@ -22,12 +22,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from inference.batches import batches
-from inference.compare import Result, Row, flops, results, spread
-from inference.predict import predict
-from inference.restore import restore
-from inference.runs import home, read, write_json
-from inference.train import launch
+from inference.devices import device_of
+from inference.experiments.compare import Result, Row, flops, results, spread
+from inference.prediction.predict import predict
+from inference.runs.restore import restore
+from inference.runs.run import home, read, write_json
+from inference.training.batches import batches
 from scene.datasets.catalogue import open_data, splits_of
 from scene.metrics import MaskScorer
 from scene.registry import unknown
@@ -211,7 +211,7 @@ def _drawn(result: Result, eyes: Result, split: str, device: Any) -> float:
     kept = result.folder / f"drawn-{split}.json"
     if kept.is_file():
         return float(json.loads(kept.read_text())[DRAWN])
-    where = launch(device).device
+    where = device_of(device)
     model, segmenter = (restore(read(r.folder), device=where) for r in (result, eyes))
     data = open_data(result.settings.data, split, result.settings.size)
     scorer = MaskScorer(data.schema.labels)

@@ -13,10 +13,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from inference.compare import Result, Row, results, spread
-from inference.evaluate import DRAWS
-from inference.recipes import recipe
-from inference.runs import home
+from inference.experiments.compare import Result, Row, results, spread
+from inference.prediction.evaluate import DRAWS
+from inference.runs.run import home
+from inference.settings.recipes import recipe
 from scene.datasets.catalogue import evaluation_split
 from scene.registry import unknown
 from scene.sizes import parse_size

@@ -21,8 +21,8 @@ from inference.crf.exact import Exact
 from inference.crf.gibbs import gibbs
 from inference.crf.kernels import Appearance, Smoothness
 from inference.crf.meanfield import logits_of_labels
-from scene.datasets.synthetic import SyntheticScenes
-from scene.draw import Panel, draw_grid
+from scene.datasets.synthetic.dataset import SyntheticScenes
+from scene.figures.grid import Panel, draw_grid
 
 KERNELS = (
     Smoothness(sigma=1.0, weight=1.5, self_term=False),

@@ -14,8 +14,8 @@ from pyro.distributions import transforms
 from torch import nn
 
 from inference.guides import RetrofitGuide
-from inference.recipes import recipe
-from inference.session import train
+from inference.settings.recipes import recipe
+from inference.training.session import train
 from scene.views import Views
 
 

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from inference.objectives.bounds import ELBO, IWAE, Bound, iwae
-from inference.recipes import recipe
-from inference.restore import restore
-from inference.session import train
+from inference.runs.restore import restore
+from inference.settings.recipes import recipe
+from inference.training.session import train
 from scene.datasets.catalogue import open_data
 
 

@@ -7,11 +7,11 @@ import torch
 
 from inference.guides import RetrofitGuide
 from inference.objectives.bounds import ELBO
-from inference.objectives.subsets import TELBO, subsets
-from scene.datasets.synthetic import SyntheticScenes
+from inference.objectives.telbo import TELBO, subsets
+from scene.datasets.synthetic.dataset import SyntheticScenes
 from scene.models import JointScene
-from scene.networks import Stem
-from scene.painters import Painter
+from scene.networks.decoders import Painter
+from scene.networks.encoders import Stem
 from scene.views import VIEWS, Schema, Views
 
 

@@ -14,7 +14,7 @@ from pyro.optim import Adam
 from torch import Tensor
 
 from inference.guides import JointGuide
-from scene.datasets.synthetic import SyntheticScenes
+from scene.datasets.synthetic.dataset import SyntheticScenes
 from scene.models import JointScene
 from scene.views import VIEWS, Views
 

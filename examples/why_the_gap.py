@@ -16,14 +16,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from inference.compare import Result, Row, results, spread
-from inference.diagnostics.noise import gradient_noise
-from inference.diagnostics.scatter import ALL, TOTAL
-from inference.restore import restore
-from inference.runs import home, read, write_json
-from inference.train import launch
-from scene.bars import Bars, draw_bars
+from inference.devices import device_of
+from inference.diagnostics.gradient_noise import gradient_noise
+from inference.diagnostics.gradient_scatter import ALL, TOTAL
+from inference.experiments.compare import Result, Row, results, spread
+from inference.runs.restore import restore
+from inference.runs.run import home, read, write_json
 from scene.datasets.catalogue import evaluation_split, open_data
+from scene.figures.bars import Bars, draw_bars
 from scene.sizes import parse_size
 
 GUIDE = {"guide": "retrofit"}
@@ -120,7 +120,7 @@ def _table(found: Sequence[Result]) -> str:
 def _noise(found: Sequence[Result], name: str) -> dict[str, Any]:
     """Measure gradients of the first seed's run, at the end of its training."""
     run = read(next(r.folder for r in found if r.row == name))
-    assembly = restore(run, device=launch("auto").device)
+    assembly = restore(run, device=device_of("auto"))
     data = open_data(run.settings.data, "train", run.settings.size)
     noise = gradient_noise(assembly, data, repeats=16, batch_size=run.settings.batch_size)
     terms = (*(t for t in noise.terms if t != TOTAL), TOTAL)

@@ -7,7 +7,7 @@ as ours are, ``YourGuide(schema, views, latent=..., width=...)``, and used by th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -16,12 +16,52 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
-from scene.grids import GridBelief, Latent
-from scene.networks import GaussianHead, stem
+from scene.networks.encoders import GaussianHead, stem
+from scene.networks.spatial import GridBelief, Latent
 from scene.sizes import STOCK_LATENT, STOCK_WIDTH
 from scene.views import Schema, Views
 
-from .experts import product_of_experts
+
+def product_of_experts(
+    locs: Tensor | Sequence[Tensor],
+    scales: Tensor | Sequence[Tensor],
+    present: Tensor | Sequence[Tensor] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Multiply E Gaussian densities over z and renormalise.
+
+    Precisions add and the mean is their precision-weighted average, so one sharp expert
+    outvotes many vague ones. Include the prior as an expert to keep the product proper.
+
+    Args:
+        locs: Expert means, ``(E, B, L)``, in latent units.
+        scales: Expert standard deviations, ``(E, B, L)``, positive, same units.
+        present: Which experts have spoken of which scene, ``(E, B)`` bool; the others
+            contribute no precision. All of them, if left out.
+
+    Returns:
+        Mean and standard deviation of the product, each ``(B, L)``.
+
+    Raises:
+        ValueError: If a scale is not positive; the message names the first offending expert.
+
+    Source:
+        Wu & Goodman (2018), Multimodal Generative Models, https://arxiv.org/abs/1802.05335
+
+    >>> product_of_experts(torch.tensor([[[0.0]], [[3.0]]]), torch.ones(2, 1, 1))
+    (tensor([[1.5000]]), tensor([[0.7071]]))
+    """
+    loc, scale = torch.stack(tuple(locs)), torch.stack(tuple(scales))
+    if not (positive := (scale > 0).flatten(1).all(1)).all():
+        first = int((~positive).nonzero()[0])
+        raise ValueError(f"Expert {first} has a scale that is not positive; pass deviations.")
+    precision = scale.square().reciprocal()
+    if present is not None:
+        precision = precision * torch.stack(tuple(present)).unsqueeze(-1)
+    total = precision.sum(0)
+    return (precision * loc).sum(0) / total, total.rsqrt()
+
+
+pass
 
 Maker = Callable[[Schema, int], nn.Module]
 """Makes a network that reads a view, given the schema and the width."""
@@ -38,7 +78,7 @@ class Guide(nn.Module):
         spatial: Channels of that part of z that lies on a grid, counted in its length.
         cell: Height and width of a cell of the grid, in pixels.
         stems: Of views of your own, what makes the network that reads each from the schema and
-            the width; as `scene.networks.stem`, it must have ``features``.
+            the width; as `scene.networks.encoders.stem`, it must have ``features``.
     """
 
     def __init__(

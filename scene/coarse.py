@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .backbones import DEVIATION, MEAN, Weights, pretrained
-from .classifiers import Classifier, classifier
 from .likelihoods import LabelMap
 from .models import Likelihood, SceneModel
-from .networks import Norm
+from .networks.backbones import DEVIATION, MEAN, Weights, pretrained
+from .networks.classifiers import Classifier, classifier
+from .networks.encoders import Norm
 from .registry import unknown
 from .sizes import STOCK_WIDTH
 from .views import Schema, Views

@@ -20,12 +20,12 @@ import torch
 from pyro import poutine
 from torch import Tensor, nn
 
-from .backbones import Weights, features, require_room
-from .classifiers import classifier
-from .grids import GridBelief, Latent, Pyramid
 from .likelihoods import ClassVector, LabelMap, Pixels
-from .networks import GaussianHead, Stem, UNet, stem
-from .painters import ClassHead, Painter
+from .networks.backbones import Weights, features, require_room
+from .networks.classifiers import classifier
+from .networks.decoders import ClassHead, Painter
+from .networks.encoders import GaussianHead, Stem, UNet, stem
+from .networks.spatial import GridBelief, Latent, Pyramid
 from .sizes import STOCK_LATENT, STOCK_WIDTH
 from .views import VIEWS, Schema, Views
 
@@ -139,7 +139,7 @@ class ConditionalScene(SceneModel):
         schema: Labels and image size.
         latent: Length of z.
         width: Channels of the finest layer of the painter.
-        backbone: What reads the image: one of `scene.backbones.BACKBONES`.
+        backbone: What reads the image: one of `scene.networks.backbones.BACKBONES`.
         weights: Where the backbone's weights come from: ``none``, ``imagenet`` or a path.
         hidden: Length of the image's feature vector.
         prior: ``learned``: a network of its own says p(z | image); ``standard``: it is N(0, I),
@@ -235,7 +235,7 @@ class ClassifiedScene(SceneModel):
     Args:
         schema: Labels and image size.
         width: Channels of the first stage of the small backbone.
-        backbone: One of `scene.classifiers.CLASSIFIERS`.
+        backbone: One of `scene.networks.classifiers.CLASSIFIERS`.
         weights: Where the backbone's weights come from: ``none``, ``imagenet`` or a path.
         threshold: The probability above which a class counts as present.
     """

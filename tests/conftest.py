@@ -14,9 +14,9 @@ sys.dont_write_bytecode = False  # else each process that a test starts compiles
 import pytest
 import torch
 
-from scene.datasets.synthetic import COUNTS
+from scene.datasets.synthetic.dataset import COUNTS
+from scene.images.io import write_image, write_mask
 from scene.labels import VOID, Labels
-from scene.pictures import write_image, write_mask
 from scene.views import Schema, Views
 
 if "PYTEST_XDIST_WORKER" in os.environ:

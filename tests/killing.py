@@ -15,8 +15,8 @@ from pathlib import Path
 
 def small():
     """Make generated scenes a handful, and let those pass that a model of few steps draws."""
-    from inference.generation import generate
-    from scene.datasets.synthetic import COUNTS
+    from inference.experiments import generate
+    from scene.datasets.synthetic.dataset import COUNTS
 
     COUNTS.update(train=12, tune=4, val=4, test=4)
     generate._reasons = lambda views, *_: [None] * len(views)
@@ -24,10 +24,6 @@ def small():
 
 def serve():
     """Run what is asked for until nobody asks any more."""
-    import inference.generation.generate
-    import inference.session
-    import inference.tuning.tune
-    import inference.weak.reproduce  # noqa: F401
 
     for line in sys.stdin:
         asked = json.loads(line)

@@ -19,7 +19,7 @@ FORBIDDEN = {
     "cli": set(),
 }
 LIGHT = [name for name in FILES if name.startswith("cli/")] + [
-    "inference/recipes.py",
+    *(f"inference/settings/{name}.py" for name in ("settings", "options", "recipes")),
     "scene/registry.py",
 ]
 """Files that `scene --help` reads: none of them may wait for torch."""
@@ -59,6 +59,35 @@ def _top(name: str) -> str:
 def test_arrows_run_from_cli_to_inference_to_scene():
     backwards = {name: _imported(ast.walk(_tree(name))) & FORBIDDEN[_top(name)] for name in FILES}
     assert not {name: tops for name, tops in backwards.items() if tops}
+
+
+def test_no_two_parts_of_inference_import_each_other():
+    """Nor do any more of them in a ring: modules and folders of `inference/` have an order."""
+    arrows: dict[str, set[str]] = {}
+    for name in FILES:
+        if _top(name) == "inference" and name.count("/") >= 1:
+            part = _part(name)
+            arrows.setdefault(part, set()).update(_parts_imported(name) - {part})
+    while arrows:
+        last = [part for part, named in arrows.items() if not named & arrows.keys()]
+        assert last, f"each of these needs another of them: {sorted(arrows)}"
+        for part in last:
+            del arrows[part]
+
+
+def _part(name: str) -> str:
+    """Name the module or folder of `inference/` that a file is or lies in."""
+    return name.split("/")[1].removesuffix(".py")
+
+
+def _parts_imported(name: str) -> set[str]:
+    depth = name.count("/")  # as many dots lead from the file to `inference` itself
+    found = set()
+    for node in ast.walk(_tree(name)):
+        if isinstance(node, ast.ImportFrom) and node.level == depth:
+            named = [node.module] if node.module else [alias.name for alias in node.names]
+            found |= {part.split(".")[0] for part in named}
+    return found
 
 
 def test_a_package_names_its_own_modules_relatively():

@@ -10,11 +10,11 @@ import torch
 
 from inference.guides import RetrofitGuide
 from inference.objectives.bounds import iwae
-from inference.recipes import recipe
-from inference.restore import restore
-from inference.session import train
+from inference.runs.restore import restore
+from inference.settings.recipes import recipe
+from inference.training.session import train
 from scene.datasets.catalogue import open_data
-from scene.datasets.synthetic import COUNTS
+from scene.datasets.synthetic.dataset import COUNTS
 from scene.registry import load
 from scene.views import VIEWS, Views
 

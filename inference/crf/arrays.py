@@ -13,7 +13,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.lib import format as npy
 
-from scene.files import require_regular
+from scene.storage.files import require_regular
 
 Shape = tuple[int, int, int]
 

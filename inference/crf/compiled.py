@@ -115,7 +115,7 @@ def _places(beside: Path) -> Iterator[Path]:
     if config.CACHE_DIR:
         yield Path(config.CACHE_DIR)
     yield beside
-    from scene.places import cache_folder, temporary_folder
+    from scene.storage.user_folders import cache_folder, temporary_folder
 
     if (kept := cache_folder()) is not None:
         yield kept / "scene"

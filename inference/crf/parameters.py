@@ -131,7 +131,7 @@ class Parameters:
 
 def save(path: Path, parameters: Parameters, about: Mapping[str, Any]) -> None:
     """Write parameters, and what there is to say about them, as JSON, whole or not at all."""
-    from scene.files import replace_file
+    from scene.storage.files import replace_file
 
     data = {"format": FORMAT, "parameters": parameters.to_json(), **about}
     text = json.dumps(data, indent=2, allow_nan=False) + "\n"
@@ -150,7 +150,7 @@ def load(path: Path) -> Parameters:
         raise FileNotFoundError(
             f"There is no file of CRF parameters {path}; write one with `scene crf fit`."
         )
-    from scene.files import read_json
+    from scene.storage.files import read_json
 
     try:
         data = read_json(path)

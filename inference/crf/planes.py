@@ -7,17 +7,7 @@ from typing import Any
 import numpy as np
 
 from .compiled import Floats, compiled, inlined
-from .lanes import (
-    LOWEST,
-    WIDE,
-    WIDTH,
-    fill,
-    item,
-    load,
-    pointer,
-    put,
-    store,
-)
+from .lanes import LOWEST, WIDE, WIDTH, fill, item, load, pointer, put, store
 from .vectors import multiply, turn
 
 Size = tuple[int, int, int, int, int]

@@ -8,19 +8,20 @@ from typing import Any
 import numpy as np
 
 from .compiled import Floats, compiled
-from .lanes import WIDE, WIDTH, fill_wide, item, load_wide, pointer, put, store
+from .lanes import (
+    WIDE,
+    WIDTH,
+    fill_wide,
+    item,
+    load_wide,
+    pointer,
+    put,
+    store,
+)
 from .planes import CHUNK, Size, pitch_of, read_planes, wipe, write_planes
 from .slices import collect, spread, stretch
 from .splats import gather, hand_on
-from .vectors import (
-    add,
-    exp2,
-    half_sum,
-    multiply,
-    peaks,
-    reciprocal,
-    sums,
-)
+from .vectors import add, exp2, half_sum, multiply, peaks, reciprocal, sums
 
 LOG2E = math.log2(math.e)
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from scene.calibration import Calibrator, Reliability
-from scene.reliability import draw_reliability
+from scene.figures.reliability import draw_reliability
 from scene.views import Views
 
-from ..assemble import Assembly
-from ..evaluate import CLASSES, DRAWS, MASKS, Cell
-from ..predict import able, predict, trained
-from .beliefs import Given, parts
+from ..build import Assembly
+from ..prediction.evaluate import CLASSES, DRAWS, MASKS, Cell
+from ..prediction.predict import able, predict, trained
+from .posteriors import Given, parts
 
 
 @dataclass(frozen=True)

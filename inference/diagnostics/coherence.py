@@ -13,9 +13,9 @@ from scene.labels import Labels
 from scene.metrics import MaskScorer
 from scene.views import Views
 
-from ..assemble import Assembly
-from ..predict import expected, predict
-from .beliefs import Given, named, parts
+from ..build import Assembly
+from ..prediction.predict import expected, predict
+from .posteriors import Given, named, parts
 
 LARGE = 0.01
 """Share of the pixels that a class must own to be called large."""

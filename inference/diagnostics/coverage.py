@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scene.clouds import Cloud, draw_clouds
+from scene.figures.pairs import Cloud, draw_clouds
 
-from .beliefs import Beliefs, Given, named
+from .posteriors import Beliefs, Given, named
 
 PERMUTATIONS = 1000
 """Relabellings that a p-value rests on."""

@@ -13,23 +13,23 @@ from torch import Tensor
 from scene.datasets.base import SceneDataset
 from scene.seeds import seeded
 
-from ..assemble import Assembly
-from ..runs import write_json
-from .beliefs import (
+from ..build import Assembly
+from ..runs.run import write_json
+from .active_units import Units, units
+from .calibration import Calibration, calibration, draw_calibration
+from .coherence import Coherence, coherence, segmenting
+from .coverage import Coverage, coverage, draw_coverage
+from .gradient_noise import gradient_noise
+from .gradient_scatter import GradientNoise, draw_noise
+from .likelihoods import Conditional, Marginal, log_likelihoods
+from .posteriors import (
     Beliefs,
     beliefs,
     believed_before,
     complete_scenes,
     conditionings,
 )
-from .calibration import Calibration, calibration, draw_calibration
-from .coherence import Coherence, coherence, segmenting
-from .coverage import Coverage, coverage, draw_coverage
-from .likelihoods import Conditional, Marginal, log_likelihoods
-from .noise import gradient_noise
-from .scatter import GradientNoise, draw_noise
 from .traversals import draw_traversals
-from .units import Units, units
 
 REPORT = "diagnose.json"
 

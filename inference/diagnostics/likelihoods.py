@@ -13,10 +13,10 @@ from torch import Tensor
 
 from scene.views import Views
 
-from ..assemble import Assembly
+from ..build import Assembly
 from ..objectives.bounds import elbo, iwae
-from ..objectives.weights import Evidence, evidence
-from .beliefs import Given, parts, predictive
+from ..objectives.importance_weights import Evidence, evidence
+from .posteriors import Given, parts, predictive
 
 LOOSE = 2.0
 """Effective draws below which an importance-weighted bound may lie far from what it bounds."""

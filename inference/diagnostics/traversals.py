@@ -8,14 +8,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from scene.draw import Panel, draw_grid
+from scene.figures.grid import Panel, draw_grid
 from scene.labels import Labels
 from scene.views import Views
 
-from ..assemble import Assembly
-from ..pictures import named, sampled
-from ..predict import draw
-from .units import Units
+from ..build import Assembly
+from ..prediction.figures import named, sampled
+from ..prediction.predict import draw
+from .active_units import Units
 
 REACH, STEPS, ROWS = 3.0, 7, 6
 """How far to turn, in standard deviations of the prior; in how many steps; how many units."""

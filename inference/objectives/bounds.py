@@ -23,7 +23,7 @@ from torch import Tensor
 
 from scene.views import Views
 
-from .weights import Evidence, evidence
+from .importance_weights import Evidence, evidence
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ from typing import Any
 import torch
 
 from ..labels import VOID, Labels
-from ..locks import scratch
-from ..places import cache_folder, expanded
 from ..sizes import STOCK_SIZE
+from ..storage.locks import scratch
+from ..storage.user_folders import cache_folder, expanded
 from ..views import VIEWS
 from .base import SPLITS, SceneDataset
-from .exports import ARCHIVES, locate
-from .folder import labels_of, splits
-from .voc import VOCScenes
+from .folders.index import labels_of, splits
+from .folders.layouts import ARCHIVES, locate
+from .folders.voc import VOCScenes
 
 _WORDS = ("synthetic", "synthetic:default", "synthetic:confounded", "voc2012")
 
@@ -47,7 +47,7 @@ def open_data(
     """
     word, _, preset = source.partition(":")
     if word == "synthetic":
-        from .synthetic import SyntheticScenes
+        from .synthetic.dataset import SyntheticScenes
 
         return SyntheticScenes(split, preset or "default", size or STOCK_SIZE, count)
     folder = _folder(source, download)

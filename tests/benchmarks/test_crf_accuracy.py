@@ -18,13 +18,13 @@ from inference.crf.engines import ENGINES, Field
 from inference.crf.exact import Exact
 from inference.crf.kernels import DEFAULT
 from inference.crf.tiles import BOUND
-from inference.predict import predict
-from inference.restore import restore
-from inference.runs import read
+from inference.prediction.predict import predict
+from inference.runs.restore import restore
+from inference.runs.run import read
 from scene.datasets.catalogue import open_data
-from scene.datasets.folder import labels_of
+from scene.datasets.folders.index import labels_of
+from scene.images.io import read_image, read_mask
 from scene.labels import VOID
-from scene.pictures import read_image, read_mask
 from scene.registry import load
 
 ITERATIONS = 10

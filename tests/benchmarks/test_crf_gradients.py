@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from inference.crf.engines import Field, engine
 from inference.crf.kernels import Appearance, Smoothness
 from inference.crf.lattice import Lattice
-from scene.pictures import read_image
+from scene.images.io import read_image
 
 HEIGHT, WIDTH, LABELS, ITERATIONS = 375, 500, 21, 10
 THREADS, ROUNDS = 2, 5

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from inference.crf.engines import Field
 from inference.crf.fused import Fused
 from inference.crf.kernels import DEFAULT, Appearance, Smoothness
-from scene.pictures import read_image
+from scene.images.io import read_image
 
 SEC = (Smoothness(sigma=3 / 12), Appearance(sigma_xy=80 / 12))
 RUNS = 5

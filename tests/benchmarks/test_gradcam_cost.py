@@ -7,8 +7,8 @@ import warnings
 import pytest
 import torch
 
-from inference.weak.gradcam import cams
-from scene.classifiers import classifier
+from inference.segmentation.gradcam import cams
+from scene.networks.classifiers import classifier
 
 CLASSES, SIDE, ROUNDS = 20, 321, 5
 

@@ -8,12 +8,12 @@ so only who raises a preset's version has to run this: ``pytest tests/benchmarks
 import pytest
 import torch
 
-from inference.assemble import assemble
-from inference.evaluate import evaluate
-from inference.recipes import recipe
-from inference.runs import create
-from inference.train import fit
-from scene.datasets.synthetic import SyntheticScenes
+from inference.build import assemble
+from inference.prediction.evaluate import evaluate
+from inference.runs.run import create
+from inference.settings.recipes import recipe
+from inference.training.fit import fit
+from scene.datasets.synthetic.dataset import SyntheticScenes
 
 
 @pytest.mark.parametrize(("preset", "bar"), [("default", 70), ("confounded", 55)])

@@ -6,7 +6,7 @@ import time
 import pytest
 import torch
 
-from inference.weak.sec import SEC, grid_kernels
+from inference.objectives.sec import SEC, grid_kernels
 from scene.coarse import CoarseScene
 from scene.labels import Labels
 from scene.views import Schema, Views

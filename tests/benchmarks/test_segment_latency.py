@@ -17,16 +17,16 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from inference.assemble import Assembly
+from inference.build import Assembly
 from inference.guides import EmptyGuide
 from inference.objectives.bounds import IWAE
-from inference.weak.photos import Done, Job, segment_files
-from inference.weak.segmenter import Segmenter
+from inference.segmentation.photos import Done, Job, segment_files
+from inference.segmentation.segmenter import Segmenter
 from scene.coarse import CoarseScene
-from scene.datasets.labelmap import VOC
+from scene.images.io import read_image, read_mask, write_image, write_mask
+from scene.images.overlay import overlaid
+from scene.labelmap import VOC
 from scene.models import ClassifiedScene
-from scene.overlay import overlaid
-from scene.pictures import read_image, read_mask, write_image, write_mask
 from scene.views import Schema
 
 ROUNDS = 2

@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch.optim import Adam
 
-from inference.assemble import assemble
-from inference.objectives.subsets import subsets
-from inference.recipes import recipe
-from scene.datasets.synthetic import SyntheticScenes
+from inference.build import assemble
+from inference.objectives.telbo import subsets
+from inference.settings.recipes import recipe
+from scene.datasets.synthetic.dataset import SyntheticScenes
 from scene.views import VIEWS, Views
 
 SETTINGS = recipe("telbo").settings()

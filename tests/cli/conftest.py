@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from cli.app import main
-from inference.recipes import recipe
-from inference.session import train
-from scene.datasets.synthetic import COUNTS
+from inference.settings.recipes import recipe
+from inference.training.session import train
+from scene.datasets.synthetic.dataset import COUNTS
 
 FEW = {"train": 8, "tune": 4, "val": 4, "test": 6}
 
@@ -94,7 +94,7 @@ def _trained(tmp_path_factory):
             with pytest.MonkeyPatch.context() as patch:
                 for split, count in FEW.items():
                     patch.setitem(COUNTS, split, count)
-                patch.setattr("inference.session.draw_predictions", lambda *_, **__: None)
+                patch.setattr("inference.training.session.draw_predictions", lambda *_, **__: None)
                 asked = {"size": (16, 16), "steps": 2, "batch_size": 4, "width": 4}
                 asked |= {"latent": 4, "guide_width": 4} if recipe(name).takes("latent") else {}
                 if recipe(name).takes("classifier"):

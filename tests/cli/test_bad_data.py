@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from scene.images.io import write_mask
 from scene.labels import Labels
-from scene.pictures import write_mask
 
 TINY = ("--size", "16x16", "--steps", "1", "--device", "cpu")
 PETS = Labels(("background", "cat", "dog", "bird"))

@@ -6,8 +6,8 @@ import re
 import pytest
 import torch
 
+from scene.images.io import write_image, write_mask
 from scene.labels import Labels
-from scene.pictures import write_image, write_mask
 
 TINY = ("--size", "16x16", "--steps", "1", "--device", "cpu")
 
@@ -255,7 +255,7 @@ def test_steps_too_large_end_in_a_sentence_whatever_breaks_first(scene, tmp_path
 
 
 def test_a_run_that_diverges_keeps_its_checkpoint(scene, tmp_path, monkeypatch):
-    from inference.train import Step
+    from inference.training.fit import Step
 
     forward, calls = Step.forward, []
 

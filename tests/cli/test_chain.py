@@ -7,8 +7,8 @@ import re
 import pytest
 from rich.console import Console
 
-from inference.runs import read
-from scene.pictures import read_image
+from inference.runs.run import read
+from scene.images.io import read_image
 
 PLAIN = "--size 16x16 --batch-size 4 --width 4 --device cpu".split()
 TINY = [*PLAIN, "--latent", 4, "--guide-width", 4]

@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 
 from inference.crf.parameters import load
-from inference.crf.unaries import Noise
+from inference.experiments.crf.unaries import Noise
 from scene.datasets.catalogue import open_data
+from scene.images.io import read_image, read_mask, write_image, write_mask
 from scene.labels import Labels
-from scene.pictures import read_image, read_mask, write_image, write_mask
 
 EXACT = ("--engine", "exact", "--iterations", "2")
 PETS = Labels(("background", "cat", "dog", "bird"))
@@ -180,7 +180,7 @@ def test_the_table_has_a_row_for_each_kernel(scene, voc_folder, place):
 def test_a_second_call_finds_everything_done(scene, voc_folder, monkeypatch):
     words = (*ABLATE, "--data", voc_folder, "--noise", "--json")
     first = json.loads(scene(*words).out)
-    monkeypatch.setattr("inference.crf.measure.refine_logits", None)
+    monkeypatch.setattr("inference.experiments.crf.measure.refine_logits", None)
     assert json.loads(scene(*words).out) == first
 
 

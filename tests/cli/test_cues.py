@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from inference.runs import read
+from inference.runs.run import read
 
 PLAIN = ["--size", "16x16", "--batch-size", 4, "--width", 2, "--steps", 2, "--device", "cpu"]
 LAST = re.compile(

@@ -5,7 +5,7 @@ import json
 import pytest
 from PIL import Image
 
-from scene.datasets.labelmap import read_labelmap
+from scene.labelmap import read_labelmap
 
 
 def test_generated_scenes_are_counted(scene):

@@ -26,7 +26,7 @@ def test_a_stage_and_its_twin_stand_side_by_side(scene, trained):
 
 
 def test_labels_that_occur_nowhere_are_counted(scene, trained, monkeypatch):
-    from scene.datasets.synthetic import COUNTS
+    from scene.datasets.synthetic.dataset import COUNTS
 
     monkeypatch.setitem(COUNTS, "test", 1)
     said = scene("evaluate", trained("classifier"), "--stage", "gradcam", *CPU)
@@ -41,7 +41,9 @@ def test_labels_that_occur_nowhere_are_counted(scene, trained, monkeypatch):
 
 
 def test_common_classes_have_a_mean_without_them(scene, trained, monkeypatch):
-    monkeypatch.setattr("inference.weak.scoring.common_classes", lambda *_, **__: ("circle",))
+    monkeypatch.setattr(
+        "inference.segmentation.score.common_classes", lambda *_, **__: ("circle",)
+    )
     run = trained("segmenter")
     told = scene("evaluate", run, "--stage", "mask", "--json", *CPU)
     score = json.loads(told.out)["stages"]["mask"]

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from scene.datasets.voc import VOCScenes
+from scene.datasets.folders.voc import VOCScenes
 
 CPU = ("--device", "cpu")
 TINY = ("--size", "32x32", "--steps", 1, "--batch-size", 4, *CPU)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from scene.datasets.voc import VOCScenes
+from scene.datasets.folders.voc import VOCScenes
 
 CPU = ("--device", "cpu")
 ANY = ("--drop", 0, "--min-area", 0.0, *CPU)
@@ -13,9 +13,11 @@ ANY = ("--drop", 0, "--min-area", 0.0, *CPU)
 @pytest.fixture(autouse=True)
 def lenient(monkeypatch):
     """Let all classes pass, and no picture be drawn: models of two steps know nothing."""
-    monkeypatch.setattr("inference.generation.generate.draw_scenes", lambda path, *_: path.touch())
     monkeypatch.setattr(
-        "inference.generation.generate._reasons", lambda views, *_: [None] * len(views)
+        "inference.experiments.generate.draw_scenes", lambda path, *_: path.touch()
+    )
+    monkeypatch.setattr(
+        "inference.experiments.generate._reasons", lambda views, *_: [None] * len(views)
     )
 
 

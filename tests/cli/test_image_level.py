@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from scene.datasets.voc import VOCScenes
+from scene.datasets.folders.voc import VOCScenes
 
 TINY = ("--size", "32x32", "--steps", 1, "--batch-size", 4, "--width", 4, "--device", "cpu")
 WEAK = "against weak masks"

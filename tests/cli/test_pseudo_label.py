@@ -5,8 +5,8 @@ import json
 import pytest
 import torch
 
-from scene.datasets.synthetic import SyntheticScenes
-from scene.datasets.voc import VOCScenes
+from scene.datasets.folders.voc import VOCScenes
+from scene.datasets.synthetic.dataset import SyntheticScenes
 from scene.labels import VOID
 
 CPU = ("--device", "cpu")
@@ -137,6 +137,6 @@ def test_nothing_is_left_of_what_failed(refused, trained, monkeypatch, place):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("scene.datasets.writing.write_mask", full)
+    monkeypatch.setattr("scene.datasets.folders.writer.write_mask", full)
     sentence = refused("pseudo-label", "--run", run, "--out", "new", *CPU)
     assert sentence == "No space left on device."

@@ -14,9 +14,12 @@ TINY = (
 @pytest.fixture(autouse=True)
 def plain(monkeypatch):
     """Draw no pictures of scenes: they are slow."""
-    for picture in ("inference.session.draw_predictions", "inference.session.draw_looks"):
+    for picture in (
+        "inference.training.session.draw_predictions",
+        "inference.training.session.draw_looks",
+    ):
         monkeypatch.setattr(picture, lambda *_, **__: None)
-    monkeypatch.setattr("inference.weak.chain.draw_stages", lambda *_: None)
+    monkeypatch.setattr("inference.experiments.weak.chain.draw_stages", lambda *_: None)
 
 
 def _rows(text):
@@ -54,7 +57,7 @@ def test_json_replaces_tables(scene, tmp_path):
 
 
 def test_the_report_stands_beside_its_own_data_only(scene, monkeypatch):
-    from inference.weak import reproduce
+    from inference.experiments.weak import reproduce
 
     assert "the report" not in scene("reproduce", *TINY).out
     do = reproduce.reproduce
@@ -111,7 +114,7 @@ def test_the_generative_models_stand_in_a_table_of_their_own(scene, place):
 
 
 def test_the_report_stands_beside_the_generative_models_of_its_own_scenes(scene, monkeypatch):
-    from inference import scenetable
+    from inference.experiments import scene_table as scenetable
 
     do = scenetable.scene_table
     monkeypatch.setattr(

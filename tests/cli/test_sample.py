@@ -65,7 +65,7 @@ def test_force_replaces_a_picture(scene, trained, place):
 
 @pytest.mark.parametrize("method", ["svi", "hmc"])
 def test_refining_says_what_it_came_to(scene, trained, method, monkeypatch):
-    monkeypatch.setattr("inference.refine.CHAIN", 8)
+    monkeypatch.setattr("inference.prediction.refine.CHAIN", 8)
     trained("jvae")
     words = ("--refine", method, "--refine-steps", 9, "--picture", "a.png", "--device", "cpu")
     said = scene("sample", "--from-mask", "-n", 2, *words)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from scene.pictures import read_image, read_mask, write_image
+from scene.images.io import read_image, read_mask, write_image
 
 CPU = ("--device", "cpu")
 
@@ -99,14 +99,14 @@ def test_probabilities_are_not_overwritten_and_no_half_of_them_stays(
         file.write(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("inference.weak.photos.np.savez", full)
+    monkeypatch.setattr("inference.segmentation.photos.np.savez", full)
     assert scene(*words, "--force").code == 1
     assert (place / "cat_probs.npz").read_bytes() == b"a colleague's"
     assert not list(place.glob(".*"))
 
 
 def read_labels(run):
-    from inference.runs import read
+    from inference.runs.run import read
 
     return read(run).schema.labels
 

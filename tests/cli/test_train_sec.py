@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from inference.assemble import assemble
-from inference.checkpoints import save_weights
-from inference.recipes import recipe
-from inference.runs import WEIGHTS, create, home, read
+from inference.build import assemble
+from inference.runs.checkpoints import save_weights
+from inference.runs.run import WEIGHTS, create, home, read
+from inference.settings.recipes import recipe
 from scene.datasets.catalogue import open_data
 
 PLAIN = "--size 16x16 --batch-size 4 --width 4 --steps 2 --device cpu".split()

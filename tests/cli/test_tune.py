@@ -14,7 +14,7 @@ TINY = (
 @pytest.fixture(autouse=True)
 def plain(monkeypatch):
     """Draw no pictures of scenes: they are slow."""
-    monkeypatch.setattr("inference.session.draw_predictions", lambda *_, **__: None)
+    monkeypatch.setattr("inference.training.session.draw_predictions", lambda *_, **__: None)
 
 
 def test_the_table_says_what_the_file_says(scene, tmp_path, place):

@@ -21,9 +21,9 @@ from torch import nn
 from typer.main import get_command
 
 from cli.app import app, main
-from inference.weak.cued import Cues
-from scene import backbones
-from scene.pictures import picture_size
+from inference.segmentation.cue_dataset import Cues
+from scene.images.io import picture_size
+from scene.networks import backbones
 
 SECONDS, BYTES = 10, 2 * 2**30
 """The most that a case may take of a clock, and of memory."""

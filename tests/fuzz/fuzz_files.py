@@ -9,11 +9,11 @@ import torch
 from PIL import Image
 
 from inference.crf.parameters import Parameters, save
-from inference.recipes import recipe
-from inference.session import train
-from inference.weak.cued import Cues
+from inference.segmentation.cue_dataset import Cues
+from inference.settings.recipes import recipe
+from inference.training.session import train
+from scene.images.io import write_mask
 from scene.labels import Labels
-from scene.pictures import write_mask
 
 SCENES = 6
 PETS = Labels(("background", "cat", "dog"))

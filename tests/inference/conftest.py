@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from inference.assemble import assemble
+from inference.build import assemble
 from inference.guides import RetrofitGuide
-from inference.recipes import recipe
-from inference.runs import create, read
-from inference.train import fit
+from inference.runs.run import create, read
+from inference.settings.recipes import recipe
+from inference.training.fit import fit
 from scene.datasets.catalogue import open_data
 from scene.models import JointScene
 from scene.views import VIEWS, Views

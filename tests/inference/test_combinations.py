@@ -9,13 +9,13 @@ from itertools import combinations, product
 import pytest
 import torch
 
-from inference.assemble import assemble
-from inference.objectives.subsets import SUBSETS
-from inference.optimizers import optimizer
-from inference.recipes import GUIDES, OBJECTIVES, RECIPES
-from inference.settings import CHOICES
-from inference.train import Step
-from scene.datasets.synthetic import SyntheticScenes
+from inference.build import assemble
+from inference.objectives.telbo import SUBSETS
+from inference.settings.recipes import GUIDES, OBJECTIVES, RECIPES
+from inference.settings.settings import CHOICES
+from inference.training.fit import Step
+from inference.training.optimizers import optimizer
+from scene.datasets.synthetic.dataset import SyntheticScenes
 from scene.views import VIEWS, Views
 
 FACTORS = {

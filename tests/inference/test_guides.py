@@ -14,10 +14,10 @@ from inference.guides import (
     ProductGuide,
     RetrofitGuide,
 )
-from inference.objectives.subsets import subsets
-from scene.grids import Latent
+from inference.objectives.telbo import subsets
 from scene.models import JointScene
-from scene.networks import Stem
+from scene.networks.encoders import Stem
+from scene.networks.spatial import Latent
 from scene.views import VIEWS, Views
 
 EVERY = (*subsets("all"), VIEWS)

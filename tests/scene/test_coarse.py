@@ -4,10 +4,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from scene import coarse
-from scene.classifiers import classifier
 from scene.coarse import CoarseScene, LargeFov, SmallCoarse
 from scene.labels import Labels
 from scene.likelihoods import LabelMap
+from scene.networks.classifiers import classifier
 from scene.views import Schema, Views
 
 PETS = Labels(("background", "cat", "dog"))

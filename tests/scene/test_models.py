@@ -3,7 +3,12 @@ import torch
 from pyro import poutine
 from torch.distributions import Normal
 
-from scene.models import ClassifiedScene, ConditionalScene, JointScene, SegmentedScene
+from scene.models import (
+    ClassifiedScene,
+    ConditionalScene,
+    JointScene,
+    SegmentedScene,
+)
 from scene.views import VIEWS, Schema, Views
 
 

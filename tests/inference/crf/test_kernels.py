@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from inference.crf.kernels import DEFAULT, Appearance, FeatureMap, Kernel, Smoothness, positions
+from inference.crf.kernels import (
+    DEFAULT,
+    Appearance,
+    FeatureMap,
+    Kernel,
+    Smoothness,
+    positions,
+)
 
 LIKE = torch.zeros(2, 4, 5, 7)
 

@@ -5,8 +5,8 @@ import torch
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from inference.diagnostics.calibration import calibration, draw_calibration
-from inference.evaluate import CLASSES, MASKS
-from inference.predict import predict
+from inference.prediction.evaluate import CLASSES, MASKS
+from inference.prediction.predict import predict
 from scene.calibration import BINS
 from scene.labels import VOID
 

@@ -3,14 +3,7 @@
 import pytest
 import torch
 
-from inference.diagnostics.coherence import (
-    LARGE,
-    PRIOR,
-    TRUE,
-    coherence,
-    f1_score,
-    segmenting,
-)
+from inference.diagnostics.coherence import LARGE, PRIOR, TRUE, coherence, f1_score, segmenting
 from scene.labels import VOID
 from scene.likelihoods import ClassVector, LabelMap, Pixels
 from scene.views import VIEWS, Views

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from inference.diagnostics.beliefs import Beliefs
 from inference.diagnostics.coverage import coverage, draw_coverage, mmd_test, principal
+from inference.diagnostics.posteriors import Beliefs
 
 
 def _normal(seed, shift=0.0, count=60):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from inference.assemble import Assembly
+from inference.build import Assembly
 from inference.diagnostics.likelihoods import log_likelihoods
 from inference.objectives.bounds import ELBO
 from scene.views import Views

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from inference.diagnostics.moments import Moments
+from inference.diagnostics.gradient_noise import Moments
 
 
 def _filled(draws):

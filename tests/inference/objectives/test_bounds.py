@@ -7,10 +7,10 @@ from torch.distributions import kl_divergence
 
 from inference.guides import EmptyGuide, JointGuide, ProductGuide
 from inference.objectives.bounds import ELBO, IWAE, Bound, elbo, iwae
-from inference.objectives.gradients import STL, DReG
+from inference.objectives.gradient_estimators import STL, DReG
+from inference.objectives.importance_weights import log_weights
 from inference.objectives.renyi import Renyi
-from inference.objectives.subsets import JMVAE, TELBO
-from inference.objectives.weights import log_weights
+from inference.objectives.telbo import JMVAE, TELBO
 from scene.models import ConditionalScene, SegmentedScene
 from scene.views import VIEWS, Views
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from inference.objectives.bounds import ELBO, IWAE, elbo, iwae
+from inference.objectives.importance_weights import log_weights
 from inference.objectives.renyi import Renyi, renyi
-from inference.objectives.weights import log_weights
 
 
 @pytest.fixture

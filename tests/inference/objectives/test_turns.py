@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from inference.objectives.turns import deal
+from inference.objectives.telbo import deal
 from scene.views import VIEWS, Views
 
 SETS = (VIEWS, ("image", "classes"), ("mask",))

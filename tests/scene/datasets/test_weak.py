@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from scene.datasets.augment import augmenter
-from scene.datasets.synthetic import SyntheticScenes
-from scene.datasets.voc import VOCScenes
+from scene.datasets.folders.voc import VOCScenes
+from scene.datasets.synthetic.dataset import SyntheticScenes
 from scene.datasets.weak import ImageLevel, Trusted
 
 

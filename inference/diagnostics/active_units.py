@@ -1,0 +1,75 @@
+"""Active units: which dimensions of z say anything about a scene, and how many nats each costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from .posteriors import Beliefs, Given, named
+
+ACTIVE = 0.01
+"""A unit is active if its posterior mean varies more than this over scenes."""
+
+
+@dataclass(frozen=True)
+class Units:
+    """The dimensions of z given some views.
+
+    Attributes:
+        given: The views.
+        variance: Variance over scenes of E_q[z], ``(L,)``, in standard deviations of each scene's
+            prior from its mean: what that says already does not count.
+        kl: KL(q ‖ prior) of each dimension, ``(L,)`` in nats a scene; None where q does not
+            factorise.
+        total: KL(q ‖ prior) of all together, nats a scene.
+        error: Its standard error.
+    """
+
+    given: Given
+    variance: Tensor
+    kl: Tensor | None
+    total: float
+    error: float
+
+    @property
+    def active(self) -> Tensor:
+        """Which units are active, ``(L,)`` bool."""
+        return self.variance > ACTIVE
+
+    @property
+    def order(self) -> list[int]:
+        """All units, those whose means vary most first."""
+        found: list[int] = self.variance.argsort(descending=True).tolist()
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """Give plain data."""
+        return {
+            "given": list(self.given),
+            "title": named(self.given),
+            "active": int(self.active.sum()),
+            "units": len(self.variance),
+            "kl": self.total,
+            "kl_error": self.error,
+            "kl_by_unit": None if self.kl is None else self.kl.tolist(),
+            "variance": self.variance.tolist(),
+        }
+
+
+def units(found: Beliefs) -> Units:
+    """Reduce the posteriors of N scenes to figures of each dimension.
+
+    Source:
+        Burda et al. (2016), Importance Weighted Autoencoders, section 5.2 (the statistic A_u and
+        its threshold), https://arxiv.org/abs/1509.00519
+    """
+    by_unit = None if found.kl_by_unit is None else found.kl_by_unit.mean(0).cpu()
+    return Units(
+        found.given,
+        found.standardised(found.means).var(0).cpu(),
+        by_unit,
+        float(found.kl.mean()),
+        float(found.kl.std() / len(found.kl) ** 0.5),
+    )

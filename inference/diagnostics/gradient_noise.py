@@ -1,0 +1,237 @@
+"""Gradient noise: how much what the generators learn from scatters, term by term."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import combinations
+from statistics import fmean
+
+import torch
+from torch import Tensor, nn
+
+from scene.datasets.base import SceneDataset
+from scene.seeds import seeded
+from scene.views import Views
+
+from ..build import Assembly
+from ..training.batches import batches
+from .gradient_scatter import ALL, TOTAL, Agreement, GradientNoise, Scatter, TermNoise
+
+
+class Moments:
+    """Means, total variances and inner products of vectors of several kinds, as a stream.
+
+    A draw brings one vector of each kind, or of some; memory holds one mean a kind. Estimates
+    are unbiased: the noise that is left in a mean does not count as length.
+
+    Source:
+        Welford (1962), Note on a Method for Calculating Corrected Sums of Squares and Products.
+
+    >>> moments = Moments()
+    >>> for x in (1.0, 3.0):
+    ...     moments.add({"a": torch.tensor([x, 5.0])})
+    >>> moments.mean("a").tolist(), moments.variance("a")
+    ([2.0, 5.0], 2.0)
+    """
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+        self._means: dict[str, Tensor] = {}
+        self._scatter: dict[str, float] = {}
+        self._products: dict[tuple[str, str], float] = {}
+        self._shared: dict[tuple[str, str], int] = {}
+
+    def add(self, found: Mapping[str, Tensor]) -> None:
+        """Take in one draw: for each kind in it a vector ``(P,)``."""
+        vectors = {name: vector.detach().cpu().double() for name, vector in found.items()}
+        for name, x in vectors.items():
+            self._add(name, x)
+            for other, y in vectors.items():
+                if other < name:
+                    pair = (other, name)
+                    self._products[pair] = self._products.get(pair, 0.0) + float(x @ y)
+                    self._shared[pair] = self._shared.get(pair, 0) + 1
+
+    def mean(self, name: str) -> Tensor:
+        """Give the mean of a kind, ``(P,)`` double."""
+        return self._means[name]
+
+    def variance(self, name: str) -> float:
+        """Give the trace of the covariance of a kind; NaN of fewer than two draws."""
+        count = self.counts[name]
+        return self._scatter[name] / (count - 1) if count > 1 else float("nan")
+
+    def inner(self, name: str, other: str) -> float:
+        """Estimate the inner product of two expectations, by pairs of unlike draws.
+
+        Of a kind with itself it is the squared length, which may come out below 0 where there is
+        little but noise; NaN where no two draws are unlike.
+        """
+        if name == other:
+            square = float(self._means[name].square().sum())
+            return square - self.variance(name) / self.counts[name]
+        pair = (min(name, other), max(name, other))
+        pairs = self.counts[name] * self.counts[other]
+        unlike = pairs - self._shared.get(pair, 0)
+        together = pairs * float(self._means[name] @ self._means[other])
+        return (together - self._products.get(pair, 0.0)) / unlike if unlike else float("nan")
+
+    def _add(self, name: str, x: Tensor) -> None:
+        count = self.counts[name] = self.counts.get(name, 0) + 1
+        mean = self._means.setdefault(name, torch.zeros_like(x))
+        before = x - mean
+        mean += before / count
+        self._scatter[name] = self._scatter.get(name, 0.0) + float(before @ (x - mean))
+
+
+def gradient_noise(
+    assembly: Assembly,
+    dataset: SceneDataset,
+    *,
+    repeats: int = 32,
+    batch_size: int = 16,
+    held: int = 2,
+    seed: int = 0,
+    watch: Callable[[str], None] = lambda title: None,
+) -> GradientNoise:
+    """Draw gradients of minus each term, and of the loss, for what the model learns.
+
+    ``repeats`` gradients for each batch that is held, and as many for fresh batches, all in the
+    order of training but not augmented. They are the gradients of training: weights and β of the
+    objective are in force, and batch normalisation goes by the batch. Weights and running
+    statistics are left as they were, and so are the modes of both networks.
+
+    Args:
+        assembly: Model, guide and objective.
+        dataset: Where batches come from.
+        repeats: R, gradients for one estimate.
+        batch_size: Scenes a batch.
+        held: Batches that are held while z is drawn again and again.
+        seed: Of batches and draws.
+        watch: Told what is being done.
+
+    Raises:
+        ValueError: If there are fewer than two repeats or not one batch to hold, no scene, or
+            none that a term can use.
+    """
+    if repeats < 2 or held < 1:
+        raise ValueError(
+            f"A variance needs 2 gradients or more, of 1 batch or more, not {repeats} of {held}."
+        )
+    steps = batches(dataset, batch_size, seed, range(held + repeats))
+    kept, fresh = [], _empty(assembly.model)
+    with _as_in_training(assembly), seeded(seed, assembly.device):
+        for step, views in enumerate(steps):
+            watch(f"gradients, batch {step + 1} of {held + repeats}")
+            if step >= held:
+                _draw(assembly, views, fresh)
+                continue
+            kept.append(_empty(assembly.model))
+            for _ in range(repeats):
+                _draw(assembly, views, kept[-1])
+    if not any(moments.counts for moments in fresh.values()):
+        raise ValueError(
+            f"No scene of {dataset.name} ({dataset.split}) has the views that the objective "
+            "learns from; choose another split."
+        )
+    return _summary(kept, fresh, repeats, batch_size)
+
+
+Found = dict[str, Moments]
+"""For each generator, the moments of each term's gradients."""
+
+
+def _empty(model: nn.Module) -> Found:
+    return {name: Moments() for name in _generators(model)}
+
+
+def _generators(model: nn.Module) -> dict[str, list[nn.Parameter]]:
+    """Group the parameters that learn by the part of the model that holds them."""
+    found: dict[str, list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            found.setdefault(name.split(".")[0], []).append(parameter)
+    return found
+
+
+def _draw(assembly: Assembly, views: Views, found: Found) -> None:
+    """Draw z once for a batch, and take in the gradient of each term and of their total."""
+    views = views.to(assembly.device)
+    terms = assembly.objective.terms(assembly.model, assembly.guide, views)
+    if not terms:
+        return
+    losses = {name: -term.bound for name, term in terms.items()}
+    losses[TOTAL] = -assembly.objective.total(terms, views)
+    groups = _generators(assembly.model)
+    slopes = {name: _slopes(loss, groups) for name, loss in losses.items()}
+    for generator, moments in found.items():
+        moments.add({name: slope[generator] for name, slope in slopes.items()})
+
+
+def _slopes(loss: Tensor, groups: dict[str, list[nn.Parameter]]) -> dict[str, Tensor]:
+    """Give the gradient for each group as one vector: zeros where the loss does not reach."""
+    every = [parameter for group in groups.values() for parameter in group]
+    found: Sequence[Tensor | None] = [None] * len(every)
+    if loss.requires_grad:
+        found = torch.autograd.grad(loss, every, retain_graph=True, allow_unused=True)
+    flat = iter(
+        torch.zeros(p.numel()) if slope is None else slope.flatten().cpu()
+        for p, slope in zip(every, found, strict=True)
+    )
+    return {name: torch.cat([next(flat) for _ in group]) for name, group in groups.items()}
+
+
+@contextmanager
+def _as_in_training(assembly: Assembly) -> Iterator[None]:
+    """Let both networks behave as in training, and undo what that does to them."""
+    networks = (assembly.model, assembly.guide)
+    modes = [(module, module.training) for net in networks for module in net.modules()]
+    kept = [(buffer, buffer.clone()) for net in networks for buffer in net.buffers()]
+    for net in networks:
+        net.train()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+        for buffer, before in kept:
+            buffer.copy_(before)
+
+
+def _summary(kept: list[Found], fresh: Found, repeats: int, batch_size: int) -> GradientNoise:
+    names = [term for term in next(iter(fresh.values())).counts if term != TOTAL]
+    parts: dict[str, Sequence[str]] = {generator: (generator,) for generator in fresh}
+    if len(parts) > 1:
+        parts[ALL] = tuple(fresh)
+    rows = [
+        TermNoise(term, name, _scatter(kept, group, term), _scatter([fresh], group, term))
+        for term in (names if len(names) == 1 else [*names, TOTAL])
+        for name, group in parts.items()
+    ]
+    agreements = [
+        Agreement((first, second), name, _cosine(fresh, group, first, second))
+        for first, second in combinations(names, 2)
+        for name, group in parts.items()
+    ]
+    return GradientNoise(repeats, batch_size, rows, agreements)
+
+
+def _scatter(found: list[Found], group: Sequence[str], term: str) -> Scatter:
+    """Average the moments of several batches, those of all parts of a group together."""
+    known = [one for one in found if one[group[0]].counts.get(term, 0) > 1]
+    if not known:
+        return Scatter(0.0, 0.0, 0)
+    square = fmean(sum(one[part].inner(term, term) for part in group) for one in known)
+    variance = fmean(sum(one[part].variance(term) for part in group) for one in known)
+    draws = sum(one[group[0]].counts[term] for one in known)
+    return Scatter(max(0.0, square) ** 0.5, variance, draws)
+
+
+def _cosine(found: Found, group: Sequence[str], first: str, second: str) -> float | None:
+    lengths = [_scatter([found], group, term) for term in (first, second)]
+    if not all(length.clear for length in lengths):
+        return None
+    across = sum(found[part].inner(first, second) for part in group)
+    cosine = across / (lengths[0].norm * lengths[1].norm)
+    return max(-1.0, min(1.0, cosine)) if cosine == cosine else None

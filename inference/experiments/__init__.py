@@ -1,0 +1,1 @@
+"""Experiments: many trainings compared, searched, or put to use."""

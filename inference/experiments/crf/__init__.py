@@ -1,0 +1,1 @@
+"""Experiments on the dense CRF: measured on a dataset, fitted, ablated."""

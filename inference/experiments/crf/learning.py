@@ -1,0 +1,178 @@
+"""Fitting from end to end: learn on some scenes, compare on others, and say plainly which won."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from scene.labels import Labels
+from scene.notices import against_weak
+
+from ...crf.parameters import Parameters, save
+from .fit import Form, fit
+from .measure import Result, measure
+from .unaries import Scenes
+
+Watch = Callable[[str, int, int], None]
+"""Told what is being done, how much of it is, and of how much."""
+
+WEIGHTS = (1.0, 3.0, 10.0)
+"""Appearance weights that a grid search tries."""
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What was learned, and how it did on scenes it was not learned from.
+
+    Attributes:
+        before: The parameters begun from, on the held-out scenes.
+        after: Those learned, likewise.
+        losses: Of each stage of the descent, nats a pixel; empty after a grid search.
+        train: What was learned from.
+        held: What was held out.
+        labels: Of the data.
+        method: ``lbfgs`` or ``grid``.
+        weak: How many masks of the split held out are pseudo-labels, not the truth.
+    """
+
+    before: Result
+    after: Result
+    losses: dict[str, list[float]]
+    train: Scenes
+    held: Scenes
+    labels: Labels
+    method: str
+    weak: int = 0
+
+    @property
+    def parameters(self) -> Parameters:
+        """What was learned."""
+        return self.after.parameters
+
+    @property
+    def gains(self) -> tuple[float, float]:
+        """By how much mIoU (percent) and log-likelihood (nats a pixel) rose, held out."""
+        before, after = (x.score(self.labels).miou for x in (self.before, self.after))
+        return after - before, self.after.log_likelihood - self.before.log_likelihood
+
+    @property
+    def verdict(self) -> str:
+        """One sentence on whether it was worth it."""
+        miou, nats = self.gains
+        told = f"mIoU {miou:+.2f}, log p {nats:+.4f} nats a pixel on {self.held.split}"
+        told += against_weak(self.weak, self.after.scenes)
+        if self.parameters == self.before.parameters:
+            return "Nothing better was found: the parameters are those begun from."
+        if min(miou, nats) >= 0 < max(miou, nats):
+            return f"Better held out: {told}."
+        if miou <= 0 and nats <= 0:
+            return f"NO better held out: {told}; keep the parameters you had."
+        return f"Better held out in one way, NOT in the other: {told}."
+
+    def to_json(self) -> dict[str, Any]:
+        """Give plain data; its ``parameters`` are those learned."""
+        return {
+            "method": self.method,
+            "data": self.held.data,
+            "unaries": self.held.unaries.title,
+            "labels": self.labels.names,
+            "fitted_on": self.train.split,
+            "held_out": self.held.split,
+            "weak": self.weak,
+            "before": self.before.to_json(self.labels),
+            "after": self.after.to_json(self.labels),
+            "losses": self.losses,
+            "verdict": self.verdict,
+        }
+
+
+def learn(
+    train: Scenes,
+    held: Scenes,
+    start: Parameters | None = None,
+    *,
+    method: str = "lbfgs",
+    compatibility: Form = "potts",
+    widths: bool = False,
+    steps: int = 15,
+    grid: Sequence[Parameters] = (),
+    engine: str = "auto",
+    jobs: int = 1,
+    watch: Watch = lambda title, done, total: None,
+) -> Learned:
+    """Learn parameters by descent on the log loss, or by the best mIoU of a grid.
+
+    Args:
+        train: Scenes to learn from.
+        held: Scenes to compare on.
+        start: Where to begin; a grid's candidates compete with it.
+        method: ``lbfgs`` or ``grid``.
+        compatibility: As in `inference.experiments.crf.fit.fit`; of ``lbfgs`` only.
+        widths: Likewise.
+        steps: Likewise.
+        grid: Candidates, see `candidates`.
+        engine: As in `inference.crf.meanfield.refine`.
+        jobs: As in `inference.experiments.crf.measure.measure`.
+        watch: Told how far it has come.
+
+    Raises:
+        ValueError: If both are the same split, or there is nothing to learn from.
+    """
+    if (train.data, train.split) == (held.data, held.split):
+        raise ValueError(
+            f"What is fitted on {train.split} cannot be compared there; hold another split out."
+        )
+    if method not in ("lbfgs", "grid"):
+        raise ValueError(f"--method is lbfgs or grid, not {method!r}.")
+    start = start or Parameters()
+    losses: dict[str, list[float]] = {}
+    opened = held.open()
+    labels = opened.schema.labels
+    start.require(len(labels.names))
+    score = partial(measure, engine=engine, jobs=jobs)
+    if method == "lbfgs":
+        examples = list(train.examples())
+        fitted = fit(
+            examples,
+            start,
+            compatibility=compatibility,
+            widths=widths,
+            engine="auto"
+            if engine in ("fused", "pydensecrf")
+            else engine,  # they give no gradient
+            steps=steps,
+            watch=lambda stage, done, _: watch(stage, done, steps),
+        )
+        found, losses = fitted.parameters, fitted.losses
+    else:
+        tried = score(train, list(dict.fromkeys((start, *grid))), watch=partial(watch, "grid"))
+        found = max(tried, key=lambda result: result.score(labels).miou).parameters
+    both = score(held, list(dict.fromkeys((start, found))), watch=partial(watch, "held out"))
+    return Learned(both[0], both[-1], losses, train, held, labels, method, opened.weak)
+
+
+def candidates(
+    start: Parameters,
+    alphas: Sequence[float],
+    betas: Sequence[float],
+    weights: Sequence[float] = WEIGHTS,
+) -> list[Parameters]:
+    """Cross the appearance kernel's widths and weights; the rest is as ``start`` has it."""
+    return [
+        replace(
+            start,
+            appearance_sigma_xy=alpha,
+            appearance_sigma_rgb=beta,
+            appearance_weight=weight,
+        )
+        for alpha, beta, weight in product(alphas, betas, weights)
+    ]
+
+
+def write(learned: Learned, path: Path) -> None:
+    """Write the parameters, for `inference.crf.parameters.load`, and how they came to be."""
+    save(path, learned.parameters, {"fitted": learned.to_json()})

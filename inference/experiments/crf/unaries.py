@@ -1,0 +1,345 @@
+"""Where unaries come from: a run's predictions, a folder of arrays, or true labels made noisy."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+from zlib import crc32
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from scene.datasets.base import SceneDataset
+from scene.labels import VOID
+from scene.storage.files import replace_file
+from scene.views import Scene
+
+from ...crf.arrays import float_array, read_probs
+from ...crf.checks import check_probs
+from ..fingerprints import digest, fingerprint
+
+if TYPE_CHECKING:
+    from ...runs.run import Run
+
+
+from collections.abc import Iterator
+
+from scene.datasets.catalogue import open_data
+from scene.datasets.folders.voc import VOCScenes
+
+pass
+
+
+@dataclass(frozen=True)
+class Example:
+    """One scene at its stored pixels, or those of them that the unaries cover.
+
+    Attributes:
+        probs: ``(L, H, W)`` float32: the unaries.
+        image: ``(H, W, 3)`` uint8.
+        mask: ``(H, W)`` uint8 true labels, 255 = void.
+        name: What to call it in messages.
+    """
+
+    probs: Tensor
+    image: Tensor
+    mask: Tensor
+    name: str
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """Which scenes, and where their unaries are: plain data, so that every process opens its own.
+
+    Attributes:
+        data: As ``--data``.
+        split: Of the data.
+        unaries: Where probabilities come from.
+        size: At which the data are framed; only predictions of a run care.
+        limit: Take so many scenes only; None = all.
+        seed: Of which ones those are; None = the first.
+    """
+
+    data: str
+    split: str
+    unaries: Unaries
+    size: tuple[int, int] | None = None
+    limit: int | None = None
+    seed: int | None = None
+
+    def open(self) -> SceneDataset:
+        """Open the data; raises what `scene.datasets.catalogue.open_data` does."""
+        return open_data(self.data, self.split, self.size)
+
+    def rows(self, dataset: SceneDataset) -> list[int]:
+        """Give the indices of the scenes taken, in order."""
+        return rows(dataset, self.limit, self.seed)
+
+    def fingerprint(self, dataset: SceneDataset) -> str:
+        """Change whenever the scenes or their unaries do."""
+        chosen = self.rows(dataset)
+        return digest(fingerprint(dataset, chosen), chosen, self.unaries.fingerprint())
+
+    def example(self, dataset: SceneDataset, index: int) -> Example | None:
+        """Read one scene; None if it has no image or no mask.
+
+        Raises:
+            ValueError: If its unaries do not fit it; the message names the file.
+        """
+        scene = dataset.original(index)
+        if scene.image is None or scene.mask is None:
+            return None
+        probs, covered = self.unaries.probs(dataset, index, scene)
+        rows, columns = (covered.any(axis).nonzero().squeeze(-1) for axis in (1, 0))
+        down = slice(int(rows[0]), int(rows[-1]) + 1)
+        across = slice(int(columns[0]), int(columns[-1]) + 1)
+        image = scene.image[:, down, across].permute(1, 2, 0).contiguous()
+        probs = probs[:, down, across].contiguous()
+        return Example(probs, image, scene.mask[down, across].contiguous(), scene.name)
+
+    def examples(self) -> Iterator[Example]:
+        """Read every scene taken that has a mask, one by one."""
+        dataset = self.open()
+        for index in self.rows(dataset):
+            if (example := self.example(dataset, index)) is not None:
+                yield example
+
+
+def rows(dataset: SceneDataset, limit: int | None, seed: int | None) -> list[int]:
+    """Choose at most ``limit`` scenes with masks: the first, or a sample drawn from a seed.
+
+    Raises:
+        ValueError: If the limit is below 1, or no scene has a mask.
+    """
+    if limit is not None and limit < 1:
+        raise ValueError(f"--limit must be 1 or more, not {limit}.")
+    found = list(range(len(dataset)))
+    if isinstance(dataset, VOCScenes):
+        found = [i for i, entry in enumerate(dataset.entries) if entry.mask is not None]
+    if not found:
+        raise ValueError(f"No scene of {dataset.name} {dataset.split} has a mask.")
+    if limit is None or seed is None:
+        return found[:limit]
+    order = torch.randperm(len(found), generator=torch.Generator().manual_seed(seed))
+    return sorted(found[i] for i in order[:limit].tolist())
+
+
+BATCH = 50
+"""Scenes predicted at once, as in `evaluate`, so that both give the same numbers."""
+
+
+class Unaries(Protocol):
+    """Something that gives per-pixel probabilities; plain data, so that it can be sent about."""
+
+    @property
+    def title(self) -> str:
+        """What to call them in a table."""
+
+    def probs(self, dataset: SceneDataset, index: int, scene: Scene) -> tuple[Tensor, Tensor]:
+        """Give probabilities of one scene at its stored pixels, and which of those they cover.
+
+        Returns:
+            ``(L, H, W)`` float32 and ``(H, W)`` bool.
+        """
+
+    def fingerprint(self) -> str:
+        """Change whenever the probabilities may."""
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """``<scene>.npy`` or ``.npz`` files of probabilities ``(L, H, W)`` at the stored pixels.
+
+    Attributes:
+        folder: Where they are.
+    """
+
+    folder: Path
+
+    @property
+    def title(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    def probs(self, dataset: SceneDataset, index: int, scene: Scene) -> tuple[Tensor, Tensor]:
+        """Read one scene's file; see `Unaries`."""
+        assert scene.image is not None
+        path = _array_of(self.folder, scene.name)
+        wanted = (len(dataset.schema.labels.names), *scene.image.shape[1:])
+
+        def check(shape: tuple[int, ...]) -> None:
+            if shape != wanted:
+                came, want = ("×".join(map(str, extents)) for extents in (shape, wanted))
+                raise ValueError(f"{path} is {came}, but {scene.name} needs {want} (L, H, W).")
+
+        found = torch.from_numpy(float_array(read_probs(path, check)))
+        try:
+            check_probs(found)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+        return found, torch.ones(wanted[1:], dtype=torch.bool)
+
+    def fingerprint(self) -> str:
+        """Hash names, sizes and times of change: contents may be many gigabytes."""
+        if not self.folder.is_dir():
+            raise FileNotFoundError(f"There is no folder {self.folder} of probabilities.")
+        files = sorted(p for p in self.folder.iterdir() if p.suffix in (".npy", ".npz"))
+        if not files:
+            raise FileNotFoundError(f"{self.folder} holds no .npy or .npz files.")
+        told = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files]
+        return digest("arrays", told)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The true masks made wrong in places and blurred: a stand-in for a segmenter.
+
+    Attributes:
+        wrong: Share of patches whose label is drawn anew from all labels.
+        grain: Side of a patch in pixels: errors that neighbours share are harder to mend.
+        blur: Pixels by which each label is smeared, as the side of a box applied twice.
+        seed: Of which pixels; each scene has its own draw.
+    """
+
+    wrong: float = 0.4
+    grain: int = 4
+    blur: int = 5
+    seed: int = 0
+
+    @property
+    def title(self) -> str:
+        """What they are."""
+        return f"noisy truth ({self.wrong:.0%} of labels)"
+
+    def probs(self, dataset: SceneDataset, index: int, scene: Scene) -> tuple[Tensor, Tensor]:
+        """Spoil one scene's mask; see `Unaries`."""
+        assert scene.mask is not None
+        count = len(dataset.schema.labels.names)
+        draw = torch.Generator().manual_seed(crc32(f"{self.seed} {scene.name}".encode()))
+        mask = scene.mask.long()
+        patches = [-(-side // self.grain) for side in mask.shape]
+        coarse = torch.rand(patches, generator=draw) < self.wrong
+        spoilt = self._spread(coarse, mask) | (mask == VOID)
+        guess = self._spread(torch.randint(count, patches, generator=draw), mask)
+        hot = functional.one_hot(torch.where(spoilt, guess, mask), count).permute(2, 0, 1)
+        smooth = hot.float()[None]
+        for _ in range(2):
+            smooth = functional.avg_pool2d(
+                functional.pad(smooth, [self.blur // 2] * 4, mode="replicate"), self.blur, 1
+            )
+        floored = smooth[0] + 1e-3
+        return floored / floored.sum(0), torch.ones(mask.shape, dtype=torch.bool)
+
+    def fingerprint(self) -> str:
+        """Hash the settings."""
+        return digest("noise", self)
+
+    def _spread(self, patches: Tensor, mask: Tensor) -> Tensor:
+        """Give every pixel of a mask the value of its patch."""
+        height, width = mask.shape
+        whole = patches.repeat_interleave(self.grain, 0).repeat_interleave(self.grain, 1)
+        return whole[:height, :width]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a run predicted, kept at the run's own size and brought to the stored pixels here.
+
+    Attributes:
+        folder: Files ``<index>.npy``; `predict_masks` fills it.
+        about: What they were predicted from, as a digest.
+        name: What to call them.
+    """
+
+    folder: Path
+    about: str
+    name: str
+
+    @property
+    def title(self) -> str:
+        """The recipe's name."""
+        return self.name
+
+    def probs(self, dataset: SceneDataset, index: int, scene: Scene) -> tuple[Tensor, Tensor]:
+        """Read and restore one scene's prediction; see `Unaries`."""
+        kept = torch.from_numpy(read_probs(self.folder / f"{index}.npy"))
+        return dataset.restore(kept, index)
+
+    def fingerprint(self) -> str:
+        """Give the digest of what they were predicted from."""
+        return self.about
+
+
+def predict_masks(
+    run: Run,
+    dataset: SceneDataset,
+    rows: Sequence[int],
+    folder: Path,
+    *,
+    device: torch.device | str = "cpu",
+    trust: bool = False,
+    seed: int = 0,
+    watch: Callable[[int, int], None] = lambda done, total: None,
+) -> Predictions:
+    """Predict masks of a dataset from its images, as `evaluate` does, and keep them.
+
+    Args:
+        run: A complete run that predicts masks from images.
+        dataset: Of the run's labels and size.
+        rows: The indices of the scenes to predict.
+        folder: Where they go; predictions that are there already and still fit are kept.
+        device: Where to predict.
+        trust: As in `inference.runs.restore.restore`.
+        seed: Of the draws of z, if the run has a z.
+        watch: Told how many scenes are done, of how many.
+
+    Raises:
+        ValueError: If the run cannot predict masks from images, or has other labels.
+    """
+    from scene.seeds import seeded
+
+    from ...prediction.evaluate import DRAWS
+    from ...prediction.predict import able, predict
+    from ...runs.restore import restore
+    from ...runs.run import WEIGHTS
+
+    run.schema.labels.require(dataset.schema.labels, dataset.name)
+    weights = hashlib.blake2b(run.path(WEIGHTS).read_bytes() if run.complete else b"").hexdigest()
+    about = digest(weights, run.settings.to_json(), fingerprint(dataset, rows), rows, seed, DRAWS)
+    found = Predictions(folder.absolute(), about, run.settings.recipe)
+    note = folder / "about.txt"
+    if note.is_file() and note.read_bytes().strip() == about.encode():
+        return found
+    assembly = restore(run, device=device, trust=trust)
+    if not able(assembly, ("image",), "mask"):
+        raise ValueError(f"{run.folder} predicts no masks from images; take a segmenter's run.")
+    folder.mkdir(parents=True, exist_ok=True)
+    note.unlink(missing_ok=True)
+    with seeded(seed, device):
+        for first in range(0, len(rows), BATCH):
+            some = torch.tensor(rows[first : first + BATCH])
+            views = dataset.views(some.tolist())
+            having = views.having(("image", "mask"))
+            if not bool(having.any()):
+                continue
+            given = views.rows(having).only(("image",)).to(device)
+            masks = predict(assembly, given, ["mask"], draws=DRAWS).views["mask"].cpu()
+            for index, probs in zip(some[having].tolist(), masks, strict=True):
+                np.save(folder / f"{index}.npy", probs.numpy())
+            watch(first + len(some), len(rows))
+    replace_file(note, lambda part: part.write_text(about + "\n"))
+    return found
+
+
+def _array_of(folder: Path, name: str) -> Path:
+    if not folder.is_dir():
+        raise FileNotFoundError(f"There is no folder {folder} of probabilities.")
+    for suffix in (".npy", ".npz"):
+        if (path := folder / f"{name}{suffix}").is_file():
+            return path
+    raise FileNotFoundError(f"{folder} has no {name}.npy or .npz, the unaries of that scene.")

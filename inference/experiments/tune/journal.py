@@ -1,0 +1,238 @@
+"""The book of a search: every trial and what came of it, in a folder that processes share.
+
+Optuna's journal is a file that is only ever appended to, under a lock that a dead process loses;
+unlike SQLite it needs no locking that network folders lack.
+"""
+
+from __future__ import annotations
+
+import copy
+import statistics
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import optuna
+from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+from optuna.pruners import MedianPruner
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import FrozenTrial, TrialState
+
+from scene.storage.files import require_regular
+
+from .plan import Plan
+from .proposals import direction, distributions, proposal
+from .space import Point
+
+JOURNAL = "trials.log"
+
+State = Literal["done", "stopped", "failed", "begun"]
+
+_STATES: dict[TrialState, State] = {
+    TrialState.COMPLETE: "done",
+    TrialState.PRUNED: "stopped",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "begun",
+}
+
+_NAME = "scene"
+
+_BEFORE_PRUNING = 4
+"""Trials that come to their end before one is measured against their median."""
+
+_WORTH_WEIGHING = 8
+"""Trials of which one can begin to say what mattered."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One point, and what came of it.
+
+    Attributes:
+        number: From 0.
+        point: A value for each option searched.
+        state: ``done``; ``stopped`` early, as worse than the median; ``failed``; or ``begun``.
+        score: By the metric, the mean over seeds; None unless done.
+        why: Why it failed.
+        seconds: How long it took.
+        about: What else is known: direction, scenes.
+        scores: Of each seed; empty unless done.
+    """
+
+    number: int
+    point: Point
+    state: State
+    score: float | None = None
+    why: str = ""
+    seconds: float = 0.0
+    about: str = ""
+    scores: tuple[float, ...] = ()
+
+    @property
+    def deviation(self) -> float | None:
+        """How far scores of single seeds scatter: their standard deviation, of two or more."""
+        return statistics.stdev(self.scores) if len(self.scores) > 1 else None
+
+    @property
+    def name(self) -> str:
+        """Its run's folder."""
+        return f"trial-{self.number:03d}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Give plain data."""
+        return {"name": self.name, **asdict(self)}
+
+
+class Book:
+    """The trials of one plan; several processes may have it open.
+
+    Args:
+        folder: Where the journal is, or goes.
+        plan: What it is of.
+
+    Raises:
+        ValueError: If the journal is damaged.
+    """
+
+    def __init__(self, folder: Path, plan: Plan) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        path = folder / JOURNAL
+        self.plan = plan
+        if path.exists() or path.is_symlink():
+            require_regular(path)
+        try:
+            self._open(str(path))
+            sound = all(map(self._is_sound, self.trials()))
+        except OSError:
+            raise
+        except Exception as error:  # whatever Optuna makes of lines that it did not write
+            raise _damaged(path) from error
+        if not sound:
+            raise _damaged(path)
+
+    def _open(self, path: str) -> None:
+        plan = self.plan
+        self.storage = JournalStorage(JournalFileBackend(path, JournalFileOpenLock(path)))
+        steps = plan.settings(next(plan.corners())).steps
+        self.longest = max(plan.settings(corner).steps for corner in plan.corners())
+        self.early = steps // 3
+        self.study = optuna.create_study(
+            storage=self.storage,
+            study_name=_NAME,
+            direction=direction(plan),
+            pruner=MedianPruner(_BEFORE_PRUNING, n_warmup_steps=self.early),
+            load_if_exists=True,
+        )
+
+    def _is_sound(self, trial: Trial) -> bool:
+        """Say whether a trial read back is of this plan, and its notes are of their kinds."""
+        numbers = (trial.seconds, *trial.scores, *([trial.score] if trial.state == "done" else []))
+        return (
+            all(isinstance(number, int | float) for number in numbers)
+            and isinstance(trial.why, str)
+            and isinstance(trial.about, str)
+            and set(trial.point) == set(self.plan.options)
+        )
+
+    def trials(self) -> list[Trial]:
+        """Give every trial that was begun, in order; one without its whole point was not yet."""
+        known = [_read(trial) for trial in self.study.trials if trial.state in _STATES]
+        return [t for t in known if t.state != "begun" or set(t.point) == set(self.plan.options)]
+
+    def propose(self) -> Trial | None:
+        """Begin the next trial; None if there is nothing left to try."""
+        trials = self.study.trials
+        if not any(trial.state == TrialState.WAITING for trial in trials):
+            point = proposal(self.plan, trials)
+            if point is None:
+                return None
+            self.study.enqueue_trial(point)
+        asked = self.study.ask(distributions(self.plan.spaces))
+        return Trial(asked.number, asked.params, "begun")
+
+    def report(self, number: int, step: int, val: float, repeat: int = 0) -> bool:
+        """Note a validation loss; say whether the trial should stop.
+
+        What is noted is the mean over the seeds so far at this step, and it is measured against
+        the same mean of other trials: the seeds are the same.
+
+        Args:
+            number: Of the trial.
+            step: Of its run.
+            val: The loss.
+            repeat: Which of the trial's seeds, from 0.
+        """
+        loss, first = val if self.plan.minimised else -val, repeat * self.longest
+        trial = self._trial(number)
+        if repeat:
+            before = trial.intermediate_values.get(first - self.longest + step)
+            if before is None:  # that run stopped before, or did not say
+                return False
+            loss = (repeat * before + loss) / (repeat + 1)
+        self.storage.set_trial_intermediate_value(self._id(number), first + step, loss)
+        if step < self.early:
+            return False
+        trial = copy.copy(self._trial(number))
+        known = trial.intermediate_values
+        trial.intermediate_values = {at: v for at, v in known.items() if at > first}
+        return bool(self.study.pruner.prune(self.study, trial))
+
+    def tell(self, trial: Trial) -> None:
+        """Note what came of a trial."""
+        notes: dict[str, Any]
+        notes = {"why": trial.why, "seconds": trial.seconds, "about": trial.about}
+        notes |= {"scores": list(trial.scores)}
+        for key, value in notes.items():
+            self.storage.set_trial_user_attr(self._id(trial.number), key, value)
+        state = next(known for known, name in _STATES.items() if name == trial.state)
+        self.study.tell(trial.number, trial.score, state)
+
+    def importances(self) -> Mapping[str, float]:
+        """Say what share of the differences each option explains; nothing if trials are few.
+
+        Source:
+            Watanabe et al. (2023), PED-ANOVA, https://arxiv.org/abs/2304.10255
+        """
+        done = [trial for trial in self.trials() if trial.state == "done"]
+        if len(done) < _WORTH_WEIGHING or len({trial.score for trial in done}) < 2:
+            return {}
+        return get_param_importances(self.study, evaluator=PedAnovaImportanceEvaluator())
+
+    def _trial(self, number: int) -> FrozenTrial:
+        return self.study.get_trials(deepcopy=False)[number]
+
+    def _id(self, number: int) -> int:
+        study = self.storage.get_study_id_from_name(_NAME)
+        return self.storage.get_trial_id_from_study_id_trial_number(study, number)
+
+
+def mend(folder: Path) -> None:
+    """Take the end off a journal that was cut in the middle of a line, by a kill or a full disk.
+
+    Optuna passes such a line by, but writes the next right behind it.
+    """
+    path = folder / JOURNAL
+    if not path.exists() or not require_regular(path):
+        return
+    with path.open("rb+") as file:
+        held = file.read()
+        whole = held.rfind(b"\n") + 1
+        if held[whole:].startswith(b"{"):
+            file.truncate(whole)
+
+
+def _damaged(path: Path) -> ValueError:
+    return ValueError(f"{path} is damaged; choose another --out, or --force to begin anew.")
+
+
+def _read(trial: FrozenTrial) -> Trial:
+    state, notes = _STATES[trial.state], trial.user_attrs
+    return Trial(
+        trial.number,
+        trial.params,
+        state,
+        trial.value if state == "done" else None,
+        **{**notes, "scores": tuple(notes.get("scores", ()))},
+    )

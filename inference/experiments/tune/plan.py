@@ -1,0 +1,212 @@
+"""Plans: what a search is asked for, as plain data, checked before any work begins.
+
+Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from scene.registry import unknown
+
+from ...settings.options import parsed, words
+from ...settings.recipes import recipe
+from ...settings.settings import VIEWS, Settings
+from .space import Point, Space, as_json, given, grid
+
+CHOOSING = ("tune", "val")
+"""Where settings may be chosen: never on ``test``."""
+
+METRICS = {
+    "miou": "mean IoU of masks, %",
+    "f1": "macro-F1 of classes, %",
+    "map": "mean AP of classes, %",
+    "elbo": "ELBO, nats per scene",
+    "loss": "loss on validation scenes",
+}
+"""What a search may go by, and what that is called. All but ``loss`` are to be large."""
+
+SAMPLERS = ("grid", "random", "tpe")
+
+TRIALS = 20
+"""How many there are, unless somebody says or a grid is smaller."""
+
+POINTS_AT_MOST = 100_000
+
+_OWN_LOSS = (
+    *("size", "data", "particles", "objective", "retrofit-particles", "retrofit-objective"),
+    *("subsets", "retrofit", "alpha", "beta", "weight", "classifier", "net", "layer", "scales"),
+    *("flip", "foreground", "background", "saliency", "exponent", "cue-crf", "crf-weight"),
+    *("crf-xy", "crf-rgb"),
+)
+"""Options that change what the loss is, so that losses under two values say nothing."""
+
+_PIXELS = ("noise", "image-scale", "learn-scale")
+"""Options that move the loss by thousands of nats, whatever becomes of masks and classes."""
+
+MOST_SEEDS = 1000
+"""The most seeds that train each point."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is searched, how, and by what it is judged.
+
+    Attributes:
+        recipe: A key of `inference.settings.recipes.RECIPES`.
+        spaces: What is searched; at least one option, each once.
+        fixed: All other options, as typed after `scene train`.
+        sampler: One of `SAMPLERS`.
+        points: How many values of a grid stand for a range.
+        metric: A key of `METRICS`.
+        views: Given which views masks or classes are predicted; None = the first that the
+            model can go from.
+        split: One of `CHOOSING`.
+        prune: Whether trials whose validation loss is worse than the median's are stopped.
+        seeds: With how many seeds each point is trained, from that of training on; its score is
+            their mean.
+
+    Raises:
+        LookupError: If a name is unknown.
+        ValueError: If something does not fit; a value that `scene train` would refuse, for one.
+    """
+
+    recipe: str
+    spaces: tuple[Space, ...]
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    sampler: str = "tpe"
+    points: int | None = None
+    metric: str = "miou"
+    views: tuple[str, ...] | None = None
+    split: str = "tune"
+    prune: bool = False
+    seeds: int = 1
+
+    def __post_init__(self) -> None:
+        recipe(self.recipe)
+        for value, known, kind in (
+            (self.metric, METRICS, "metric"),
+            (self.sampler, SAMPLERS, "sampler"),
+            *((view, VIEWS, "view") for view in self.views or ()),
+        ):
+            if value not in known:
+                raise LookupError(unknown(value, known, kind) + ".")
+        if self.split not in CHOOSING:
+            raise ValueError(
+                f"Settings are chosen on {' or '.join(CHOOSING)}, never on {self.split!r}."
+            )
+        if self.seeds < 1:
+            raise ValueError(f"--seeds must be 1 or more, not {self.seeds}.")
+        if self.seeds > MOST_SEEDS:
+            raise ValueError(f"--seeds is at most {MOST_SEEDS}, not {self.seeds}.")
+        self._require_spaces()
+        self._require_metric()
+        if self.sampler == "grid" and self.points is not None and self.points < 2:
+            raise ValueError(f"--points must be 2 or more, not {self.points}.")
+        if self.sampler == "grid":
+            grid(self.spaces, self.points)
+        for point in self.corners():
+            self.settings(point)
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What is searched, by name."""
+        return tuple(space.option for space in self.spaces)
+
+    @property
+    def seed(self) -> int:
+        """Seed of what is proposed: that of training, where it is fixed."""
+        return int(self.fixed.get("seed", 0))
+
+    @property
+    def minimised(self) -> bool:
+        """Whether small scores are good."""
+        return self.metric == "loss"
+
+    @property
+    def size(self) -> float:
+        """How many points there are to try."""
+        if self.sampler == "grid":
+            return len(grid(self.spaces, self.points))
+        return math.prod(space.size for space in self.spaces)
+
+    def settings(self, point: Point, repeat: int = 0) -> Settings:
+        """Make the settings of a point, and of one of its ``seeds``, counted from 0.
+
+        Raises:
+            LookupError: As `Settings`.
+            ValueError: As `Settings`.
+        """
+        made = recipe(self.recipe).settings(**parsed(given(point, self.fixed)))
+        return replace(made, seed=made.seed + repeat)
+
+    def runs(self, trial: str) -> tuple[str, ...]:
+        """Name the folders of a trial's runs: its own, or one in it for each seed."""
+        if self.seeds == 1:
+            return (trial,)
+        return tuple(f"{trial}/seed-{self.seed + repeat}" for repeat in range(self.seeds))
+
+    def command(self, point: Point) -> str:
+        """Write the command that trains with a point's settings."""
+        return f"scene train {shlex.quote(self.recipe)} {words(given(point, self.fixed))}"
+
+    def corners(self) -> Iterator[Point]:
+        """Give points that show whether every value can be used: each once, the rest as first."""
+        first = {space.option: space.ends[0] for space in self.spaces}
+        yield first
+        for space in self.spaces:
+            for end in space.ends[1:]:
+                yield {**first, space.option: end}
+
+    def to_json(self) -> dict[str, Any]:
+        """Give plain data."""
+        return {**asdict(self), "spaces": as_json(self.spaces), "fixed": dict(self.fixed)}
+
+    def _require_spaces(self) -> None:
+        if not self.spaces:
+            raise ValueError(
+                "Nothing is searched; say what, as --over learning-rate=1e-4..1e-1:log."
+            )
+        for option in self.options:
+            if option == "seed" and self.seeds > 1:
+                raise ValueError(
+                    "--over seed searches what --seeds takes the mean of; leave one of them out."
+                )
+            if self.options.count(option) > 1:
+                raise ValueError(f"--over {option} is given twice; once is enough.")
+            name, _, view = option.replace("-", "_").partition(" ")
+            fixed = self.fixed.get(name)
+            if fixed is not None and (not view or any(w.startswith(f"{view}=") for w in fixed)):
+                raise ValueError(f"--{option} is both searched and given; leave one of them out.")
+        if self.sampler == "grid" and self.points is None:
+            return
+        listed = math.prod(
+            min(space.size, self.points or 1) if space.size == math.inf else space.size
+            for space in self.spaces
+        )
+        if self.sampler == "grid" and listed > POINTS_AT_MOST:
+            raise ValueError(f"A grid of {listed:.0f} points is too much; choose --sampler tpe.")
+
+    def _require_metric(self) -> None:
+        own = [option for option in self.options if option.split()[0] in _OWN_LOSS]
+        why = f"--{own[0]} changes what the loss is, so losses cannot be compared" if own else ""
+        if own and self.metric == "loss":
+            raise ValueError(f"{why}; choose another --metric.")
+        if own and self.prune:
+            raise ValueError(f"{why}; search it with --no-prune.")
+        moved = [option for option in self.options if option in _PIXELS]
+        if moved and self.prune and self.metric not in ("loss", "elbo"):
+            raise ValueError(
+                f"--{moved[0]} moves the loss whatever becomes of {self.metric}; search it with "
+                "--no-prune."
+            )
+        if self.metric == "elbo" and not recipe(self.recipe).takes("latent"):
+            raise ValueError(f"{self.recipe} has no latent and no ELBO; choose another --metric.")
+        if self.metric == "elbo" and "size" in self.options:
+            raise ValueError("ELBOs of other sizes cannot be compared; choose another --metric.")
+        if self.views is not None and self.metric not in ("miou", "f1", "map"):
+            raise ValueError(f"--given goes with a score of predictions, not with {self.metric}.")

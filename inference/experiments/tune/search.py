@@ -1,0 +1,285 @@
+"""Tuning: the search itself, resumable and in parallel, and what is told of it at its end.
+
+::
+
+    runs/tune-jvae-synthetic-default/
+        study.json      what was asked for; a search for something else is refused here
+        trials.log      Optuna's journal: every trial, as it comes
+        trial-000/      a run, as `scene train` makes it; only the best keeps its weights
+            seed-0/     or one for each seed, where there are several
+        tune.json       the best settings, and all trials
+        tune.png        the score against each option, and what mattered
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from scene.storage.files import read_json
+from scene.storage.locks import contents, locked
+
+from ...devices import Device
+from ...interruption import resumable
+from ...process_pool import pool
+from ...runs.run import home, write_json
+from ...settings.config import shown
+from .check import checked
+from .figures import draw
+from .journal import JOURNAL, Book, Trial, mend
+from .plan import METRICS, TRIALS, Plan
+from .trial import Task, Watch, run_trial, strip
+
+MOST = {"--trials": 100_000, "--jobs": 256}
+"""How many trials a search may have, and how many processes."""
+
+STUDY, FILE, PICTURE = "study.json", "tune.json", "tune.png"
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What came of a search.
+
+    Attributes:
+        plan: What was asked for.
+        folder: Where everything is.
+        data: Name of the dataset.
+        trials: All, in the order in which they were begun.
+        importances: What share of the differences each option explains; empty if trials are few.
+        files: ``tune.json``, and a picture if there is something to see.
+    """
+
+    plan: Plan
+    folder: Path
+    data: str
+    trials: tuple[Trial, ...]
+    importances: dict[str, float] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
+
+    @property
+    def ranked(self) -> list[Trial]:
+        """Those that came to their end, the best first; among equals the earlier."""
+        sign = 1 if self.plan.minimised else -1
+        done = [trial for trial in self.trials if trial.score is not None]
+        return sorted(done, key=lambda trial: sign * (trial.score or 0.0))
+
+    @property
+    def best(self) -> Trial | None:
+        """The best of them."""
+        return next(iter(self.ranked), None)
+
+    @property
+    def runs(self) -> tuple[Path, ...]:
+        """The runs of the best, one a seed; `command` trains the first."""
+        names = self.plan.runs(self.best.name) if self.best else ()
+        return tuple(self.folder / name for name in names)
+
+    @property
+    def command(self) -> str:
+        """What trains with the best settings."""
+        return self.plan.command(self.best.point) if self.best else ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Give plain data."""
+        best = self.best
+        return {
+            "plan": self.plan.to_json(),
+            "data": self.data,
+            "metric": METRICS[self.plan.metric],
+            "best": None
+            if best is None
+            else {
+                **best.to_json(),
+                "run": str(self.runs[0]),
+                "runs": [str(run) for run in self.runs],
+                "settings": self.plan.settings(best.point).to_json(),
+                "command": self.command,
+            },
+            "importances": self.importances,
+            "trials": [trial.to_json() for trial in self.trials],
+        }
+
+
+def tune(
+    plan: Plan,
+    *,
+    trials: int | None = None,
+    jobs: int = 1,
+    folder: Path | None = None,
+    force: bool = False,
+    keep: bool = False,
+    device: Device = "auto",
+    download: bool = False,
+    watch: Watch = lambda trial, report: None,
+    told: Callable[[Trial], None] = lambda trial: None,
+) -> Tuned:
+    """Search until there are so many trials, whichever call made them.
+
+    A second call goes on where the first was stopped: a trial that was interrupted is run again,
+    from its checkpoint if it came to one. With one process, a search in several calls is the
+    search in one. Everything that can be refused is refused before anything is written.
+
+    Args:
+        plan: What is searched, and how.
+        trials: How many there will be in all; by default the whole of a grid, else `TRIALS`.
+        jobs: Processes that share them, and the cores.
+        folder: Where everything goes; by default one of the recipe and data under
+            `inference.runs.run.home`.
+        force: Begin anew, whatever search is there.
+        keep: Keep the weights of all trials.
+        device: Where to compute.
+        download: Let data be fetched.
+        watch: Called after every step, where there is one process.
+        told: Called with each trial as it ends.
+
+    Raises:
+        ArithmeticError: If not one trial came to its end.
+        BlockingIOError: If another process is searching in that folder.
+        LookupError: If the data or a split are not there.
+        ValueError: If something does not fit, or the folder holds something else.
+    """
+    for name, count in {"--trials": trials, "--jobs": jobs}.items():
+        if count is not None and count < 1:
+            raise ValueError(f"{name} must be 1 or more, not {count}.")
+        if count is not None and count > MOST[name]:
+            raise ValueError(f"{name} is at most {MOST[name]}, not {count}.")
+    direction, data = checked(plan, device, download)
+    folder = folder or home() / f"tune-{plan.recipe}-{data}"
+    _require_ours(folder, plan, force)
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder):
+        _require_ours(folder, plan, force)
+        if force:
+            _empty(folder)
+        write_json(folder / STUDY, plan.to_json())
+        mend(folder)
+        book = Book(folder, plan)
+        tasks = _tasks(book, folder, _total(plan, trials), direction, device)
+        with resumable():
+            for trial in _all(tasks, jobs, watch):
+                book.tell(trial)
+                if not keep:
+                    _tidy(folder, _summed(plan, folder, data, book))
+                told(trial)
+        found = _summed(plan, folder, data, book, importances=dict(book.importances()))
+        return _concluded(found)
+
+
+def _total(plan: Plan, trials: int | None) -> int:
+    usual = int(plan.size) if plan.sampler == "grid" else TRIALS
+    return usual if trials is None else trials
+
+
+def _tasks(
+    book: Book, folder: Path, total: int, direction: tuple[tuple[str, ...], str], device: Device
+) -> Iterator[Task]:
+    """Name what is to be done: first what was begun and not ended, then what is new."""
+    known = book.trials()
+    for trial in known:
+        if trial.state == "begun":
+            yield Task(book.plan, trial, folder, direction, device)
+    for _ in range(total - len(known)):
+        new = book.propose()
+        if new is None:
+            return
+        yield Task(book.plan, new, folder, direction, device)
+
+
+def _all(tasks: Iterator[Task], jobs: int, watch: Watch) -> Iterator[Trial]:
+    """Do each task, here or in processes; what is next is asked when somebody has time for it."""
+    if jobs == 1:
+        for task in tasks:
+            yield run_trial(task, watch)
+        return
+    with pool(jobs) as workers:
+        running: set[Future[Trial]] = set()
+        while True:
+            for task in islice(tasks, jobs - len(running)):
+                running.add(workers.submit(run_trial, task))
+            if not running:
+                return
+            ended, running = wait(running, return_when=FIRST_COMPLETED)
+            yield from (future.result() for future in ended)
+
+
+def _summed(plan: Plan, folder: Path, data: str, book: Book, **more: Any) -> Tuned:
+    return Tuned(plan, folder, data, tuple(book.trials()), **more)
+
+
+def _tidy(folder: Path, found: Tuned) -> None:
+    """Remove the weights of every trial that ended, but for the best."""
+    for trial in found.trials:
+        if trial.state != "begun" and trial != found.best:
+            strip(folder / trial.name)
+
+
+def _concluded(found: Tuned) -> Tuned:
+    """Write what came of it."""
+    if found.best is None:
+        why = next((trial.why for trial in found.trials if trial.why), "")
+        raise ArithmeticError(f"Not one trial came to its end. The first that failed: {why}")
+    files = (found.folder / FILE, found.folder / PICTURE)
+    draw(files[1], found.plan, found.trials, found.importances)
+    write_json(files[0], found.to_json())
+    return Tuned(found.plan, found.folder, found.data, found.trials, found.importances, files)
+
+
+def _require_ours(folder: Path, plan: Plan, force: bool) -> None:
+    """Refuse a folder that holds something else than this search, or any search with ``force``.
+
+    Raises:
+        ValueError: If it is a file, holds something that is not ours, or another search.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; choose another --out.")
+    if not contents(folder):
+        return
+    if not (folder / STUDY).is_file():
+        raise ValueError(f"{folder} holds something that is no search; choose another --out.")
+    if not force:
+        _require_same(folder, plan)
+
+
+def _empty(folder: Path) -> None:
+    """Remove a search, but nothing else that may lie there; what makes it a search goes last."""
+    for path in folder.glob("trial-*/"):
+        shutil.rmtree(path)
+    for name in (FILE, PICTURE, JOURNAL, STUDY):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _require_same(folder: Path, plan: Plan) -> None:
+    try:
+        there = read_json(folder / STUDY)
+    except ValueError:
+        raise ValueError(f"{folder / STUDY} is damaged; choose another --out.") from None
+    there = {"seeds": 1, **there} if isinstance(there, dict) else there  # of before it was asked
+    ours = json.loads(json.dumps(plan.to_json()))
+    for name, value in ours.items():
+        theirs = there.get(name) if isinstance(there, dict) else None
+        if value == theirs:
+            continue
+        if isinstance(value, dict) and isinstance(theirs, dict):
+            keys = sorted({*value, *theirs}, key=str)
+            name = next(key for key in keys if value.get(key) != theirs.get(key))
+            value, theirs = value.get(name), theirs.get(name)
+        raise ValueError(
+            f"{folder} is a search with {name} {_shown(theirs)}, not {_shown(value)}; choose "
+            "another --out, or --force to begin anew."
+        )
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict) and isinstance(value.get("values"), list):
+        return ",".join(map(shown, value["values"]))
+    if isinstance(value, dict) and {"low", "high", "log"} <= set(value):
+        return f"{value['low']}..{value['high']}{':log' if value['log'] else ''}"
+    if isinstance(value, int | float):
+        return str(value)
+    return "left out" if value is None else shown(value).strip("'")

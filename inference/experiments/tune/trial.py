@@ -1,0 +1,168 @@
+"""One trial: a run trained in its folder, watched, and scored where settings are chosen."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from scene.datasets.base import SceneDataset
+from scene.datasets.catalogue import open_data
+from scene.notices import against_weak
+from scene.seeds import seeded
+from scene.storage.files import read_json
+
+from ...devices import Device, device_of
+from ...objectives.bounds import ELBO
+from ...prediction.evaluate import DRAWS
+from ...runs.plugins import is_foreign
+from ...runs.restore import restore
+from ...runs.run import SUMMARY, Run
+from ...training.log import METRICS, Report, lines_of
+from ...training.obtain import obtain
+from ...training.session import Headline, train
+from .journal import Book, Trial
+from .plan import Plan
+
+Watch = Callable[[Trial, Report], None]
+
+_AT_ONCE = 50
+
+
+@dataclass(frozen=True)
+class Task:
+    """A trial to be done: plain data, so that a process of its own can do it.
+
+    Attributes:
+        plan: What it is of.
+        trial: Which.
+        folder: The search's.
+        direction: Views given and target, which sum up its run.
+        device: Where to compute.
+    """
+
+    plan: Plan
+    trial: Trial
+    folder: Path
+    direction: tuple[tuple[str, ...], str]
+    device: Device = "auto"
+
+    @property
+    def headline(self) -> Headline:
+        """What sums up its run."""
+        return Headline(self.plan.split, self.direction)
+
+
+class Stopped(Exception):
+    """A trial that is not worth going on with."""
+
+
+def run_trial(task: Task, watch: Watch = lambda trial, report: None) -> Trial:
+    """Train with each seed, and score; one that cannot be trained has failed, and says why.
+
+    With several seeds the score is their mean, and a trial of which one seed fails has failed.
+    A run that was interrupted goes on from its checkpoint.
+    """
+    began, trial, seeds = time.monotonic(), task.trial, task.plan.seeds
+    book = Book(task.folder, task.plan) if task.plan.prune else None
+    scores: list[float] = []
+
+    def seen(report: Report) -> None:
+        repeat, steps = len(scores), report.steps
+        watch(trial, replace(report, step=repeat * steps + report.step, steps=seeds * steps))
+        over = report.step == steps and repeat == seeds - 1
+        if book is not None and report.val is not None and not over:
+            if book.report(trial.number, report.step, report.val, repeat):
+                raise Stopped
+
+    try:
+        for repeat in range(seeds):
+            run = _trained(task, repeat, seen)
+            score, about = _scored(task, run)
+            if not math.isfinite(score):
+                raise ArithmeticError(f"The {task.plan.metric} is {score}.")
+            scores.append(score)
+        about += f", {seeds} seeds" if seeds > 1 else ""
+        mean = statistics.fmean(scores)
+        found = replace(trial, state="done", score=mean, about=about, scores=tuple(scores))
+    except Stopped:
+        found = replace(trial, state="stopped")
+    except (ArithmeticError, LookupError, ValueError) as error:
+        which = f"Seed {task.plan.seed + len(scores)}: " if seeds > 1 else ""
+        found = replace(trial, state="failed", why=which + _sentence(error))
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError):
+            raise
+        found = replace(trial, state="failed", why="Memory ran out.")
+    return replace(found, seconds=round(time.monotonic() - began, 1))
+
+
+def strip(folder: Path) -> None:
+    """Remove the weights of a trial's runs; what they say of themselves stays."""
+    for path in folder.rglob("*.safetensors"):
+        path.unlink()
+
+
+def _trained(task: Task, repeat: int, watch: Callable[[Report], None]) -> Run:
+    """Give the complete run of a seed; one that carries a stranger's code is begun anew."""
+    settings = task.plan.settings(task.trial.point, repeat)
+    folder = task.folder / task.plan.runs(task.trial.name)[repeat]
+    more: Any = {"device": task.device, "headline": task.headline, "watch": watch}
+    if is_foreign(settings):
+        return train(settings, folder=folder, force=True, **more).run
+    return obtain(settings, folder, **more)
+
+
+def _scored(task: Task, run: Run) -> tuple[float, str]:
+    """Give the score of a run, and what it is of."""
+    metric = task.plan.metric
+    if metric == "loss":
+        return _last_loss(run), "val"
+    if metric == "elbo":
+        scenes = _scenes(task, run)
+        said = f"{scenes.split}, {len(scenes)} scenes{against_weak(scenes.weak, len(scenes))}"
+        return _elbo(run, scenes, task), said
+    cell = read_json(run.path(SUMMARY))["headline"]
+    score = (cell["score"] or {}).get({"f1": "macro_f1"}.get(metric, metric))
+    if score is None:
+        raise ValueError(f"No scene of {task.plan.split} could be scored.")
+    scenes, weak = cell["scenes"], cell.get("weak", 0)
+    about = f"{cell['title']}, {task.plan.split}, {scenes} scenes{against_weak(weak, scenes)}"
+    return float(score), about
+
+
+def _last_loss(run: Run) -> float:
+    """Read the validation loss of the weights that were kept."""
+    losses = [line["val"] for line in lines_of(run.path(METRICS)) if "val" in line]
+    if not losses:
+        raise ValueError("It has no validation loss; its data have no split val.")
+    return float(min(losses) if run.settings.patience else losses[-1])
+
+
+def _elbo(run: Run, scenes: SceneDataset, task: Task) -> float:
+    """Average the ELBO of every view, at β = 1 and with no view weighed, over scenes.
+
+    Whatever was trained, this is one bound on the same log p(views): it can be compared.
+    """
+    device = device_of(task.device)
+    assembly, bound, total = restore(run, device=device), ELBO(DRAWS), 0.0
+    with torch.no_grad(), seeded(run.settings.seed, device):
+        for first in range(0, len(scenes), _AT_ONCE):
+            rows = range(first, min(len(scenes), first + _AT_ONCE))
+            views = scenes.views(rows).to(device)
+            total -= bound.loss(assembly.model, assembly.guide, views) * len(rows)
+    return total / len(scenes)
+
+
+def _scenes(task: Task, run: Run) -> SceneDataset:
+    return open_data(run.settings.data, task.plan.split, run.settings.size)
+
+
+def _sentence(error: Exception) -> str:
+    return str(error.args[0] if len(error.args) == 1 else error)

@@ -1,0 +1,1 @@
+"""Weak supervision reproduced from end to end, over several seeds."""

@@ -1,0 +1,1 @@
+"""Prediction: any view from any others, sampled, refined and scored."""

@@ -1,0 +1,187 @@
+"""Pictures of what a model believes: predictions beside the truth, and samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+
+from scene.datasets.base import SceneDataset
+from scene.figures.grid import Panel, draw_grid
+from scene.labels import Labels
+from scene.likelihoods import entropy
+from scene.seeds import seeded
+from scene.views import VIEWS, Views
+
+from ..build import Assembly
+from .predict import able, expected, predict
+
+DIRECTIONS = (
+    (("image",), "mask"),
+    (("image", "classes"), "mask"),
+    (("mask",), "mask"),
+    (("mask",), "image"),
+    (("classes",), "image"),
+    (VIEWS, "image"),
+)
+"""What the picture of a run shows, where its model can."""
+
+_SEEN = (VIEWS, ("image", "classes"), ("image",))  # views of the scenes drawn, if there are any
+
+NOTHING: Mapping[str, Tensor] = MappingProxyType({})
+
+
+def draw_predictions(
+    path: Path, assembly: Assembly, dataset: SceneDataset, *, scenes: int = 8, seed: int = 0
+) -> None:
+    """Draw the first scenes of a dataset, and each view as predicted from others.
+
+    Args:
+        path: Where the PNG goes.
+        assembly: Model and guide, in evaluation mode.
+        dataset: Scenes that have every view are drawn; where none has, those without masks.
+        scenes: How many, at most.
+        seed: Of the draws of z.
+    """
+    labels = dataset.schema.labels
+    views = dataset.views(range(min(len(dataset), 4 * scenes)))
+    seen = next((some for some in _SEEN if views.having(some).any()), None)
+    if seen is None:
+        return
+    complete = views.rows(views.having(seen).nonzero().squeeze(-1)[:scenes])
+    complete = complete.to(assembly.device)
+    titles = [name for name in ("image", "mask") if name in seen]
+    columns = [list(complete[name]) for name in titles]
+    with seeded(seed, assembly.device):
+        for given, target in DIRECTIONS:
+            if set(given) <= set(seen) and able(assembly, given, target):
+                found = predict(assembly, complete.only(given), [target])
+                columns.append(list(found.mask if target == "mask" else found.views[target]))
+                source = "all" if len(given) == len(VIEWS) else "+".join(given)
+                titles.append(f"{source} → {target}")
+    told = complete["classes"] if "classes" in seen else [None] * len(complete)
+    rows = [
+        [
+            Panel(picture, named(labels, vector) if i == 1 and vector is not None else "")
+            for i, picture in enumerate(line)
+        ]
+        for line, vector in zip(zip(*columns, strict=True), told, strict=True)
+    ]
+    draw_grid(path, rows, labels, columns=titles)
+
+
+def draw_samples(
+    path: Path,
+    given: Views | None,
+    samples: dict[str, Tensor],
+    labels: Labels,
+    title: str,
+    means: Mapping[str, Tensor] = NOTHING,
+) -> None:
+    """Draw samples of a scene in a grid; above them what was given, and what they come to.
+
+    Args:
+        path: Where the PNG goes.
+        given: One scene's views that were conditioned on, or None.
+        samples: Views of N samples: means or probabilities, as `sampled` gives them.
+        labels: The vocabulary.
+        title: Above everything.
+        means: As `averaged` gives them.
+    """
+    count = len(next(iter(samples.values())))
+    shown = [n for n in ("image", "mask") if given is not None and n in given]
+    first = [Panel(given[n][0], "given") for n in shown if given is not None]
+    first += _means(means, labels)
+    wide = max(min(8, count), len(first))
+    rows: list[list[Panel]] = []
+    names: list[str] = []
+    if first:
+        rows.append(_filled(first, wide))
+        names.append("given, mean" if shown and means else "given" if shown else "mean")
+    for start in range(0, count, wide):
+        for name in ("image", "mask"):
+            if name in samples:
+                caption = name == "mask" or "mask" not in samples
+                rows.append(_line(name, samples, start, wide, labels, caption))
+                names.append(name)
+    draw_grid(path, rows, labels, rows=names, title=title)
+
+
+def sampled(assembly: Assembly, z: Tensor | None, given: Views | None) -> dict[str, Tensor]:
+    """Decode draws of z into pictures: as `probable`, but masks ``(N, H, W)`` of label ids."""
+    return decided(probable(assembly, z, given))
+
+
+def decided(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Take the most probable label of every pixel, where there are label probabilities."""
+    return {n: view.argmax(-3) if n == "mask" else view for n, view in found.items()}
+
+
+def averaged(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Average over N draws, and say how undecided the labels are then.
+
+    Args:
+        found: As `probable` gives it.
+
+    Returns:
+        Of each view there is: ``image`` ``(3, H, W)``; ``classes`` ``(C,)``; ``mask``
+        ``(H, W)``, the labels that are most probable on average, with ``entropy`` ``(H, W)``.
+    """
+    means = {name: view.mean(0) for name, view in found.items()}
+    doubt = {"entropy": entropy(means["mask"])} if "mask" in means else {}
+    return {**decided(means), **doubt}
+
+
+def probable(assembly: Assembly, z: Tensor | None, given: Views | None) -> dict[str, Tensor]:
+    """Decode draws of z into what is expected of every view.
+
+    Args:
+        assembly: Model and guide.
+        z: ``(N, 1, L)``; None for a model without latent.
+        given: One scene's views, for a model with conditions.
+
+    Returns:
+        Mean images ``(N, 3, H, W)``, class probabilities ``(N, C)``, label probabilities
+        ``(N, labels, H, W)``.
+    """
+    with torch.no_grad():
+        decoded = assembly.model.decode(z, given, assembly.model.views)
+    found = {name: expected(x) for name, x in decoded.items()}
+    return {name: value.squeeze(1) if z is not None else value for name, value in found.items()}
+
+
+def named(labels: Labels, vector: Tensor) -> str:
+    """Name the classes of a vector ``(C,)``, for a caption."""
+    return ", ".join(labels.decode(vector)) or "none"
+
+
+def _means(means: Mapping[str, Tensor], labels: Labels) -> list[Panel]:
+    """Draw what samples come to; doubt as grey, white where all labels are alike."""
+    says = f"mean: {named(labels, means['classes'])}" if "classes" in means else "mean"
+    panels = [Panel(means["image"], "mean")] if "image" in means else []
+    if "mask" in means:
+        panels.append(Panel(means["mask"], says))
+        panels.append(Panel(means["entropy"].expand(3, -1, -1), "entropy"))
+    return panels
+
+
+def _line(
+    name: str,
+    samples: dict[str, Tensor],
+    start: int,
+    wide: int,
+    labels: Labels,
+    caption: bool,
+) -> list[Panel]:
+    pictures: Sequence[Tensor] = list(samples[name][start : start + wide])
+    captions = [""] * len(pictures)
+    if caption and "classes" in samples:
+        captions = [named(labels, v) for v in samples["classes"][start : start + wide]]
+    return _filled([Panel(p, text) for p, text in zip(pictures, captions, strict=True)], wide)
+
+
+def _filled(line: list[Panel], wide: int) -> list[Panel]:
+    return [*line, *[Panel()] * (wide - len(line))]

@@ -1,0 +1,273 @@
+"""Refining a belief at test time: q(z | views) made better for the very scenes it is asked of."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import pyro
+import pyro.distributions as dist
+import torch
+from pyro import poutine
+from pyro.infer import MCMC, NUTS
+from torch import Tensor
+
+from scene.views import Views
+
+from ..build import Assembly
+from ..objectives.bounds import elbo
+from ..objectives.importance_weights import Evidence, evidence
+from .predict import belief
+
+CHAIN = 200
+"""States that a chain keeps at least, so that their mean and scatter say something."""
+
+_DRAWS = 64  # of an ELBO that is reported
+_DEPTH = 5  # of NUTS's tree: at most 31 leaps a state
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """How to refine.
+
+    Attributes:
+        method: ``svi``: a diagonal Normal a scene, climbing the ELBO; ``hmc``: from there, a chain
+            of states of the exact posterior, by the No-U-Turn sampler.
+        steps: Of Adam (``svi``, else 50), or of warm-up (``hmc``, else 100).
+
+    Raises:
+        ValueError: If there is not one step.
+    """
+
+    method: Literal["svi", "hmc"]
+    steps: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.steps is not None and self.steps < 1:
+            raise ValueError(f"--refine-steps must be 1 or more, not {self.steps}.")
+
+    @property
+    def length(self) -> int:
+        """The steps in force."""
+        return self.steps or {"svi": 50, "hmc": 100}[self.method]
+
+
+@dataclass(frozen=True)
+class Refined:
+    """What refining gave for B scenes.
+
+    Attributes:
+        q: A diagonal Normal, batch ``(B,)``, event ``(L,)``: what was climbed to, or what has
+            the chain's mean and scatter.
+        z: Draws, ``(K, B, L)``: from q, or states of the chain.
+        before: ELBO of the given views at the amortised belief, ``(B,)`` in nats.
+        after: The same at ``q``.
+        acceptance: Mean acceptance probability of each chain, ``(B,)``; None for ``svi``.
+    """
+
+    q: dist.Distribution
+    z: Tensor
+    before: Tensor
+    after: Tensor
+    acceptance: Tensor | None = None
+
+
+def refined(assembly: Assembly, given: Views, how: Refinement, draws: int = 8) -> Refined:
+    """Refine the belief of each scene given some of its views; the generators stay as they are.
+
+    It starts at the amortised posterior, or at the prior where the guide has none for this set
+    of views: so any subset of what the model explains will do, whatever the guide can read.
+    Likelihoods count as they are, without weights.
+
+    Args:
+        assembly: Model and guide, in evaluation mode.
+        given: B scenes that have every view held.
+        how: The method and its steps.
+        draws: K.
+
+    Raises:
+        ValueError: If there is no z, or nothing to refine it by, or a chain never moved.
+
+    Source:
+        Kim et al. (2018), Semi-Amortized Variational Autoencoders,
+        https://arxiv.org/abs/1802.02550; Hoffman & Gelman (2014), The No-U-Turn Sampler.
+    """
+    require_refinable(assembly, given.names)
+    model, start = assembly.model, _start(assembly, given)
+    before = bound(model, given, start)
+    if how.method == "svi":
+        q = climb(model, given, start, steps=how.length)
+        return Refined(q, q.sample(torch.Size((draws,))), before, bound(model, given, q))
+    near = climb(model, given, start)
+    states, acceptance = explore(model, given, near, states=max(CHAIN, draws), warmup=how.length)
+    scatter = states.std(0)
+    if not bool((scatter > 0).all()):
+        raise ValueError("A chain never moved; give it more warm-up, such as --refine-steps 100.")
+    q = dist.Normal(states.mean(0), scatter).to_event(1)
+    apart = torch.linspace(0, len(states) - 1, draws).round().long().to(states.device)
+    return Refined(q, states[apart], before, bound(model, given, q), acceptance)
+
+
+def require_refinable(assembly: Assembly, given: Collection[str]) -> None:
+    """Refuse views by which nothing can be refined.
+
+    Raises:
+        ValueError: If the model has no latent, or explains none of these views, or lacks what it
+            takes as given.
+    """
+    model = assembly.model
+    if not model.latent:
+        raise ValueError("This model has no z to refine; leave out --refine.")
+    if missing := [name for name in model.conditions if name not in given]:
+        raise ValueError(f"This model takes the {missing[0]} as given; give that, too.")
+    if not set(given) & set(model.views):
+        raise ValueError(
+            f"Nothing given tells this model about z; give {' or '.join(model.views)} to refine "
+            "by, or leave out --refine."
+        )
+
+
+def climb(
+    model: Any,
+    given: Views,
+    start: dist.Distribution,
+    *,
+    steps: int = 50,
+    rate: float = 0.2,
+    particles: int = 8,
+) -> dist.Distribution:
+    """Climb the ELBO by Adam on the mean and log scale of a diagonal Normal for each scene.
+
+    Scenes are independent, so a batch of them climbs at once as each would alone.
+
+    Args:
+        model: A Pyro program whose one latent site is ``z``.
+        given: B scenes; what of them the model explains is scored.
+        start: Where to begin; one that is no diagonal Normal is matched in mean and scale.
+        steps: Of Adam; its rate falls to nothing as a cosine.
+        rate: The first, in latent units.
+        particles: K, the draws of each gradient.
+
+    Returns:
+        Batch ``(B,)``, event ``(L,)``.
+    """
+    loc, scale = (moment.clone() for moment in _moments(start))
+    loc, log_scale = loc.requires_grad_(), scale.log().requires_grad_()
+    optimizer = torch.optim.Adam([loc, log_scale])
+    with torch.enable_grad():
+        for step in range(steps):
+            for group in optimizer.param_groups:
+                group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * step / steps))
+            q = dist.Normal(loc, log_scale.exp()).to_event(1)
+            height = _bounds(_weighed(model, given, q, particles)).sum()
+            loc.grad, log_scale.grad = torch.autograd.grad(-height, (loc, log_scale))
+            optimizer.step()
+    return dist.Normal(loc.detach(), log_scale.detach().exp()).to_event(1)
+
+
+def explore(
+    model: Any,
+    given: Views,
+    start: dist.Distribution,
+    *,
+    states: int = CHAIN,
+    warmup: int = 100,
+) -> tuple[Tensor, Tensor]:
+    """Run a chain of Hamiltonian Monte Carlo for each scene, one after the other.
+
+    A chain begins at the mean of ``start`` and moves in units of its scale. Between modes that
+    lie far apart it seldom finds a way.
+
+    Args:
+        model: As in `climb`.
+        given: B scenes.
+        start: Where to begin.
+        states: S, those kept.
+        warmup: Steps in which the length of a leap and the mass are found.
+
+    Returns:
+        States ``(S, B, L)``, and the mean acceptance probability of each chain, ``(B,)``.
+    """
+    locs, scales = _moments(start)
+    chains, accepted = [], []
+    for row in range(len(given)):
+        one = given.rows(torch.tensor([row], device=given.device))
+        place = (locs[row : row + 1], scales[row : row + 1])
+        chain, rate = _chain(model, one, *place, states, warmup)
+        chains.append(chain)
+        accepted.append(rate)
+    return torch.cat(chains, dim=1), torch.tensor(accepted)
+
+
+def bound(model: Any, given: Views, q: dist.Distribution, particles: int = _DRAWS) -> Tensor:
+    """Estimate the ELBO of the given views: ``(B,)`` in nats."""
+    with torch.no_grad():
+        return _bounds(_weighed(model, given, q, particles))
+
+
+def _start(assembly: Assembly, given: Views) -> dist.Distribution:
+    """Give the amortised posterior, or the prior where there is none given these views."""
+    with torch.no_grad():
+        if assembly.guide.accepts(given.names):
+            found = belief(assembly, given)
+        else:
+            found = assembly.model.prior(given)
+    assert found is not None
+    return found
+
+
+def _moments(q: Any) -> tuple[Tensor, Tensor]:
+    """Give mean and standard deviation, each ``(B, L)``; from draws where there is no formula."""
+    try:
+        return q.mean.detach(), q.stddev.detach()
+    except NotImplementedError:
+        with torch.no_grad():
+            drawn = q.sample(torch.Size((256,)))
+        return drawn.mean(0), drawn.std(0)
+
+
+def _weighed(model: Any, given: Views, q: dist.Distribution, particles: int) -> Evidence:
+    return evidence(partial(model, given), partial(_say, q, len(given)), particles=particles,
+                    exact_kl=True)  # fmt: skip
+
+
+def _say(q: dist.Distribution, scenes: int) -> Tensor:
+    """Be the Pyro program of a belief."""
+    with pyro.plate("scenes", scenes, dim=-1):
+        return pyro.sample("z", q)  # type: ignore[no-any-return]
+
+
+def _bounds(found: Evidence) -> Tensor:
+    kl = found.log_q - found.log_prior if found.divergence is None else found.divergence
+    return elbo(found.log_likelihood() - kl)
+
+
+def _chain(
+    model: Any, one: Views, loc: Tensor, scale: Tensor, states: int, warmup: int
+) -> tuple[Tensor, float]:
+    """Run one scene's chain: ``(S, 1, L)`` and its acceptance."""
+
+    def potential(at: dict[str, Tensor]) -> Tensor:
+        z = loc + scale * at["u"]
+        trace = poutine.trace(poutine.condition(model, data={"z": z})).get_trace(one)
+        return -trace.log_prob_sum()  # type: ignore[no-any-return]
+
+    accepted: list[float] = []  # the running mean, which the sampler forgets when it is done
+    kernel = NUTS(potential_fn=potential, step_size=0.1, max_tree_depth=_DEPTH)
+    sampler = MCMC(
+        kernel,
+        states,
+        warmup_steps=warmup,
+        initial_params={"u": torch.zeros_like(loc)},
+        disable_progbar=True,
+        hook_fn=lambda kernel, *_: accepted.append(float(kernel.logging()["acc. prob"])),
+    )
+    with torch.enable_grad(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module="pyro")
+        sampler.run()
+    found = loc + scale * sampler.get_samples()["u"]
+    return found, accepted[-1]

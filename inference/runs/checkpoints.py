@@ -1,0 +1,219 @@
+"""Checkpoints: weights, optimizer and random state as named tensors and JSON, never a pickle.
+
+Each carries a digest of all that it holds, so that one that was damaged or changed is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from scene.storage.files import replace_file
+
+from ..build import Assembly
+
+Tensors = dict[str, Tensor]
+
+_ABOUT, _DIGEST = "scene", "digest"
+
+
+@dataclass
+class Learning:
+    """All that an interrupted training needs to go on as if it had not been.
+
+    Attributes:
+        assembly: Model, guide, objective.
+        optimizer: The optimizer of their parameters.
+        step: Steps taken.
+        best: The lowest validation loss so far.
+        waited: Validations since then.
+    """
+
+    assembly: Assembly
+    optimizer: Optimizer
+    step: int = 0
+    best: float = float("inf")
+    waited: int = 0
+
+
+def save_weights(path: Path, assembly: Assembly, recipe: str) -> None:
+    """Write the weights of model and guide.
+
+    Args:
+        path: Where; written whole or not at all.
+        assembly: What was trained.
+        recipe: Kept beside the weights, and asked for when they are read.
+    """
+    _save(path, _weights(assembly), {"recipe": recipe})
+
+
+def load_weights(path: Path, assembly: Assembly, recipe: str) -> None:
+    """Read weights into model and guide, wherever those live.
+
+    Raises:
+        LookupError: If there is no such file.
+        ValueError: If it is truncated or changed, of another recipe, its shapes do not fit, or
+            a weight is no number.
+    """
+    tensors, _ = _load(path, recipe)
+    _restore(path, assembly, tensors)
+
+
+def save_learning(path: Path, learning: Learning, recipe: str) -> None:
+    """Write all that resuming needs, whole or not at all."""
+    state = learning.optimizer.state_dict()
+    tensors = {**_weights(learning.assembly), "random/cpu": torch.get_rng_state()}
+    if torch.cuda.is_initialized():
+        for device, random in enumerate(torch.cuda.get_rng_state_all()):
+            tensors[f"random/cuda/{device}"] = random
+    for index, entry in state["state"].items():
+        for key, value in entry.items():
+            tensors[f"optimizer/{index}/{key}"] = torch.as_tensor(value)
+    progress = {"step": learning.step, "best": learning.best, "waited": learning.waited}
+    about = {"recipe": recipe, "groups": state["param_groups"], "progress": progress}
+    _save(path, tensors, about)
+
+
+def load_learning(path: Path, learning: Learning, recipe: str) -> None:
+    """Put everything back as `save_learning` found it.
+
+    Raises:
+        LookupError: If there is no such file.
+        ValueError: If it is truncated or changed, of another recipe, or does not fit: its shapes,
+            the parameters of the optimizer, or how far training had come.
+    """
+    tensors, about = _load(path, recipe)
+    if not {"groups", "progress"} <= set(about) or "random/cpu" not in tensors:
+        raise ValueError(f"{path} holds no state of training to resume from; train anew.")
+    step, best, waited = _progress(path, about["progress"])
+    _require_optimizer(path, learning.optimizer, tensors)
+    _restore(path, learning.assembly, tensors)
+    _restore_optimizer(path, learning.optimizer, tensors, about["groups"])
+    learning.step, learning.best, learning.waited = step, best, waited
+    torch.set_rng_state(tensors["random/cpu"])
+    for device in range(torch.cuda.device_count()):
+        if (name := f"random/cuda/{device}") in tensors:
+            torch.cuda.set_rng_state(tensors[name], device)
+
+
+def _progress(path: Path, told: Any) -> tuple[int, float, int]:
+    """Read how far training had come: steps, lowest validation loss, validations since then."""
+    match told:
+        case {"step": int(step), "best": float(best), "waited": int(waited)}:
+            counts = not isinstance(step, bool) and not isinstance(waited, bool)
+            if counts and step >= 0 and waited >= 0 and not math.isnan(best):
+                return step, best, waited
+    raise ValueError(f"{path} cannot say how far training had come ({told}); train anew.")
+
+
+def _require_optimizer(path: Path, optimizer: Optimizer, tensors: Tensors) -> None:
+    """Refuse an optimizer's state that is of parameters that are not there."""
+    count = sum(len(group["params"]) for group in optimizer.param_groups)
+    held = {name.split("/")[1] for name in tensors if name.startswith("optimizer/")}
+    if odd := held.difference(map(str, range(count))):
+        raise ValueError(
+            f"{path} holds an optimizer's state of parameter {min(odd)}, where there are {count}; "
+            "train anew."
+        )
+
+
+def _parts(assembly: Assembly) -> tuple[tuple[str, nn.Module], ...]:
+    return ("model", assembly.model), ("guide", assembly.guide)
+
+
+def _weights(assembly: Assembly) -> Tensors:
+    return {
+        f"{prefix}/{name}": tensor.detach()
+        for prefix, module in _parts(assembly)
+        for name, tensor in module.state_dict().items()
+    }
+
+
+def _restore(path: Path, assembly: Assembly, tensors: Tensors) -> None:
+    for prefix, module in _parts(assembly):
+        start = f"{prefix}/"
+        state = {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
+        for name, tensor in state.items():
+            if tensor.is_floating_point() and not tensor.isfinite().all():
+                raise ValueError(f"{path} holds weights that are no numbers ({name}); train anew.")
+        try:
+            module.load_state_dict(state)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise ValueError(f"{path} does not fit this {prefix}: {reason}") from error
+
+
+def _restore_optimizer(path: Path, optimizer: Optimizer, tensors: Tensors, groups: Any) -> None:
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    state: dict[int, Tensors] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer/"):
+            _, index, key = name.split("/")
+            like = parameters[int(index)]
+            if tensor.shape == like.shape:  # fused steps want the parameter's own memory layout
+                tensor = torch.empty_like(like).copy_(tensor)
+            state.setdefault(int(index), {})[key] = tensor
+    try:
+        optimizer.load_state_dict({"state": state, "param_groups": groups})
+    except (ValueError, TypeError, LookupError) as error:
+        raise ValueError(
+            f"{path} does not fit the optimizer of this run ({error}); train anew."
+        ) from error
+
+
+def _save(path: Path, tensors: Tensors, about: dict[str, Any]) -> None:
+    held = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+    told = json.dumps({**about, _DIGEST: _digest(held, about)})
+    content = save(held, metadata={_ABOUT: told})  # one entry: the order of several is random
+    replace_file(path, lambda part: part.write_bytes(content))
+
+
+def _load(path: Path, recipe: str) -> tuple[Tensors, dict[str, Any]]:
+    """Read a file written for a recipe, and refuse any other."""
+    if not path.is_file():
+        raise LookupError(f"There is no {path.name} in {path.parent}; did training get that far?")
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            about = _told(file.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise ValueError(
+            f"{path} is truncated or damaged; copy it again, or train anew."
+        ) from error
+    if about.get("recipe") != recipe:
+        raise ValueError(f"{path} holds weights of {about.get('recipe')!r}, not of {recipe!r}.")
+    if about.pop(_DIGEST, None) != _digest(tensors, about):
+        raise ValueError(
+            f"{path} does not hold what was written to it; copy it again, or train anew."
+        )
+    return tensors, about
+
+
+def _told(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """Read what a file says of itself; nothing, if it does not say it as ours do."""
+    try:
+        told = json.loads(metadata.get(_ABOUT, ""))
+    except (ValueError, RecursionError):
+        told = {}
+    return told if isinstance(told, dict) else {}
+
+
+def _digest(tensors: Tensors, about: Mapping[str, Any]) -> str:
+    """Give a digest of tensors, of what they are called, and of what is said about them."""
+    found = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        found.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()

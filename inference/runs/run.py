@@ -1,0 +1,235 @@
+"""Runs: the folder that training writes, as data that anyone can read, and nothing pickled.
+
+::
+
+    runs/telbo-synthetic-default-20260102-030405/
+        config.json             settings, labels, versions
+        metrics.jsonl           one line a report
+        checkpoint.safetensors  all that resuming needs: weights, optimizer, random state, step
+        weights.safetensors     the weights to use; its presence makes the run complete
+        samples.png             pictures
+        summary.json            the figures of the run; written last of all
+        code/                   a stranger's guide or objective, copied here
+        events.out.tfevents.*   for TensorBoard
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from scene.storage.files import read_json, replace_file
+from scene.storage.locks import contents
+from scene.views import Schema
+
+from ..settings.config import as_table, labels_from, settings_from
+from ..settings.settings import Settings
+
+FORMAT = 2
+"""Version of the folder's layout; a run of another version is refused."""
+
+VERSIONS = ("scene-suite", "torch", "pyro-ppl")
+"""Packages whose versions a config notes."""
+
+WEIGHTS, CHECKPOINT, CONFIG = "weights.safetensors", "checkpoint.safetensors", "config.json"
+SUMMARY = "summary.json"
+
+_PLACES = ("data", "classifier")
+"""Settings that may name a folder: a config also says where that is, seen from the run."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder, and what it was made from."""
+
+    folder: Path
+    settings: Settings
+    schema: Schema
+
+    @property
+    def complete(self) -> bool:
+        """Whether training came to its end."""
+        return (self.folder / WEIGHTS).is_file()
+
+    @property
+    def concluded(self) -> bool:
+        """Whether it was scored, too: nothing is missing."""
+        return self.complete and (self.folder / SUMMARY).is_file()
+
+    def path(self, name: str) -> Path:
+        """Give the path of a file in the folder."""
+        return self.folder / name
+
+
+def home() -> Path:
+    """Say where runs are kept: ``SCENE_RUNS``, or ``runs`` in the working directory."""
+    return Path(os.environ.get("SCENE_RUNS") or "runs")
+
+
+def create(
+    settings: Settings,
+    schema: Schema,
+    dataset: str,
+    folder: Path | None = None,
+) -> Run:
+    """Make the folder of a new run and write its config.
+
+    Args:
+        settings: What the run is made from.
+        schema: Labels and size of its data.
+        dataset: Name of the dataset, for the folder's name.
+        folder: Where to put it; by default `fresh`.
+
+    Raises:
+        FileExistsError: If ``folder`` already holds something.
+        ValueError: If it is a file.
+    """
+    folder = folder or fresh(settings, dataset)
+    require_room(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    run = Run(folder, settings, schema)
+    write_config(run)
+    return run
+
+
+def fresh(settings: Settings, dataset: str) -> Path:
+    """Make an empty folder in `home` whose name says recipe, data and time."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    return _free(home() / f"{settings.recipe}-{dataset}-{stamp}")
+
+
+def write_config(run: Run, **more: Any) -> None:
+    """Write what a run is made from, and more that is to be known of it; what else was said stays.
+
+    Args:
+        run: The run; its folder exists.
+        more: Plain data by name.
+    """
+    labels, place = run.schema.labels, run.folder / CONFIG
+    config = {
+        **(json.loads(place.read_text()) if place.is_file() else {}),
+        "format": FORMAT,
+        "settings": run.settings.to_json(),
+        "places": _seen_from(run.folder, run.settings),
+        "labels": {"names": labels.names, "colours": labels.colours},
+        "versions": {name: version(name) for name in VERSIONS},
+        **more,
+    }
+    write_json(place, config)
+
+
+def read(folder: Path) -> Run:
+    """Read a run's config.
+
+    Raises:
+        LookupError: If the folder is not there or holds no run.
+        ValueError: If its config is damaged or of another format.
+    """
+    if not folder.is_dir():
+        raise LookupError(f"There is no run {folder}; `ls {home()}` lists those there are.")
+    if not (folder / CONFIG).is_file():
+        raise LookupError(f"{folder} is not a run: it holds no {CONFIG}.")
+    try:
+        config = as_table("the config", read_json(folder / CONFIG))
+        if config["format"] != FORMAT:
+            raise ValueError(f"it has format {config['format']}, but only {FORMAT} is read here.")
+        settings, labels = settings_from(config["settings"]), labels_from(config["labels"])
+        settings = _found(folder, settings, as_table("its places", config.get("places", {})))
+    except (ValueError, LookupError) as error:
+        reason = f"it lacks {error}." if isinstance(error, KeyError) else str(error)
+        raise ValueError(f"The config of {folder} cannot be used: {reason}") from error
+    return Run(folder, settings, Schema(labels, settings.size))
+
+
+def newest(
+    fits: Callable[[Run], bool] = lambda run: True, wanted: str = "a run", recipe: str = "telbo"
+) -> Run:
+    """Find the newest complete run that fits.
+
+    Args:
+        fits: Says whether a run will do.
+        wanted: What is looked for, for the message.
+        recipe: What would make one, likewise.
+
+    Raises:
+        LookupError: If there is none; the message says how to make one.
+    """
+    for folder in sorted(home().glob("*/"), key=_age, reverse=True):
+        try:
+            run = read(folder)
+        except (LookupError, ValueError):
+            continue
+        if run.complete and fits(run):
+            return run
+    raise LookupError(
+        f"There is no complete run of {wanted} in {home()}/; make one with "
+        f"`scene train {recipe}`, or name one."
+    )
+
+
+def write_json(path: Path, data: Mapping[str, Any]) -> None:
+    """Write JSON that is either whole or not there."""
+    replace_file(
+        path, lambda part: part.write_text(json.dumps(data, indent=2, allow_nan=False) + "\n")
+    )
+
+
+def require_room(folder: Path) -> None:
+    """Refuse a folder that a new run may not be written to.
+
+    Raises:
+        FileExistsError: If it holds something.
+        ValueError: If it is a file.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; a run is a folder, choose another --out.")
+    if contents(folder):
+        raise FileExistsError(
+            f"{folder} already holds something; choose another --out, or --force to replace it."
+        )
+
+
+def _seen_from(folder: Path, settings: Settings) -> dict[str, str]:
+    """Say where folders that the settings name are, seen from the run's."""
+    named = {name: getattr(settings, name) for name in _PLACES}
+    return {
+        name: Path(os.path.relpath(place, os.path.realpath(folder))).as_posix()
+        for name, place in named.items()
+        if place and Path(place).is_absolute()
+    }
+
+
+def _found(folder: Path, settings: Settings, places: Mapping[str, Any]) -> Settings:
+    """Find folders that moved together with the run."""
+    moved = {
+        name: os.path.realpath(place)
+        for name in _PLACES
+        if isinstance(path := places.get(name), str)
+        and not Path(getattr(settings, name) or "").exists()
+        and (
+            place := Path(os.path.realpath(os.path.join(os.path.realpath(folder), path)))
+        ).is_dir()
+    }
+    return replace(settings, **moved)  # type: ignore[arg-type]
+
+
+def _free(folder: Path) -> Path:
+    for n in range(1, 1000):
+        candidate = folder if n == 1 else folder.with_name(f"{folder.name}-{n}")
+        try:
+            candidate.mkdir(parents=True)
+            return candidate
+        except FileExistsError:
+            continue
+    raise ValueError(f"{folder} and its next 999 names are taken.")
+
+
+def _age(folder: Path) -> float:
+    made = folder / WEIGHTS
+    return made.stat().st_mtime if made.exists() else 0.0

@@ -1,0 +1,1 @@
+"""Segmentation: class maps, cues and stages, from image-level labels to masks of photographs."""

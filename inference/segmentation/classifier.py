@@ -1,0 +1,164 @@
+"""The classifier that SEC learns from: found among the runs, asked for cues and first weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from scene.coarse import CoarseScene
+from scene.datasets.base import SceneDataset
+from scene.datasets.catalogue import open_data
+from scene.datasets.weak import ImageLevel
+from scene.models import ClassifiedScene, SceneModel
+
+from ..build import Assembly
+from ..runs import run as runs
+from ..runs.restore import restore
+from ..runs.run import Run
+from ..settings.recipes import recipe
+from ..settings.settings import Settings
+from .cue_dataset import FILE, CuedScenes, Cues
+from .cues import CueSettings, cues_of
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A trained classifier and the run it comes from."""
+
+    run: Run
+    assembly: Assembly
+
+    def begin(self, model: SceneModel) -> None:
+        """Give a coarse network the weights of the classifier's body.
+
+        Raises:
+            ValueError: If it is of another shape.
+        """
+        assert isinstance(self.assembly.model, ClassifiedScene)
+        assert isinstance(model, CoarseScene)
+        model.net.begin(self.assembly.model.net)
+
+    def cues(self, scenes: SceneDataset, cells: tuple[int, int], settings: Settings) -> Cues:
+        """Work out the cues of training scenes from their image-level labels.
+
+        Args:
+            scenes: What SEC will be trained on.
+            cells: Its grid.
+            settings: How cues are found, and the data, which are seen at the classifier's size.
+
+        Raises:
+            ValueError: If the classifier saw another crop of the scenes, or background is to be
+                cued and there is none.
+        """
+        seen, how = self._seen(scenes, settings), cue_settings(settings)
+
+        def some(indices: range) -> Tensor:
+            return cues_of(self.assembly, seen, indices, size=cells, settings=how)
+
+        return Cues.gathered(len(seen), some)
+
+    def _seen(self, scenes: SceneDataset, settings: Settings) -> SceneDataset:
+        """Open the same scenes at the classifier's size."""
+        theirs, ours = self.run.settings.size, scenes.schema.size
+        if theirs == ours:
+            return scenes
+        if theirs[0] * ours[1] != theirs[1] * ours[0]:
+            raise ValueError(
+                f"{self.run.folder} saw scenes of {theirs[0]}x{theirs[1]}, which are cropped "
+                f"otherwise than to {ours[0]}x{ours[1]}; give --size {theirs[0]}x{theirs[1]}, or "
+                "a classifier of that size."
+            )
+        return ImageLevel(open_data(settings.data, scenes.split, theirs, count=settings.count))
+
+
+def find_teacher(settings: Settings, scenes: SceneDataset, device: torch.device) -> Teacher | None:
+    """Find the classifier that the settings name, or the newest of the same data.
+
+    Returns:
+        The classifier; None where the recipe needs none.
+
+    Raises:
+        LookupError: If there is none.
+        ValueError: If the one named is no classifier, or of other labels.
+    """
+    cued = recipe(settings.recipe).form == "sec"
+    if not cued and settings.backbone_weights != "classifier":
+        return None
+    labels = scenes.schema.labels
+
+    def fits(run: Run) -> bool:
+        same = run.settings.data == scenes.source and run.schema.labels.names == labels.names
+        return run.settings.recipe == "classifier" and same
+
+    if settings.classifier is not None:
+        run = runs.read(Path(settings.classifier))
+        if run.settings.recipe != "classifier":
+            raise ValueError(f"{run.folder} is a run of {run.settings.recipe}, not a classifier.")
+        run.schema.labels.require(labels, scenes.name)
+    else:
+        try:
+            run = runs.newest(fits)
+        except LookupError:
+            otherwise = "" if cued else ", or start from --weights none"
+            raise LookupError(
+                f"There is no complete classifier of {scenes.source} in {runs.home()}/; train one "
+                f"with `scene train classifier --data {scenes.source}`, or name one with "
+                f"--classifier{otherwise}."
+            ) from None
+    return Teacher(run, restore(run, device=device))
+
+
+def taught(
+    run: Run, scenes: SceneDataset, assembly: Assembly, teacher: Teacher | None = None
+) -> SceneDataset:
+    """Give the training scenes of SEC their cues and hide their masks; leave others alone.
+
+    Args:
+        run: Where cues are kept.
+        scenes: What to train on.
+        assembly: What will be trained; says the grid.
+        teacher: Works the cues out; None = the run has them.
+
+    Raises:
+        LookupError: If the run should have them and has not.
+        ValueError: If they are damaged, of other scenes, or cannot be worked out.
+    """
+    if recipe(run.settings.recipe).form != "sec":
+        return scenes
+    scenes = ImageLevel(scenes)
+    if teacher is not None:
+        assert isinstance(assembly.model, CoarseScene)
+        teacher.cues(scenes, assembly.model.cells, run.settings).save(run.path(FILE))
+    return CuedScenes(scenes, Cues.load(run.path(FILE)))
+
+
+def cue_crf(given: tuple[float, ...]) -> tuple[float, float, float] | None:
+    """Give the CRF that finds cues; None if none does.
+
+    Raises:
+        ValueError: If there are not three numbers.
+    """
+    if not given:
+        return None
+    if len(given) != 3:
+        raise ValueError(f"A CRF that finds cues takes three numbers, not {len(given)}.")
+    weight, reach, unlike = given
+    return weight, reach, unlike
+
+
+def cue_settings(settings: Settings) -> CueSettings:
+    """Give the part of the settings that says how cues are found."""
+    return CueSettings(
+        layer=settings.layer,
+        scales=settings.scales,
+        flip=settings.flip,
+        foreground=settings.foreground,
+        background=settings.background or None,
+        background_map="sum" if settings.exponent == 1 else "power",
+        exponent=settings.exponent,
+        crf=cue_crf(settings.cue_crf),
+        saliency="sum" if settings.saliency == "sum" else "max",
+    )

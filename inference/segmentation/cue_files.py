@@ -1,0 +1,202 @@
+"""Cues on disk: one archive a scene, a picture of the first few, and how right they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scene.datasets.base import SceneDataset
+from scene.datasets.folders.writer import new_folder
+from scene.labels import VOID, Labels
+from scene.storage.names import within
+
+from ..build import Assembly
+from ..runs.run import write_json
+from .cue_figures import draw_cues
+from .cues import CueSettings, find
+
+REPORT, PICTURE = "cues.json", "cues.png"
+"""What a folder of cues holds beside its archives; the former marks it as one."""
+
+LABELLED = ("train", "tune")
+"""The splits whose own labels say which classes are present; elsewhere the classifier does."""
+
+_AT_ONCE, _DRAWN = 32, 6
+
+
+@dataclass(frozen=True)
+class CueScore:
+    """How right cues are, wherever masks exist, in percent of pixels that are not void.
+
+    Attributes:
+        precision: Of the pixels cued as a label, those that are it; None where none is cued.
+        coverage: Of the pixels that are a label, those cued as it; None where there are none.
+        scenes: How many scenes had a mask.
+        weak: How many of those masks are pseudo-labels, not the truth.
+    """
+
+    precision: dict[str, float | None]
+    coverage: dict[str, float | None]
+    scenes: int
+    weak: int = 0
+
+
+class CueScorer:
+    """Counts cued, right and true pixels over any number of scenes.
+
+    >>> scorer = CueScorer(Labels(("background", "cat")))
+    >>> cues = torch.tensor([[[True, False]], [[False, True]]])
+    >>> scorer.add(cues, torch.tensor([[0, 1, 1, 1]]))
+    >>> scorer.score().precision["background"], scorer.score().coverage["all"]
+    (50.0, 75.0)
+    """
+
+    def __init__(self, labels: Labels) -> None:
+        self.labels, self.scenes, self.weak = labels, 0, 0
+        self.counts = torch.zeros(3, len(labels.names), dtype=torch.int64)
+
+    def add(self, cues: Tensor, mask: Tensor, weak: bool = False) -> None:
+        """Count a scene: cues ``(L, h, w)`` bool, laid over its mask ``(H, W)`` of label ids."""
+        self.weak += weak
+        height, width = mask.shape
+        rows = torch.arange(height) * cues.shape[1] // height
+        columns = torch.arange(width) * cues.shape[2] // width
+        laid = cues[:, rows][:, :, columns] & (mask != VOID)
+        true = mask == torch.arange(len(cues))[:, None, None]
+        both = torch.stack([laid, laid & true, true])
+        self.counts += both.flatten(2).sum(-1)
+        self.scenes += 1
+
+    def score(self) -> CueScore:
+        """Score all that was counted, each label and ``all`` together."""
+        cued, right, true = torch.cat([self.counts, self.counts.sum(1, True)], 1).tolist()
+        names = (*self.labels.names, "all")
+        return CueScore(
+            dict(zip(names, map(_percent, right, cued), strict=True)),
+            dict(zip(names, map(_percent, right, true), strict=True)),
+            self.scenes,
+            self.weak,
+        )
+
+
+@dataclass(frozen=True)
+class Written:
+    """What came of writing cues: where they are, how many scenes, and how right."""
+
+    folder: Path
+    scenes: int
+    score: CueScore
+
+
+def write_cues(
+    folder: Path,
+    assembly: Assembly,
+    dataset: SceneDataset,
+    settings: CueSettings,
+    *,
+    limit: int | None = None,
+    force: bool = False,
+    about: dict[str, Any] | None = None,
+    watch: Callable[[int, int], None] = lambda done, scenes: None,
+) -> Written:
+    """Write maps and cues of a split, whole or not at all.
+
+    Each scene's ``<name>.npz`` holds ``maps`` ``(C, h, w)``, each divided by its maximum;
+    ``seeds`` ``(L, h, w)`` bool; ``present``, the classes looked for; ``labels`` and ``classes``,
+    the names of both dimensions.
+
+    Args:
+        folder: Where to.
+        assembly: A classifier.
+        dataset: The split.
+        settings: How cues are found.
+        limit: Only the first so many scenes.
+        force: Replace cues that are in ``folder``.
+        about: More for the report.
+        watch: Told how many scenes are done, and how many there are.
+
+    Raises:
+        FileExistsError: If there is something in ``folder`` that may not be replaced.
+        ValueError: If the split is empty, or background is to be cued and there is none.
+    """
+    claim(folder, force)
+    count = len(dataset) if limit is None else min(limit, len(dataset))
+    if count < 1:
+        raise ValueError(f"There is no scene of {dataset.name} {dataset.split} to find cues in.")
+    with new_folder(folder) as part:
+        scorer = _fill(part, assembly, dataset, settings, count, watch)
+        report = {"scenes": count, "settings": asdict(settings), **asdict(scorer.score())}
+        write_json(part / REPORT, {**(about or {}), **report})
+    return Written(folder, count, scorer.score())
+
+
+def claim(folder: Path, force: bool) -> None:
+    """Refuse a folder that cues may not be written to.
+
+    Raises:
+        FileExistsError: If it holds something, and ``force`` does not allow replacing it.
+        ValueError: If it is a file, or holds something other than cues.
+    """
+    if folder.is_file():
+        raise ValueError(f"{folder} is a file; cues go into a folder, choose another --out.")
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not force:
+        raise FileExistsError(f"{folder} exists; choose another --out, or --force to replace it.")
+    if not (folder / REPORT).is_file():
+        raise ValueError(f"{folder} holds no cues, so --force will not replace it.")
+
+
+def _fill(
+    folder: Path,
+    assembly: Assembly,
+    dataset: SceneDataset,
+    settings: CueSettings,
+    count: int,
+    watch: Callable[[int, int], None],
+) -> CueScorer:
+    """Write the archives and the picture into a folder, scoring on the way."""
+    labels = dataset.schema.labels
+    labelled = dataset.split in LABELLED
+    scorer, taken = CueScorer(labels), set[str]()
+    for first in range(0, count, _AT_ONCE):
+        rows = range(first, min(count, first + _AT_ONCE))
+        found = find(assembly, dataset, rows, settings=settings, labelled=labelled)
+        scenes = [dataset[i] for i in rows]
+        for scene, maps, seeds, present in zip(
+            scenes, found.maps, found.seeds, found.present, strict=True
+        ):
+            np.savez_compressed(
+                within(folder, folder / f"{_stem(scene.name, taken)}.npz"),
+                maps=maps.numpy(),
+                seeds=seeds.numpy(),
+                present=present.numpy(),
+                labels=np.array(labels.names),
+                classes=np.array(labels.classes),
+            )
+            if scene.mask is not None:
+                scorer.add(seeds, scene.mask, "mask" in scene.weak)
+        if first == 0:
+            draw_cues(folder / PICTURE, scenes[:_DRAWN], found, labels)
+        watch(rows.stop, count)
+    return scorer
+
+
+def _stem(name: str, taken: set[str]) -> str:
+    """Make a file's name of a scene's, one that no other scene has."""
+    stem = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "scene"
+    choices = (stem if n == 1 else f"{stem}-{n}" for n in range(1, len(taken) + 2))
+    stem = next(choice for choice in choices if choice not in taken)
+    taken.add(stem)
+    return stem
+
+
+def _percent(part: int, whole: int) -> float | None:
+    return 100 * part / whole if whole else None

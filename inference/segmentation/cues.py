@@ -1,0 +1,286 @@
+"""Cues: the few places of an image whose label its class maps leave in no doubt.
+
+Source:
+    Kolesnikov & Lampert (2016), Seed, Expand and Constrain, section 4,
+    https://arxiv.org/abs/1603.06098
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from scene.datasets.base import SceneDataset
+from scene.labels import Labels
+from scene.models import ClassifiedScene
+from scene.views import Views
+
+from ..build import Assembly
+from ..crf.kernels import Appearance
+from ..crf.meanfield import refine
+from .gradcam import cams, looking, normalised, resized
+from .maps import BackgroundMap, present_classes, probs, require_background
+
+Saliency = Literal["max", "sum"]
+
+
+@dataclass(frozen=True)
+class CueSettings:
+    """How cues are found.
+
+    Attributes:
+        layer: The classifier's layer; None = the one usually looked at.
+        scales: Sizes at which images are looked at, as multiples of their own.
+        flip: Also look at the mirrored image.
+        foreground: A class is cued where its map exceeds this share of its maximum.
+        background: Share of the image, the least salient, that is cued as background; None =
+            there are no such cues.
+        background_map: How probabilities find background: ``sum``, ``power``, ``max``, ``none``.
+        exponent: Of ``power``.
+        saliency: What is salient: the largest of the present classes' maps, or their sum.
+        crf: Weight, width in pixels and width in colour of a dense CRF's appearance kernel. If
+            it is given, cues are what `refined_seeds` finds.
+    """
+
+    layer: str | None = None
+    scales: tuple[float, ...] = (1.0,)
+    flip: bool = False
+    foreground: float = 0.2
+    background: float | None = 0.1
+    background_map: str = "sum"
+    exponent: float = 2.0
+    saliency: Saliency = "max"
+    crf: tuple[float, float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.foreground < 1:
+            raise ValueError(f"--foreground is 0 or more and below 1, not {self.foreground}.")
+        if self.background is not None and not 0 < self.background <= 1:
+            raise ValueError(
+                f"--background is a share of the image, above 0 and at most 1, or none; not "
+                f"{self.background}."
+            )
+
+
+def seeds(
+    maps: Tensor,
+    present: Tensor,
+    labels: Labels,
+    *,
+    foreground: float = 0.2,
+    background: float | None = 0.1,
+    saliency: Saliency = "max",
+) -> Tensor:
+    """Find the cues of scenes whose classes are known.
+
+    A present class is cued where its map exceeds ``foreground`` of its maximum. Background is
+    cued where the saliency is within the lowest share ``background`` of the image: cells that
+    tie are all cued, and none are where nothing is salient although a class is present. Of
+    labels that claim one cell, the one that claims fewest cells of the image has it; of equals,
+    the first.
+
+    Args:
+        maps: ``(B, C, h, w)``, zero or more, of any scale.
+        present: ``(B, C)``, 1 where the scene is known to hold the class.
+        labels: The vocabulary.
+        foreground: Share of a map's maximum.
+        background: Share of the image; None = no cues of background.
+        saliency: ``max`` or ``sum`` of the present classes' maps, each divided by its maximum.
+
+    Returns:
+        ``(B, L, h, w)`` bool; at most one label a cell.
+
+    Raises:
+        ValueError: If background is to be cued, but the dataset has no such label.
+
+    >>> maps = torch.tensor([[[[0.0, 0.1, 0.9, 1.0]]]])
+    >>> seeds(maps, torch.ones(1, 1), Labels(("background", "cat")), background=0.25)[0, :, 0] * 1
+    tensor([[1, 0, 0, 0],
+            [0, 0, 1, 1]])
+    """
+    require_background(labels, background is not None, "--background none")
+    shown = normalised(maps) * (present > 0.5)[..., None, None]
+    claims = torch.zeros(len(maps), len(labels.names), *maps.shape[-2:], dtype=torch.bool)
+    claims = claims.to(maps.device)
+    claims[:, list(labels.ids)] = shown > foreground
+    if background is not None:
+        salient = shown.amax(1) if saliency == "max" else shown.sum(1)
+        lowest = salient.flatten(1).quantile(background, dim=1)[:, None, None]
+        blind = (salient.flatten(1).amax(1) == 0) & (present > 0.5).any(1)
+        claims[:, labels.background] = (salient <= lowest) & ~blind[:, None, None]
+    return _undisputed(claims)
+
+
+def refined_seeds(
+    maps: Tensor,
+    present: Tensor,
+    labels: Labels,
+    images: Tensor,
+    size: tuple[int, int],
+    settings: CueSettings,
+) -> Tensor:
+    """Find the cues that a dense CRF leaves in no doubt.
+
+    Class maps become probabilities of every pixel, the CRF lets similar pixels agree, and a
+    label is cued in cells where its mean probability exceeds ``settings.foreground``; background
+    too, unless ``settings.background`` is None.
+
+    Args:
+        maps: ``(B, C, h, w)``, zero or more, of any scale.
+        present: ``(B, C)``, 1 where the scene is known to hold the class.
+        labels: The vocabulary.
+        images: ``(B, 3, H, W)`` in [0, 1].
+        size: Height and width of the grid of cues, in cells.
+        settings: Also say how background is found, and the CRF.
+
+    Returns:
+        ``(B, L, *size)`` bool; at most one label a cell.
+    """
+    assert settings.crf is not None
+    weight, reach, unlike = settings.crf
+    height, width = images.shape[-2:]
+    kind = cast("BackgroundMap", settings.background_map)
+    kind = kind if labels.background is not None else "none"
+    believed = probs(maps, present, labels, (height, width), kind, settings.exponent)
+    pixels = (255 * images).round().byte().permute(0, 2, 3, 1).contiguous()
+    kernel = Appearance(weight=weight, sigma_xy=reach, sigma_rgb=unlike)
+    found = F.adaptive_avg_pool2d(refine(believed, pixels, kernels=(kernel,)), size)
+    sure = found > settings.foreground
+    sure &= F.one_hot(found.argmax(1), found.shape[1]).movedim(-1, 1).bool()
+    if labels.background is not None and settings.background is None:
+        sure[:, labels.background] = False
+    return sure
+
+
+def seeds_of(
+    maps: Tensor,
+    present: Tensor,
+    labels: Labels,
+    images: Tensor,
+    size: tuple[int, int],
+    settings: CueSettings,
+) -> Tensor:
+    """Find cues as the settings say: in the maps, or by the CRF; see `refined_seeds`."""
+    if settings.crf is not None:
+        return refined_seeds(maps, present, labels, images, size, settings)
+    return seeds(
+        resized(maps, size),
+        present,
+        labels,
+        foreground=settings.foreground,
+        background=settings.background,
+        saliency=settings.saliency,
+    )
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found in B scenes.
+
+    Attributes:
+        maps: Class maps, ``(B, C, h, w)``, each divided by its maximum.
+        present: ``(B, C)`` bool: the classes that were looked for.
+        seeds: The cues, ``(B, L, h, w)`` bool.
+    """
+
+    maps: Tensor
+    present: Tensor
+    seeds: Tensor
+
+
+def cues_of(
+    assembly: Assembly,
+    dataset: SceneDataset,
+    indices: Sequence[int],
+    *,
+    size: tuple[int, int],
+    settings: CueSettings,
+) -> Tensor:
+    """Find the cues of training scenes: the classes present are those they are labelled with.
+
+    Args:
+        assembly: A classifier that was trained.
+        dataset: Where the scenes come from; their masks are not looked at.
+        indices: B scenes; one whose classes are not known gets no cues.
+        size: Height and width of the grid of cues, in cells.
+        settings: How they are found.
+
+    Returns:
+        ``(B, L, h, w)`` bool, on the CPU.
+
+    Raises:
+        ValueError: If the model is no classifier, or background is to be cued and there is none.
+    """
+    return find(assembly, dataset, indices, size=size, settings=settings).seeds
+
+
+def find(
+    assembly: Assembly,
+    dataset: SceneDataset,
+    indices: Sequence[int],
+    *,
+    size: tuple[int, int] | None = None,
+    settings: CueSettings,
+    labelled: bool = True,
+) -> Found:
+    """Find maps and cues of scenes, as `cues_of` does.
+
+    Args:
+        assembly: A classifier that was trained.
+        dataset: Where the scenes come from.
+        indices: B scenes.
+        size: The grid of maps and cues; None = that of the maps.
+        settings: How cues are found.
+        labelled: Take the classes present from the scenes' labels, as only training may; else
+            those are present that the classifier gives more than its threshold.
+    """
+    labels = dataset.schema.labels
+    require_background(labels, settings.background is not None, "--background none")
+    views = dataset.views(indices).only(("image", "classes"))
+    whole = maps_of(assembly, views["image"], settings)
+    maps = normalised(whole if size is None else resized(whole, size))
+    known = views.having(("image", "classes") if labelled else ("image",))
+    present = views["classes"] > 0.5 if labelled else believed(assembly, views)
+    present = present & known[:, None]
+    grid = (maps.shape[-2], maps.shape[-1])
+    found = seeds_of(whole, present, labels, views["image"], grid, settings)
+    return Found(maps, present, found & known[:, None, None, None])
+
+
+def believed(assembly: Assembly, views: Views) -> Tensor:
+    """Say which classes a classifier believes present: ``(B, C)`` bool, on the CPU."""
+    model = _classifier(assembly)
+    device = next(model.parameters()).device
+    with looking(model), torch.no_grad():
+        probs = model.net(views["image"].to(device)).sigmoid().cpu()
+    return present_classes(probs, model.labels, model.threshold)
+
+
+def maps_of(assembly: Assembly, images: Tensor, settings: CueSettings) -> Tensor:
+    """Map every class of images ``(B, 3, H, W)``: ``(B, C, h, w)``, on the CPU.
+
+    Raises:
+        ValueError: If the model is no classifier.
+    """
+    model = _classifier(assembly)
+    device = next(model.parameters()).device
+    return cams(model.net, images.to(device), settings.layer, settings.scales, settings.flip).cpu()
+
+
+def _classifier(assembly: Assembly) -> ClassifiedScene:
+    if not isinstance(assembly.model, ClassifiedScene):
+        raise ValueError("Only a classifier has class maps; train one: scene train classifier.")
+    return assembly.model
+
+
+def _undisputed(claims: Tensor) -> Tensor:
+    """Leave each cell of ``(B, L, h, w)`` to the label that claims fewest."""
+    cells = claims.flatten(2).sum(-1)[..., None, None]
+    region = torch.where(claims, cells, claims[0, 0].numel() + 1)
+    winner = torch.zeros_like(claims).scatter_(1, region.argmin(1, keepdim=True), True)
+    return winner & claims

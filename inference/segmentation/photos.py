@@ -1,0 +1,285 @@
+"""Photographs by the batch: which ones are meant, where their masks go, and writing those."""
+
+from __future__ import annotations
+
+import glob
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scene.datasets.folders.layouts import ARCHIVES
+from scene.images.folder import SUFFIXES, is_junk, is_picture
+from scene.images.io import read_image, write_grey, write_image, write_mask
+from scene.images.legend import with_legend
+from scene.images.overlay import overlaid
+from scene.storage.files import read_text, replace_file, sweep
+from scene.storage.user_folders import expanded
+
+from .segmentation import Segmentation
+from .segmenter import Segmenter
+
+LISTS = (".txt", ".list")
+"""Files that name pictures, one a line."""
+
+KINDS = {"mask": ".png", "overlay": ".png", "uncertainty": ".png", "probs": ".npz"}
+"""What may be written of a photograph, ``<stem>_<kind><suffix>``, with its suffix."""
+
+_ROWS = 64  # of an overlay at once
+
+
+@dataclass(frozen=True)
+class Job:
+    """A photograph, and the files that will be made of it.
+
+    Attributes:
+        photo: Where it is.
+        files: Where each kind wanted goes.
+    """
+
+    photo: Path
+    files: dict[str, Path]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """An input that came to nothing.
+
+    Attributes:
+        name: As it was named.
+        reason: One sentence.
+    """
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Done:
+    """A photograph that was segmented.
+
+    Attributes:
+        job: What it was.
+        found: What came of it.
+    """
+
+    job: Job
+    found: Segmentation
+
+    def to_json(self) -> dict[str, Any]:
+        """Give plain data."""
+        files = {kind: str(path) for kind, path in self.job.files.items()}
+        return {"image": str(self.job.photo), **files, **self.found.to_json()}
+
+
+def photos_of(names: Iterable[str], piped: Iterable[str] = ()) -> tuple[list[Path], list[Failed]]:
+    """Find the photographs that are meant, each once, in order.
+
+    Args:
+        names: Of pictures, of folders, patterns with ``*``, ``?`` or ``[``, lists (`LISTS`) that
+            name any of these, or ``-`` for ``piped``. Of a folder, what this module wrote of
+            another picture in it is left out.
+        piped: Lines that name any of these.
+
+    Returns:
+        The photographs, and what was named but led to none.
+    """
+    found: dict[Path, Path] = {}
+    failed: list[Failed] = []
+    for name in names:
+        try:
+            for photo in _meant(name, piped):
+                found.setdefault(photo.absolute(), photo)
+        except (OSError, ValueError) as error:
+            failed.append(Failed(name, _sentence(error)))
+    return list(found.values()), failed
+
+
+def plan(
+    photos: Sequence[Path], kinds: Sequence[str], out: Path | None = None, force: bool = False
+) -> list[Job]:
+    """Say where everything will go, and refuse what would be lost, before anything is done.
+
+    What is made of a photograph is called after its stem; of photographs in one folder that only
+    their suffixes tell apart, after the whole name.
+
+    Args:
+        photos: What will be segmented.
+        kinds: Of `KINDS`, what will be written of each.
+        out: The folder for all of it; None = beside each photograph.
+        force: Overwrite what earlier calls wrote.
+
+    Raises:
+        FileExistsError: If a file is there already, and may not be overwritten.
+        ValueError: If two photographs would have the same files, or one would be overwritten.
+    """
+    if out is not None and out.exists() and not out.is_dir():
+        raise ValueError(f"{out} is a file; --out is a folder.")
+    inputs = {photo.absolute() for photo in photos}
+    alike = Counter(photo.absolute().with_suffix("") for photo in photos)
+    taken: dict[Path, Path] = {}
+    jobs = []
+    for photo in photos:
+        folder = photo.parent if out is None else out
+        name = photo.stem if alike[photo.absolute().with_suffix("")] == 1 else photo.name
+        job = Job(photo, {kind: folder / f"{name}_{kind}{KINDS[kind]}" for kind in kinds})
+        for path in job.files.values():
+            place = path.absolute()
+            if place in inputs:
+                raise ValueError(
+                    f"{path}, where something of {photo} would go, is an input itself; name "
+                    "fewer, or choose another --out."
+                )
+            if place in taken:
+                raise ValueError(
+                    f"{taken[place]} and {photo} would both be written to {path}; segment them "
+                    "into different folders with --out."
+                )
+            if path.exists() and not force:
+                raise FileExistsError(
+                    f"{path} exists; choose another --out, or --force to replace what is there."
+                )
+            taken[place] = photo
+        jobs.append(job)
+    return jobs
+
+
+def segment_files(
+    segmenter: Segmenter, jobs: Iterable[Job], opacity: float = 0.5
+) -> Iterator[Done | Failed]:
+    """Segment photographs one by one and write their files; one that fails stops no other.
+
+    Args:
+        segmenter: With what.
+        jobs: As `plan` made them.
+        opacity: Of overlays, 0 to 1.
+    """
+    jobs = list(jobs)
+    for folder in {path.parent for job in jobs for path in job.files.values()}:
+        sweep(folder, below=False)
+    for job in jobs:
+        try:
+            image = read_image(job.photo)
+            found = segmenter.segment(image)
+            _write(job, image, found, opacity)
+        except (OSError, ValueError) as error:
+            yield Failed(str(job.photo), _sentence(error))
+        else:
+            yield Done(job, found)
+
+
+def overlay_of(image: Tensor, found: Segmentation, opacity: float = 0.5) -> Tensor:
+    """Lay a segmentation over its photograph, with a legend of the labels present.
+
+    Args:
+        image: ``(3, H, W)`` uint8.
+        found: Its segmentation.
+        opacity: Of the mask, 0 to 1.
+
+    Returns:
+        ``(3, H', W')`` uint8, see `scene.images.legend.with_legend`.
+    """
+    whole = torch.empty_like(image)
+    parts = zip(*(x.split(_ROWS, -2) for x in (whole, image, found.mask)), strict=True)
+    for there, rows, ids in parts:
+        there.copy_(overlaid(rows, ids, found.labels, opacity))
+    return with_legend(whole, found.labels, [share.id for share in found.shares])
+
+
+def write_probs(path: Path, found: Segmentation) -> None:
+    """Write the probabilities of a segmentation as an ``.npz`` that is either whole or not there.
+
+    Args:
+        path: Where to; its folder is made.
+        found: Its ``grid`` becomes ``probs``, ``(L, h, w)`` float32: at the photograph's own
+            pixels, or where it has more than the segmenter's ``pixels``, at those that the CRF
+            worked on, and without a CRF at the model's own. ``labels`` are the L names, and
+            ``size`` is the photograph's height and width.
+    """
+    probs = found.grid.numpy()
+    labels, size = np.array(found.labels.names), np.array(found.size)
+
+    def save(part: Path) -> None:
+        with part.open("wb") as file:
+            np.savez(file, probs=probs, labels=labels, size=size)
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, save)
+
+
+def _write(job: Job, image: Tensor, found: Segmentation, opacity: float) -> None:
+    for kind, path in job.files.items():
+        if kind == "mask":
+            write_mask(path, found.mask, found.labels)
+        elif kind == "overlay":
+            write_image(path, overlay_of(image, found, opacity))
+        elif kind == "uncertainty":
+            write_grey(path, found.entropy)
+        else:
+            write_probs(path, found)
+
+
+def _meant(name: str, piped: Iterable[str]) -> Iterator[Path]:
+    """Find the pictures that one name stands for."""
+    path = expanded(name)
+    if name == "-":
+        yield from _listed(piped, "standard input")
+    elif path.is_dir():
+        yield from _pictures(path)
+    elif path.is_file() and path.suffix.lower() in ARCHIVES:
+        raise ValueError(f"{name} is an archive; unpack it first, and name its folder.")
+    elif path.suffix.lower() in LISTS:
+        yield from _listed(_lines(path), str(path))
+    elif not path.exists() and glob.has_magic(name):
+        matches = sorted(map(Path, glob.glob(str(path), recursive=True)))
+        if not matches:
+            raise ValueError(f"Nothing matches {name}; check the folder and the suffix.")
+        yield from _kept(match for match in matches if match.is_file() and not is_junk(match))
+    else:
+        yield path
+
+
+def _listed(lines: Iterable[str], source: str) -> Iterator[Path]:
+    named = [line.strip() for line in lines if line.strip()]
+    if not named:
+        raise ValueError(f"{source} names no pictures; write one path a line.")
+    for line in named:
+        if line == "-" or Path(line).suffix.lower() in LISTS:
+            raise ValueError(f"{source} names {line}, a list again; name pictures in it.")
+        yield from _meant(line, ())
+
+
+def _lines(path: Path) -> list[str]:
+    if not path.exists():
+        raise FileNotFoundError(f"There is no list {path}; check the name and the folder.")
+    return read_text(path).splitlines()
+
+
+def _pictures(folder: Path) -> Iterator[Path]:
+    pictures = sorted(p for p in folder.iterdir() if is_picture(p) and p.is_file())
+    if not pictures:
+        raise ValueError(f"{folder} holds no pictures ({', '.join(SUFFIXES[:4])}, …).")
+    yield from _kept(pictures)
+
+
+def _kept(found: Iterable[Path]) -> Iterator[Path]:
+    """Leave out what was written of another picture."""
+    pictures = list(found)
+    written = {
+        p.with_name(f"{name}_{kind}{suffix}")
+        for p in pictures
+        for name in (p.stem, p.name)
+        for kind, suffix in KINDS.items()
+    }  # a picture's own name is never among its own files
+    yield from (picture for picture in pictures if picture not in written)
+
+
+def _sentence(error: OSError | ValueError) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
+    return str(error)

@@ -1,0 +1,241 @@
+"""Segmenting photographs: a trained run and a stage, asked about pictures of any size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from scene.registry import load as load_named
+from scene.seeds import seeded
+from scene.views import Schema
+
+from ..build import Assembly
+from ..crf.meanfield import refine_logits
+from ..crf.parameters import Parameters
+from ..prediction.predict import able
+from ..runs.restore import restore
+from ..runs.run import Run, home, newest
+from ..settings.recipes import RECIPES
+from ..settings.recipes import able as reads
+from .cues import CueSettings
+from .maps import log_probs
+from .segmentation import Segmentation
+from .stages import SOURCES, STAGES, recipes_of, restricted, stage_of
+
+PIXELS = 1_000_000
+"""Pixels at which the CRF works: larger photographs are shrunk for it."""
+
+VALUES = 21 * PIXELS
+"""Probabilities, labels × pixels, at which it works: with more labels, fewer pixels."""
+
+_CRF, _LOOK = Parameters(), CueSettings()
+
+
+@dataclass(frozen=True, eq=False)
+class Segmenter:
+    """A trained model and a stage: photographs in, segmentations out.
+
+    A photograph of any size is resized to the model's, its aspect given up so that nothing is
+    cropped; probabilities are brought back bilinearly. The CRF then works at the photograph's
+    own pixels, or on as many as ``pixels`` allows, and its widths are in pixels of those; its
+    marginals are brought back bilinearly likewise.
+
+    Attributes:
+        assembly: The model, in evaluation mode.
+        schema: Its labels and size.
+        stage: A key of `inference.segmentation.stages.STAGES`.
+        crf: Parameters of the CRF, used if the stage has one.
+        look: How a classifier's maps are found.
+        pixels: See above; at most `VALUES` / labels.
+        seed: Of the draws of z, the same for every photograph.
+        engine: Of the CRF, as in `inference.crf.meanfield.refine`.
+
+    Raises:
+        ValueError: If the parameters are of another number of labels, or pixels are none.
+    """
+
+    assembly: Assembly
+    schema: Schema
+    stage: str
+    crf: Parameters = _CRF
+    look: CueSettings = _LOOK
+    pixels: int = PIXELS
+    seed: int = 0
+    engine: str = "auto"
+
+    def __post_init__(self) -> None:
+        self.crf.require(len(self.schema.labels.names))
+        if self.pixels < 1:
+            raise ValueError(f"The CRF works on 1 pixel or more, not {self.pixels}.")
+
+    def segment(self, image: Tensor, known: Tensor | None = None) -> Segmentation:
+        """Segment a photograph.
+
+        Args:
+            image: ``(3, H, W)`` uint8.
+            known: ``(C,)``, 1 where a class is known to be present and 0 where it is known not
+                to be; None = nothing is known.
+        """
+        told = None if known is None else known[None]
+        found = self.believed(self.framed(image)[None], told)[0]
+        return self.refined(found, image, known, self.crf if STAGES[self.stage].crf else None)
+
+    def framed(self, image: Tensor) -> Tensor:
+        """Resize a whole photograph, ``(3, H, W)`` uint8, to the model's size, in [0, 1]."""
+        return _shrunk(image, self.schema.size).float() / 255
+
+    def believed(self, images: Tensor, known: Tensor | None = None) -> Tensor:
+        """Say what the stage believes before its CRF.
+
+        Args:
+            images: ``(B, 3, H, W)`` in [0, 1], of the model's size.
+            known: ``(B, C)``, as in `segment`; None = nothing is known of any.
+
+        Returns:
+            ``(B, L, H, W)``, on the model's device.
+        """
+        device = self.assembly.device
+        told = None if known is None else known.to(device)
+        source = load_named(STAGES[self.stage].source, SOURCES, "stage")
+        with seeded(self.seed, device):
+            found: Tensor = source(
+                self.assembly, images.to(device), self.schema.labels, told, self.look
+            )
+        return found
+
+    @torch.no_grad()
+    def refined(
+        self,
+        found: Tensor,
+        image: Tensor,
+        known: Tensor | None = None,
+        crf: Parameters | None = None,
+    ) -> Segmentation:
+        """Bring beliefs to a photograph's pixels, and refine them there.
+
+        Args:
+            found: ``(L, h, w)``, as `believed` gives them.
+            image: ``(3, H, W)`` uint8.
+            known: As in `segment`.
+            crf: Of the CRF; None = there is none.
+        """
+        size = (image.shape[-2], image.shape[-1])
+        working = self._working(size)
+        if working == size or crf is not None:
+            found = spread(found, working)
+        if crf is not None:
+            logits = log_probs(found)
+            found = refine_logits(
+                logits,
+                _shrunk(image, working).permute(1, 2, 0).to(found.device),
+                kernels=crf.kernels(),
+                iterations=crf.iterations,
+                engine=self.engine,
+            )
+            if known is not None:  # the floor had left a little of the others
+                found = restricted(found[None], known[None], self.schema.labels)[0]
+        return Segmentation(found.float().cpu(), size, self.schema.labels)
+
+    def _working(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Say at how many rows and columns the CRF works."""
+        most = min(self.pixels, VALUES // len(self.schema.labels.names))
+        scale = math.sqrt(most / math.prod(size))
+        if scale >= 1:
+            return size
+        height, width = (max(1, int(scale * extent)) for extent in size)
+        return min(height, most), min(width, most)  # of a very long, thin one
+
+
+def load(
+    run: Run,
+    stage: str | None = None,
+    *,
+    crf: Parameters = _CRF,
+    look: CueSettings = _LOOK,
+    pixels: int = PIXELS,
+    seed: int = 0,
+    engine: str = "auto",
+    device: torch.device | str = "cpu",
+    trust: bool = False,
+) -> Segmenter:
+    """Load a run, to segment photographs with.
+
+    Args:
+        run: A complete run of any recipe that predicts masks from images, or of a classifier.
+        stage: A key of `inference.segmentation.stages.STAGES`; None = `stage_of` the run.
+        crf: Parameters of the CRF; by default those everybody starts from.
+        look: How a classifier's maps are found.
+        pixels: As in `Segmenter`.
+        seed: Likewise.
+        engine: Likewise.
+        device: Where to compute.
+        trust: Run the code that the run carries even if it was not trained here.
+
+    Raises:
+        LookupError: If the run is not complete, or there is no such stage.
+        PermissionError: If it carries code that is not trusted.
+        ValueError: If the run does not have that stage, or its model cannot read images.
+    """
+    name = stage_of(run, stage)
+    assembly = restore(run, device=device, trust=trust)
+    if STAGES[name].source != "gradcam" and not able(assembly, ("image",), "mask"):
+        raise ValueError(
+            f"{run.folder} predicts no masks from images alone; take a run of sec, segmenter, "
+            "telbo, jmvae or cvae."
+        )
+    return Segmenter(assembly, run.schema, name, crf, look, pixels, seed, engine)
+
+
+def newest_run(stage: str | None = None) -> Run:
+    """Find the newest run to segment with.
+
+    Of SEC, else of a classifier, else of a segmenter, else of any model that reads images.
+
+    Args:
+        stage: Only runs that have it.
+
+    Raises:
+        LookupError: If there is none; the message says how to make one.
+    """
+    usual = [("sec",), ("classifier",), ("segmenter",), tuple(RECIPES)]
+    for recipes in [recipes_of(stage, RECIPES)] if stage else usual:
+        try:
+            return newest(partial(_is_of, recipes))
+        except LookupError:
+            continue
+    source = STAGES[stage].source if stage else "sec"
+    how = {
+        "gradcam": "`scene train classifier --data DATA`",
+        "sec": "`scene train classifier --data DATA`, then `scene train sec --data DATA`",
+        "mask": "`scene train segmenter --data DATA`",
+    }[source]
+    raise LookupError(
+        f"There is no trained model to segment with in {home()}/; make one with {how}, or name a "
+        "run: --run."
+    )
+
+
+def spread(probs: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize probabilities ``(L, h, w)`` bilinearly; they still sum to one."""
+    if probs.shape[-2:] == size:
+        return probs
+    return F.interpolate(probs[None], size, mode="bilinear", antialias=True)[0]
+
+
+def _is_of(recipes: Collection[str], run: Run) -> bool:
+    """Say whether a run is of one of the recipes, and can be asked about an image alone."""
+    name = run.settings.recipe
+    return name in recipes and (name == "classifier" or reads(run.settings, ("image",)))
+
+
+def _shrunk(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize a whole picture ``(3, H, W)``; the type is kept."""
+    if image.shape[-2:] == size:
+        return image
+    return F.interpolate(image[None], size, mode="bilinear", antialias=True)[0]

@@ -1,0 +1,1 @@
+"""Training: from data, model, guide and objective to a finished run."""

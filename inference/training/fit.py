@@ -1,0 +1,292 @@
+"""Training: stochastic variational inference, watched, checkpointed and resumable."""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from scene.datasets.base import SceneDataset
+from scene.seeds import seeded
+from scene.views import Views
+
+from ..build import Assembly
+from ..devices import Device, device_of
+from ..interruption import deferred
+from ..runs.checkpoints import (
+    Learning,
+    load_learning,
+    load_weights,
+    save_learning,
+    save_weights,
+)
+from ..runs.run import CHECKPOINT, WEIGHTS, Run
+from ..settings.settings import Settings
+from .batches import batches
+from .log import Log, Report, Watch
+from .optimizers import optimizer, set_rate
+
+VALIDATED = 128
+"""At most this many scenes are scored at each validation."""
+
+
+class Diverged(ArithmeticError):
+    """Something is no longer a number; the last good checkpoint is kept.
+
+    Args:
+        what: Which number.
+        value: What it became.
+        step: At which step.
+        run: Where a checkpoint would be.
+    """
+
+    def __init__(self, what: str, value: float, step: int, run: Run) -> None:
+        kept = run.path(CHECKPOINT).is_file()
+        where = "the last good checkpoint is kept" if kept else "before the first checkpoint"
+        super().__init__(
+            f"The {what} became {value} at step {step}, {where}; try a smaller --learning-rate, "
+            "or --clip 10."
+        )
+
+
+class Step(nn.Module):
+    """One pass of the objective over a batch, as a module that Fabric can wrap."""
+
+    def __init__(self, assembly: Assembly) -> None:
+        super().__init__()
+        self.model, self.guide = assembly.model, assembly.guide
+        self.objective = assembly.objective
+
+    def forward(self, views: Views) -> tuple[Tensor, dict[str, Tensor]]:
+        """Give the loss, and the parts of each term."""
+        terms = self.objective.terms(self.model, self.guide, views)
+        loss = -self.objective.total(terms, views)
+        parts = {
+            f"{name}/{part}": value
+            for name, term in terms.items()
+            for part, value in term.parts.items()
+        }
+        return loss, parts
+
+
+def fit(
+    assembly: Assembly,
+    train: SceneDataset,
+    val: SceneDataset | None,
+    run: Run,
+    *,
+    device: Device = "auto",
+    watch: Watch = lambda report: None,
+    resume: bool = False,
+    settle: Callable[[], object] = lambda: None,
+) -> Run:
+    """Train until the settings' steps are done, or validation stops improving.
+
+    A signal to end (`inference.interruption.SIGNALS`) is answered after the step, when that has
+    been saved.
+
+    Args:
+        assembly: Model, guide and objective; trained in place.
+        train: Scenes to learn from.
+        val: Scenes to validate on; None = none.
+        run: Where everything is written, and the settings.
+        device: Where to compute; ``auto`` takes a GPU where there is one.
+        watch: Called after every step.
+        resume: Go on from the run's checkpoint.
+        settle: Called when training is over and before the weights are written: what is chosen
+            with what was trained.
+
+    Returns:
+        The run, now complete.
+
+    Raises:
+        Diverged: If the loss is not finite.
+        ValueError: If a dataset is empty or no scene can be used, the device is not there, or
+            the checkpoint damaged.
+    """
+    settings = run.settings
+    fabric = _fabric(device, settings.precision)
+    step_module = fabric.setup_module(Step(assembly))
+    steps = fabric.setup_optimizers(optimizer(settings, step_module))
+    learning = Learning(assembly, steps)
+    torch.manual_seed(settings.seed)
+    if resume:
+        _load(learning, run)
+    log = Log(run, learning.step)
+    every = settings.validate_every or max(1, settings.steps // 5)
+    assembly.model.train()
+    assembly.guide.train()
+    order = batches(
+        train,
+        settings.batch_size,
+        settings.seed,
+        range(learning.step, learning.step if _waited(learning, settings) else settings.steps),
+        settings.augment or train.augmentation,
+        settings.workers,
+    )
+    used = learning.step > 0
+    with deferred() as asked, closing(log):
+        for views in order:
+            report = _step(fabric, step_module, learning, views.to(fabric.device), run)
+            used = used or bool(report.terms)
+            seen = learning.step * settings.batch_size
+            if not used and (seen >= len(train) or learning.step == settings.steps):
+                raise ValueError(
+                    f"Of {min(seen, len(train))} training scenes none has all the views that "
+                    f"{settings.recipe} learns from; see what there is: "
+                    f"scene data info {settings.data}"
+                )
+            stop = bool(asked)
+            due = used and (learning.step % every == 0 or learning.step == settings.steps)
+            if due:
+                report = _validate(report, step_module, learning, val, run, fabric.device)
+            log.write(report)
+            if due or (stop and used):
+                log.flush()
+                save_learning(run.path(CHECKPOINT), learning, settings.recipe)
+            watch(report)
+            if stop or _waited(learning, settings):
+                break
+    if settings.patience and val is not None:
+        load_weights(run.path("best.safetensors"), assembly, settings.recipe)
+    assembly.model.eval()
+    assembly.guide.eval()
+    settle()
+    save_weights(run.path(WEIGHTS), assembly, settings.recipe)
+    return run
+
+
+def _fabric(device: Device, precision: str) -> Fabric:
+    """Start Fabric on a device."""
+    kind: Any = {"fp32": "32-true", "bf16": "bf16-mixed"}[precision]
+    talk = logging.getLogger("lightning_fabric.utilities.rank_zero")
+    level = talk.level
+    talk.setLevel(logging.WARNING)  # Fabric announces what was asked for
+    try:
+        return Fabric(accelerator=device_of(device).type, devices=1, precision=kind)
+    finally:
+        talk.setLevel(level)
+
+
+def rate(settings: Settings, step: int) -> float:
+    """Give the learning rate of a step, counted from 0.
+
+    ``onecycle`` rises over the first tenth and falls to nothing as a cosine; ``cosine`` only
+    falls. ``stairs`` takes a tenth after each quarter.
+
+    Source:
+        Smith & Topin (2018), Super-Convergence, https://arxiv.org/abs/1708.07120
+    """
+    peak, progress = settings.learning_rate, step / settings.steps
+    if settings.schedule == "constant":
+        return peak
+    if settings.schedule == "stairs":
+        return float(peak * 0.1 ** (4 * step // settings.steps))
+    if settings.schedule == "cosine":
+        return peak * 0.5 * (1 + math.cos(math.pi * progress))
+    if progress < 0.1:
+        return peak * (0.04 + 0.96 * progress / 0.1)
+    return peak * 0.5 * (1 + math.cos(math.pi * (progress - 0.1) / 0.9))
+
+
+def _load(learning: Learning, run: Run) -> None:
+    load_learning(run.path(CHECKPOINT), learning, run.settings.recipe)
+    if learning.step > run.settings.steps:
+        raise ValueError(
+            f"{run.path(CHECKPOINT)} is of step {learning.step}, but the run takes "
+            f"{run.settings.steps}; one of them is of another run: train anew."
+        )
+
+
+def _waited(learning: Learning, settings: Settings) -> bool:
+    """Say whether validation has not improved for as long as anyone cared to wait."""
+    return 0 < settings.patience <= learning.waited
+
+
+def _step(fabric: Fabric, module: Any, learning: Learning, views: Views, run: Run) -> Report:
+    settings = run.settings
+    now = rate(settings, learning.step)
+    set_rate(learning.optimizer, now)
+    warmed = (learning.step + 1) / settings.warmup if settings.warmup else 1.0
+    learning.assembly.objective.warm(min(1.0, warmed))
+    loss, parts = _scored(module, views)
+    if not torch.isfinite(loss):
+        raise Diverged("loss", float(loss.detach()), learning.step + 1, run)
+    learning.optimizer.zero_grad(set_to_none=True)
+    fabric.backward(loss)
+    if settings.clip:
+        norm = fabric.clip_gradients(
+            module, learning.optimizer, max_norm=settings.clip, error_if_nonfinite=False
+        )
+        if norm is not None and not torch.isfinite(norm):
+            raise Diverged("gradient", float(norm), learning.step + 1, run)
+    learning.optimizer.step()
+    learning.step += 1
+    terms = {name: float(value) for name, value in parts.items()}
+    return Report(learning.step, settings.steps, float(loss.detach()), terms, now)
+
+
+_REFUSALS = ("to satisfy the constraint", "has a scale that is not positive")
+"""What torch's densities and products of experts say of NaN."""
+
+
+def _scored(module: Any, views: Views) -> tuple[Tensor, dict[str, Tensor]]:
+    """Give the loss and its parts; NaN where a density refuses its parameters."""
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Encountered (NaN|[+-]?inf)")  # `Diverged` says so
+            loss, parts = module(views)
+    except ValueError as error:
+        if not any(words in str(error) for words in _REFUSALS):
+            raise
+        return torch.tensor(math.nan), {}
+    return loss, parts
+
+
+def _validate(
+    report: Report,
+    module: Any,
+    learning: Learning,
+    val: SceneDataset | None,
+    run: Run,
+    device: torch.device,
+) -> Report:
+    recipe = run.settings.recipe
+    if not all(bool(weight.isfinite().all()) for weight in module.parameters()):
+        raise Diverged("weights", math.nan, learning.step, run)
+    if val is not None:
+        loss = _loss(module, learning.assembly, val, run.settings, device)
+        if not math.isfinite(loss):
+            raise Diverged("validation loss", loss, learning.step, run)
+        learning.waited = 0 if loss < learning.best else learning.waited + 1
+        if loss < learning.best and run.settings.patience:
+            save_weights(run.path("best.safetensors"), learning.assembly, recipe)
+        learning.best = min(loss, learning.best)
+        report = replace(report, val=loss)
+    return report
+
+
+def _loss(
+    module: Any, assembly: Assembly, val: SceneDataset, settings: Settings, device: torch.device
+) -> float:
+    """Average the loss over validation scenes, at full β, leaving the random state as it was."""
+    assembly.model.eval()
+    assembly.guide.eval()
+    assembly.objective.warm(1.0)
+    total, count = 0.0, min(len(val), VALIDATED)
+    with torch.no_grad(), seeded(settings.seed, device):
+        for first in range(0, count, settings.batch_size):
+            rows = range(first, min(count, first + settings.batch_size))
+            loss, _ = _scored(module, val.views(rows).to(device))
+            total += float(loss) * len(rows)
+    assembly.model.train()
+    assembly.guide.train()
+    return total / count

@@ -1,0 +1,116 @@
+"""Starting from another run: those of its weights that fit are the first ones of a new model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from ..build import Assembly
+from ..runs.run import WEIGHTS, Run
+
+_SHOWN = 4  # names in the sentence; a config has them all
+
+_CHOSEN = "_threshold"  # a classifier's: a choice of the settings, no weight
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Which tensors of a new model came from another run.
+
+    Attributes:
+        run: The run's folder.
+        taken: Names of the tensors that came from it.
+        left: Names of the model's tensors for which the run has none of that name and shape.
+    """
+
+    run: Path
+    taken: tuple[str, ...]
+    left: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Give the counts, and the first names of what was left.
+
+        >>> str(Taken(Path("runs/a"), ("model/w",), ("model/b", "guide/w")))
+        '1 of 3 tensors from runs/a; not model/b, guide/w'
+        """
+        total = len(self.taken) + len(self.left)
+        rest = len(self.left) - _SHOWN
+        names = ", ".join(self.left[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+        return f"{len(self.taken)} of {total} tensors from {self.run}" + (
+            f"; not {names}" if names else ""
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Give plain data."""
+        return {"run": str(self.run), "taken": list(self.taken), "left": list(self.left)}
+
+
+def take_weights(assembly: Assembly, run: Run) -> Taken:
+    """Copy into model and guide every weight of a run whose name and shape fit.
+
+    The run may be of another recipe. Only its tensors are read: no code that it carries is
+    imported.
+
+    Args:
+        assembly: What will be trained; changed in place.
+        run: A complete run.
+
+    Returns:
+        Which tensors were taken, and which were not.
+
+    Raises:
+        LookupError: If the run is not complete.
+        ValueError: If its weights are damaged, hold what is no number, or none fits.
+    """
+    if not run.complete:
+        raise LookupError(
+            f"{run.folder} is not complete, so nothing starts from it; finish it with "
+            f"`scene train --resume {run.folder}`."
+        )
+    own = _tensors(assembly)
+    found = _fitting(run.path(WEIGHTS), own)
+    if not found:
+        raise ValueError(
+            f"No tensor of {run.folder}, a run of {run.settings.recipe}, has the name and shape "
+            "of one of this model; start from a run of the same recipe, --width and --size."
+        )
+    broken = [name for name, tensor in found.items() if not tensor.isfinite().all()]
+    if broken:
+        raise ValueError(
+            f"{run.path(WEIGHTS)} holds what is no number in {broken[0]}; start from another run."
+        )
+    for name, tensor in found.items():
+        own[name].copy_(tensor)
+    return Taken(run.folder, tuple(found), tuple(name for name in own if name not in found))
+
+
+def _tensors(assembly: Assembly) -> dict[str, Tensor]:
+    """Give every tensor of model and guide that is learned, by its name in a file of weights."""
+    parts = {"model": assembly.model, "guide": assembly.guide}
+    return {
+        f"{prefix}/{name}": tensor.detach()
+        for prefix, module in parts.items()
+        for name, tensor in module.state_dict().items()
+        if name != _CHOSEN
+    }
+
+
+def _fitting(path: Path, own: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Read the tensors of a file that have the name, shape and kind of one of ``own``."""
+    found: dict[str, Tensor] = {}
+    try:
+        with safe_open(path, framework="pt") as file:
+            for name in sorted(set(file.keys()) & set(own)):
+                if tuple(file.get_slice(name).get_shape()) != tuple(own[name].shape):
+                    continue
+                tensor = file.get_tensor(name)
+                if torch.is_floating_point(tensor) == torch.is_floating_point(own[name]):
+                    found[name] = tensor
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path} is truncated or damaged; start from another run.") from error
+    return found

@@ -1,0 +1,119 @@
+"""What training says of its steps: to whoever watches, as lines of JSON, and for TensorBoard."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scene.storage.files import parse_json, replace_file, require_regular
+
+from ..runs.run import Run
+
+METRICS = "metrics.jsonl"
+"""What the file of a run's metrics is called."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What training says of a step.
+
+    Attributes:
+        step: Steps taken so far.
+        steps: Steps there will be.
+        loss: Minus the objective on this step's batch, nats per scene.
+        terms: Each term's parts, ``joint/mask`` and the like: mean nats per scene, unweighted.
+        rate: The learning rate.
+        val: The loss on validation scenes, where this step was followed by a validation.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    terms: dict[str, float] = field(default_factory=dict)
+    rate: float = 0.0
+    val: float | None = None
+
+
+Watch = Callable[[Report], None]
+
+MOST_METRICS = 2**28
+"""The largest ``metrics.jsonl`` that is read, in bytes: millions of lines."""
+
+
+class Log:
+    """The run's metrics, as lines of JSON and for TensorBoard.
+
+    Args:
+        run: Where they go.
+        step: Lines of later steps, left by an interrupted run, are dropped.
+    """
+
+    EVERY = 10
+
+    def __init__(self, run: Run, step: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.path = run.path(METRICS)
+        kept = [line for line in lines_of(self.path) if line["step"] <= step] if step else []
+        text = "".join(f"{json.dumps(line)}\n" for line in kept)
+        replace_file(self.path, lambda part: part.write_text(text))
+        self.file = self.path.open("a")
+        self.board = SummaryWriter(str(run.folder), purge_step=step + 1 if step else None)
+
+    def write(self, report: Report) -> None:
+        """Keep every tenth report, and each with a validation."""
+        if report.step % self.EVERY and report.val is None:
+            return
+        line = {"step": report.step, "loss": report.loss, "rate": report.rate, **report.terms}
+        if report.val is not None:
+            line["val"] = report.val
+        self.file.write(json.dumps(line) + "\n")
+        self.file.flush()
+        for name, value in line.items():
+            if name != "step":
+                self.board.add_scalar(name, value, report.step)
+
+    def flush(self) -> None:
+        """Have everything on the disk, before a checkpoint says that these steps are done."""
+        self.board.flush()
+        self.file.flush()
+        os.fsync(self.file.fileno())
+
+    def close(self) -> None:
+        """Flush what is left."""
+        self.file.close()
+        self.board.close()
+
+
+def lines_of(path: Path) -> list[dict[str, Any]]:
+    """Read a run's metrics; the last line may have been cut short, and is then left out.
+
+    Raises:
+        ValueError: If another line is not of a step; the message says which.
+    """
+    if not path.exists():
+        return []
+    if require_regular(path) > MOST_METRICS:
+        raise ValueError(f"{path} is too large for the metrics of a run; move it elsewhere.")
+    *lines, rest = path.read_bytes().split(b"\n")
+    if rest and not rest.startswith(b"{"):
+        lines.append(rest)
+    return [_line(path, n, line) for n, line in enumerate(lines, start=1)]
+
+
+def _line(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        told = parse_json(line.decode(), "a line")
+    except ValueError:
+        told = None
+    step = told.get("step") if isinstance(told, dict) else None
+    if not isinstance(told, dict) or not isinstance(step, int) or isinstance(step, bool):
+        raise ValueError(
+            f"Line {number} of {path} is damaged: it tells of no step; remove that line, or the "
+            "file, and try again."
+        )
+    return told

@@ -1,0 +1,269 @@
+"""A whole training session: data, model, guide, fit, pictures and figures, in one call."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from scene.datasets.augment import augmenter
+from scene.datasets.base import SceneDataset
+from scene.datasets.catalogue import open_data, splits_of, summary_split
+from scene.datasets.weak import ImageLevel, Trusted
+from scene.models import ClassifiedScene
+from scene.storage.locks import locked
+
+from ..build import Assembly, assemble
+from ..devices import Device, device_of
+from ..interruption import CUT_SHORT
+from ..prediction.evaluate import DRAWS, Cell, evaluate
+from ..prediction.figures import draw_predictions
+from ..prediction.predict import able
+from ..runs.claims import begun, claimed, put_back
+from ..runs.plugins import adopt, is_foreign
+from ..runs.restore import rebuilt, restore
+from ..runs.run import SUMMARY, Run, fresh, write_config, write_json
+from ..segmentation.classifier import find_teacher, taught
+from ..segmentation.cue_figures import draw_looks
+from ..settings.recipes import recipe
+from ..settings.settings import Settings
+from .fit import fit
+from .initial import Taken, take_weights
+from .log import Watch
+from .threshold import calibrate
+
+HEADLINES = (
+    (("image",), "mask"),
+    (("image", "classes"), "mask"),
+    (("mask",), "mask"),
+    (("image",), "classes"),
+)
+"""The direction whose score sums up a run: the first that its model can go."""
+
+
+@dataclass(frozen=True)
+class Headline:
+    """Which score sums up a run.
+
+    Attributes:
+        split: What is scored; None = `summary_split`'s choice.
+        direction: Views given, and target; None = the first of `HEADLINES` that its model can go.
+    """
+
+    split: str | None = None
+    direction: tuple[tuple[str, ...], str] | None = None
+
+
+USUAL = Headline()
+"""What sums up a run unless somebody says otherwise."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a session.
+
+    Attributes:
+        run: The complete run.
+        cell: The score that sums it up.
+        split: What it was scored on.
+        picture: Path of the picture.
+    """
+
+    run: Run
+    cell: Cell
+    split: str
+    picture: Path
+
+
+def train(
+    settings: Settings,
+    *,
+    folder: Path | None = None,
+    force: bool = False,
+    device: Device = "auto",
+    download: bool = False,
+    headline: Headline = USUAL,
+    start: Run | None = None,
+    watch: Watch = lambda report: None,
+    started: Callable[[Run], None] = lambda run: None,
+    taken: Callable[[Taken], None] = lambda taken: None,
+) -> Outcome:
+    """Train a new run and score it.
+
+    Everything that can be refused is refused before the run's folder is made, and a training
+    that fails or is interrupted before its first checkpoint leaves none, but the run it would
+    have replaced.
+
+    Args:
+        settings: What to train; its data are opened.
+        folder: Where to put the run; by default a new folder under `inference.runs.run.home`.
+        force: Replace a run that is there.
+        device: Where to compute.
+        download: Let data be fetched.
+        headline: Which score sums it up.
+        start: A run whose weights are the first ones where names and shapes fit.
+        watch: Called after every step.
+        started: Told the run before its first step.
+        taken: Told which weights came from ``start``.
+    """
+    device_of(device)
+    data = _open(settings, download, headline.split)
+    settings = replace(settings, data=data[0].source)
+    augmenter(settings.augment or data[0].augmentation, data[0].schema.labels)
+    teacher = find_teacher(settings, data[0], device_of(device))
+    if teacher is not None:
+        settings = replace(settings, classifier=os.path.realpath(teacher.run.folder))
+    assembly = assemble(settings, data[0].schema)
+    if teacher is not None and settings.backbone_weights == "classifier":
+        teacher.begin(assembly.model)
+    first = None if start is None else take_weights(assembly, start)
+    folder = folder or fresh(settings, data[0].name)
+    with claimed(folder, force), _answered(folder):
+        run = Run(folder, settings, data[0].schema)
+        write_config(run)
+        if is_foreign(settings):
+            run = _adopted(run)
+        if first is not None:
+            write_config(run, start=first.to_json())
+            taken(first)
+        started(run)
+        settle = _settled(settings, assembly)
+        scenes = taught(run, data[0], assembly, teacher)
+        fit(assembly, scenes, data[1], run, device=device, watch=watch, settle=settle)
+        return conclude(run, assembly, data[2], headline)
+
+
+def resume(
+    run: Run,
+    *,
+    data: str | None = None,
+    device: Device = "auto",
+    trust: bool = False,
+    headline: Headline = USUAL,
+    watch: Watch = lambda report: None,
+    started: Callable[[Run], None] = lambda run: None,
+) -> Outcome:
+    """Go on with an interrupted run, exactly as if it had not been.
+
+    Whatever is missing is done: steps, or only the score and the picture.
+
+    Args:
+        run: The run.
+        data: Where its data are now; None = where they were.
+        device: Where to compute.
+        trust: Run code that the run carries even if it was not trained here.
+        headline: Which score sums it up.
+        watch: Called after every step.
+        started: Told the run before anything is done.
+
+    Raises:
+        BlockingIOError: If another process is at it.
+        LookupError: If it wrote no checkpoint, or is complete already.
+        PermissionError: If it carries code that is not trusted.
+        ValueError: If its checkpoint is damaged, or its data have other labels by now.
+    """
+    if data is not None:
+        run = replace(run, settings=replace(run.settings, data=data))
+    device_of(device)
+    with locked(run.folder), _answered(run.folder):
+        _require_unfinished(run)
+        scenes = _open(run.settings, False, headline.split)
+        run.schema.labels.require(scenes[0].schema.labels, scenes[0].name)
+        if data is not None:
+            run = replace(run, settings=replace(run.settings, data=scenes[0].source))
+            write_config(run)
+        if run.complete:
+            started(run)
+            at = device_of(device)
+            return conclude(run, restore(run, device=at, trust=trust), scenes[2], headline)
+        assembly = rebuilt(run, trust)
+        started(run)
+        settle, seen = _settled(run.settings, assembly), taught(run, scenes[0], assembly)
+        fit(assembly, seen, scenes[1], run, device=device, watch=watch, resume=True, settle=settle)
+        return conclude(run, assembly, scenes[2], headline)
+
+
+def _require_unfinished(run: Run) -> None:
+    """Refuse a run of which nothing is missing, or with nothing to go on from."""
+    if put_back(run.folder):
+        raise LookupError(
+            f"{run.folder} had come to no checkpoint, and the run it was to replace has been put "
+            "back; train it anew, with --force."
+        )
+    if run.concluded:
+        raise LookupError(f"{run.folder} is complete; there is nothing to resume.")
+    if not begun(run.folder):
+        raise LookupError(f"{run.folder} has no checkpoint to resume from; train it anew.")
+
+
+@contextmanager
+def _answered(folder: Path) -> Iterator[None]:
+    """Say how to go on after an interruption or a full disk, and let no stranger's code exit."""
+    try:
+        yield
+    except SystemExit as error:
+        raise ValueError(
+            f"Code that {folder} uses ended the program (sys.exit), which a guide or an objective "
+            "must not do; mend that."
+        ) from error
+    except CUT_SHORT as error:
+        if begun(folder):
+            place = shlex.quote(str(folder))
+            error.add_note(f"What was learned is kept; go on with: scene train --resume {place}")
+        else:
+            error.add_note("It came to no checkpoint, so nothing is kept; run the command again.")
+        raise
+
+
+def conclude(
+    run: Run, assembly: Assembly, scored: SceneDataset, headline: Headline = USUAL
+) -> Outcome:
+    """Score a finished run, draw its picture, and write both into its folder."""
+    usual = next((d for d in HEADLINES if able(assembly, *d)), HEADLINES[2])
+    direction = headline.direction or usual
+    (cell,) = evaluate(assembly, scored, draws=DRAWS, directions=(direction,))
+    picture = run.path("samples.png")
+    summary = {"data": scored.name, "split": scored.split, "draws": DRAWS}
+    if isinstance(assembly.model, ClassifiedScene):
+        draw_looks(picture, assembly, scored)
+        summary["threshold"] = assembly.model.threshold
+    else:
+        draw_predictions(picture, assembly, scored, seed=run.settings.seed)
+    write_json(run.path(SUMMARY), {**summary, "headline": cell.to_json()})
+    return Outcome(run, cell, scored.split, picture)
+
+
+def _open(
+    settings: Settings, download: bool, split: str | None
+) -> tuple[SceneDataset, SceneDataset | None, SceneDataset]:
+    """Open the scenes to train on, to validate on, and to score on."""
+    size = settings.size
+    train: SceneDataset
+    train = open_data(settings.data, "train", size, download=download, count=settings.count)
+    if settings.weak_weight != 1:
+        train = Trusted(train, settings.weak_weight)
+    val = open_data(settings.data, "val", size) if "val" in splits_of(settings.data) else None
+    target = "mask"
+    if recipe(settings.recipe).explains == ("classes",):  # and then no mask may be seen
+        train, target = ImageLevel(train), "classes"
+    needed = recipe(settings.recipe).form != "sec"
+    split = split or summary_split(settings.data, target=target, masks=needed)
+    return train, val, open_data(settings.data, split, size)
+
+
+def _settled(settings: Settings, assembly: Assembly) -> Callable[[], object]:
+    """Say what is chosen once training is over: a classifier's threshold, if that was asked."""
+    if not isinstance(assembly.model, ClassifiedScene) or settings.threshold != "auto":
+        return lambda: None
+    known = splits_of(settings.data)
+    split = next((split for split in ("tune", "val") if split in known), "train")
+    return lambda: calibrate(assembly, open_data(settings.data, split, settings.size))
+
+
+def _adopted(run: Run) -> Run:
+    run = replace(run, settings=adopt(run.settings, run.folder))
+    write_config(run)
+    return run

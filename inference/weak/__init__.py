@@ -1,1 +1,0 @@
-"""Weak supervision: from image-level labels to segmentations."""

@@ -1,0 +1,1 @@
+"""Folders of images with labels: their layouts, lists and masks, read and written."""

@@ -1,0 +1,226 @@
+"""Folders of images with labels: the labels, splits and scenes one declares, unread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from zlib import crc32
+
+from torch import Tensor
+
+from ...images.folder import PictureFolder
+from ...labelmap import FILE, VOC, read_labels
+from ...labels import Labels
+from ...notices import notice
+from ..base import SPLITS
+from .image_sets import (
+    Names,
+    image_level,
+    listed,
+    lists,
+    unturned_names,
+    weak_names,
+)
+from .layouts import Layout, layout_of, locate
+
+_SHOWN = 5  # names in a message
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where one scene's views are kept.
+
+    Args:
+        name: As the folder's lists call it.
+        image: Its picture.
+        mask: Its mask, or None.
+        classes: Its image-level labels ``(C,)``, read only where there is no true mask.
+        weak: Whether its mask is a pseudo-label.
+        unturned: Whether its mask is drawn on the pixels as they are stored, before EXIF turns
+            the picture; None = the folder does not say.
+    """
+
+    name: str
+    image: Path
+    mask: Path | None
+    classes: Tensor | None
+    weak: bool = False
+    unturned: bool | None = None
+
+
+def labels_of(folder: Path) -> Labels:
+    """Read the labels of a folder, see `LABEL_FILES`, or VOC's where it is PASCAL VOC itself.
+
+    Raises:
+        LookupError: If it is neither.
+        ValueError: If the file of labels cannot be used.
+    """
+    if (path := layout_of(folder).label_file()) is not None:
+        return read_labels(path)
+    main = folder / "ImageSets" / "Main"
+    named = folder.name.upper() in ("VOC2007", "VOC2012")
+    if named or all(any(main.glob(f"{name}_*.txt")) for name in VOC.classes):
+        return VOC
+    raise LookupError(
+        f"{folder} has no {FILE} and is not PASCAL VOC, so its labels have no names; write one "
+        "with a line such as background:0,0,0:: per label, in the order of their ids."
+    )
+
+
+def splits(root: str | Path, *, masked: bool = False) -> tuple[str, ...]:
+    """List the splits a folder has; ``tune`` is there wherever it can be held out of ``train``.
+
+    Args:
+        root: A folder in a layout that `scene.datasets.folders.layouts` knows.
+        masked: Leave out splits of which no scene has a mask.
+
+    Raises:
+        LookupError: If it lists no scenes at all.
+    """
+    folder = locate(root)
+    layout, names = layout_of(folder), Names(layout_of(folder))
+    found: set[str] = set()
+    for split in _known(layout):
+        with_mask, without = _scenes(layout, split, names)
+        if with_mask or not masked:
+            found.add(split)
+        if split == "train" and max(len(with_mask), 0 if masked else len(without)) > 1:
+            found.add("tune")
+    if not found and not masked:
+        if not (folder / "ImageSets").is_dir() and (bare := layout.unlisted.get("train")):
+            near = _near(layout.drawn, bare, {})
+            raise LookupError(
+                f"{layout.masks} has no mask of {_shown(bare)}{near}; call each as its image, "
+                f"such as {bare[0]}.png, or list images in ImageSets/Main/train.txt."
+            )
+        raise LookupError(
+            f"{folder} has no splits; list its scenes, one name a line, in "
+            "ImageSets/Segmentation/train.txt (with masks) or ImageSets/Main/train.txt (without)."
+        )
+    known = [split for split in SPLITS if split in found]
+    return (*known, *sorted(found.difference(SPLITS)))
+
+
+def entries(folder: Path, split: str, labels: Labels) -> list[Entry]:
+    """List the scenes of a split: those with masks first, then those with classes only.
+
+    Without a list for ``tune``, about a tenth of ``train`` is held out for it, chosen by the
+    scenes' names alone, with true masks if two or more of ``train`` have one; ``train`` is then
+    always the rest. Scenes with weak masks keep the image-level labels that are known of them.
+
+    Raises:
+        LookupError: If there is no such split.
+        FileNotFoundError: If images or masks are missing; the message names them.
+        ValueError: If the split is empty, a name leads out of the folder, its image-level labels
+            are not complete, or weak masks are listed of scenes that are not in ``train``.
+    """
+    layout, known = layout_of(folder), splits(folder)
+    if split not in known:
+        one = split == "tune" and "train" in known
+        raise LookupError(
+            f"{folder} has no split {split!r}; it has {', '.join(known)}"
+            f"{' (of one scene of train, none is held out)' if one else ''}."
+        )
+    scene = Names(layout)
+    carved = split in ("train", "tune") and "tune" not in _known(layout)
+    stored = "train" if carved else split
+    masked, unmasked = _scenes(layout, stored, scene)
+    weak = weak_names(folder, masked, scene) if stored == "train" else set()
+    if carved:
+        true = [name for name in masked if name not in weak]
+        held = _held_out(true if len(true) > 1 else masked) | _held_out(unmasked)
+        masked, unmasked = (
+            [name for name in names if (name in held) == (split == "tune")]
+            for names in (masked, unmasked)
+        )
+    if layout.listless and unmasked:
+        bare = [n for names in layout.unlisted.values() for n in names if not layout.mask(n)]
+        notice(
+            f"{layout.masks} has no mask of {_shown(bare)}; each is read as an image alone. Masks "
+            "are called as their images."
+        )
+    if not masked and not unmasked:
+        raise ValueError(f"The split {split!r} of {folder} is empty; list scenes in its file.")
+    classes = image_level(folder, stored, unmasked, weak.intersection(masked), labels, scene)
+    images, masks = _files(layout, scene, masked, unmasked)
+    unturned = unturned_names(folder, masked, scene)
+    said = {name: None if unturned is None else name in unturned for name in masked}
+    return [
+        Entry(name, images[name], masks.get(name), classes.get(name), name in weak, said.get(name))
+        for name in (*masked, *unmasked)
+    ]
+
+
+def _known(layout: Layout) -> list[str]:
+    """Name the splits that lists or folders say there are."""
+    if layout.listless:
+        return list(layout.unlisted)
+    return list({**lists(layout.root, "Segmentation"), **lists(layout.root, "Main")})
+
+
+def _scenes(layout: Layout, split: str, scene: Names) -> tuple[list[str], list[str]]:
+    """Name the scenes of a split with masks, and those without, in order."""
+    if layout.listless:
+        every = layout.unlisted.get(split, [])
+        masked = [name for name in every if layout.mask(name)]
+    else:
+        masked = listed(lists(layout.root, "Segmentation").get(split), scene)
+        every = listed(lists(layout.root, "Main").get(split), scene)
+    known = set(masked)
+    return masked, [name for name in every if name not in known]
+
+
+def _held_out(names: list[str]) -> set[str]:
+    """Choose about a tenth by name, so that a scene keeps its side when others are added."""
+    chosen = {name for name in names if crc32(name.encode()) % 10 == 0}
+    if 0 < len(chosen) < len(names) or len(names) < 2:
+        return chosen if len(names) > 1 else set()
+    return {min(names, key=lambda name: crc32(name.encode()))}
+
+
+def _files(
+    layout: Layout, scene: Names, masked: list[str], unmasked: list[str]
+) -> tuple[dict[str, Path], dict[str, Path]]:
+    """Find the pictures of scenes, and the masks of those listed with one, all or none."""
+    images = {name: layout.pictures.find(name) for name in (*masked, *unmasked)}
+    masks = {name: scene.masks.get(name) or layout.mask(name) for name in masked}
+    gone = [name for name, path in images.items() if path is None]
+    bare = [name for name, path in masks.items() if path is None]
+    said = []
+    if gone:
+        it, near = "it" if len(gone) == 1 else "them", _near(layout.pictures, gone, images)
+        said.append(
+            f"{layout.images} has no picture of {_shown(gone)}{near}; add {it}, or take {it} off "
+            "the lists in ImageSets."
+        )
+    if bare:
+        it, near = "it" if len(bare) == 1 else "them", _near(layout.drawn, bare, masks)
+        said.append(
+            f"{layout.masks} has no mask of {_shown(bare)}{near}; add {it}, or list {it} in "
+            "ImageSets/Main only."
+        )
+    if said:
+        raise FileNotFoundError(" ".join(said))
+    return (
+        {name: path for name, path in images.items() if path},
+        {name: path for name, path in masks.items() if path},
+    )
+
+
+def _shown(names: list[str]) -> str:
+    """Name the first few.
+
+    >>> _shown(["a", "b"]), _shown(list("abcdefg"))
+    ("'a', 'b'", "'a', 'b', 'c', 'd', 'e' and 2 more")
+    """
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(map(repr, names[:_SHOWN]))}{more}"
+
+
+def _near(folder: PictureFolder, names: list[str], files: Mapping[str, Path | None]) -> str:
+    """Name the files that come nearest to the first few that are missing."""
+    known = {path for path in files.values() if path}
+    near = (folder.near(name, known) for name in names[:_SHOWN])
+    found = list(dict.fromkeys(filter(None, near)))
+    return f" (there is {_shown(found)})" if found else ""

@@ -1,0 +1,243 @@
+"""Writing a dataset in VOC layout: a folder that is complete, or not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from ...images.io import is_turned, write_image, write_mask
+from ...labelmap import FILE, labelmap_lines
+from ...labels import Labels
+from ...storage.locks import emptied, workspace
+from ...storage.names import scene_name, within
+from ..base import SPLITS, SceneDataset
+from ..catalogue import open_data, splits_of
+from .image_sets import UNTURNED, WEAK
+from .voc import VOCScenes
+
+pass
+
+Watch = Callable[[str, int, int], None]
+"""Told what is being written, how many scenes are done, and of how many."""
+
+
+def bring_others(
+    writer: VOCWriter, source: str, size: tuple[int, int], but: str, watch: Watch
+) -> dict[str, int]:
+    """Bring along every split of a source except train and one other.
+
+    Returns:
+        How many scenes each split has; one without any is left out.
+    """
+    others = [s for s in SPLITS if s not in (but, "train") and s in splits_of(source)]
+    scenes: dict[str, int] = {}
+    for name in others:
+        if (dataset := _opened(source, name, size)) is not None:
+            scenes |= bring(writer, dataset, watch)
+    return scenes
+
+
+def bring(
+    writer: VOCWriter, dataset: SceneDataset, watch: Watch, limit: int | None = None
+) -> dict[str, int]:
+    """Bring a split's scenes and true masks along; those without a true one stay behind.
+
+    Args:
+        writer: Of the new folder.
+        dataset: The split.
+        watch: Told how far it has come.
+        limit: Only the first so many that have one.
+
+    Returns:
+        How many scenes the split has got; nothing if none.
+    """
+    count = 0
+    for index in range(len(dataset)):
+        if count == limit:
+            break
+        scene = dataset.original(index)
+        if scene.image is not None and scene.mask is not None and "mask" not in scene.weak:
+            name, picture = stored(dataset, index, scene.image)
+            count += writer.add(dataset.split, name, picture, scene.mask, scene.classes)
+        watch(f"copying {dataset.split}", index + 1, len(dataset))
+    return {dataset.split: count} if count else {}
+
+
+def _opened(source: str, split: str, size: tuple[int, int]) -> SceneDataset | None:
+    """Open a split; a ``tune`` that nothing was held out for is None."""
+    try:
+        return open_data(source, split, size)
+    except ValueError:
+        if split == "tune":
+            return None
+        raise
+
+
+ABOUT = "about.json"
+"""What a written folder says of itself; only folders that have one are ever replaced."""
+
+
+class VOCWriter:
+    """Fills a folder with scenes, and lists them when all are there.
+
+    Args:
+        folder: Exists, and is empty.
+        labels: The vocabulary.
+        copy: Copy pictures, even where they could be linked.
+    """
+
+    def __init__(self, folder: Path, labels: Labels, copy: bool = False) -> None:
+        self.folder, self.labels, self.copy = folder, labels, copy
+        self._listed: dict[str, list[str]] = {}
+        self._classes: dict[str, Tensor] = {}
+        self._all: set[str] = set()
+        self._weak: list[str] = []
+        self._turned = False  # whether EXIF turns a picture; masks are of the turned ones
+
+    def add(
+        self,
+        split: str,
+        name: str,
+        picture: Path | Tensor,
+        mask: Tensor,
+        classes: Tensor | None = None,
+        weak: bool = False,
+    ) -> bool:
+        """Add a scene, unless one of that name is there already.
+
+        Args:
+            split: Whose list it joins.
+            name: What to call it.
+            picture: A file, to be linked or copied; or ``(3, H, W)``, to be written as PNG.
+            mask: ``(H, W)`` label ids, 255 = void.
+            classes: Its image-level labels, ``(C,)``; None = not known.
+            weak: Whether the mask is a pseudo-label; ``split`` must then be ``train``.
+
+        Returns:
+            Whether it was added.
+
+        Raises:
+            ValueError: If it would be written outside the folder.
+        """
+        name = scene_name(name, "a scene")
+        if name in self._all:
+            return False
+        suffix = picture.suffix if isinstance(picture, Path) else ".png"
+        place = self._place("JPEGImages", f"{name}{suffix}")
+        drawn = self._place("SegmentationClass", f"{name}.png")
+        if isinstance(picture, Path):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            _brought(picture, place, self.copy)
+            self._turned |= is_turned(picture)
+        else:
+            write_image(place, picture)
+        write_mask(drawn, mask, self.labels)
+        self._all.add(name)
+        self._listed.setdefault(split, []).append(name)
+        if classes is not None:
+            self._classes[name] = classes
+        if weak:
+            self._weak.append(name)
+        return True
+
+    def finish(self, about: Mapping[str, Any]) -> None:
+        """Write the lists, the label map, and what there is to say."""
+        heading = "# label:color_rgb:parts:actions"
+        self._write(FILE, [heading, *labelmap_lines(self.labels)])
+        for split, names in self._listed.items():
+            self._write(f"ImageSets/Segmentation/{split}.txt", names)
+            self._write(f"ImageSets/Main/{split}.txt", names)
+            known = [name for name in names if name in self._classes]
+            for c, label in enumerate(self.labels.classes if known else ()):
+                signs = ["1" if self._classes[name][c] > 0.5 else "-1" for name in known]
+                values = [f"{n} {sign:>2}" for n, sign in zip(known, signs, strict=True)]
+                self._write(f"ImageSets/Main/{label}_{split}.txt", values)
+        if self._weak:
+            self._write(f"ImageSets/Segmentation/{WEAK}.txt", self._weak)
+        if self._turned:
+            self._write(f"ImageSets/Segmentation/{UNTURNED}.txt", [])
+        text = json.dumps(about, indent=2, allow_nan=False)
+        self._write(ABOUT, [text])
+
+    def _place(self, *parts: str) -> Path:
+        """Say where a file goes, within the folder."""
+        return within(self.folder, self.folder.joinpath(*parts))
+
+    def _write(self, name: str, lines: list[str]) -> None:
+        path = self._place(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def claim_folder(folder: Path, force: bool) -> None:
+    """Refuse a folder that a dataset may not be written to.
+
+    Raises:
+        FileExistsError: If it holds a written dataset, and ``force`` does not allow replacing it.
+        ValueError: If it holds anything else, or is a file.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; a dataset is a folder, choose another --out.")
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not (folder / ABOUT).is_file():
+        raise ValueError(f"{folder} holds something else; choose another --out.")
+    if not force:
+        raise FileExistsError(f"{folder} exists; choose another --out, or --force to replace it.")
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Give an empty folder that becomes ``folder`` if all goes well, and vanishes if not.
+
+    What a killed process left of an earlier attempt is removed, and if it was just about to put
+    its own in place, what was there before is put back.
+
+    Raises:
+        BlockingIOError: If another process is writing it.
+    """
+    folder = Path(os.path.realpath(folder))  # a link stays, and what it leads to is replaced
+    with workspace(folder) as work:
+        old = work / "old"
+        _restore(folder, old)
+        try:
+            with emptied(work / "new") as new:
+                yield new
+                if folder.exists():
+                    folder.replace(old)
+                new.replace(folder)
+        finally:
+            _restore(folder, old)
+
+
+def _restore(folder: Path, old: Path) -> None:
+    """Put back what was to be replaced, if nothing has come in its place."""
+    if old.is_dir() and not folder.exists():
+        old.replace(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def stored(dataset: SceneDataset, index: int, image: Tensor) -> tuple[str, Path | Tensor]:
+    """Say what a scene is to be called in a folder, and where its picture is."""
+    if isinstance(dataset, VOCScenes):
+        entry = dataset.entries[index]
+        return entry.name, entry.image
+    return f"{dataset.split}_{index:05d}", image
+
+
+def _brought(source: Path, place: Path, copy: bool) -> None:
+    """Link a file where that can be, else copy it."""
+    if not copy:
+        try:
+            os.link(os.path.realpath(source), place)
+            return
+        except OSError:  # another disk, or one without links
+            pass
+    shutil.copyfile(source, place)

@@ -1,0 +1,1 @@
+"""Scenes generated from a seed, with exact masks, and difficulty by name."""

@@ -1,0 +1,145 @@
+"""The layout of generated scenes: which things are where, how large, turned and coloured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .presets import Difficulty
+from .shapes import Field, Region
+
+Names = NDArray[np.str_]
+Ids = NDArray[np.int64]
+
+_TRIES = 12  # places tried for an object before the best of them is taken
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One thing in each of N scenes; every array has N as its first dimension.
+
+    Args:
+        present: Whether the scene has the thing at all.
+        label: Its label id, 0 for a distractor.
+        shape: A name of `scene.datasets.synthetic.shapes.SHAPES`.
+        texture: A name of `scene.datasets.synthetic.textures.TEXTURES`.
+        colour: ``(N, 3)`` RGB grey levels.
+        radius: As a share of the shorter side.
+        centre: ``(N, 2)`` down and right, as shares of the sides.
+        angle: In radians.
+        tone: By how many grey levels its two halves differ from its colour.
+        patch: ``(N, 2)`` right and down, in radii: where its texture is strongest.
+        period: Of its texture, as a share of the shorter side.
+    """
+
+    present: Region
+    label: Ids
+    shape: Names
+    texture: Names
+    colour: Field
+    radius: Field
+    centre: Field
+    angle: Field
+    tone: Field
+    patch: Field
+    period: Field
+
+
+def layout(
+    difficulty: Difficulty, rng: np.random.Generator, count: int
+) -> tuple[Field, list[Layer]]:
+    """Draw what N scenes hold, whatever their size in pixels.
+
+    Returns:
+        Each scene's own palette ``(N, colours, 3)``, lit as the ground is, of which the background
+        takes the first two; and the things in it from back to front, distractors then objects.
+    """
+    palette = _palettes(difficulty, rng, count)
+    ground = palette * np.float32(difficulty.dusk)
+    return ground, _decoys(difficulty, rng, ground) + _objects(difficulty, rng, palette)
+
+
+def _decoys(difficulty: Difficulty, rng: np.random.Generator, palette: Field) -> list[Layer]:
+    """Lay distractors of no class and no texture wherever they fall."""
+    count, layers = len(palette), list[Layer]()
+    distractors = rng.integers(0, difficulty.distractors + 1, count)
+    plain, nothing = np.full(count, "plain"), np.zeros(count, dtype=np.int64)
+    for k in range(difficulty.distractors):
+        shape = np.array(difficulty.decoys)[rng.integers(0, len(difficulty.decoys), count)]
+        colour = _colour(difficulty, rng, palette, k)
+        layers += [_lay(difficulty, rng, k < distractors, nothing, shape, plain, colour, [])]
+    return layers
+
+
+def _objects(difficulty: Difficulty, rng: np.random.Generator, palette: Field) -> list[Layer]:
+    """Lay objects of different classes, each apart from those before it if it can be."""
+    count, layers = len(palette), list[Layer]()
+    objects = 1 + rng.choice(len(difficulty.objects), count, p=difficulty.objects)
+    kinds = rng.random((count, len(difficulty.classes))).argsort(axis=1)  # all different
+    for k in range(len(difficulty.objects)):
+        kind = kinds[:, k]
+        worn = rng.integers(0, len(difficulty.textures), count)
+        texture = np.array(difficulty.textures)[kind if difficulty.telling else worn]
+        shape = np.array(difficulty.classes)[kind]
+        colour = _colour(difficulty, rng, palette, difficulty.distractors + k)
+        layers += [_lay(difficulty, rng, k < objects, 1 + kind, shape, texture, colour, layers)]
+    return layers
+
+
+def _palettes(difficulty: Difficulty, rng: np.random.Generator, count: int) -> Field:
+    """Draw the colours of each scene, ``(N, colours, 3)``, all different."""
+    table = np.array(difficulty.palette, dtype=np.float32)
+    order = rng.random((count, len(table))).argsort(axis=1)[:, : difficulty.colours]
+    jitter = rng.standard_normal((count, difficulty.colours, 3), dtype=np.float32)
+    colours: Field = table[order] + 8 * jitter
+    return colours
+
+
+def _colour(difficulty: Difficulty, rng: np.random.Generator, palette: Field, k: int) -> Field:
+    """Give the k-th thing of each scene a colour: any, or one that nothing else has."""
+    count, colours = palette.shape[:2]
+    own = np.full(count, 2 + k % (colours - 2))
+    pick = rng.integers(0, colours, count) if difficulty.camouflage else own
+    shift = rng.uniform(-difficulty.spread, difficulty.spread, (count, 3)).astype(np.float32)
+    colour: Field = palette[np.arange(count), pick] + shift
+    return colour
+
+
+def _lay(
+    difficulty: Difficulty,
+    rng: np.random.Generator,
+    present: Region,
+    label: Ids,
+    shape: Names,
+    texture: Names,
+    colour: Field,
+    others: list[Layer],
+) -> Layer:
+    """Give a thing of each scene its pose, as far from ``others`` as asked if a try allows."""
+    count = len(present)
+
+    def between(low: float, high: float, *shape: int) -> Field:
+        return rng.uniform(low, high, (count, *shape)).astype(np.float32)
+
+    radius = between(*difficulty.radius)
+    margin = np.minimum(np.float32(difficulty.edge) * radius, 0.5)[:, None, None]
+    places = margin + between(0, 1, _TRIES, 2) * (1 - 2 * margin)
+    gap = np.full((count, _TRIES), difficulty.apart, dtype=np.float32)
+    for other in others:
+        distance = np.hypot(*np.moveaxis(places - other.centre[:, None], 2, 0))
+        gap = np.minimum(gap, distance / (radius + other.radius)[:, None])
+    return Layer(
+        present=present,
+        label=label,
+        shape=shape,
+        texture=texture,
+        colour=colour,
+        radius=radius,
+        centre=places[np.arange(count), gap.argmax(axis=1)],
+        angle=between(-difficulty.turn, difficulty.turn),
+        tone=between(-difficulty.tone, difficulty.tone),
+        patch=between(-0.5, 0.5, 2),
+        period=between(*difficulty.period),
+    )

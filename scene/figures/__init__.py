@@ -1,0 +1,1 @@
+"""Figures: grids of scenes, and charts."""

@@ -1,0 +1,130 @@
+"""Pictures of scenes: labelled grids of images, masks and classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from torch import Tensor
+
+from ..labels import Labels
+from ..views import Scene
+from .fonts import save_figure
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One small picture of a grid.
+
+    Attributes:
+        picture: An image ``(3, H, W)`` float in [0, 1], a mask ``(H, W)`` integer, or None for
+            an empty place.
+        caption: A line beneath.
+    """
+
+    picture: Tensor | None = None
+    caption: str = ""
+
+
+def claim(path: Path, force: bool) -> None:
+    """Refuse a path that a picture may not be written to.
+
+    Raises:
+        FileExistsError: If it exists, and ``force`` does not allow replacing it.
+        ValueError: If its name does not end in ``.png``, or it is a folder.
+    """
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name a .png file in it.")
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"A grid is a PNG; call it {path.stem}.png, not {path.name}.")
+    if path.exists() and not force:
+        raise FileExistsError(f"{path} exists; choose another, or --force to replace it.")
+
+
+def coloured(mask: Tensor, labels: Labels) -> np.ndarray:
+    """Paint a mask in its labels' colours, void in VOC's: ``(H, W)`` to ``(H, W, 3)`` uint8."""
+    return labels.palette[mask.cpu().numpy().astype(np.uint8)]
+
+
+@rc_context({"text.parse_math": False})  # a label such as a$b is no formula
+def draw_grid(
+    path: Path,
+    panels: Sequence[Sequence[Panel]],
+    labels: Labels,
+    *,
+    columns: Sequence[str] = (),
+    rows: Sequence[str] = (),
+    title: str = "",
+) -> None:
+    """Draw rows of panels, with titles and a legend of the labels, as a PNG.
+
+    Args:
+        path: Where; replaced if it exists.
+        panels: Rows of equally many panels.
+        labels: For colours and the legend.
+        columns: Titles above the columns.
+        rows: Titles left of the rows.
+        title: Above everything.
+    """
+    high, wide = len(panels), max(map(len, panels))
+    shape = next(p.picture.shape for row in panels for p in row if p.picture is not None)
+    tall = 1.25 * shape[-2] / shape[-1] + 0.22
+    figure = Figure(figsize=(1.3 * wide + 1.2, tall * high + 1.0), dpi=110, layout="constrained")
+    axes = figure.subplots(high, wide, squeeze=False)
+    for axis in axes.flat:
+        axis.set_xticks([])
+        axis.set_yticks([])
+        axis.spines[:].set_visible(False)
+    for row, line in enumerate(panels):
+        for column, panel in enumerate(line):
+            axis = axes[row, column]
+            if panel.picture is not None:
+                axis.imshow(_pixels(panel.picture, labels), interpolation="nearest")
+            axis.set_xlabel(panel.caption, fontsize=7)
+    for column, text in enumerate(columns):
+        axes[0, column].set_title(text, fontsize=8)
+    for row, text in enumerate(rows):
+        axes[row, 0].set_ylabel(text, fontsize=8)
+    if title:
+        figure.suptitle(title, fontsize=10)
+    figure.legend(handles=_legend(labels), loc="outside lower center", ncols=8, fontsize=7)
+    save_figure(figure, path)
+
+
+def draw_scenes(path: Path, scenes: Sequence[Scene], labels: Labels, *, wide: int = 8) -> None:
+    """Draw scenes of a dataset: each image above its mask, with the names of its classes."""
+    rows: list[list[Panel]] = []
+    for start in range(0, len(scenes), wide):
+        part = scenes[start : start + wide]
+        gap = [Panel()] * (min(wide, len(scenes)) - len(part))
+        images = [None if scene.image is None else scene.image.float() / 255 for scene in part]
+        captions = [
+            "?" if scene.classes is None else ", ".join(labels.decode(scene.classes)) or "none"
+            for scene in part
+        ]
+        rows.append([*map(Panel, images), *gap])
+        masks = [Panel(s.mask, text) for s, text in zip(part, captions, strict=True)]
+        rows.append([*masks, *gap])
+    draw_grid(path, rows, labels)
+
+
+def _pixels(picture: Tensor, labels: Labels) -> np.ndarray:
+    if picture.ndim == 2:
+        return coloured(picture, labels)
+    rgb = (picture.detach().cpu().clamp(0, 1) * 255).round().to(torch.uint8)
+    pixels: np.ndarray = rgb.permute(1, 2, 0).numpy()
+    return pixels
+
+
+def _legend(labels: Labels) -> list[Patch]:
+    named = zip(labels.names, labels.colours, strict=True)
+    return [
+        Patch(facecolor=(red / 255, green / 255, blue / 255), edgecolor="grey", label=name)
+        for name, (red, green, blue) in named
+    ]

@@ -1,0 +1,1 @@
+"""Images on disk: read whatever people have, written whole or not at all."""

@@ -1,0 +1,295 @@
+"""Pictures on disk: reading whatever people have, and writing whole files or none."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..labels import Labels
+from ..storage.files import replace_file, require_regular
+from .mask_ids import ids_from_colours, ids_from_numbers, require_lossless
+from .orientation import aligned, orientation, turn_upright, upright_size
+
+MOST_PIXELS = 105_000_000
+"""The most pixels of a picture that is read: the largest cameras give 102 megapixels."""
+
+LONGEST = 65_535
+"""The most pixels of a side: what JPEG can hold; longer strips take minutes to label."""
+
+_CLOSED = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
+"""Formats that Pillow reads with other programs, or not at all."""
+
+_HEIF = {
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"), "HEIC"),
+    **dict.fromkeys((b"mif1", b"msf1"), "HEIF"),
+    **dict.fromkeys((b"avif", b"avis"), "AVIF"),
+}
+"""Formats of phones' photos, by the bytes that name them."""
+
+_ROWS = 256  # of a picture that are converted at once
+
+
+def read_image(path: str | Path) -> Tensor:
+    """Read a photograph as a person would see it.
+
+    EXIF rotation is applied, transparency is laid on white, and greyscale, palette, CMYK and
+    16-bit pictures become 8-bit RGB.
+
+    Returns:
+        ``(3, H, W)`` uint8.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not a picture, is damaged, or has more than `MOST_PIXELS`.
+    """
+    with _opened(Path(path)) as picture:
+        turn_upright(picture)
+        return _pixels(picture)
+
+
+def read_mask(path: str | Path, labels: Labels) -> Tensor:
+    """Read a mask: label ids in a palette or greyscale picture, or labels' colours in any.
+
+    See `scene.images.mask_ids.ids_from_numbers` for which of the two it is. What is assumed
+    where a file leaves that open is said as a `Notice`.
+
+    Returns:
+        ``(H, W)`` uint8 label ids, 255 = void.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is damaged, has more than `MOST_PIXELS`, is in a format with losses, or
+            holds an id or a colour that is no label's.
+    """
+    return _mask(Path(path), labels)[0]
+
+
+def read_mask_of(
+    path: Path,
+    labels: Labels,
+    photo: Path,
+    unturned: bool | None = None,
+    alone: bool = False,
+) -> Tensor:
+    """Read a mask and turn it with its photo, see `scene.images.orientation.aligned`.
+
+    Args:
+        path: The mask.
+        labels: As in `read_mask`, which raises as this does.
+        photo: The photo that it is of.
+        unturned: Whether it is drawn on the photo's stored pixels; None = nobody says.
+        alone: Whether the two files are in no dataset.
+    """
+    mask, turn = _mask(path, labels)
+    with _opened(photo) as picture:
+        number, size = orientation(picture), upright_size(picture)
+    return aligned(mask, (path, turn), (photo, number), size, unturned, alone)
+
+
+def is_turned(path: Path) -> bool:
+    """Tell whether EXIF turns a picture."""
+    with _opened(path) as picture:
+        return orientation(picture) != 1
+
+
+def _mask(path: Path, labels: Labels) -> tuple[Tensor, int]:
+    """Read label ids, and how EXIF turned them."""
+    with _opened(path) as picture:
+        kind, number, mode = picture.format, orientation(picture), picture.mode
+        turn_upright(picture)
+        palette = np.reshape(picture.getpalette("RGB") or [], (-1, 3)).astype(np.uint8)
+        if mode == "1":
+            white = {(0, 0, 0), (255, 255, 255)} <= set(labels.colours)
+            pixels = np.asarray(picture.convert("L") if white else picture)
+        elif mode in ("P", "PA", "L", "LA", "F") or mode.startswith("I"):
+            pixels = np.asarray(picture.getchannel(0) if mode in ("PA", "LA") else picture)
+        else:
+            pixels = np.asarray(picture if mode == "RGB" else picture.convert("RGB"))
+    require_lossless(kind, path)
+    if pixels.ndim == 3:
+        return torch.from_numpy(ids_from_colours(pixels, labels, path)), number
+    if mode == "F" and not (np.isfinite(pixels) & (pixels == pixels.round())).all():
+        raise ValueError(f"{path} holds fractions, not label ids; export it as 8-bit PNG.")
+    numbers = pixels.astype(np.int32) if mode == "F" else pixels
+    numbers = numbers.astype(np.uint8) if mode == "1" else numbers
+    shown = palette if mode in ("P", "PA") else None
+    return torch.from_numpy(ids_from_numbers(numbers, shown, labels, path)), number
+
+
+def picture_size(path: str | Path) -> tuple[int, int]:
+    """Give the height and width `read_image` would, from the file's header alone.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not a picture.
+    """
+    with _opened(Path(path)) as picture:
+        return upright_size(picture)
+
+
+def write_image(path: str | Path, image: Tensor) -> None:
+    """Write a picture in the format its suffix names, completely or not at all.
+
+    Args:
+        path: Where to; missing folders are made.
+        image: ``(3, H, W)``, uint8, or float in [0, 1].
+
+    Raises:
+        ValueError: If the suffix names no picture format.
+    """
+    if image.is_floating_point():
+        image = (image.clamp(0, 1) * 255).round().to(torch.uint8)
+    pixels = image.detach().cpu().permute(1, 2, 0)
+    picture = Image.new("RGB", (pixels.shape[1], pixels.shape[0]))
+    for top, rows in zip(range(0, len(pixels), _ROWS), pixels.split(_ROWS), strict=True):
+        picture.paste(Image.fromarray(rows.contiguous().numpy()), (0, top))
+    _save(picture, Path(path))
+
+
+def write_mask(path: str | Path, mask: Tensor, labels: Labels) -> None:
+    """Write a palette PNG that holds the label ids and shows the labels' colours.
+
+    Args:
+        path: Where to, ending in ``.png``; missing folders are made.
+        mask: ``(H, W)`` label ids, integer; 255 is void, and shown in VOC's cream.
+        labels: Whose colours to show.
+
+    Raises:
+        ValueError: If the suffix is not ``.png``: other formats would change the ids.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"A mask cannot be kept exactly as {path.name}; end the name in .png.")
+    picture = Image.fromarray(mask.detach().cpu().to(torch.uint8).contiguous().numpy())
+    picture.putpalette(labels.palette.tobytes())
+    _save(picture, path)
+
+
+def write_grey(path: str | Path, values: Tensor) -> None:
+    """Write a greyscale picture, 0 black and 1 white, completely or not at all.
+
+    Args:
+        path: Where to; missing folders are made.
+        values: ``(H, W)`` in [0, 1].
+
+    Raises:
+        ValueError: If the suffix names no picture format.
+    """
+    grey = (values.detach().cpu().clamp(0, 1) * 255).round().to(torch.uint8)
+    _save(Image.fromarray(grey.contiguous().numpy()), Path(path))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Open a picture; whatever Pillow says while it is read becomes one sentence."""
+    if not path.exists():
+        raise FileNotFoundError(f"There is no picture {path}; check the name and the folder.")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder, not a picture; name a file in it.")
+    require_regular(path)
+    with _quiet(path):
+        opened = path.open("rb")  # of a path, Pillow maps TIFF into memory, and turns it wrongly
+    with opened as file:
+        with _quiet(path):
+            Image.init()
+            if _heif(path):
+                _learn_heif()
+            picture = Image.open(file, formats=sorted(set(Image.OPEN) - _CLOSED))
+        width, height = picture.size
+        if width * height > MOST_PIXELS:
+            picture.close()
+            raise _too_large(path, f"{width}×{height}")
+        if max(width, height) > LONGEST:
+            picture.close()
+            raise ValueError(
+                f"{path} is {width}×{height}, but pictures of up to {LONGEST} pixels a side are "
+                "read; cut it first."
+            )
+        with picture, _quiet(path):
+            yield picture
+
+
+@contextmanager
+def _quiet(path: Path) -> Iterator[None]:
+    """Say in one sentence what Pillow meets in a file, in place of its warnings and errors."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        try:
+            yield
+        except PermissionError:
+            raise ValueError(f"{path} may not be read by you; change its permissions.") from None
+        except Image.DecompressionBombError as error:
+            raise _too_large(path, "far larger") from error
+        except MemoryError:
+            raise
+        except Exception as error:  # a damaged file raises anything, by format
+            if kind := _heif(path):
+                raise ValueError(
+                    f"{path} is {kind}, which Pillow does not read; convert it to JPEG, or "
+                    "install pillow-heif."
+                ) from error
+            raise ValueError(
+                f"{path} cannot be read as a picture, it may be damaged; export or copy it again."
+            ) from error
+
+
+def _too_large(path: Path, size: str) -> ValueError:
+    return ValueError(
+        f"{path} is {size}, but pictures of up to {MOST_PIXELS // 10**6} megapixels are read; "
+        "shrink it first."
+    )
+
+
+def _pixels(picture: Image.Image) -> Tensor:
+    """Give a picture's pixels, ``(3, H, W)`` uint8, holding no second copy of them."""
+    picture.load()
+    width, height = picture.size
+    pixels = torch.empty(3, height, width, dtype=torch.uint8)
+    for top in range(0, height, _ROWS):
+        rows = np.array(_rgb(picture.crop((0, top, width, min(height, top + _ROWS)))))
+        pixels[:, top : top + _ROWS] = torch.from_numpy(rows).permute(2, 0, 1)
+    return pixels
+
+
+def _heif(path: Path) -> str | None:
+    """Name the format of a phone's photo that Pillow may not read, by its first bytes."""
+    with suppress(OSError), path.open("rb") as file:
+        head = file.read(12)
+        return _HEIF.get(head[8:12]) if head[4:8] == b"ftyp" else None
+    return None
+
+
+def _learn_heif() -> None:
+    """Let Pillow read HEIC, if pillow-heif is installed."""
+    with suppress(ImportError):
+        import_module("pillow_heif").register_heif_opener()
+
+
+def _rgb(picture: Image.Image) -> Image.Image:
+    """Convert any mode Pillow reads to 8-bit RGB."""
+    if picture.mode.startswith("I"):  # 16-bit greyscale, which Pillow would clip, not scale
+        grey = np.clip(np.asarray(picture).astype(np.int64) // 257, 0, 255)
+        return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
+    if picture.mode == "F":
+        return picture.convert("L").convert("RGB")
+    if picture.has_transparency_data:
+        seen = picture.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _save(picture: Image.Image, path: Path) -> None:
+    """Write in the format that the suffix names."""
+    kind = Image.registered_extensions().get(path.suffix.lower())
+    if kind not in Image.SAVE:
+        raise ValueError(f"No picture format ends in {path.suffix!r}; name {path.stem}.png.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, lambda part: picture.save(part, format=kind))

@@ -1,0 +1,208 @@
+"""What the pixels of a mask mean: label ids, or the labels' colours; the label map decides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ..labelmap import FILE
+from ..labels import VOID, Colour, Labels
+from ..notices import notice
+
+VOID_COLOURS: tuple[Colour, ...] = ((224, 224, 192), (255, 255, 255))
+"""Colours that mean void in a colour mask unless a label claims them: VOC's cream, and white."""
+
+_WHITE = (255, 255, 255)
+_ROWS = 256  # of a colour mask that are looked up at once
+
+
+def ids_from_colours(picture: np.ndarray, labels: Labels, path: Path) -> np.ndarray:
+    """Look up the label of every pixel of a colour mask.
+
+    Where colours are grey and one is no label's, they are read as a grey mask's numbers.
+
+    Args:
+        picture: ``(H, W, 3)`` uint8 RGB.
+        labels: Whose colours to look for.
+        path: What to call the mask in messages.
+
+    Returns:
+        ``(H, W)`` uint8 label ids, 255 = void.
+
+    Raises:
+        ValueError: If a colour is neither a label's nor void; the message names the first.
+    """
+    known = {r << 16 | g << 8 | b: label for (r, g, b), label in colour_ids(labels).items()}
+    parts = [picture[top : top + _ROWS] for top in range(0, len(picture), _ROWS)]
+    used = sorted({int(code) for rows in parts for code in np.unique(_codes(rows))})
+    if strange := [code for code in used if code not in known]:
+        if all(code % 0x010101 == 0 for code in used):
+            return ids_from_numbers(picture[..., 0], None, labels, path)
+        colour = ",".join(str(strange[0] >> shift & 255) for shift in (16, 8, 0))
+        raise ValueError(
+            f"{path} has pixels of colour {colour}, which is no label's; draw them in a label's "
+            f"(scene data labels prints those), add that colour to {FILE}, or save the mask "
+            "without smoothing its edges."
+        )
+    if 0xFFFFFF in used:
+        _notice_void({known[code] for code in used}, labels, path)
+    meaning = {code: known[code] for code in used}
+    return np.concatenate([_looked_up(_codes(rows), meaning) for rows in parts])
+
+
+def ids_from_numbers(
+    numbers: np.ndarray, palette: np.ndarray | None, labels: Labels, path: Path
+) -> np.ndarray:
+    """Read the stored numbers of a mask as label ids, or by the colours they show.
+
+    Numbers are ids, as in PASCAL VOC, where all of them can be, with two exceptions. Of a grey
+    mask, g is the colour g,g,g if the label map has only greys, or a white that the mask holds.
+    Of a palette mask, colours count if all are labels' and contradict the ids: a tool has sorted
+    the palette anew. Where a number can be no id, colours count if all are labels'.
+
+    Args:
+        numbers: ``(H, W)`` integers.
+        palette: ``(K, 3)`` uint8 RGB, the colours that the file holds; None = a grey mask.
+        labels: The vocabulary.
+        path: What to call the mask in messages.
+
+    Returns:
+        ``(H, W)`` uint8 label ids, 255 = void.
+
+    Raises:
+        ValueError: If neither can be.
+    """
+    used = [int(number) for number in np.unique(numbers)]
+    grey = palette is None or _is_ramp(palette)
+    shades = _greys(used) if grey or palette is None else _colours(used, palette)
+    known = colour_ids(labels)
+    shown = {n: known[colour] for n, colour in shades.items() if colour in known}
+    ids = {n: n for n in used if 0 <= n < len(labels.names) or n == VOID}
+    drawn = len(used) == len(shown) == len(set(shades.values()))
+    white = VOID in used and shades.get(VOID) == _WHITE
+    claimed = white and known[_WHITE] != VOID
+    if len(ids) < len(used):
+        if not drawn:
+            raise ValueError(_strange([n for n in used if n not in ids], labels, path))
+        return _looked_up(numbers, shown)
+    if drawn and (claimed or (grey and all(map(_is_grey, labels.colours)))):
+        return _looked_up(numbers, shown)
+    if not grey and palette is not None and _is_sorted_anew(used, shades, palette, labels):
+        notice(
+            f"Masks in {path.parent} have palettes whose colours are all labels', but not at the "
+            "labels' ids: they are read by their colours."
+        )
+        return _looked_up(numbers, {**shown, **({VOID: VOID} if VOID in used else {})})
+    if white:
+        _notice_void(set(ids), labels, path)
+    return _looked_up(numbers, ids)
+
+
+def require_lossless(kind: str | None, path: Path) -> None:
+    """Refuse a mask in a format that changes numbers as it stores them.
+
+    Args:
+        kind: The format, as Pillow calls it.
+        path: The file.
+
+    Raises:
+        ValueError: If it is JPEG, or WebP with losses.
+    """
+    if kind == "WEBP":
+        with path.open("rb") as file:
+            if b"VP8L" not in file.read(4096):
+                kind = "WebP with losses"
+    if kind in ("JPEG", "MPO", "WebP with losses"):
+        raise ValueError(
+            f"{path} is {kind}, which changes the labels of a mask at edges; export it as PNG."
+        )
+
+
+def colour_ids(labels: Labels) -> dict[Colour, int]:
+    """Map each colour a mask may be drawn in to the label id it means.
+
+    >>> colour_ids(Labels(("sky",), ((255, 255, 255),)))
+    {(224, 224, 192): 255, (255, 255, 255): 0}
+    """
+    known = dict.fromkeys(VOID_COLOURS, VOID)
+    return known | {colour: i for i, colour in enumerate(labels.colours)}
+
+
+def _greys(used: list[int]) -> dict[int, Colour]:
+    """Give the colour of each grey number; 16 bits hold 257 times what 8 do."""
+    step = 257 if used[-1] > VOID and all(n % 257 == 0 for n in used) else 1
+    return {n: (n // step,) * 3 for n in used if 0 <= n // step <= VOID}
+
+
+def _colours(used: list[int], palette: np.ndarray) -> dict[int, Colour]:
+    """Give the colour of each number that the palette has one for."""
+    rows = {n: palette[n].tolist() for n in used if 0 <= n < len(palette)}
+    return {n: (row[0], row[1], row[2]) for n, row in rows.items()}
+
+
+def _is_ramp(palette: np.ndarray) -> bool:
+    """Tell whether a palette shows each number as that grey, as ``convert("P")`` makes it."""
+    ramp = np.arange(len(palette))[:, None]
+    return len(palette) > 1 and bool((palette == ramp).all())
+
+
+def _is_grey(colour: Colour) -> bool:
+    return len(set(colour)) == 1
+
+
+def _is_sorted_anew(
+    used: list[int], shades: dict[int, Colour], palette: np.ndarray, labels: Labels
+) -> bool:
+    """Tell whether all colours of a palette mask are labels', and one is not its id's own.
+
+    A palette that shows several labels alike, or but one of them, shows nothing.
+    """
+    own = {colour: i for i, colour in enumerate(labels.colours)}
+    known = colour_ids(labels)
+    seen = {n: shades[n] for n in used if n != VOID and n in shades}
+    told = own.keys() & {(row[0], row[1], row[2]) for row in palette.tolist()}
+    whole = len(seen) == len(set(used) - {VOID}) == len(set(seen.values()))
+    if not whole or len(told) < 2 or not all(colour in known for colour in seen.values()):
+        return False
+    return any(own.get(colour, n) != n for n, colour in seen.items())
+
+
+def _codes(picture: np.ndarray) -> np.ndarray:
+    """Write each pixel's red, green and blue as one number, ``(H, W)`` int32."""
+    codes = picture[..., 0].astype(np.int32)
+    for channel in (1, 2):
+        codes <<= 8
+        codes |= picture[..., channel]
+    return codes
+
+
+def _looked_up(numbers: np.ndarray, meaning: dict[int, int]) -> np.ndarray:
+    """Put the id for each number, ``(H, W)`` uint8."""
+    table = np.zeros(max(meaning) + 1, dtype=np.uint8)
+    table[list(meaning)] = list(meaning.values())
+    found: np.ndarray = table[numbers]
+    return found
+
+
+def _notice_void(present: set[int], labels: Labels, path: Path) -> None:
+    """Say that white is taken for void, where it may well be the only object there is."""
+    if len(present) == 2 and _WHITE not in labels.colours and 1 < len(labels.names) < VOID:
+        name = labels.names[min(present)]
+        notice(
+            f"Masks in {path.parent} hold {name!r}, and white (255), which is read as void; if "
+            f"white is a label, give it the colour 255,255,255 in {FILE}."
+        )
+
+
+def _strange(numbers: list[int], labels: Labels, path: Path) -> str:
+    """Say which numbers are no ids, and what may be the matter."""
+    shown = ", ".join(map(str, numbers[:5])) + (", …" if len(numbers) > 5 else "")
+    plural, last = "s" if len(numbers) > 1 else "", len(labels.names) - 1
+    advice = f"is one missing from {FILE}? See scene data labels."
+    if len(numbers) > 5:
+        advice = "was it smoothed, or saved with losses? Export it again, as PNG."
+    return (
+        f"{path} has the label id{plural} {shown}, but there are {last + 1} labels (0 to {last}, "
+        f"and {VOID} for void); {advice}"
+    )

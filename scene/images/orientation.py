@@ -1,0 +1,121 @@
+"""Orientation: how EXIF turns a photograph, its size, and a mask drawn on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from torch import Tensor
+
+from ..notices import notice
+
+_TAG = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # what undoes each; from 5 on, width and height change places
+
+_ELSEWHERE = (
+    "if not, list scenes, or *, in ImageSets/Segmentation/unturned.txt; an empty one confirms it",
+    "* in ImageSets/Segmentation/unturned.txt confirms it",
+)
+_ALONE = (
+    "if not, save the photo upright, without EXIF",
+    "if that is wrong, save the photo upright, without EXIF",
+)  # what to do where either assumption is wrong: of a dataset's folder, and of a file alone
+
+
+def orientation(picture: Image.Image) -> int:
+    """Read how an open picture is to be turned: 1 (not at all) to 8, as EXIF numbers it.
+
+    A number out of range, one of another type, or EXIF that cannot be read means 1.
+    """
+    try:
+        value = picture.getexif().get(_TAG, 1)
+    except Exception:  # EXIF of any shape may raise anything; the pixels are none the worse
+        return 1
+    return value if isinstance(value, int) and value in _TURNS else 1
+
+
+def turn_upright(picture: Any) -> None:
+    """Load a picture of Pillow's, and turn it as its EXIF says, in place."""
+    number = orientation(picture)
+    picture.load()
+    if picture.format == "TIFF":  # turns itself as it is loaded, and says so only if asked before
+        number = orientation(picture)
+    if number != 1:
+        picture.im = picture.im.transpose(_TURNS[number])
+        picture._size = picture.im.size  # as `PIL.ImageOps.exif_transpose` does in place
+
+
+def upright_size(picture: Image.Image) -> tuple[int, int]:
+    """Give height and width once it is turned, from the header alone."""
+    width, height = picture.size
+    if picture.format == "TIFF":  # whose size some versions of Pillow turn before it is loaded
+        tags: Any = getattr(picture, "tag_v2", {})
+        width, height = tags.get(256, width), tags.get(257, height)
+    return (width, height) if orientation(picture) >= 5 else (height, width)
+
+
+def turned(values: Tensor, number: int) -> Tensor:
+    """Turn ``(…, H, W)`` as EXIF's ``number`` says, 1 to 8.
+
+    >>> import torch
+    >>> turned(torch.tensor([[1, 2], [3, 4]]), 6).tolist()  # clockwise
+    [[3, 1], [4, 2]]
+    """
+    if number >= 5:
+        values = values.transpose(-2, -1)
+    axes = {2: (-1,), 3: (-2, -1), 4: (-2,), 6: (-1,), 7: (-2, -1), 8: (-2,)}.get(number, ())
+    return values.flip(axes) if axes else values
+
+
+def aligned(
+    mask: Tensor,
+    drawn: tuple[Path, int],
+    photo: tuple[Path, int],
+    size: tuple[int, int],
+    unturned: bool | None = None,
+    alone: bool = False,
+) -> Tensor:
+    """Turn a mask with its photo, if it is drawn on the stored pixels.
+
+    Where nobody says, a mask that fits only the stored pixels is turned; one that fits both is
+    taken as drawn on the turned photo. Both are said as a `Notice`.
+
+    Args:
+        mask: Label ids ``(H, W)``, turned as its own EXIF says.
+        drawn: The file of the mask, and its `orientation`.
+        photo: The file of the photo, and its `orientation`.
+        size: Height and width of the turned photo.
+        unturned: Whether it is drawn on the stored pixels; None = nobody says.
+        alone: Whether the two files are in no dataset, which could say so in a list.
+
+    Returns:
+        Label ids; of another size than the photo's if the mask fits it neither way.
+    """
+    number = photo[1]
+    if number == 1 or drawn[1] != 1 or unturned is False:
+        return mask
+    stored = size[::-1] if number >= 5 else size
+    either, only = _ALONE if alone else _ELSEWHERE
+    if unturned is None and mask.shape == stored == size:
+        notice(
+            f"EXIF turns photos in {photo[0].parent}, and sizes do not tell whether their masks "
+            f"are turned: they are taken as drawn on the turned photos; {either}."
+        )
+        return mask
+    if mask.shape != stored:
+        return mask
+    if unturned is None:
+        notice(
+            f"Masks in {drawn[0].parent} fit only the stored pixels of photos that EXIF turns: "
+            f"they are turned, too; {only}."
+        )
+    return turned(mask, number).contiguous()

@@ -1,0 +1,1 @@
+"""The networks of models and guides: encoders, decoders, backbones, classifiers."""

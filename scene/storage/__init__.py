@@ -1,0 +1,1 @@
+"""Files and folders: written whole, locked, and found where a user keeps them."""

@@ -1,0 +1,81 @@
+"""Learning from end to end: compared elsewhere, and nothing is called better that is not."""
+
+from dataclasses import replace
+
+import pytest
+
+from inference.crf.parameters import Parameters, load
+from inference.experiments.crf.learning import Learned, candidates, learn, write
+from inference.experiments.crf.measure import Result, measure
+from inference.experiments.crf.unaries import Noise, Scenes
+
+START = Parameters(iterations=2)
+WIDTHS = {"alphas": (8.0,), "betas": (5.0, 20.0), "weights": (1.0, 3.0)}
+
+
+@pytest.fixture
+def train(voc_folder):
+    return Scenes(str(voc_folder), "train", Noise(), limit=3, seed=0)
+
+
+@pytest.fixture
+def held(voc_folder):
+    return Scenes(str(voc_folder), "val", Noise(), limit=2)
+
+
+@pytest.fixture
+def learned(train, held):
+    """Make what was learned from how many of 100 pixels were right, and from their nats."""
+    labels = held.open().schema.labels
+
+    def make(before, after):
+        results = [
+            Result(parameters, ((right, 100 - right, 0, 0), *[(0, 0, 0, 0)] * 3), nats, 1)
+            for parameters, (right, nats) in zip(
+                (START, Parameters()), (before, after), strict=True
+            )
+        ]
+        return Learned(*results, {}, train, held, labels, "lbfgs")
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"),
+    [
+        (
+            (50, -90.0),
+            (60, -80.0),
+            "Better held out: mIoU +5.00, log p +0.1000 nats a pixel on val",
+        ),
+        ((60, -80.0), (50, -90.0), "NO better held out: mIoU -5.00, log p -0.1000"),
+        ((50, -90.0), (50, -90.0), "NO better held out"),
+        ((60, -90.0), (50, -80.0), "Better held out in one way, NOT in the other"),
+    ],
+)
+def test_the_verdict_is_what_the_held_out_scenes_say(learned, before, after, verdict):
+    assert learned(before, after).verdict.startswith(verdict)
+
+
+def test_a_grid_takes_the_best_on_its_own_scenes_where_it_began_included(train, held):
+    grid = candidates(START, **WIDTHS)
+    found = learn(train, held, START, method="grid", grid=grid, engine="exact")
+    labels = held.open().schema.labels
+    scores = [r.score(labels).miou for r in measure(train, [START, *grid], engine="exact")]
+    (own,) = measure(train, [found.parameters], engine="exact")
+    assert own.score(labels).miou == max(scores)
+    assert found.before == measure(held, [START], engine="exact")[0]
+
+
+def test_learning_twice_from_one_seed_is_learning_once(train, held, tmp_path):
+    ask = {"steps": 2, "engine": "exact"}
+    found = learn(train, held, START, **ask)
+    assert learn(train, held, START, **ask) == found
+    assert found.parameters != START
+    write(found, tmp_path / "crf.json")
+    assert load(tmp_path / "crf.json") == found.parameters
+
+
+def test_what_is_learned_from_is_not_what_is_compared_on(train):
+    with pytest.raises(ValueError, match="fitted on train cannot be compared there"):
+        learn(train, replace(train, limit=None), START)

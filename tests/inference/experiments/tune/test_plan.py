@@ -1,0 +1,81 @@
+"""Plans: what cannot be searched is refused; the command is the settings."""
+
+import shlex
+
+import pytest
+
+from inference.experiments.tune.plan import Plan
+from inference.experiments.tune.space import space
+from inference.settings.options import parsed
+
+
+def _plan(*over, recipe="jvae", **more):
+    return Plan(recipe, tuple(map(space, over)), **more)
+
+
+@pytest.mark.parametrize(
+    ("over", "more", "sentence"),
+    [
+        ((), {}, "Nothing is searched"),
+        (("latent=4,8", "latent=1..2"), {}, "latent is given twice"),
+        (("latent=4,8",), {"fixed": {"latent": 4}}, "both searched and given"),
+        (("weight=mask=1,2",), {"fixed": {"weight": ["mask=2"]}}, "both searched and given"),
+        (("alpha=1,2",), {}, "does not use --alpha"),
+        (("latent=0..4",), {}, "--latent must be 1 or more"),
+        (("optimizer=adam,sdg",), {}, "Did you mean 'sgd'?"),
+        (("latent=4..8",), {"sampler": "grid"}, "A grid needs lists, but latent is a range"),
+        (("latent=4..8",), {"sampler": "grid", "points": 1}, "--points must be 2 or more"),
+        (("lr=0.1..1", "beta=0..1"), {"sampler": "grid", "points": 1000}, "is too much"),
+        (("beta=0.5,1",), {"metric": "loss"}, "losses cannot be compared"),
+        (("beta=0.5,1",), {"prune": True}, "search it with --no-prune"),
+        (("image-scale=0.1,1",), {"prune": True}, "search it with --no-prune"),
+        (("size=16x16,32x32",), {"metric": "elbo"}, "cannot be compared"),
+        (("lr=0.1,1",), {"recipe": "twin", "metric": "elbo"}, "no latent"),
+        (("lr=0.1,1",), {"metric": "loss", "views": ("image",)}, "--given goes with"),
+        (("lr=0.1,1",), {"views": ("imago",)}, "Did you mean 'image'?"),
+        (("lr=0.1,1",), {"seeds": 0}, "--seeds must be 1 or more, not 0."),
+        (("seed=0,1",), {"seeds": 2}, "--over seed searches what --seeds takes the mean of"),
+        (("lr=0.1,1",), {"split": "test"}, "never on 'test'"),
+        (("lr=0.1,1",), {"recipe": "jave"}, "Did you mean 'jvae'?"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused(over, more, sentence):
+    with pytest.raises((LookupError, ValueError), match=r".") as refusal:
+        _plan(*over, **more)
+    assert sentence in str(refusal.value.args[0])
+
+
+def test_weights_of_other_views_may_be_fixed():
+    plan = _plan("weight=mask=1..4", fixed={"weight": ["image=3"]})
+    found = plan.settings({"weight mask": 2.0}).weights
+    assert (found["image"], found["mask"]) == (3.0, 2.0)
+
+
+def test_the_command_trains_with_the_settings_of_its_point(monkeypatch):
+    from typer.testing import CliRunner
+
+    from cli.app import app, train
+
+    plan = _plan(
+        "lr=1e-5..1:log", "weight=mask=1..4", "learn-scale=yes,no", "encode=image|image,mask",
+        fixed={"size": "16x32", "weight": ["classes=9.0"], "data": "my pets", "seed": 3},
+    )  # fmt: skip
+    point = {"learning-rate": 1 / 3e3, "weight mask": 10 / 3, "learn-scale": False}
+    point["encode"] = "image,mask"
+    seen = {}
+    from inference.settings.recipes import Recipe
+
+    made = Recipe.settings
+
+    def noted(self, **given):
+        seen["settings"] = made(self, **given)
+        raise KeyboardInterrupt
+
+    wanted = plan.settings(point)
+    monkeypatch.setattr(Recipe, "settings", noted)
+    words = shlex.split(plan.command(point))
+    assert words[:3] == ["scene", "train", "jvae"]
+    CliRunner().invoke(app, words[1:])
+    assert seen["settings"] == wanted
+    assert callable(train)
+    assert parsed({"size": "16x32"})["size"] == wanted.size

@@ -1,0 +1,231 @@
+"""Runs: written whole or not at all, read back as they were, and refused with a sentence."""
+
+import json
+import os
+from dataclasses import replace
+
+import pytest
+
+from inference.settings.recipes import RECIPES, recipe
+from inference.runs.run import create, home, newest, read, write_json
+from inference.settings.settings import Settings
+from scene.labels import Labels
+from scene.views import Schema
+
+SCHEMA = Schema(
+    Labels(("background", "ça va", "dog"), ((0, 0, 0), (1, 2, 3), (9, 8, 7))), (16, 32)
+)
+
+
+@pytest.fixture(autouse=True)
+def runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("SCENE_RUNS", str(tmp_path / "runs"))
+    return tmp_path / "runs"
+
+
+def _make(name="telbo", age=None, folder=None, **choices):
+    """Make a run; one with an age is complete, and that many seconds old."""
+    settings = recipe(name).settings(size=(16, 32), **choices)
+    run = create(settings, SCHEMA, "pets", folder)
+    if age is not None:
+        run.path("weights.safetensors").touch()
+        os.utime(run.path("weights.safetensors"), (1e9 - age, 1e9 - age))
+    return run
+
+
+def test_a_config_comes_back_as_it_was(tmp_path):
+    made = _make("jvae", encode=("image",), weights={"mask": 2.5}, learn_scale=True, count=7)
+    assert read(made.folder) == made
+    config = json.loads(made.path("config.json").read_text())
+    assert set(config["versions"]) == {"scene-suite", "torch", "pyro-ppl"}
+
+
+def test_runs_of_the_same_second_get_different_folders(monkeypatch):
+    monkeypatch.setattr("time.strftime", lambda form: "20260102-030405")
+    folders = [_make().folder.name for _ in range(3)]
+    first = "telbo-pets-20260102-030405"
+    assert folders == [first, f"{first}-2", f"{first}-3"]
+
+
+def test_runs_are_kept_where_scene_runs_says(runs, monkeypatch):
+    assert home() == runs
+    assert _make().folder.parent == runs
+    monkeypatch.setenv("SCENE_RUNS", "")
+    assert str(home()) == "runs"
+    monkeypatch.delenv("SCENE_RUNS")
+    assert str(home()) == "runs"
+
+
+def test_the_newest_complete_run_that_fits_is_taken(runs):
+    wanted = _make("cvae", age=100)
+    _make("cvae", age=200)
+    _make("telbo", age=50)
+    _make("cvae")  # incomplete
+    for number, text in enumerate(("{", "[]", json.dumps({"format": 9}))):
+        broken = _make("cvae", age=number)
+        broken.path("config.json").write_text(text)
+    (runs / "notes").mkdir()
+    (runs / "a file").touch()
+    assert newest(lambda run: run.settings.recipe == "cvae") == wanted
+
+
+def test_no_run_that_fits_is_a_sentence():
+    _make("telbo", age=1)
+    with pytest.raises(LookupError, match=r"no complete run of a cvae in .*make one with"):
+        newest(lambda run: run.settings.recipe == "cvae", "a cvae")
+
+
+def test_no_runs_at_all_is_a_sentence(runs):
+    assert not runs.exists()
+    with pytest.raises(LookupError, match=r"There is no complete run"):
+        newest()
+
+
+def test_what_cannot_be_json_leaves_what_was_there(tmp_path):
+    path = tmp_path / "a.json"
+    write_json(path, {"old": 1})
+    with pytest.raises(TypeError):
+        write_json(path, {"new": object()})
+    assert list(tmp_path.iterdir()) == [path]
+    assert json.loads(path.read_text()) == {"old": 1}
+
+
+def test_nan_is_no_json(tmp_path):
+    with pytest.raises(ValueError, match=r"JSON"):
+        write_json(tmp_path / "a.json", {"loss": float("nan")})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_holds_something_is_not_written_to(tmp_path):
+    (tmp_path / "a.txt").touch()
+    with pytest.raises(FileExistsError, match=r"already holds something; choose another --out"):
+        _make(folder=tmp_path)
+    with pytest.raises(ValueError, match=r"is a file; a run is a folder"):
+        _make(folder=tmp_path / "a.txt")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_data_that_moved_together_with_their_run_are_found(tmp_path):
+    (tmp_path / "lab" / "pets").mkdir(parents=True)
+    made = _make(folder=tmp_path / "lab" / "runs" / "one", data=str(tmp_path / "lab" / "pets"))
+    assert read(made.folder) == made
+    (tmp_path / "lab").rename(tmp_path / "attic")
+    moved = read(tmp_path / "attic" / "runs" / "one")
+    assert moved.settings.data == str(tmp_path / "attic" / "pets")
+
+
+def test_data_that_are_gone_keep_the_name_they_had(tmp_path):
+    (tmp_path / "pets").mkdir()
+    made = _make(data=str(tmp_path / "pets"))
+    (tmp_path / "pets").rmdir()
+    assert read(made.folder).settings.data == str(tmp_path / "pets")
+
+
+def test_what_is_no_run_is_a_sentence(tmp_path):
+    with pytest.raises(LookupError, match=r"There is no run .*gone; `ls "):
+        read(tmp_path / "gone")
+    with pytest.raises(LookupError, match=r"is not a run: it holds no config\.json\."):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"format": 1}, "it has format 1, but only 2 is read here."),
+        ({"format": None}, "it has format None, but only 2 is read here."),
+        ({"places": 3}, "its places is 3, where names and values were expected."),
+        ({"settings": 3}, "its settings is 3, where names and values were expected."),
+        ({"labels": []}, "its labels is [], where names and values were expected."),
+        ({"labels": {"names": ["a"]}}, "it lacks 'colours'."),
+        ({"labels": {"names": "ab", "colours": []}}, "its labels cannot be called 'ab'."),
+        ({"labels": {"names": ["a"], "colours": []}}, "its labels cannot have the colours []."),
+        ({"labels": {"names": ["a"], "colours": [[1]]}}, "cannot have the colours [[1]]."),
+        ({"labels": {"names": [], "colours": []}}, "A dataset has 1 to 255 labels, not 0."),
+    ],
+)
+def test_a_config_that_cannot_be_used_says_why(change, reason):
+    run = _make()
+    config = json.loads(run.path("config.json").read_text())
+    run.path("config.json").write_text(json.dumps({**config, **change}))
+    with pytest.raises(ValueError, match=r"The config of .* cannot be used: ") as caught:
+        read(run.folder)
+    assert str(caught.value).endswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"steps": "many"}, "its setting steps cannot be 'many'."),
+        ({"steps": 1.5}, "its setting steps cannot be 1.5."),
+        ({"steps": True}, "its setting steps cannot be True."),
+        ({"steps": 0}, "--steps must be 1 or more, not 0."),
+        ({"size": 64}, "its setting size cannot be 64."),
+        ({"size": [64, 64, 3]}, "its setting size cannot be [64, 64, 3]."),
+        ({"size": ["64", 64]}, "its setting size cannot be ['64', 64]."),
+        ({"encode": "image"}, "its setting encode cannot be 'image'."),
+        ({"weights": {"mask": "2"}}, "its setting weights cannot be {'mask': '2'}."),
+        ({"weights": None}, "its setting weights cannot be None."),
+        ({"beta": None}, "its setting beta cannot be None."),
+        ({"learn_scale": 1}, "its setting learn_scale cannot be 1."),
+        ({"recipe": "teblo"}, "Did you mean 'telbo'? Known: " + ", ".join(sorted(RECIPES)) + "."),
+        ({"zeal": 1}, "There is no setting called 'zeal'; is the run newer?"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_says_why(change, reason):
+    run = _make()
+    config = json.loads(run.path("config.json").read_text())
+    config["settings"].update(change)
+    run.path("config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"The config of .* cannot be used: ") as caught:
+        read(run.folder)
+    assert str(caught.value).endswith(reason)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "null", "[1]", "\ud800".encode("utf-16", "surrogatepass")]
+)
+def test_a_config_that_is_no_json_table_says_so(text):
+    run = _make()
+    run.path("config.json").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ValueError, match=r"The config of .* cannot be used: .*\.$"):
+        read(run.folder)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "9" * 5000, " " * 2**23 + "{}"])
+def test_a_config_that_would_take_the_reader_down_is_refused(text):
+    run = _make()
+    run.path("config.json").write_text(text)
+    with pytest.raises(ValueError, match=r"^The config of .* cannot be used: .*\.$|right one\?$"):
+        read(run.folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"width": 10_000_000}, "--width is from 1 to 1024, not 10000000."),
+        ({"batch_size": 10**9}, "--batch-size is from 1 to 65536, not 1000000000."),
+        ({"batch_size": 1e9}, "its setting batch_size cannot be 1000000000.0."),
+        ({"seed": 2**70}, f"--seed is from 0 to 4294967295, not {2**70}."),
+        ({"size": [64, 10**6]}, "height and width are at most 2048 pixels."),
+        ({"beta": 10**400}, "its setting beta cannot be 100000000000000000...00."),
+        ({"scales": [1e9]}, "each above 0 and at most 8, not 1000000000.0."),
+        ({"optimizer": "adm"}, "Did you mean 'adam'? Known: adam, adamw, layerwise, sgd."),
+    ],
+)
+def test_a_setting_out_of_its_range_is_refused_when_the_run_is_read(change, reason):
+    run = _make()
+    config = json.loads(run.path("config.json").read_text())
+    config["settings"].update(change)
+    run.path("config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="cannot be used: ") as caught:
+        read(run.folder)
+    assert str(caught.value).replace("0" * 19, "00").endswith(reason)
+
+
+def test_a_whole_number_will_do_for_a_real_one():
+    run = _make()
+    config = json.loads(run.path("config.json").read_text())
+    config["settings"]["beta"] = 1
+    run.path("config.json").write_text(json.dumps(config))
+    assert read(run.folder).settings == replace(run.settings, beta=1)
+    assert isinstance(run.settings, Settings)

@@ -1,0 +1,212 @@
+"""SEC in whole sessions: a classifier found, its cues kept, its weights taken over."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from inference.build import assemble
+from inference.runs import run as runs
+from inference.runs.checkpoints import save_weights
+from inference.runs.restore import restore
+from inference.segmentation.classifier import cue_settings, find_teacher
+from inference.segmentation.cue_dataset import Cues
+from inference.segmentation.cues import cues_of
+from inference.settings.recipes import recipe
+from inference.training import session
+from inference.training.session import resume, train
+from scene.datasets.catalogue import open_data
+
+SIZE = (16, 16)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch, few):
+    monkeypatch.setenv("SCENE_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setattr(
+        "inference.training.session.draw_predictions", lambda *_, **__: None
+    )  # slow
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def classifier(home):
+    """Make the run of a classifier that learned nothing."""
+
+    def make(name="classifier", data="synthetic:default", **choices):
+        settings = recipe("classifier").settings(data=data, size=SIZE, width=4, **choices)
+        schema = open_data(data, "train", settings.size).schema
+        run = runs.create(settings, schema, "any", home / name)
+        save_weights(run.path(runs.WEIGHTS), assemble(settings, schema), "classifier")
+        return run
+
+    return make
+
+
+def chosen(name="sec", **more):
+    tiny = {"size": SIZE, "width": 4, "steps": 4, "batch_size": 4, "validate_every": 2}
+    return recipe(name).settings(**{**tiny, **more})
+
+
+def find(settings):
+    scenes = open_data(settings.data, "train", settings.size)
+    return find_teacher(replace(settings, data=scenes.source), scenes, torch.device("cpu"))
+
+
+def test_a_session_of_sec_learns_and_can_be_restored(classifier):
+    teacher = classifier()
+    reports = []
+    outcome = train(chosen(), device="cpu", watch=reports.append)
+    assert set(reports[0].terms) == {"seed/loss", "expand/loss", "constrain/loss"}
+    assert reports[0].loss == pytest.approx(sum(reports[0].terms.values()), rel=1e-5)
+    assert outcome.cell.title == "image → mask"
+    assert outcome.cell.trained
+    assert outcome.run.complete
+    config = json.loads(outcome.run.path("config.json").read_text())
+    assert config["settings"]["classifier"] == str(teacher.folder.absolute())
+    assert restore(outcome.run).model.cells == (4, 4)
+
+
+def test_cues_are_those_of_the_classifier_for_true_labels(classifier):
+    teacher = restore(classifier())
+    settings = chosen(steps=2)
+    run = train(settings, device="cpu").run
+    scenes = open_data("synthetic:default", "train", SIZE)
+    wanted = cues_of(teacher, scenes, range(8), size=(4, 4), settings=cue_settings(settings))
+    assert Cues.load(run.path("cues.npz")).of(range(8)).equal(wanted)
+
+
+def test_validation_has_no_seed_term(classifier):
+    """It knows the image-level labels of the val split, but no cues."""
+    classifier()
+    reports = []
+    train(chosen(), device="cpu", watch=reports.append)
+    assert all(torch.isfinite(torch.tensor(r.val)) for r in reports if r.val is not None)
+
+
+def test_the_network_starts_from_the_classifier(classifier):
+    teacher = restore(classifier(seed=5))
+    model = assemble(chosen(), open_data("synthetic", "train", SIZE).schema).model
+    found = find(chosen())
+    found.begin(model)
+    one, other = teacher.model.net.stages, model.net.body
+    for name, tensor in one.state_dict().items():
+        assert other.state_dict()[name].equal(tensor)
+
+
+def test_a_resumed_run_needs_no_classifier(classifier, monkeypatch):
+    """It goes on as if it had not been interrupted, from the cues it keeps."""
+    made = classifier()
+    whole = train(chosen(), device="cpu").run
+
+    def stop(report):
+        if report.step == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(chosen(), device="cpu", watch=stop, folder=whole.folder.parent / "part")
+    made.path("weights.safetensors").unlink()
+    made.path("config.json").unlink()
+    part = resume(runs.read(whole.folder.parent / "part"), device="cpu").run
+    ours, theirs = (restore(run).model.state_dict() for run in (part, whole))
+    assert all(ours[name].equal(theirs[name]) for name in theirs)
+
+
+def test_the_newest_classifier_of_the_same_data_is_taken(classifier):
+    classifier("a")
+    other = classifier("b", "synthetic:confounded")
+    assert find(chosen()).run.folder.name == "a"
+    assert find(chosen(data="synthetic:confounded")).run.folder == other.folder
+    assert find(chosen(classifier=str(classifier("c").folder))).run.folder.name == "c"
+
+
+def test_without_a_classifier_sec_says_how_to_get_one(classifier):
+    classifier(data="synthetic:confounded")
+    with pytest.raises(LookupError, match="scene train classifier --data synthetic:default") as no:
+        train(chosen(), device="cpu")
+    assert "--weights none" not in str(no.value)
+    assert not list(runs.home().glob("sec-*"))
+
+
+def test_a_run_that_is_no_classifier_is_refused(classifier):
+    classifier()
+    run = train(chosen(steps=1), device="cpu").run
+    with pytest.raises(ValueError, match="is a run of sec, not a classifier"):
+        find(chosen(classifier=str(run.folder)))
+
+
+def test_a_classifier_of_other_labels_is_refused(classifier):
+    other = classifier(data="synthetic:confounded")
+    with pytest.raises(ValueError, match="other labels"):
+        find(chosen(classifier=str(other.folder)))
+
+
+def test_a_classifier_of_another_size_sees_the_same_scenes(classifier):
+    classifier()
+    assert train(chosen(size=(32, 32), steps=1), device="cpu").run.complete
+    with pytest.raises(ValueError, match="saw scenes of 16x16, which are cropped otherwise"):
+        train(chosen(size=(32, 16), steps=1), device="cpu")
+
+
+def test_scenes_without_masks_are_learned_from(classifier, voc_folder):
+    """Four of the folder's training scenes have image-level labels only, and cues all the same."""
+    data = str(voc_folder)
+    classifier(data=data)
+    run = train(chosen(data=data, steps=2), device="cpu").run
+    scenes = open_data(data, "train", SIZE)
+    unmasked = [i for i in range(len(scenes)) if scenes[i].mask is None]
+    assert len(unmasked) >= 3
+    assert Cues.load(run.path("cues.npz")).of(unmasked).flatten(1).any(1).all()
+
+
+def test_training_scenes_keep_their_masks_to_themselves(classifier, monkeypatch):
+    classifier()
+    seen, fit = [], session.fit
+
+    def look(assembly, scenes, *more, **options):
+        seen.append(scenes)
+        return fit(assembly, scenes, *more, **options)
+
+    monkeypatch.setattr(session, "fit", look)
+    train(chosen(steps=1), device="cpu")
+    assert set(seen[0].views([0, 1])) == {"image", "classes", "cues"}
+    assert seen[0][0].mask is None
+
+
+def test_the_twin_learns_from_masks_with_the_same_network(classifier):
+    classifier()
+    reports = []
+    outcome = train(chosen("twin"), device="cpu", watch=reports.append)
+    assert set(reports[0].terms) == {"mask/loss"}
+    assert not outcome.run.path("cues.npz").exists()
+    ours, theirs = (
+        assemble(chosen(name), outcome.run.schema).model.state_dict() for name in ("sec", "twin")
+    )
+    assert all(ours[name].equal(theirs[name]) for name in theirs)
+
+
+def test_the_twin_can_do_without_a_classifier():
+    with pytest.raises(LookupError, match="or start from --weights none"):
+        train(chosen("twin"), device="cpu")
+    assert train(chosen("twin", backbone_weights="none"), device="cpu").run.complete
+
+
+def test_scenes_with_cues_are_not_varied(classifier):
+    classifier()
+    with pytest.raises(ValueError, match="does not vary scenes"):
+        train(chosen(augment="flip"), device="cpu")
+
+
+def test_a_twin_has_no_use_for_cues():
+    with pytest.raises(ValueError, match="does not use --foreground"):
+        chosen("twin", foreground=0.5)
+
+
+def test_largefov_is_trained_as_its_authors_did():
+    settings = recipe("sec").settings(net="largefov")
+    assert (settings.size, settings.batch_size, settings.steps) == ((321, 321), 15, 8000)
+    assert (settings.optimizer, settings.learning_rate) == ("layerwise", 1e-3)
+    assert (settings.schedule, settings.backbone_weights) == ("stairs", "imagenet")
+    assert (settings.foreground, settings.background) == (0.2, 0.1)
+    assert (settings.crf_weight, settings.crf_xy, settings.crf_rgb) == (10, 80 / 12, 13)

@@ -1,0 +1,90 @@
+import pytest
+import torch
+from torch import nn
+
+from scene.networks.classifiers import CLASSIFIERS, classifier
+
+
+@pytest.fixture(scope="module")
+def made():
+    """Make each classifier at most once: VGG-16 has 134 million weights to draw."""
+    nets = {}
+
+    def make(name):
+        if name not in nets:
+            torch.manual_seed(0)
+            nets[name] = classifier(name, 5, width=4).eval()
+        return nets[name]
+
+    return make
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_every_layer_can_be_looked_at_on_the_way(made, name):
+    net, images = made(name), torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        logits = net(images)
+        assert logits.shape == (2, 5)
+        for layer in (net.layers[0], net.layers[-2], net.layer):
+            maps = net.maps(images, layer)
+            assert maps.min() >= 0
+            torch.testing.assert_close(net.head(maps, layer), logits)
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "cells"),
+    [
+        ("small", None, (8, 8)),
+        ("small", "stride4", (16, 16)),
+        ("small", "stride1", (64, 64)),
+        ("vgg16", None, (4, 4)),
+        ("vgg16", "conv4_3", (8, 8)),
+        ("resnet50", None, (2, 2)),
+        ("resnet50", "layer3", (4, 4)),
+    ],
+)
+def test_a_layer_has_the_grid_one_expects(made, name, layer, cells):
+    with torch.no_grad():
+        assert made(name).maps(torch.rand(1, 3, 64, 64), layer).shape[-2:] == cells
+
+
+def test_the_small_classifier_takes_any_size(made):
+    with torch.no_grad():
+        assert made("small").maps(torch.rand(1, 3, 50, 37)).shape[-2:] == (7, 5)
+
+
+def test_no_relu_overwrites_what_a_layer_gave(made):
+    relus = [m for n in CLASSIFIERS for m in made(n).modules() if isinstance(m, nn.ReLU)]
+    assert not any(relu.inplace for relu in relus)
+
+
+def test_resnet_gives_what_torchvision_gives(made):
+    """Cutting them into stages changed nothing but the names."""
+    from torchvision import models
+
+    images = torch.rand(1, 3, 64, 64)
+    normal = (images - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor(
+        [0.229, 0.224, 0.225]
+    ).view(3, 1, 1)
+    net = made("resnet50")
+    twin = models.resnet50(num_classes=5).eval()
+    pairs = zip(twin.state_dict().values(), net.state_dict().values(), strict=True)
+    assert all(a.shape == b.shape for a, b in pairs)
+    twin.load_state_dict(dict(zip(twin.state_dict(), net.state_dict().values(), strict=True)))
+    with torch.no_grad():
+        torch.testing.assert_close(net(images), twin(normal), rtol=1e-4, atol=1e-4)
+
+
+def test_an_unknown_layer_is_answered_with_the_nearest(made):
+    with pytest.raises(LookupError, match=r"'stride16'. Did you mean 'stride1'"):
+        made("small").maps(torch.rand(1, 3, 16, 16), "stride16")
+
+
+def test_an_unknown_classifier_is_refused():
+    with pytest.raises(LookupError, match=r"No classifier is called 'vgg'. Did you mean 'vgg16'"):
+        classifier("vgg", 5)
+
+
+def test_the_small_classifier_takes_no_weights():
+    with pytest.raises(ValueError, match="always trained from scratch"):
+        classifier("small", 5, weights="imagenet")
