@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 
 import torch
 
@@ -46,5 +45,5 @@ def rebuilt(run: Run, trust: bool) -> Assembly:
         LookupError: If code that the run carries is missing.
         PermissionError: If it is not trusted.
     """
-    settings = replace(run.settings, backbone_weights="none")
+    settings = run.settings.changed(backbone_weights="none")
     return assemble(located(settings, run.folder, trust), run.schema)

@@ -132,11 +132,15 @@ def test_what_is_typed_reaches_the_settings(scene, place):
     )  # fmt: skip
     assert said.code == 0
     settings = read(place / "mine").settings
-    assert settings.encode == ("mask", "image")
-    assert settings.weights == {"mask": 2.0, "classes": 0.5}
-    assert (settings.learning_rate, settings.count, settings.warmup) == (0.01, 5, 3)
-    assert settings.learn_scale
-    assert (settings.objective, settings.data) == ("elbo", "synthetic:default")
+    assert settings.guide.encode == ("mask", "image")
+    assert settings.objective.view_weights == {"mask": 2.0, "classes": 0.5}
+    assert (settings.optimizer.learning_rate, settings.data.count, settings.objective.warmup) == (
+        0.01,
+        5,
+        3,
+    )
+    assert settings.model.learn_scale
+    assert (settings.objective.bound, settings.data.source) == ("elbo", "synthetic:default")
 
 
 def test_partly_labelled_scenes_are_trained_on_and_evaluated(scene, voc_folder, tmp_path):

@@ -68,8 +68,8 @@ def run(lab, tiny):
 
 def test_a_run_works_when_the_original_is_gone(run):
     found = read(run.folder)
-    assert found.settings.guide == "code/lab.py:Glance"
-    assert found.settings.objective == "code/lab_2.py:Least"
+    assert found.settings.guide.name == "code/lab.py:Glance"
+    assert found.settings.objective.bound == "code/lab_2.py:Least"
     assembly = restore(found)
     assert type(assembly.guide).__name__ == "Glance"
     assert type(assembly.objective).__name__ == "Least"
@@ -211,7 +211,7 @@ def package(tmp_path, monkeypatch):
 def test_a_class_of_a_package_is_trusted_where_it_was_trained_with(package, tiny, lab, state):
     settings = tiny("jvae", encode=("image",), objective="mine.bounds:Least", steps=1)
     run = read(train(settings, device="cpu", folder=lab / "run").run.folder)
-    assert run.settings.objective == "mine.bounds:Least"
+    assert run.settings.objective.bound == "mine.bounds:Least"
     assert type(restore(run).objective).__name__ == "Least"
     (package / "bounds.py").write_text(BOUND + "touched = True\n")
     with pytest.raises(PermissionError, match=r"code of its own \(mine\.bounds:Least\)"):

@@ -111,7 +111,7 @@ def test_data_that_moved_together_with_their_run_are_found(tmp_path):
     assert read(made.folder) == made
     (tmp_path / "lab").rename(tmp_path / "attic")
     moved = read(tmp_path / "attic" / "runs" / "one")
-    assert moved.settings.data == str(tmp_path / "attic" / "pets")
+    assert moved.settings.data.source == str(tmp_path / "attic" / "pets")
 
 
 def test_data_that_are_gone_keep_the_name_they_had(tmp_path):
@@ -227,5 +227,5 @@ def test_a_whole_number_will_do_for_a_real_one():
     config = json.loads(run.path("config.json").read_text())
     config["settings"]["beta"] = 1
     run.path("config.json").write_text(json.dumps(config))
-    assert read(run.folder).settings == replace(run.settings, beta=1)
+    assert read(run.folder).settings == run.settings.changed(beta=1)
     assert isinstance(run.settings, Settings)

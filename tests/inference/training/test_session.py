@@ -103,7 +103,7 @@ def test_the_threshold_is_chosen_on_tune_and_kept_in_the_run(tiny, undrawn, thre
     summary = json.loads(run.path("summary.json").read_text())
     assert kept.model.threshold == summary["threshold"]
     if threshold == "auto":
-        threshold = calibrate(kept, open_data(settings.data, "tune", settings.size))
+        threshold = calibrate(kept, open_data(settings.data.source, "tune", settings.data.size))
     assert summary["threshold"] == threshold != 0.5
 
 
@@ -129,7 +129,7 @@ def test_a_run_is_summed_up_by_a_direction_it_can_go(tiny, undrawn, name, choice
 def test_partly_labelled_scenes_are_scored_where_they_have_masks(tiny, voc_folder):
     outcome = train(tiny(data=str(voc_folder), steps=2), device="cpu")
     assert (outcome.split, outcome.cell.scenes) == ("val", 4)
-    assert outcome.run.settings.data == str(voc_folder)
+    assert outcome.run.settings.data.source == str(voc_folder)
 
 
 @pytest.fixture
@@ -356,7 +356,7 @@ def test_scenes_of_which_none_can_be_used_are_refused(tiny, runs, voc_folder):
 
 def test_a_run_does_not_ask_again_for_the_weights_it_began_with(broken, monkeypatch, undrawn):
     run = broken("cvae")
-    settings = replace(run.settings, backbone_weights="gone.safetensors")
+    settings = run.settings.changed(backbone_weights="gone.safetensors")
     assert resume(replace(run, settings=settings), device="cpu").run.complete
 
 
@@ -427,5 +427,5 @@ def _scalars(run):
 
 
 def _run(settings, folder):
-    scenes = open_data(settings.data, "train", settings.size)
+    scenes = open_data(settings.data.source, "train", settings.data.size)
     return create(settings, scenes.schema, scenes.name, folder)

@@ -31,7 +31,7 @@ def test_a_second_call_goes_on_and_does_nothing_twice(tmp_path, monkeypatch):
     trained, do = [], module.obtain
 
     def counted(settings, *words, **more):
-        trained.append(settings.learning_rate)
+        trained.append(settings.optimizer.learning_rate)
         return do(settings, *words, **more)
 
     monkeypatch.setattr(module, "obtain", counted)
@@ -133,7 +133,7 @@ def test_a_trial_goes_on_with_the_seed_that_was_interrupted(tmp_path, monkeypatc
     whole = tune(plan, trials=1, folder=tmp_path / "whole", device="cpu").trials
 
     def counted(settings, folder, **more):
-        trained.append((settings.seed, (folder / "weights.safetensors").is_file()))
+        trained.append((settings.training.seed, (folder / "weights.safetensors").is_file()))
         return do(settings, folder, **more)
 
     def stop(trial, report):
@@ -151,7 +151,7 @@ def test_a_trial_goes_on_with_the_seed_that_was_interrupted(tmp_path, monkeypatc
 
 def test_a_trial_of_which_one_seed_fails_has_failed(tmp_path, monkeypatch):
     def failing(settings, *words, **more):
-        if settings.seed == 1 and settings.beta == 2:
+        if settings.training.seed == 1 and settings.objective.beta == 2:
             raise ArithmeticError("The loss became nan.")
         return do(settings, *words, **more)
 
