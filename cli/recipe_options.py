@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -74,7 +74,9 @@ def chosen(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class RecipeCommand(TyperCommand):
-    """A recipe's command, which names an option of other recipes as such."""
+    """A recipe's command, which names an option that goes elsewhere as such."""
+
+    elsewhere: ClassVar[Mapping[str, str]] = {}
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse what was typed.
@@ -82,24 +84,34 @@ class RecipeCommand(TyperCommand):
         Raises:
             ValueError: If it holds an option that this recipe does not use.
         """
+        typed = [word.partition("=")[0] for word in args]  # parsing empties the list
         try:
             return super().parse_args(ctx, args)
         except Exception as error:  # Typer has Click within it or beside it, as its version has it
-            flag = getattr(error, "option_name", None)
-            if type(error).__name__ == "NoSuchOption" and flag in _FLAGS:
-                raise ValueError(
-                    f"The recipe {self.name} does not use {flag}; leave it out."
-                ) from None
-            raise
+            flag = str(getattr(error, "option_name", ""))
+            if type(error).__name__ != "NoSuchOption":
+                raise
+            if flag in self.elsewhere:
+                raise ValueError(self.elsewhere[flag]) from None
+            own = {word for one in self.params for word in (*one.opts, *one.secondary_opts)}
+            idle = [word for word in dict.fromkeys(typed) if word in _FLAGS and word not in own]
+            if flag not in idle:
+                raise
+            raise ValueError(
+                f"The recipe {self.name} does not use {', '.join(idle)}; leave "
+                f"{'it' if len(idle) == 1 else 'them'} out."
+            ) from None
 
 
 class RecipeGroup(TyperGroup):
     """Commands by recipe, each made when it is asked for; recipes of one's own included.
 
-    A subclass says with ``function`` what they do.
+    A subclass says with ``function`` what they do, and with ``elsewhere`` what to answer to
+    options that do not go after a recipe.
     """
 
     function: Callable[..., None]
+    elsewhere: ClassVar[Mapping[str, str]] = {}
 
     def list_commands(self, ctx: Any) -> list[str]:
         """List the recipes."""
@@ -114,8 +126,9 @@ class RecipeGroup(TyperGroup):
         """
         one = recipe(cmd_name)
         single = typer.Typer(add_completion=False, rich_markup_mode="rich")
-        single.command(cmd_name, cls=RecipeCommand)(with_options(type(self).function, one))
-        command = get_command(single)
+        kind = type("Command", (RecipeCommand,), {"elsewhere": type(self).elsewhere})
+        single.command(cmd_name, cls=kind)(with_options(type(self).function, one))
+        command: Any = get_command(single)
         command.name, command.short_help = cmd_name, one.about
         return command
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
@@ -69,6 +70,28 @@ def train(
 
 class _Recipes(RecipeGroup):
     function = staticmethod(train)
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        "--resume": "--resume goes on with the run's own settings; leave out the recipe: scene "
+        "train --resume RUN.",
+        "--trust": "--trust is for the code of a run that is resumed; leave it out.",
+    }
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse what was typed before a recipe.
+
+        Raises:
+            ValueError: If --resume stands beside something that it does not go with.
+        """
+        resumes = "--resume" in args  # parsing empties the list
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:  # as in RecipeCommand
+            if type(error).__name__ != "NoSuchOption" or not resumes:
+                raise
+            odd = getattr(error, "option_name", "")
+            raise ValueError(
+                f"--resume goes on with the run's own settings; leave out {odd}."
+            ) from None
 
 
 app = typer.Typer(
@@ -98,15 +121,14 @@ def resume(
     trust: Trust = False,
 ) -> None:
     """Go on with an interrupted run, or refuse what goes with no recipe."""
-    asked = {"--data": data, "--trust": trust, "--device": device != "auto"}
     if ctx.invoked_subcommand is not None:
-        early = ["--resume"] if run is not None else [k for k, v in asked.items() if v]
-        if early == ["--resume"]:
+        if run is not None:
             raise ValueError(
                 "--resume goes on with the run's own settings; leave out "
                 f"{ctx.invoked_subcommand}."
             )
-        if early:
+        asked = {"--data": data is not None, "--trust": trust, "--device": device != "auto"}
+        if early := [name for name, was in asked.items() if was]:
             raise ValueError(f"{early[0]} goes after the recipe, or with --resume.")
         return
     if run is None:

@@ -6,7 +6,7 @@ Nothing here imports torch, so that options can be listed and refused at once.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -16,6 +16,12 @@ from scene.sizes import parse_size
 
 LARGE = 10**6
 """The most that a weight or a width may be: above it, a slip or a damaged file is likelier."""
+
+STEPS = 10**9
+"""The most that steps may be."""
+
+VIEWS = ("image", "classes", "mask")
+"""Those of `scene.views`, which needs torch."""
 
 Comparable = Literal["loss", "pixels"]
 """What a choice takes away: losses under two values say nothing of each other (``loss``), or they
@@ -110,7 +116,8 @@ class Option:
     @property
     def is_list(self) -> bool:
         """Whether the value may hold commas."""
-        return get_origin(self.base) in (tuple, Mapping) or self.name == "subsets"
+        lists = (tuple[str, ...], tuple[float, ...])
+        return self.base in lists or get_origin(self.base) is Mapping or self.name == "subsets"
 
     def parse(self, value: Any) -> Any:
         """Return the value of what was typed; what is no text is returned as it is.
@@ -174,10 +181,12 @@ class Option:
         if choice.positive and not 0 < value < math.inf:
             raise ValueError(f"{self.flag} must be a positive number, not {value}.")
         if choice.least is not None and not choice.least <= value < math.inf:
-            raise ValueError(f"{self.flag} must be {choice.least:g} or more, not {value}.")
+            raise ValueError(f"{self.flag} must be {_plain(choice.least)} or more, not {value}.")
         if choice.most is not None and value > choice.most:
-            least = "" if choice.least is None else f"from {choice.least:g} to "
-            raise ValueError(f"{self.flag} is {least or 'at most '}{choice.most:g}, not {value}.")
+            least = "" if choice.least is None else f"from {_plain(choice.least)} to "
+            raise ValueError(
+                f"{self.flag} is {least or 'at most '}{_plain(choice.most)}, not {value}."
+            )
 
     def help(self, default: Any) -> str:
         """Return the whole help text: what it does, its unit, range and default.
@@ -237,6 +246,26 @@ def options_of(name: str, group: type) -> dict[str, Option]:
         option = choice.option or one.name
         listed[option] = Option(option, name, one.name, kinds[one.name], _default(one), choice)
     return listed
+
+
+def require_views(names: Iterable[str]) -> None:
+    """Refuse names of no view.
+
+    Raises:
+        LookupError: If there is one; the message suggests the nearest.
+    """
+    for name in names:
+        if name not in VIEWS:
+            raise LookupError(unknown(name, VIEWS, "view") + ".")
+
+
+def _plain(number: float) -> str:
+    """Write a limit without an exponent.
+
+    >>> _plain(2**32 - 1), _plain(0.5)
+    ('4294967295', '0.5')
+    """
+    return str(int(number)) if number == int(number) else f"{number:g}"
 
 
 def _default(one: Field[Any]) -> Any:

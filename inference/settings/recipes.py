@@ -11,8 +11,7 @@ from typing import Any
 
 from scene.registry import load, unknown
 
-from .fields import Option
-from .groups import VIEWS
+from .fields import VIEWS, Option
 from .settings import OPTIONS, Settings, flag, option_called
 
 GUIDES = {

@@ -12,18 +12,13 @@ from typing import Any
 
 from scene.registry import unknown
 
+from .cues import CRFSettings, SeedCueSettings
+from .data import DataSettings
 from .fields import Option, options_of
-from .groups import (
-    GROUPS,
-    CRFSettings,
-    DataSettings,
-    GuideSettings,
-    ModelSettings,
-    ObjectiveSettings,
-    OptimizerSettings,
-    SeedCueSettings,
-    TrainingSettings,
-)
+from .groups import GROUPS
+from .model import GuideSettings, ModelSettings
+from .objective import ObjectiveSettings
+from .training import OptimizerSettings, TrainingSettings
 
 OPTIONS: dict[str, Option] = {
     name: option

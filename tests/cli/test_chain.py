@@ -111,7 +111,7 @@ def test_a_run_is_put_where_it_is_wanted_and_replaced_by_force(scene, place, ref
     )
     refused(*words, "--force", "--augment", "peo")
     assert scene(*words, "--force", "--seed", 5).code == 0
-    assert read(place / "mine").settings.seed == 5
+    assert read(place / "mine").settings.training.seed == 5
 
 
 def test_a_run_starts_from_the_weights_of_another(scene, trained, refused):
@@ -127,7 +127,7 @@ def test_a_run_starts_from_the_weights_of_another(scene, trained, refused):
 def test_what_is_typed_reaches_the_settings(scene, place):
     said = scene(
         "train", "jvae", "--steps", 1, "--out", "mine", *TINY, "--encode", "mask, image,mask",
-        "--weight", "mask=2", "--weight", "classes = 0.5", "--lr", 0.01, "--count", 5,
+        "--view-weights", "mask=2,classes = 0.5", "--lr", 0.01, "--count", 5,
         "--learn-scale", "--warmup", 3, "--objective", "elbo",
     )  # fmt: skip
     assert said.code == 0

@@ -13,7 +13,7 @@ from typing import Any
 
 from scene.registry import unknown
 
-from ...settings.groups import VIEWS
+from ...settings.fields import VIEWS
 from ...settings.recipes import recipe
 from ...settings.settings import OPTIONS, Settings, typed
 from .space import Point, Space, as_json, given, grid

@@ -14,8 +14,7 @@ from typing import Any
 
 from scene.registry import unknown
 
-from ...settings.fields import Option
-from ...settings.groups import VIEWS
+from ...settings.fields import VIEWS, Option
 from ...settings.settings import OPTIONS
 
 Value = bool | int | float | str

@@ -8,6 +8,7 @@ import pytest
 
 from inference.runs.plugins import adopt, is_foreign, located
 from inference.settings.recipes import recipe
+from inference.settings.settings import OPTIONS
 from inference.runs.restore import restore
 from inference.runs.run import read
 from inference.training.session import train
@@ -122,15 +123,17 @@ def test_one_file_named_twice_is_copied_once(lab, tmp_path):
     name = f"{lab}/bounds/lab.py:Least"
     settings = recipe("telbo").settings(objective=name, retrofit_objective=name)
     adopted = adopt(settings, tmp_path / "run")
-    assert adopted.objective == adopted.retrofit_objective == "code/lab.py:Least"
+    assert adopted.value("objective") == adopted.value("retrofit_objective") == "code/lab.py:Least"
     assert len(list((tmp_path / "run" / "code").iterdir())) == 1
     placed = located(adopted, tmp_path / "run", trust=False)
-    assert placed.objective == f"{tmp_path}/run/code/lab.py:Least"
+    assert placed.value("objective") == f"{tmp_path}/run/code/lab.py:Least"
 
 
 def _named(run, **names):
     config = json.loads(run.path("config.json").read_text())
-    config["settings"].update(names)
+    for name, value in names.items():
+        option = OPTIONS[name]
+        config["settings"][option.group][option.attribute] = value
     run.path("config.json").write_text(json.dumps(config))
     return read(run.folder)
 

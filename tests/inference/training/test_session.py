@@ -161,7 +161,7 @@ def test_weak_masks_count_less_in_training_and_in_no_other_split(
 
     monkeypatch.setattr("inference.training.session.fit", noted)
     settings = tiny(name, data=str(weak_folder), steps=1, weak_weight=0.25)
-    assert train(settings, device="cpu").run.settings.weak_weight == 0.25
+    assert train(settings, device="cpu").run.settings.data.weak_weight == 0.25
     assert set(seen["train"].weights["mask"].tolist()) == {0.25, 1.0}
     assert set(seen["val"].weights["mask"].tolist()) == {1.0}
 
@@ -287,7 +287,7 @@ def test_data_that_moved_are_named_and_checked(broken, voc_folder, undrawn):
         resume(run, device="cpu")
     done = resume(run, data=str(moved), device="cpu").run
     assert done.complete
-    assert read(done.folder).settings.data == str(moved)
+    assert read(done.folder).settings.data.source == str(moved)
 
 
 def test_a_guide_that_ends_the_program_is_a_sentence(tiny, tmp_path, runs):
@@ -415,7 +415,7 @@ def test_force_replaces_a_run(tiny, tmp_path, undrawn):
     old = _run(tiny(seed=1), tmp_path / "run")
     old.path("letter.txt").touch()
     new = train(tiny(seed=2), device="cpu", folder=old.folder, force=True).run
-    assert read(new.folder).settings.seed == 2
+    assert read(new.folder).settings.training.seed == 2
     assert not new.path("letter.txt").exists()
 
 

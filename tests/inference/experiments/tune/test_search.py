@@ -115,7 +115,7 @@ def test_each_point_is_scored_by_the_mean_over_its_seeds(tmp_path):
         told = [json.loads((run / "summary.json").read_text()) for run in runs]
         scores = [one["headline"]["score"]["miou"] for one in told]
         asked = [json.loads((run / "config.json").read_text())["settings"] for run in runs]
-        assert [one["seed"] for one in asked] == [3, 4]
+        assert [one["training"]["seed"] for one in asked] == [3, 4]
         assert list(trial.scores) == scores
         assert trial.score == pytest.approx(sum(scores) / 2)
         assert trial.deviation == pytest.approx(abs(scores[0] - scores[1]) / 2**0.5)
@@ -124,7 +124,7 @@ def test_each_point_is_scored_by_the_mean_over_its_seeds(tmp_path):
     kept = {path.parent for path in (tmp_path / "s").rglob("weights.safetensors")}
     assert kept == set(found.runs)
     best = json.loads((tmp_path / "s" / "tune.json").read_text())["best"]
-    assert (best["run"], best["settings"]["seed"]) == (str(found.runs[0]), 3)
+    assert (best["run"], best["settings"]["training"]["seed"]) == (str(found.runs[0]), 3)
     assert tune(plan, folder=tmp_path / "s", device="cpu") == found
 
 
