@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import nn
 
-from scene.coarse import CoarseScene
+from scene.discriminative import CoarseScene
 from scene.models import SceneModel
 from scene.registry import load
 from scene.seeds import seeded

@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from scene.coarse import CoarseScene
 from scene.datasets.base import SceneDataset
 from scene.datasets.catalogue import open_data
 from scene.datasets.weak import ImageLevel
-from scene.models import ClassifiedScene, SceneModel
+from scene.discriminative import ClassifiedScene, CoarseScene
+from scene.models import SceneModel
 
 from ..build import Assembly
 from ..runs import run as runs
@@ -39,7 +39,7 @@ class Teacher:
         """
         assert isinstance(self.assembly.model, ClassifiedScene)
         assert isinstance(model, CoarseScene)
-        model.net.begin(self.assembly.model.net)
+        model.net.copy_weights(self.assembly.model.net)
 
     def cues(self, scenes: SceneDataset, cells: tuple[int, int], settings: Settings) -> Cues:
         """Work out the cues of training scenes from their image-level labels.

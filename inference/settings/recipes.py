@@ -231,14 +231,14 @@ RECIPES: dict[str, Recipe] = {
     ),
     "segmenter": Recipe(
         "U-Net trained on true masks: the supervised yardstick.",
-        "scene.models:SegmentedScene",
+        "scene.discriminative:SegmentedScene",
         explains=("mask",),
         uses=("weak_weight",),
         defaults={"guide": "none", "encode": ("image",), "learning_rate": 4e-3, "batch_size": 32},
     ),
     "classifier": Recipe(
         "Classifier of image-level labels: the first stage of weak supervision.",
-        "scene.models:ClassifiedScene",
+        "scene.discriminative:ClassifiedScene",
         explains=("classes",),
         uses=("backbone", "backbone_weights", "threshold"),
         pretrained=("vgg16", "resnet50"),
@@ -254,7 +254,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     "sec": Recipe(
         "SEC: masks from image-level labels, by cues of a classifier and a dense CRF.",
-        "scene.coarse:CoarseScene",
+        "scene.discriminative:CoarseScene",
         form="sec",
         explains=("mask",),
         uses=(*_COARSE, *_CUES, *_CRF),
@@ -270,7 +270,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     "twin": Recipe(
         "The network of SEC trained on true masks: what its labels are measured against.",
-        "scene.coarse:CoarseScene",
+        "scene.discriminative:CoarseScene",
         form="masks",
         explains=("mask",),
         uses=(*_COARSE, "weak_weight"),

@@ -13,7 +13,7 @@ from scene.datasets.augment import augmenter
 from scene.datasets.base import SceneDataset
 from scene.datasets.catalogue import open_data, splits_of, summary_split
 from scene.datasets.weak import ImageLevel, Trusted
-from scene.models import ClassifiedScene
+from scene.discriminative import ClassifiedScene
 from scene.storage.locks import locked
 
 from ..build import Assembly, assemble

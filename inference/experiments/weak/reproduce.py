@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from scene.coarse import CoarseScene
 from scene.datasets.catalogue import evaluation_split, open_data, splits_of
+from scene.discriminative import CoarseScene
 from scene.figures.bars import Bars, draw_bars
 from scene.figures.heatmap import draw_heatmap
 from scene.notices import against_weak

@@ -9,7 +9,7 @@ from inference.objectives.bounds import ELBO, IWAE, Term
 from inference.objectives.telbo import JMVAE, TELBO, deal, penalties, subsets
 from scene.labels import VOID
 from scene.models import JointScene
-from scene.networks.encoders import Stem
+from scene.networks.encoders import Encoder
 from scene.views import VIEWS, Views
 
 REPORT = (("image", "classes"), ("mask",))
@@ -103,8 +103,8 @@ def test_views_are_read_once_a_step(request, schema, monkeypatch, kind, objectiv
 def _count(guide, objective, model, views):
     """Count how often each network that reads a view is used in a step."""
     counts = collections.Counter()
-    stems = [m for m in guide.modules() if isinstance(m, Stem)]
-    first = [stem.convolutions[0] for stem in stems]
+    encoders = [m for m in guide.modules() if isinstance(m, Encoder)]
+    first = [encoder.convolutions[0] for encoder in encoders]
     hooks = [net.register_forward_hook(lambda net, *_: counts.update([net])) for net in first]
     objective.terms(model, guide, views)
     for hook in hooks:

@@ -2,12 +2,11 @@
 
 import json
 import os
-from dataclasses import replace
 
 import pytest
 
-from inference.settings.recipes import RECIPES, recipe
 from inference.runs.run import create, home, newest, read, write_json
+from inference.settings.recipes import RECIPES, recipe
 from inference.settings.settings import OPTIONS, Settings
 from scene.labels import Labels
 from scene.views import Schema
@@ -141,10 +140,16 @@ def test_what_is_no_run_is_a_sentence(tmp_path):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"format": 1}, "it has format 1, but only 3 is read here; train it anew, or use the version of scene "
-            "that wrote it."),
-        ({"format": None}, "it has format None, but only 3 is read here; train it anew, or use the version of "
-            "scene that wrote it."),
+        (
+            {"format": 1},
+            "it has format 1, but only 3 is read here; train it anew, or use the version of scene "
+            "that wrote it.",
+        ),
+        (
+            {"format": None},
+            "it has format None, but only 3 is read here; train it anew, or use the version of "
+            "scene that wrote it.",
+        ),
         ({"places": 3}, "its places is 3, where names and values were expected."),
         ({"settings": 3}, "its settings is 3, where names and values were expected."),
         ({"labels": []}, "its labels is [], where names and values were expected."),
@@ -175,11 +180,19 @@ def test_a_config_that_cannot_be_used_says_why(change, reason):
         ({"size": [64, 64, 3]}, "its setting data.size cannot be [64, 64, 3]."),
         ({"size": ["64", 64]}, "its setting data.size cannot be ['64', 64]."),
         ({"encode": "image"}, "its setting guide.encode cannot be 'image'."),
-        ({"view_weights": {"mask": "2"}}, "its setting objective.view_weights cannot be {'mask': '2'}."),
+        (
+            {"view_weights": {"mask": "2"}},
+            "its setting objective.view_weights cannot be {'mask': '2'}.",
+        ),
         ({"view_weights": None}, "its setting objective.view_weights cannot be None."),
         ({"beta": None}, "its setting objective.beta cannot be None."),
         ({"learn_scale": 1}, "its setting model.learn_scale cannot be 1."),
-        ({"recipe": "teblo"}, "Did you mean 'telbo'? Known: " + ", ".join(sorted(RECIPES)) + "; or your own: path/file.py:Name."),
+        (
+            {"recipe": "teblo"},
+            "Did you mean 'telbo'? Known: "
+            + ", ".join(sorted(RECIPES))
+            + "; or your own: path/file.py:Name.",
+        ),
         ({"zeal": {}}, "There are no settings called 'zeal'; is the run newer?"),
         ({"data": {"zeal": 1}}, "There is no setting called 'data.zeal'; is the run newer?"),
         ({"model": 3}, "its settings 'model' is 3, where names and values were expected."),
