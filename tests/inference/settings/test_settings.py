@@ -125,8 +125,8 @@ def test_python_and_the_command_line_train_the_same():
     import inspect
 
     from inference.guides import JointGuide, MaskedGuide, ProductGuide, RetrofitGuide
-    from scene.coarse import CoarseScene
-    from scene.models import ClassifiedScene, ConditionalScene, JointScene, SegmentedScene
+    from scene.discriminative import ClassifiedScene, CoarseScene, SegmentedScene
+    from scene.models import ConditionalScene, JointScene
 
     own = {one.attribute: one.default for one in OPTIONS.values() if one.group == "model"}
     for kind in (JointScene, ConditionalScene, SegmentedScene, ClassifiedScene, CoarseScene):
