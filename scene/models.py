@@ -25,7 +25,7 @@ from .networks.backbones import Weights, make_backbone
 from .networks.decoders import ClassDecoder, Decoder
 from .networks.encoders import Encoder, GaussianHead, make_encoder
 from .networks.spatial import FeaturePyramid, GridGaussian, Latent
-from .sizes import STOCK_LATENT, STOCK_WIDTH
+from .sizes import STOCK_IMAGE_SCALE, STOCK_LATENT, STOCK_WIDTH
 from .views import VIEWS, Schema, Views
 
 Likelihood = Pixels | LabelMap | ClassVector
@@ -101,7 +101,7 @@ class JointScene(SceneModel):
         latent: int = STOCK_LATENT,
         width: int = STOCK_WIDTH,
         noise: Literal["normal", "laplace"] = "normal",
-        image_scale: float = 0.1,
+        image_scale: float = STOCK_IMAGE_SCALE,
         learn_scale: bool = False,
         spatial: int = 0,
         cell: int = 4,
