@@ -12,6 +12,7 @@ from torch import Tensor
 
 from scene.datasets.base import SceneDataset
 from scene.seeds import seeded
+from scene.storage.outputs import require_free, without
 
 from ..build import Assembly
 from ..runs.run import write_json
@@ -77,20 +78,8 @@ class Diagnosis:
 
 
 def claim(folder: Path, force: bool) -> None:
-    """Refuse a folder that a diagnosis may not be written to.
-
-    Raises:
-        FileExistsError: If it holds something, and ``force`` does not allow replacing it.
-        ValueError: If it is a file, or holds something other than a diagnosis.
-    """
-    if folder.is_file():
-        raise ValueError(f"{folder} is a file; pictures go into a folder, choose another --out.")
-    if not folder.exists() or not any(folder.iterdir()):
-        return
-    if not force:
-        raise FileExistsError(f"{folder} exists; choose another --out, or --force to replace it.")
-    if not (folder / REPORT).is_file():
-        raise ValueError(f"{folder} holds no diagnosis, so --force will not replace it.")
+    """Refuse a folder that a diagnosis may not be written to, see `require_free`."""
+    require_free(folder, force, folder="a diagnosis", foreign=without(REPORT))
 
 
 def diagnose(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Any
 
 from scene.datasets.catalogue import evaluation_split, open_data, splits_of
 from scene.figures.bars import Bars, draw_bars
-from scene.storage.locks import contents, locked
+from scene.storage.locks import locked
+from scene.storage.outputs import clear, require_free, unlike
 
 from ..devices import Device
 from ..runs.run import CONFIG, home, write_json
@@ -128,11 +128,11 @@ def scene_table(
     scenes = open_data(data, chosen, work[0][1].size)
     out = folder or home() / f"reproduce-scene-{scenes.name}"
     if force:
-        _require_ours(out)
+        require_free(out, True, folder="such a table", foreign=unlike(_is_part))
     out.mkdir(parents=True, exist_ok=True)
     with locked(out):
         if force:
-            _clear(out)
+            clear(out)
         found = results(
             work, out, split=chosen, directions=DIRECTIONS, at_once=jobs, device=device, told=told
         )
@@ -145,21 +145,7 @@ def scene_table(
     return table
 
 
-def _require_ours(folder: Path) -> None:
-    strange = [p.name for p in contents(folder) if not _ours(p)]
-    if strange:
-        raise ValueError(
-            f"{folder} holds {strange[0]}, which is no part of such a table, so --force will not "
-            "remove it; choose another --out."
-        )
-
-
-def _clear(folder: Path) -> None:
-    for path in contents(folder):
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def _ours(path: Path) -> bool:
+def _is_part(path: Path) -> bool:
     return (path / CONFIG).is_file() or (path / SCORES).is_file() or path.name in FILES
 
 

@@ -76,8 +76,8 @@ def test_what_cannot_be_done_is_refused_and_nothing_is_written(refused, place):
     (place / "thesis").mkdir()
     (place / "thesis" / "chapter.tex").write_text("dear")
     for words, sentence in (
-        (("--out", "thesis"), "holds chapter.tex, which is none of ours"),
-        (("--out", "thesis", "--force"), "holds chapter.tex, which is none of ours"),
+        (("--out", "thesis"), "holds chapter.tex, which is no part of a reproduction"),
+        (("--out", "thesis", "--force"), "holds chapter.tex, which is no part of a reproduction"),
         (("--split", "tune"), "give another --split"),
         (("--betas", ""), "--betas needs one width or more"),
         (("--alphas", "x"), "--alphas 'x' are not positive numbers"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,14 +15,15 @@ from scene.discriminative import CoarseScene
 from scene.figures.bars import Bars, draw_bars
 from scene.figures.heatmap import draw_heatmap
 from scene.notices import against_weak
-from scene.storage.locks import contents, locked
+from scene.storage.locks import locked
+from scene.storage.outputs import clear, require_free, unlike
 
 from ...build import assemble
 from ...crf.meanfield import refine
 from ...devices import Device
 from ...interruption import resumable
 from ...process_pool import pool
-from ...runs.run import home, write_json
+from ...runs.run import CONFIG, home, write_json
 from ...segmentation.maps import require_background
 from ...segmentation.score import common_classes
 from ..crf.unaries import rows
@@ -176,25 +176,24 @@ def prepared(request: Request) -> tuple[Request, tuple[int, int]]:
 
 
 def claim(folder: Path, force: bool) -> None:
-    """Refuse a folder that holds something else than a reproduction; empty it if that is asked.
+    """Refuse a folder that holds anything but a reproduction; with ``force``, empty it.
 
     Raises:
-        ValueError: If it is a file, or holds something that is not ours.
+        ValueError: If it is a file, or holds something else.
     """
     _require_ours(folder)
-    for path in contents(folder) if force else ():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    if force:
+        clear(folder)
 
 
 def _require_ours(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file; choose another --out.")
-    for path in contents(folder):
-        ours = path.name.startswith("seed-") if path.is_dir() else path.suffix in (".json", ".png")
-        if not ours or path.name == "config.json":
-            raise ValueError(
-                f"{folder} holds {path.name}, which is none of ours; choose another --out."
-            )
+    require_free(folder, True, folder="a reproduction", foreign=unlike(_is_part))
+
+
+def _is_part(path: Path) -> bool:
+    if path.is_dir():
+        return path.name.startswith("seed-")
+    return path.suffix in (".json", ".png") and path.name != CONFIG
 
 
 def _all(parts: Sequence[Seed], at_once: int, watch: Watch) -> Iterator[list[Chain]]:

@@ -218,11 +218,11 @@ def test_a_dataset_without_background_has_to_be_told(do, voc_folder, home):
 def test_only_a_reproduction_is_gone_on_with_or_replaced(tmp_path):
     (tmp_path / "thesis").mkdir()
     for force in (False, True):
-        with pytest.raises(ValueError, match="holds thesis, which is none of ours"):
+        with pytest.raises(ValueError, match="holds thesis, which is no part of a reproduction"):
             claim(tmp_path, force)
     run = tmp_path / "thesis"
     (run / "config.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"holds config\.json, which is none of ours"):
+    with pytest.raises(ValueError, match=r"holds config\.json, which is no part of"):
         claim(run, True)
     with pytest.raises(ValueError, match="is a file"):
         claim(run / "config.json", False)
