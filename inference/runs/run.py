@@ -142,7 +142,7 @@ def read(folder: Path) -> Run:
         config = as_table("the config", read_json(folder / CONFIG))
         if config["format"] != FORMAT:
             raise ValueError(
-                f"it has format {config['format']}, but only {FORMAT} is read here; train it anew, "
+                f"it has format {config['format']}, but only {FORMAT} is read here; train it anew "
                 "or use the version of scene that wrote it."
             )
         settings, labels = settings_from(config["settings"]), labels_from(config["labels"])

@@ -19,7 +19,7 @@ def plain(monkeypatch):
         "inference.training.session.draw_looks",
     ):
         monkeypatch.setattr(picture, lambda *_, **__: None)
-    monkeypatch.setattr("inference.experiments.weak.chain.draw_stages", lambda *_: None)
+    monkeypatch.setattr("inference.experiments.weak.pipeline.draw_stages", lambda *_: None)
 
 
 def _rows(text):

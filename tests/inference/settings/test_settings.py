@@ -124,8 +124,9 @@ def test_python_and_the_command_line_train_the_same():
     """A class has the defaults of the settings that reach it."""
     import inspect
 
-    from inference.guides import JointGuide, MaskedGuide, ProductGuide, RetrofitGuide
     from scene.coarse import CoarseScene
+
+    from inference.guides import JointGuide, MaskedGuide, ProductGuide, RetrofitGuide
     from scene.models import ClassifiedScene, ConditionalScene, JointScene, SegmentedScene
 
     own = {one.attribute: one.default for one in OPTIONS.values() if one.group == "model"}
