@@ -14,7 +14,6 @@ What is trained is kept, and used by a later call with the same settings.
 """
 
 import argparse
-import json
 import statistics
 from collections.abc import Sequence
 from functools import partial
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from inference.devices import device_of
+from inference.experiments.cache import digest, read_result, weights_digest, write_result
 from inference.experiments.compare import (
     Row,
     Training,
@@ -176,9 +176,11 @@ def _mean(result: TrainingScores) -> float:
     return statistics.mean(known) if known else 0.0
 
 
-def _jobs(rows: Rows, chosen: dict[str, Any], counts: dict[str, int], seeds: int) -> list[Any]:
+def _jobs(
+    rows: Rows, chosen: dict[str, Any], counts: dict[str, int], seeds: int
+) -> list[Training]:
     return [
-        (name, row.settings(**chosen[name], steps=counts[name], seed=seed))
+        Training(name, row.settings(**chosen[name], steps=counts[name], seed=seed))
         for seed in range(seeds)
         for name, row in rows.items()
     ]
@@ -223,9 +225,10 @@ def _scores(
 
 def _drawn(result: TrainingScores, eyes: TrainingScores, split: str, device: Any) -> float:
     """Draw an image from each mask, and score the mask a segmenter finds in it."""
-    kept = result.folder / f"drawn-{split}.json"
-    if kept.is_file():
-        return float(json.loads(kept.read_text())[DRAWN])
+    path = result.folder / f"drawn-{split}.json"
+    key = digest(weights_digest(read(result.folder)), weights_digest(read(eyes.folder)), split)
+    if (miou := read_result(path, key)) is not None:
+        return float(miou)
     where = device_of(device)
     model, segmenter = (restore(read(r.folder), device=where) for r in (result, eyes))
     data = open_data(result.settings.data.source, split, result.settings.data.size)
@@ -238,8 +241,7 @@ def _drawn(result: TrainingScores, eyes: TrainingScores, split: str, device: Any
                 predict(segmenter, drawn, ["mask"]).views["mask"], views["mask"], strict=True
             ):
                 scorer.add(guess.argmax(0).cpu(), true.cpu())
-    write_json(kept, {DRAWN: scorer.score().miou})
-    return float(json.loads(kept.read_text())[DRAWN])
+    return float(write_result(path, key, scorer.score().miou))
 
 
 def _table(table: list[Any], counts: dict[str, int]) -> str:

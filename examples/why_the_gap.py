@@ -18,7 +18,7 @@ from typing import Any
 
 from inference.devices import device_of
 from inference.diagnostics.gradient_noise import gradient_noise
-from inference.diagnostics.gradient_scatter import ALL, TOTAL
+from inference.diagnostics.gradient_statistics import ALL, TOTAL
 from inference.experiments.compare import (
     Row,
     Training,

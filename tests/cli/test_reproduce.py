@@ -114,12 +114,12 @@ def test_the_generative_models_stand_in_a_table_of_their_own(scene, place):
 
 
 def test_the_report_stands_beside_the_generative_models_of_its_own_scenes(scene, monkeypatch):
-    from inference.experiments import scene_table as scenetable
+    from inference.experiments import scene_table as module
 
-    do = scenetable.scene_table
+    do = module.scene_table
     monkeypatch.setattr(
-        scenetable, "scene_table",
-        lambda *a, **k: scenetable.Table(**{**vars(do(*a, **k)), "reference": True}),
+        module, "scene_table",
+        lambda *a, **k: module.SceneTable(**{**vars(do(*a, **k)), "reference": True}),
     )  # fmt: skip
     rows = {cells[0]: cells for cells in _rows(scene("reproduce", *SCENES).out)}
     assert rows["j-VAE"][-1] == "62.25"
