@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from scene.networks.encoders import GaussianHead, make_encoder
 from scene.networks.spatial import GridGaussian, Latent
-from scene.sizes import STOCK_LATENT, STOCK_WIDTH
+from scene.sizes import STOCK_GUIDE_WIDTH, STOCK_LATENT
 from scene.views import Schema, Views
 
 
@@ -85,7 +85,7 @@ class Guide(nn.Module):
         schema: Schema,
         views: Collection[str],
         latent: int = STOCK_LATENT,
-        width: int = STOCK_WIDTH,
+        width: int = STOCK_GUIDE_WIDTH,
         spatial: int = 0,
         cell: int = 4,
         encoders: Mapping[str, EncoderMaker] | None = None,

@@ -24,12 +24,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from scene.registry import foreign_file
 from scene.storage.files import read_json, replace_file
 from scene.storage.outputs import require_free, without
 from scene.views import Schema
 
 from ..settings.config import as_table, labels_from, settings_from
 from ..settings.settings import Settings
+from .plugins import guarded, portable
 
 FORMAT = 3
 """Version of the folder's layout; a run of another version is refused."""
@@ -104,7 +106,7 @@ def create(
 def fresh(settings: Settings, dataset: str) -> Path:
     """Make an empty folder in `home` whose name says recipe, data and time."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    return _free(home() / f"{settings.recipe}-{dataset}-{stamp}")
+    return _free(home() / f"{settings.title}-{dataset}-{stamp}")
 
 
 def write_config(run: Run, **more: Any) -> None:
@@ -118,7 +120,7 @@ def write_config(run: Run, **more: Any) -> None:
     config = {
         **(json.loads(place.read_text()) if place.is_file() else {}),
         "format": FORMAT,
-        "settings": run.settings.to_json(),
+        "settings": portable(run.settings, run.folder).to_json(),
         "places": _seen_from(run.folder, run.settings),
         "labels": {"names": labels.names, "colours": labels.colours},
         "versions": {name: version(name) for name in VERSIONS},
@@ -142,11 +144,12 @@ def read(folder: Path) -> Run:
         config = as_table("the config", read_json(folder / CONFIG))
         if config["format"] != FORMAT:
             raise ValueError(
-                f"it has format {config['format']}, but only {FORMAT} is read here; train it anew "
-                "or use the version of scene that wrote it."
+                f"it has format {config['format']}, but only {FORMAT} is read here; train it "
+                "anew, or use the version of scene that wrote it."
             )
         settings, labels = settings_from(config["settings"]), labels_from(config["labels"])
         settings = _found(folder, settings, as_table("its places", config.get("places", {})))
+        settings = guarded(settings, folder)
     except (ValueError, LookupError) as error:
         reason = f"it lacks {error}." if isinstance(error, KeyError) else str(error)
         raise ValueError(f"The config of {folder} cannot be used: {reason}") from error
@@ -197,7 +200,7 @@ def _seen_from(folder: Path, settings: Settings) -> dict[str, str]:
     return {
         name: Path(os.path.relpath(place, os.path.realpath(folder))).as_posix()
         for name, place in named.items()
-        if place and Path(place).is_absolute()
+        if place and Path(place).is_absolute() and foreign_file(place) is None
     }
 
 

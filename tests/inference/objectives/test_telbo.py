@@ -22,7 +22,7 @@ def _elbo_by_hand(model, guide, views, given, scored, noise):
     z = q.mean + noise * q.stddev
     log_p = 0
     if "image" in scored:
-        image = Normal(model.image(z).sigmoid(), 0.1).log_prob(views["image"])
+        image = Normal(model.image(z).sigmoid(), 0.2).log_prob(views["image"])
         log_p = log_p + image.sum((1, 2, 3))
     if "classes" in scored:
         classes = Bernoulli(logits=model.classes(z)).log_prob(views["classes"])

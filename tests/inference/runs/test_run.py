@@ -16,6 +16,9 @@ SCHEMA = Schema(
 )
 
 
+_ANEW = "train it anew, or use the version of scene that wrote it."
+
+
 @pytest.fixture(autouse=True)
 def runs(tmp_path, monkeypatch):
     monkeypatch.setenv("SCENE_RUNS", str(tmp_path / "runs"))

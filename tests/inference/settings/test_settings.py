@@ -124,19 +124,17 @@ def test_python_and_the_command_line_train_the_same():
     """A class has the defaults of the settings that reach it."""
     import inspect
 
-    from scene.coarse import CoarseScene
-
-    from inference.guides import JointGuide, MaskedGuide, ProductGuide, RetrofitGuide
-    from scene.models import ClassifiedScene, ConditionalScene, JointScene, SegmentedScene
+    from inference.guides import Guide
+    from scene.discriminative import ClassifiedScene, CoarseScene, SegmentedScene
+    from scene.models import ConditionalScene, JointScene
 
     own = {one.attribute: one.default for one in OPTIONS.values() if one.group == "model"}
     for kind in (JointScene, ConditionalScene, SegmentedScene, ClassifiedScene, CoarseScene):
         for name, parameter in inspect.signature(kind).parameters.items():
             if name in own and name != "weights":
                 assert parameter.default in (own[name], inspect.Parameter.empty), (kind, name)
-    for kind in (JointGuide, MaskedGuide, ProductGuide, RetrofitGuide):
-        width = inspect.signature(kind).parameters["width"].default
-        assert width == OPTIONS["guide_width"].default, kind
+    width = inspect.signature(Guide.__init__).parameters["width"].default
+    assert width == OPTIONS["guide_width"].default
 
 
 @pytest.mark.parametrize("name", RECIPES)
