@@ -113,14 +113,15 @@ class Source:
         """Name some scenes of a split and their unaries; a run predicts them into ``folder``."""
         from functools import partial
 
-        from inference.experiments.crf.unaries import Scenes, predict_masks, rows
+        from inference.experiments.crf.unaries import Scenes, rows
+        from inference.experiments.predictions import predict_run
         from scene.datasets.catalogue import open_data
 
         if self.unaries is not None:
             return Scenes(self.data, split, self.unaries, self.size, limit, sample)
         assert self.run is not None
         dataset = open_data(self.data, split, self.size)
-        found = predict_masks(
+        found = predict_run(
             self.run,
             dataset,
             rows(dataset, limit, sample),

@@ -169,9 +169,9 @@ def test_a_comparison_reuses_what_it_has_found(tmp_path, capsys):
     argv = [*TABLE, "--rows", "segmenter", "--out", str(tmp_path / "table")]
     main(argv)
     table = capsys.readouterr().out
-    (written,) = (tmp_path / "table").glob("*/scores.json")
+    (written,) = (tmp_path / "table").glob("*/scores-*.json")
     found = json.loads(written.read_text())
-    found["test"]["cells"][0]["score"]["miou"] = 98.7
+    found["result"]["cells"][0]["score"]["miou"] = 98.7
     written.write_text(json.dumps(found))
     main(argv)
     again = capsys.readouterr().out

@@ -26,7 +26,7 @@ from typing import Any
 
 from scene.registry import foreign_file
 from scene.storage.files import read_json, replace_file
-from scene.storage.locks import contents
+from scene.storage.outputs import require_free, without
 from scene.views import Schema
 
 from ..settings.config import as_table, labels_from, settings_from
@@ -41,6 +41,9 @@ VERSIONS = ("scene-suite", "torch", "pyro-ppl")
 
 WEIGHTS, CHECKPOINT, CONFIG = "weights.safetensors", "checkpoint.safetensors", "config.json"
 SUMMARY = "summary.json"
+
+ASIDE, MOVING = ".replaced", ".replaced.moving"
+"""Where a run lies within its folder while another takes its place; the latter while it moves."""
 
 _PLACES = ("data", "classifier")
 """Settings that may name a folder: a config also says where that is, seen from the run."""
@@ -186,19 +189,9 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
     )
 
 
-def require_room(folder: Path) -> None:
-    """Refuse a folder that a new run may not be written to.
-
-    Raises:
-        FileExistsError: If it holds something.
-        ValueError: If it is a file.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file; a run is a folder, choose another --out.")
-    if contents(folder):
-        raise FileExistsError(
-            f"{folder} already holds something; choose another --out, or --force to replace it."
-        )
+def require_room(folder: Path, force: bool = False) -> None:
+    """Refuse a folder that a run may not be written to, see `require_free`."""
+    require_free(folder, force, folder="a run", foreign=without(CONFIG, ASIDE, MOVING))
 
 
 def _seen_from(folder: Path, settings: Settings) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Beliefs kept on disk: those of whole pictures, made anew only when something changed."""
+"""Predictions cached on disk: those of whole images, computed again only if something changed."""
 
 from dataclasses import replace
 
@@ -7,10 +7,11 @@ import torch
 
 from inference.build import assemble
 from inference.crf.parameters import Parameters
+from inference.experiments.cache import weights_digest
 from inference.experiments.crf.measure import measure
 from inference.experiments.crf.unaries import Scenes
-from inference.experiments.weak.bench import ALONE
-from inference.experiments.weak.predictions import believed, weights_of
+from inference.experiments.predictions import predict_stage
+from inference.experiments.weak.evaluator import NO_CRF
 from inference.runs import run as runs
 from inference.runs.checkpoints import save_weights
 from inference.runs.run import WEIGHTS
@@ -40,9 +41,9 @@ def test_measuring_them_is_scoring_the_stage(run, pets, tmp_path):
     """Pictures of two shapes, neither of them the network's: nothing is cropped away."""
     crf = Parameters(appearance_sigma_xy=5)
     segmenter = load(run, "mask", engine="exact")
-    found = believed(segmenter, run, pets, range(4), tmp_path / "kept")
+    found = predict_stage(segmenter, run, pets, range(4), tmp_path / "kept")
     scenes = Scenes(pets.source, "val", found, SIZE)
-    ours = measure(scenes, [ALONE, crf], engine="exact")
+    ours = measure(scenes, [NO_CRF, crf], engine="exact")
     theirs = score_stage(segmenter, pets, {"alone": None, "crf": crf})
     assert [r.score(pets.schema.labels) for r in ours] == [s.score for s in theirs.values()]
 
@@ -53,7 +54,7 @@ def test_they_are_kept_while_they_fit(run, pets, tmp_path):
     def ask(rows=range(4)):
         segmenter = load(run, "mask", engine="exact")
         segmenter.assembly.model.net.register_forward_hook(lambda *seen: looks.append(1))
-        return believed(segmenter, run, pets, rows, folder)
+        return predict_stage(segmenter, run, pets, rows, folder)
 
     first = ask()
     assert ask().fingerprint() == first.fingerprint()
@@ -64,9 +65,9 @@ def test_they_are_kept_while_they_fit(run, pets, tmp_path):
     with torch.no_grad():
         for weight in model.model.parameters():
             weight.add_(0.1)
-    before = weights_of(run)
+    before = weights_digest(run)
     save_weights(run.path(WEIGHTS), model, "segmenter")
-    assert weights_of(run) != before
+    assert weights_digest(run) != before
     assert ask(range(3)).fingerprint() not in (first.fingerprint(), before)
     assert len(looks) == 3
 
@@ -77,7 +78,7 @@ def test_how_a_classifier_is_looked_at_makes_them_others(voc_folder, pets, tmp_p
     save_weights(made.path(WEIGHTS), assemble(settings, pets.schema), "classifier")
     segmenter = load(made, "gradcam")
     other = replace(segmenter, look=replace(segmenter.look, layer="stride2"))
-    told = {believed(s, made, pets, range(4), tmp_path / "k").about for s in (segmenter, other)}
+    told = {predict_stage(s, made, pets, range(4), tmp_path / "k").key for s in (segmenter, other)}
     assert len(told) == 2
 
 
@@ -88,10 +89,10 @@ def test_an_interruption_leaves_nothing_that_is_taken_for_whole(run, pets, tmp_p
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        believed(segmenter, run, pets, range(4), folder, stop)
+        predict_stage(segmenter, run, pets, range(4), folder, stop)
     for file in folder.glob("*.npy"):
         file.unlink()
-    found = believed(segmenter, run, pets, range(4), folder)
+    found = predict_stage(segmenter, run, pets, range(4), folder)
     probs, covered = found.probs(pets, 3, pets.original(3))
     assert probs.shape[1:] == pets.original(3).mask.shape
     assert bool(covered.all())
@@ -101,5 +102,5 @@ def test_other_labels_are_refused(run, pets, tmp_path, few):
     from scene.datasets.synthetic.dataset import SyntheticScenes
 
     with pytest.raises(ValueError, match="was trained on other labels"):
-        believed(load(run, "mask"), run, SyntheticScenes("val"), range(2), tmp_path / "kept")
+        predict_stage(load(run, "mask"), run, SyntheticScenes("val"), range(2), tmp_path / "kept")
     assert not (tmp_path / "kept").exists()

@@ -1,4 +1,4 @@
-"""Where stages are measured: the beliefs of one seed's networks, refined and scored by split."""
+"""The evaluator of stages: predictions of one seed's networks, with CRFs, scored by split."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from ...runs.run import Run
 from ...segmentation.segmenter import Segmenter
 from ..crf.measure import Result, measure
 from ..crf.unaries import Scenes, rows
-from .plan import ALPHAS, CHOOSING, SMOOTHNESS, WEIGHTS, Request
-from .predictions import believed
+from ..predictions import predict_stage
+from .request import ALPHAS, SMOOTHNESS, TUNE_SPLIT, WEIGHTS, Request
 
-ALONE = Parameters(smoothness_weight=0.0, appearance_weight=0.0)
-"""No CRF."""
+NO_CRF = Parameters(smoothness_weight=0.0, appearance_weight=0.0)
+"""Parameters without a kernel: no CRF."""
 
-Watch = Callable[[str, int, int], None]
-"""Told what is being done, how many of it are done, and of how many."""
+Progress = Callable[[str, int, int], None]
+"""Is told the step of the work, how many items are done, and of how many."""
 
 
 @dataclass
-class Bench:
-    """Scores stages of one seed, on the split that is reported or where settings are chosen.
+class StageEvaluator:
+    """Scores the stages of one seed, on the reported split or on that of selection.
 
-    Results are kept in the folder as they come, and found again.
+    Results are cached in the folder.
 
     Attributes:
-        request: Which data and scenes, and which engine.
-        size: Of scenes as networks see them.
-        folder: For ``unaries``, which may be removed when all is done, and ``results``.
+        request: Data, scenes and engine.
+        size: Height and width of scenes for the networks.
+        folder: For ``unaries``, which may be removed at the end, and ``results``.
         device: Where networks compute.
-        jobs: Processes among which the CRF's scenes are shared out.
-        watch: Told how far it has come.
+        jobs: Processes for the CRF.
+        watch: Told how far the work is.
     """
 
     request: Request
@@ -48,36 +48,37 @@ class Bench:
     folder: Path
     device: torch.device
     jobs: int = 1
-    watch: Watch = lambda title, done, total: None
+    watch: Progress = lambda title, done, total: None
     _opened: dict[str, SceneDataset] = field(default_factory=dict)
 
     def dataset(self, split: str) -> SceneDataset:
-        """Open a split, once."""
+        """Return a split, which is opened once."""
         if split not in self._opened:
             self._opened[split] = open_data(self.request.data, split, self.size)
         return self._opened[split]
 
     def rows(self, split: str) -> list[int]:
-        """Give the scenes of a split that are looked at: all have masks."""
+        """Return the indices of the scenes of a split that are used; all have masks."""
         return rows(self.dataset(split), self._limit(split), None)
 
     def scenes(self, segmenter: Segmenter, run: Run, name: str, split: str) -> Scenes:
-        """Let a stage say what it believes of a split.
+        """Return the scenes of a split with a stage's predictions as unaries.
 
         Args:
             segmenter: The stage.
-            run: Whose weights it has.
-            name: What to call it, different from others of the seed.
-            split: Which.
+            run: The run that it has its weights from.
+            name: A name of its own among the stages of the seed.
+            split: The split.
         """
-        title = f"{name} on {split}"
-        place = self.folder / "unaries" / f"{name}-{split}"
-        dataset, chosen = self.dataset(split), self.rows(split)
-        found = believed(segmenter, run, dataset, chosen, place, partial(self.watch, title))
-        return Scenes(self.request.data, split, found, self.size, self._limit(split))
+        watch = partial(self.watch, f"{name} on {split}")
+        folder = self.folder / "unaries" / f"{name}-{split}"
+        unaries = predict_stage(
+            segmenter, run, self.dataset(split), self.rows(split), folder, watch
+        )
+        return Scenes(self.request.data, split, unaries, self.size, self._limit(split))
 
     def measure(self, scenes: Scenes, settings: Sequence[Parameters], title: str) -> list[Result]:
-        """Refine scenes under each setting, and score them."""
+        """Apply the CRF with each of the parameters to the scenes; return counts for scores."""
         return measure(
             scenes,
             settings,
@@ -88,26 +89,26 @@ class Bench:
         )
 
     def score(self, scenes: Scenes, settings: Sequence[Parameters], title: str) -> list[float]:
-        """Give the mean IoU of scenes refined under each setting."""
+        """Return the mean IoU with each of the parameters, in percent."""
         labels = self.dataset(scenes.split).schema.labels
-        return [found.score(labels).miou for found in self.measure(scenes, settings, title)]
+        return [result.score(labels).miou for result in self.measure(scenes, settings, title)]
 
     @property
     def alphas(self) -> tuple[float, ...]:
-        """Widths θα in pixels: those asked for, or `ALPHAS` of the first picture's side."""
+        """Widths θα in pixels: those of the request, or shares `ALPHAS` of the side."""
         shares = tuple(round(share * self.side, 1) for share in ALPHAS)
         return self.request.alphas or shares
 
     @property
     def side(self) -> float:
-        """The side of a picture in pixels: the root of the first one's area."""
-        first = self.dataset(CHOOSING).original(self.rows(CHOOSING)[0]).image
+        """The side of an image in pixels: the square root of the first one's area."""
+        first = self.dataset(TUNE_SPLIT).original(self.rows(TUNE_SPLIT)[0]).image
         assert first is not None
         return math.sqrt(math.prod(first.shape[-2:]))
 
     @property
-    def candidates(self) -> list[Parameters]:
-        """The appearance kernels among which one is chosen, with the mildest smoothness."""
+    def crf_candidates(self) -> list[Parameters]:
+        """The appearance kernels to select from, with the weakest smoothness kernel."""
         sigma, mild = SMOOTHNESS[0]
         return [
             Parameters(
@@ -123,4 +124,4 @@ class Bench:
         ]
 
     def _limit(self, split: str) -> int | None:
-        return self.request.tuned if split == CHOOSING else self.request.limit
+        return self.request.tuned if split == TUNE_SPLIT else self.request.limit

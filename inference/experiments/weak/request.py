@@ -1,6 +1,6 @@
-"""What is to be reproduced, as plain data: a request, and the rows of settings it may ask for.
+"""What to reproduce, as plain data: a request, and the variants of the pipeline.
 
-Nothing here imports torch, so that options can be listed and refused at once.
+Nothing here imports torch, so that options can be listed and refused without delay.
 """
 
 from __future__ import annotations
@@ -12,44 +12,44 @@ from typing import Any, Literal
 from ...settings.recipes import recipe
 from ...settings.settings import Settings
 
-CHOOSING = "tune"
-"""The split where settings are chosen."""
+TUNE_SPLIT = "tune"
+"""The split on which settings are selected."""
 
-TUNED = 200
-"""Scenes of it that are looked at, unless told otherwise."""
+TUNE_LIMIT = 200
+"""Scenes of it that are used, by default."""
 
 ALPHAS = (0.05, 0.1, 0.2, 0.4)
-"""Widths θα of the CRF, as shares of a picture's side (the root of its area): those of the report,
-20, 40 and 80 pixels of about 430, and twice the last."""
+"""Widths θα of the CRF, as shares of an image's side (the square root of its area): those of the
+report, 20, 40 and 80 pixels of about 430, and twice the last."""
 
 BETAS = (3.0, 5.0, 10.0, 13.0, 20.0)
 """Widths θβ, on the scale 0-255: those of the report."""
 
 WEIGHTS = (4.0, 10.0)
-"""Weights of its appearance kernel."""
+"""Weights of the appearance kernel."""
 
 SMOOTHNESS = ((1.0, 1.0), (1.0, 3.0), (3.0, 3.0))
-"""Widths in pixels and weights of its smoothness kernel."""
+"""Widths in pixels and weights of the smoothness kernel."""
 
 Layer = Literal["usual", "finer", "both"]
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A row of settings: what is fixed, and what is chosen on the tuning split.
+class Variant:
+    """A variant of the pipeline: candidates of the settings that are selected on the tune split.
 
-    Of several candidates one is chosen; of one there is nothing to choose. The parameters of the
-    CRF that refines a stage are chosen in every row.
+    With one candidate there is nothing to select. The parameters of the CRF after each stage are
+    selected in every variant.
 
     Attributes:
         about: One line for ``--help`` and tables.
-        layers: What may give maps: the classifier's ``usual`` layer, the deepest ``finer`` one, or
-            the mean of ``both``.
+        layers: Layers whose maps are used: the classifier's ``usual`` layer, the deepest ``finer``
+            one, or the mean of ``both``.
         exponents: Background is (1 − Σ of the present classes' maps) to this power.
-        foregrounds: Shares of a map's maximum above which cues of a class begin.
+        foregrounds: Shares of a map's maximum above which a cell is a cue of the class.
         shares: Shares of an image that are cues of background.
-        sure: Probabilities above which cues begin that the CRF after Grad-CAM finds. Without any
-            of these three, cues are those of SEC's recipe.
+        sure: Probabilities of the CRF after Grad-CAM above which a cell is a cue. Without any of
+            these three, cues are those of SEC's recipe.
     """
 
     about: str
@@ -60,9 +60,9 @@ class Plan:
     sure: tuple[float, ...] = ()
 
 
-PLANS = {
-    "report": Plan("last layer, background 1 − Σ, the recipe's cues"),
-    "best": Plan(
+VARIANTS = {
+    "report": Variant("last layer, background 1 − Σ, the recipe's cues"),
+    "best": Variant(
         "layers, background and cues are chosen, too",
         layers=("usual", "both"),
         exponents=(0.5, 1.0, 2.0, 3.0),
@@ -71,32 +71,33 @@ PLANS = {
         sure=(0.5, 0.6, 0.7, 0.8, 0.9),
     ),
 }
-"""Rows by name."""
+"""Variants by name."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to reproduce, seeds and rows apart.
+    """What to reproduce, with any seeds and variants.
 
     Attributes:
         data: As ``--data``.
-        size: Of the scenes that networks see; None = the recipes'.
+        size: Height and width of scenes for the networks; None = those of the recipes.
         count: Training scenes; None = all.
-        split: Reported; None = ``val``.
-        limit: Report on its first so many scenes only.
-        tuned: Choose on the first so many scenes of `CHOOSING`.
-        backbone: The classifier's. SEC and its twin are ``small`` if it is, else ``largefov``.
-        weights: First weights of all three, where they are not small.
+        split: The split that is reported; None = ``val``.
+        limit: Scenes of that split that are used; None = all.
+        tuned: Scenes of `TUNE_SPLIT` that settings are selected on.
+        backbone: Of the classifier. SEC and the twin are ``small`` if it is, else ``largefov``.
+        weights: Initial weights of all three, where they are not small.
         background: Whether SEC has cues of background.
-        classifier_steps: Steps of its training; None = the recipe's, as of the next two.
-        sec_steps: Of SEC's.
-        twin_steps: Of its twin's.
-        alphas: Widths θα in pixels; none = `ALPHAS` of the first picture's side.
-        betas: Widths θβ.
+        classifier_steps: Training steps of the classifier; None = those of the recipe.
+        sec_steps: Training steps of SEC; None = those of the recipe.
+        twin_steps: Training steps of the twin, SEC's network on true masks; None = those of the
+            recipe.
+        alphas: Widths θα in pixels; none = the shares `ALPHAS` of the first image's side.
+        betas: Widths θβ, on the scale 0-255.
         engine: Of the CRF, as in `inference.crf.meanfield.refine`.
 
     Raises:
-        ValueError: If a number is below 1, or the split is where settings are chosen.
+        ValueError: If a number is below 1, or the split is that of selection.
     """
 
     data: str = "synthetic:confounded"
@@ -104,7 +105,7 @@ class Request:
     count: int | None = None
     split: str | None = None
     limit: int | None = None
-    tuned: int = TUNED
+    tuned: int = TUNE_LIMIT
     backbone: str = "small"
     weights: str | None = None
     background: bool = True
@@ -120,9 +121,9 @@ class Request:
         for name, value in counts.items():
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be 1 or more, not {value}.")
-        if self.reported == CHOOSING:
+        if self.reported == TUNE_SPLIT:
             raise ValueError(
-                f"Settings are chosen on {CHOOSING} and cannot be reported there; give another "
+                f"Settings are chosen on {TUNE_SPLIT} and cannot be reported there; give another "
                 "--split."
             )
 
@@ -137,7 +138,7 @@ class Request:
         return "small" if self.backbone == "small" else "largefov"
 
     def classifier(self, seed: int) -> Settings:
-        """Give the settings of the classifier."""
+        """Return the settings of the classifier."""
         return recipe("classifier").settings(
             **self._shared(seed),
             backbone=self.backbone,
@@ -146,19 +147,19 @@ class Request:
             steps=self.classifier_steps,
         )
 
-    def sec(self, seed: int, classifier: Path | None = None, **chosen: Any) -> Settings:
-        """Give the settings of SEC: the recipe's own, and what was chosen."""
+    def sec(self, seed: int, classifier: Path | None = None, **selected: Any) -> Settings:
+        """Return the settings of SEC: those of the recipe, and those selected."""
         without = {} if self.background else {"background": 0.0}
         return recipe("sec").settings(
-            **self._coarse(seed, classifier), steps=self.sec_steps, **{**chosen, **without}
+            **self._coarse(seed, classifier), steps=self.sec_steps, **{**selected, **without}
         )
 
     def twin(self, seed: int, classifier: Path | None = None) -> Settings:
-        """Give the settings of SEC's network on true masks."""
+        """Return the settings of the twin, SEC's network on true masks."""
         return recipe("twin").settings(**self._coarse(seed, classifier), steps=self.twin_steps)
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data."""
+        """Return plain data for JSON."""
         return asdict(self)
 
     def _shared(self, seed: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What gradients of an objective say: their scatter, term by term, as data and as a picture."""
+"""Statistics of an objective's gradients, term by term, as data and as a figure."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ from typing import Any
 from scene.figures.bars import Bars, draw_log_bars
 
 TOTAL = "total"
-"""The objective itself, beside its terms."""
+"""The name of the sum of all terms."""
 
 ALL = "all"
-"""Every generator together."""
+"""The name of all parts of the model together."""
 
 
 @dataclass(frozen=True)
-class Scatter:
-    """Independent gradients of one loss, for one generator.
+class GradientStatistics:
+    """Mean and variance of independent gradients of one loss for one part of the model.
 
     Attributes:
-        norm: Length of the expected gradient, the noise of averaging taken off; nats a unit.
+        norm: Length of the expected gradient, without the bias of noise; nats a unit of weight.
         variance: Trace of the covariance of one gradient.
-        draws: How many gradients they were estimated from; of 0, length and variance are not
-            known, and given as 0.
+        draws: Number of gradients; with 0, ``norm`` and ``variance`` are not known, and 0.
     """
 
     norm: float
@@ -33,37 +32,37 @@ class Scatter:
 
     @property
     def ratio(self) -> float | None:
-        """Signal to noise: the length over the standard deviation; None without any noise."""
+        """Signal-to-noise ratio: length over standard deviation; None if the variance is 0."""
         return self.norm / self.variance**0.5 if self.variance > 0 else None
 
     @property
     def clear(self) -> bool:
-        """Whether the length stands out: it is more than the noise that averaging left."""
+        """Whether the length is above the noise that remains in the mean."""
         return self.draws > 0 and self.norm**2 > self.variance / self.draws
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data."""
+        """Return plain data for JSON."""
         return {**asdict(self), "signal_to_noise": self.ratio, "clear": self.clear}
 
 
 @dataclass(frozen=True)
 class TermNoise:
-    """What minus one term gives one generator to learn from.
+    """Gradients of minus one term for one part of the model.
 
     Attributes:
         term: A term of the objective, or `TOTAL`.
         generator: A part of the model, or `ALL`.
-        latent: Over draws of z, the batch being held; the mean over a few batches.
-        batch: Over draws of the batch, and of z.
+        latent: Statistics over samples of z with a fixed batch; the mean over a few batches.
+        batch: Statistics over batches and samples of z.
     """
 
     term: str
     generator: str
-    latent: Scatter
-    batch: Scatter
+    latent: GradientStatistics
+    batch: GradientStatistics
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data."""
+        """Return plain data for JSON."""
         return {
             "term": self.term,
             "generator": self.generator,
@@ -74,13 +73,13 @@ class TermNoise:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Whether two terms pull a generator the same way.
+    """Cosine similarity of the gradients of two terms.
 
     Attributes:
-        terms: The two.
+        terms: The two terms.
         generator: A part of the model, or `ALL`.
-        cosine: Of the angle between their expected gradients, −1 to 1; None where the length of
-            one of them is not `Scatter.clear`.
+        cosine: Of the angle between the expected gradients, −1 to 1; None where the length of
+            one of them is not `GradientStatistics.clear`.
     """
 
     terms: tuple[str, str]
@@ -88,19 +87,19 @@ class Agreement:
     cosine: float | None
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data."""
+        """Return plain data for JSON."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class GradientNoise:
-    """The gradients of an objective: for each term, then in total, generator by generator.
+    """The gradients of an objective, for each term and each part of the model.
 
     Attributes:
-        repeats: Gradients of each kind.
-        batch_size: Scenes in each.
-        rows: The total is left out where there is one term, which it is.
-        agreements: Of each two terms, for each generator and for all.
+        repeats: Gradients for each estimate.
+        batch_size: Scenes a batch.
+        rows: Statistics of each term; with several terms also of `TOTAL`.
+        agreements: Similarity of each two terms, for each part of the model and for `ALL`.
     """
 
     repeats: int
@@ -110,16 +109,16 @@ class GradientNoise:
 
     @property
     def terms(self) -> tuple[str, ...]:
-        """Name the terms, the total last."""
+        """The names of the terms, the total last."""
         return tuple(dict.fromkeys(row.term for row in self.rows))
 
     @property
     def generators(self) -> tuple[str, ...]:
-        """Name the parts of the model that learn, all together last."""
+        """The names of the parts of the model, `ALL` last."""
         return tuple(dict.fromkeys(row.generator for row in self.rows))
 
     def of(self, term: str, generator: str = ALL) -> TermNoise:
-        """Find a row.
+        """Return the statistics of a term for a part of the model.
 
         Raises:
             LookupError: If there is none.
@@ -133,7 +132,7 @@ class GradientNoise:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data."""
+        """Return plain data for JSON."""
         return {
             "repeats": self.repeats,
             "batch_size": self.batch_size,
@@ -143,10 +142,10 @@ class GradientNoise:
 
 
 def draw_noise(path: Path, found: GradientNoise) -> None:
-    """Draw variances and signal-to-noise ratios by generator and term, over decades."""
+    """Plot variances and signal-to-noise ratios by part of the model and term, in log scale."""
     kinds = {"over draws of z, one batch": "latent", "over draws of z and of the batch": "batch"}
 
-    def panels(measure: Callable[[Scatter], float | None]) -> dict[str, Bars]:
+    def panels(measure: Callable[[GradientStatistics], float | None]) -> dict[str, Bars]:
         return {
             title: Bars(
                 found.generators,
