@@ -91,7 +91,9 @@ def cues(
     )
     folder = out or found.path(f"cues-{split}")
     claim(folder, force)
-    dataset = open_data(data or found.settings.data, split, found.settings.size, download=download)
+    dataset = open_data(
+        data or found.settings.data.source, split, found.settings.data.size, download=download
+    )
     found.schema.labels.require(dataset.schema.labels, dataset.name)
     assembly = restore(found, device=device_of(device))
     about = {"run": str(found.folder), "data": dataset.name, "split": split}

@@ -79,7 +79,9 @@ def diagnose(
 
     folder = out or found.path("diagnose")
     claim(folder, force)
-    dataset = open_data(data or found.settings.data, split, found.settings.size, download=download)
+    dataset = open_data(
+        data or found.settings.data.source, split, found.settings.data.size, download=download
+    )
     found.schema.labels.require(dataset.schema.labels, dataset.name)
     yardstick = _segmenter(segmenter, dataset)
     where = device_of(device)
@@ -126,7 +128,7 @@ def _segmenter(folder: Path | None, dataset: SceneDataset) -> RunFolder | None:
             return newest(
                 lambda run: (
                     run.settings.recipe == "segmenter"
-                    and run.settings.data == dataset.source
+                    and run.settings.data.source == dataset.source
                     and run.schema == schema
                 )
             )

@@ -85,10 +85,10 @@ def evaluate(
     if draws is not None and draws < 1:
         raise ValueError(f"--draws must be 1 or more, not {draws}.")
     found = chosen(run, "any recipe")
-    source = data or found.settings.data
+    source = data or found.settings.data.source
     target = "classes" if recipe(found.settings.recipe).explains == ("classes",) else "mask"
     split = split or evaluation_split(source, download=download, target=target)
-    dataset = open_data(source, split, found.settings.size, download=download)
+    dataset = open_data(source, split, found.settings.data.size, download=download)
     found.schema.labels.require(dataset.schema.labels, dataset.name)
     assembly = restore(found, device=device_of(device), trust=trust)
     protocols: dict[str, dict[str, Any]] = {f"{DRAWS} draws": {"draws": DRAWS}}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from inference.segmentation.stages import STAGES
-from inference.settings.settings import option
+from inference.settings.settings import flag
 
 from .console import console
 from .crf_options import bar
@@ -37,8 +37,8 @@ def evaluate_stages(run: Path | None, stages: Sequence[str], given: dict[str, An
     found = found_run(run, stages[0])
     names = [chosen_stage(found, name, False, False) for name in dict.fromkeys(stages)]
     source, size, download = (
-        given["data"] or found.settings.data,
-        found.settings.size,
+        given["data"] or found.settings.data.source,
+        found.settings.data.size,
         given["download"],
     )
     split = given["split"] or evaluation_split(source, download=download)
@@ -49,7 +49,7 @@ def evaluate_stages(run: Path | None, stages: Sequence[str], given: dict[str, An
     with bar() as watch:
         watch("counting classes", 0, len(dataset))
         trained = "train" in splits_of(source)
-        common = common_classes(source, size, count=found.settings.count) if trained else ()
+        common = common_classes(source, size, count=found.settings.data.count) if trained else ()
         scores = score_stage(
             segmenter,
             dataset,
@@ -80,7 +80,7 @@ def refuse_without_stage(given: dict[str, Any]) -> None:
     stock: dict[str, Any] = {**dict.fromkeys(("params", *CRF)), **STOCK}
     for name, value in stock.items():
         if given[name] != value:
-            raise typer.BadParameter(f"{option(name)} is about --stage; name one.")
+            raise typer.BadParameter(f"{flag(name)} is about --stage; name one.")
 
 
 def _show(scores: dict[str, StageScore]) -> None:

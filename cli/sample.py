@@ -69,7 +69,7 @@ def sample(
         f"a model that samples from {' + '.join(asked) or 'its prior'}",
         _can(asked, how is not None),
     )
-    request = Request(asked, n, walk, seed, data or found.settings.data, how)
+    request = Request(asked, n, walk, seed, data or found.settings.data.source, how)
     made = draw_request(
         found, request, picture=picture, out=out, device=device, trust=trust, force=force
     )

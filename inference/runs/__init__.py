@@ -1,0 +1,1 @@
+"""Runs: the folder that training writes, claimed, read back and trusted."""
