@@ -33,6 +33,7 @@ QUICK = {
     "own_guide": {"steps": 1, "particles": 2, "batch_size": 64, **TINY},
     "own_objective": {"steps": 1, "many": 3, "batch_size": 64, **TINY},
     "own_view": {"steps": 1, "size": 16},
+    "pydensecrf_script": {"height": 60, "width": 80},
     "pyro_svi": {"steps": 2},
     "why_the_gap": {
         "argv": [*TABLE, "--width", "2", "--guide-width", "2", "--rows", "report's form;j-VAE"],
