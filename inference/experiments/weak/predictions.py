@@ -17,7 +17,7 @@ from scene.views import Scene
 
 from ...crf.arrays import read_probs
 from ...runs.run import WEIGHTS, Run
-from ...segmentation.segmenter import Segmenter, spread
+from ...segmentation.segmenter import Segmenter, upsample
 from ...segmentation.stages import STAGES
 from ..fingerprints import digest, fingerprint
 
@@ -47,7 +47,7 @@ class Beliefs:
         assert scene.image is not None
         size = (scene.image.shape[-2], scene.image.shape[-1])
         kept = torch.from_numpy(read_probs(self.folder / f"{index}.npy"))
-        return spread(kept, size), torch.ones(size, dtype=torch.bool)
+        return upsample(kept, size), torch.ones(size, dtype=torch.bool)
 
     def fingerprint(self) -> str:
         """Give the digest of what they were made from."""
@@ -88,8 +88,8 @@ def believed(
     for first in range(0, len(rows), _AT_ONCE):
         some = rows[first : first + _AT_ONCE]
         images = [dataset.original(index).image for index in some]
-        framed = torch.stack([segmenter.framed(image) for image in images if image is not None])
-        for index, probs in zip(some, segmenter.believed(framed).float().cpu(), strict=True):
+        framed = torch.stack([segmenter.resized(image) for image in images if image is not None])
+        for index, probs in zip(some, segmenter.probabilities(framed).float().cpu(), strict=True):
             np.save(folder / f"{index}.npy", probs.numpy())
         watch(first + len(some), len(rows))
     replace_file(note, lambda part: part.write_text(about + "\n"))

@@ -1,0 +1,1 @@
+"""Runs: folders that training writes, and how they are claimed, read, restored and trusted."""
