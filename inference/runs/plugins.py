@@ -11,8 +11,8 @@ from dataclasses import replace
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-from scene.storage.user_folders import state_folder
 from scene.registry import foreign_file
+from scene.storage.user_folders import state_folder
 
 from ..settings.recipes import GUIDES, OBJECTIVES
 from ..settings.settings import Settings

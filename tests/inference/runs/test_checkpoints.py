@@ -8,7 +8,14 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch.optim import SGD, Adam, AdamW
 
-from inference.runs.checkpoints import (Learning, _digest, load_learning, load_weights, save_learning, save_weights,)
+from inference.runs.checkpoints import (
+    Learning,
+    _digest,
+    load_learning,
+    load_weights,
+    save_learning,
+    save_weights,
+)
 from scene.labels import Labels
 from scene.views import Schema
 

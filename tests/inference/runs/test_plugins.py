@@ -7,9 +7,9 @@ import sys
 import pytest
 
 from inference.runs.plugins import adopt, is_foreign, located
-from inference.settings.recipes import recipe
 from inference.runs.restore import restore
 from inference.runs.run import read
+from inference.settings.recipes import recipe
 from inference.training.session import train
 
 GUIDE = """

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from inference.settings.recipes import RECIPES
 from inference.runs.restore import restore
 from inference.runs.run import read
+from inference.settings.recipes import RECIPES
 
 
 @pytest.mark.parametrize("name", RECIPES)

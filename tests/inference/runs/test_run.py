@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from inference.settings.recipes import RECIPES, recipe
 from inference.runs.run import create, home, newest, read, write_json
+from inference.settings.recipes import RECIPES, recipe
 from inference.settings.settings import Settings
 from scene.labels import Labels
 from scene.views import Schema
