@@ -221,9 +221,7 @@ def test_what_a_killed_sampling_left_goes_with_the_next(run, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["mask", "classes"])
-def test_scenes_of_other_labels_are_refused_unless_only_their_image_is_seen(
-    run, voc_folder, name
-):
+def test_scenes_of_other_labels_are_refused_unless_only_their_image_is_seen(run, voc_folder, name):
     with pytest.raises(ValueError, match="was trained on other labels than those of pets"):
         sample(run, data=str(voc_folder), **{name: "val:0"})
     samples = sample(run, data=str(voc_folder), image="val:0")
@@ -261,4 +259,3 @@ def test_arrays_can_be_shown_and_observed_again(run):
         "image": (2, 16, 16, 3), "classes": (2, 6), "mask": (2, 16, 16),
     }  # fmt: skip
     assert model.sample(1, image=arrays["image"][0], mask=arrays["mask"][0]).mask.shape[0] == 1
-
