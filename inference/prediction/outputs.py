@@ -1,48 +1,74 @@
-"""Folders of raw views: what a call drew, each view as a file, in place of an earlier call's."""
+"""Where results go: a picture, or a folder of one file for each view of each scene."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from torch import Tensor
 
+from scene.figures.claims import claim_output, is_picture_path
 from scene.images.io import write_grey, write_image, write_mask
 from scene.labels import Labels
 from scene.storage.locks import scratch
+
+Draw = Callable[[Path], None]
+"""Draws a picture and writes it to a path."""
 
 _OURS = re.compile(r"([0-9]{3,}|mean)_(image|mask)\.png|entropy\.png|classes\.json")
 """What the files of such a folder are called."""
 
 
-def claim_views(out: Path, force: bool) -> None:
-    """Refuse a folder that views may not be written to.
+def save_views(
+    path: str | Path,
+    views: Mapping[str, Tensor],
+    labels: Labels,
+    means: Mapping[str, Tensor] | None = None,
+    *,
+    draw: Draw,
+    force: bool = False,
+) -> list[Path]:
+    """Write a picture (``.png``) or a folder of views; the suffix says which.
+
+    Args:
+        path: Where to.
+        views: As `write_views` takes them.
+        labels: The vocabulary.
+        means: As `write_views` takes them.
+        draw: Draws the picture.
+        force: Replace what is there.
+
+    Returns:
+        The files that were written.
 
     Raises:
-        FileExistsError: If it is there and ``force`` does not allow replacing what it holds.
+        FileExistsError: If it is there and ``force`` does not allow replacing it.
     """
-    if out.exists() and not out.is_dir():
-        raise FileExistsError(f"{out} is a file; --out names a folder.")
-    if out.exists() and not force:
-        raise FileExistsError(f"{out} exists; choose another, or --force to replace it.")
+    place = Path(path)
+    claim_output(place, force)
+    if is_picture_path(place):
+        draw(place)
+        return [place]
+    return write_views(place, views, labels, means or {})
 
 
 def write_views(
     out: Path, samples: Mapping[str, Tensor], labels: Labels, means: Mapping[str, Tensor]
-) -> int:
+) -> list[Path]:
     """Write views beside ``out``, then put them there in place of those of an earlier call.
 
     Args:
         out: The folder.
         samples: Images ``(N, 3, H, W)``, class probabilities ``(N, C)``, masks ``(N, H, W)``.
         labels: The vocabulary.
-        means: What the samples come to: ``image`` ``(3, H, W)``, ``mask`` ``(H, W)``, and
+        means: The average of the samples: ``image`` ``(3, H, W)``, ``mask`` ``(H, W)``, and
             ``entropy`` ``(H, W)`` in [0, 1]; whichever there are.
 
     Returns:
-        How many files.
+        The files, in order.
 
     Raises:
         BlockingIOError: If another process is writing to ``out``.
@@ -54,10 +80,18 @@ def write_views(
         for old in out.iterdir():
             if _OURS.fullmatch(old.name):
                 old.unlink()
-        written = list(part.iterdir())
+        written = sorted(part.iterdir())
         for new in written:
             new.replace(out / new.name)
-    return len(written)
+    return [out / new.name for new in written]
+
+
+def png_of(draw: Draw) -> bytes:
+    """Give the bytes of a picture, as notebooks show them."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "picture.png"
+        draw(path)
+        return path.read_bytes()
 
 
 def _write_samples(out: Path, samples: Mapping[str, Tensor], labels: Labels) -> None:
