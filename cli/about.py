@@ -19,7 +19,7 @@ def about(run: Run, dataset: SceneDataset) -> dict[str, Any]:
         "data": dataset.name,
         "split": dataset.split,
         "weak": dataset.weak,
-        "size": sized(run.settings.size),
+        "size": sized(run.settings.data.size),
     }
 
 

@@ -24,8 +24,8 @@ from .pseudo_label import pseudo_label
 from .reproduce import reproduce
 from .sample import sample, with_stock_sources
 from .segment import segment
-from .train import train
-from .tune import tune
+from .train import app as train
+from .tune import app as tune
 
 
 class _Root(TyperGroup):
@@ -62,8 +62,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Model a scene (image, classes, segmentation mask) as one probabilistic program.",
 )
-app.command()(train)
-app.command()(tune)
+app.add_typer(train, name="train")
+app.add_typer(tune, name="tune")
 app.command()(sample)
 app.command()(generate)
 app.command()(evaluate)

@@ -149,8 +149,8 @@ def source(
         raise ValueError("Unaries come from one of --run, --probs and --noise; name just one.")
     if probs is None and not noise:
         found = chosen(run, "predict")
-        data = data or found.settings.data
-        size = found.settings.size
+        data = data or found.settings.data.source
+        size = found.settings.data.size
         placed = device_of(device)
         splits_of(data, download=download)
         return Source(found, None, data, size, placed, trust, seed)

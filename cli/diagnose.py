@@ -115,7 +115,7 @@ def _segmenter(folder: Path | None, dataset: SceneDataset) -> RunFolder | None:
             return newest(
                 lambda run: (
                     run.settings.recipe == "segmenter"
-                    and run.settings.data == dataset.source
+                    and run.settings.data.source == dataset.source
                     and run.schema == schema
                 )
             )

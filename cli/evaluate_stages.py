@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from inference.settings.settings import option
+from inference.settings.settings import flag
 
 from .console import console
 from .crf_options import bar
@@ -77,7 +77,7 @@ def refuse_without_stage(given: dict[str, Any]) -> None:
     stock: dict[str, Any] = {**dict.fromkeys(("params", *CRF)), **STOCK}
     for name, value in stock.items():
         if given[name] != value:
-            raise typer.BadParameter(f"{option(name)} is about --stage; name one.")
+            raise typer.BadParameter(f"{flag(name)} is about --stage; name one.")
 
 
 def _show(scores: dict[str, StageScore]) -> None:

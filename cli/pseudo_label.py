@@ -102,7 +102,7 @@ def pseudo_label(
     claim_folder(out, force)
     found = found_run(one_of(run, named), stage)
     name = chosen_stage(found, stage, no_crf, crf_asked(given))
-    source = data or found.settings.data
+    source = data or found.settings.data.source
     splits_of(source, download=download)
     with bar() as watch:
         written = write(

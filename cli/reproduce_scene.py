@@ -68,7 +68,7 @@ def reproduce_scene(
 
 
 def _told(result: Result) -> None:
-    notes.print(f"{result.row}, seed {result.settings.seed}: done", style="dim")
+    notes.print(f"{result.row}, seed {result.settings.training.seed}: done", style="dim")
 
 
 def _show(found: Table) -> None:

@@ -2,49 +2,30 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from inference.settings.recipes import RECIPES
-
 from .console import console, notes
-from .options import Json
-from .train import train
+from .options import Device, Download, Json
+from .recipe_options import RecipeGroup, chosen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from inference.experiments.tune.journal import Trial
+    from inference.experiments.tune.plan import Plan
 
 _SEARCH = "Search"
-_OWN = ("device", "download")
-"""Options of `scene train` that say how, not what."""
-
-_LEFT_OUT = ("recipe", "resume", "start", "out", "force", "trust")
 
 
 def _option(help: str, *names: str, **more: Any) -> Any:
     return typer.Option(*names, help=help, rich_help_panel=_SEARCH, **more)
 
 
-def _with_options_of_train(function: Callable[..., None]) -> Callable[..., None]:
-    """Let a command take, beside its own options, those of `scene train` as ``**fixed``."""
-    own = [p for p in inspect.signature(function, eval_str=True).parameters.values()]
-    named = [p for p in own if p.kind is not inspect.Parameter.VAR_KEYWORD]
-    taken = {*_LEFT_OUT, *(p.name for p in named)}
-    theirs = inspect.signature(train, eval_str=True).parameters.values()
-    both = [*named, *(p for p in theirs if p.name not in taken)]
-    setattr(function, "__signature__", inspect.Signature(both))  # noqa: B010
-    function.__annotations__ = {p.name: p.annotation for p in both}
-    return function
-
-
-@_with_options_of_train
 def tune(
-    recipe: Annotated[str, typer.Argument(help=f"One of: {', '.join(RECIPES)}.")],
+    recipe: str,
     over: Annotated[
         list[str] | None,
         _option("What is searched: OPTION=LOW..HIGH, OPTION=LOW..HIGH:log or OPTION=A,B,C."),
@@ -79,19 +60,21 @@ def tune(
     out: Annotated[Path | None, _option("Folder; a search that is there is gone on with.")] = None,
     force: Annotated[bool, _option("Begin anew.", "--force")] = False,
     json: Json = False,
-    **fixed: Any,
+    device: Device = "auto",
+    download: Download = False,
+    **values: Any,
 ) -> None:
-    """Search for settings of RECIPE, each trial trained as scene train would.
+    """Search for the best settings, each trial trained as scene train would train it.
 
     scene tune jvae --over learning-rate=1e-4..1e-1:log --over latent=16,32,64
 
-    Any option that RECIPE takes can be searched: a range of numbers, on a log scale or not, or a
-    list; where values hold commas, | sets them apart. All other options of scene train stay as
-    given. Trials are scored on tune, never on test. The same call goes on with the same search.
+    Any option below can be searched: a range of numbers, on a log scale or not, or a list; where
+    values hold commas, | separates them. The other options stay as they are given. Trials are
+    scored on tune, never on test. The same call goes on with the same search.
     """
     from inference.experiments.tune.search import tune as search
 
-    plan, more = _plan(recipe, over, fixed, locals())
+    plan = _plan(recipe, over, chosen(values), locals())
     from .crf_options import bar
 
     total = trials or (int(plan.size) if sampler == "grid" else None)
@@ -105,7 +88,8 @@ def tune(
             keep=keep,
             told=_telling(total, watch),
             watch=lambda trial, report: watch(trial.name, report.step, report.steps),
-            **more,
+            device=device,
+            download=download,
         )
     if json:
         console.print_json(data=found.to_json())
@@ -115,21 +99,36 @@ def tune(
     show(found)
 
 
+class _Recipes(RecipeGroup):
+    function = staticmethod(tune)
+
+
+app = typer.Typer(
+    cls=_Recipes,
+    no_args_is_help=True,
+    subcommand_metavar="RECIPE [OPTIONS]",
+    help="Search for settings of RECIPE. Each recipe has a --help of its own.",
+)
+
+
+@app.callback()
+def _root() -> None:
+    pass
+
+
 def _plan(
-    recipe: str, over: list[str] | None, fixed: dict[str, Any], asked: dict[str, Any]
-) -> tuple[Any, dict[str, Any]]:
-    """Make the plan, and what says how it is done."""
+    recipe: str, over: list[str] | None, options: dict[str, Any], asked: dict[str, Any]
+) -> Plan:
+    """Return the plan of a search."""
     from inference.experiments.tune.plan import Plan
     from inference.experiments.tune.space import space
     from inference.settings.recipes import recipe as find
 
-    more = {name: fixed[name] for name in _OWN}
-    options = {k: v for k, v in fixed.items() if k not in _OWN and v is not None}
     classes = find(recipe).explains == ("classes",)
     spaces = tuple(map(space, over or ()))
     metric = asked["metric"] or ("f1" if classes else "miou")
     views, prune = asked["given"], asked["prune"]
-    plan = Plan(
+    return Plan(
         recipe,
         spaces,
         options,
@@ -141,7 +140,6 @@ def _plan(
         prune=metric == "loss" if prune is None else prune,
         seeds=asked["seeds"],
     )
-    return plan, more
 
 
 def _telling(total: int | None, watch: Callable[[str, int, int], None]) -> Callable[[Trial], None]:

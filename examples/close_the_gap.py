@@ -54,7 +54,7 @@ SHARING = ("j-VAE (image)", "j-VAE (image + classes)")
 """What it takes together to do what one of the others does."""
 
 GRID = [
-    {"learning_rate": rate, "weights": {"mask": weight}}
+    {"learning_rate": rate, "view_weights": {"mask": weight}}
     for rate, weight in ((1e-2, 10.0), (1e-2, 1.0), (2e-3, 10.0), (2e-3, 1.0))
 ]
 """The settings that each is tuned over."""
@@ -112,7 +112,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         found = work(_jobs(rows, chosen, counts, asked.seeds), split=split, directions=DIRECTIONS)
         eyes = _segmenter(common, asked.steps, work, split)
         scores = partial(_scores, eyes=eyes, split=split, device=asked.device)
-        table = [(r.row, r.settings.seed, scores(r)) for r in found]
+        table = [(r.row, r.settings.training.seed, scores(r)) for r in found]
         print(f"\n{title}, {found[0].scored}, mIoU in %", flush=True)
         print(f"\n{_table(table, counts)}\n\n{_differences(table)}", flush=True)
         report["tables"].append({"title": title, "split": split, "steps": counts, "scores": table})
@@ -180,8 +180,10 @@ def _equal_compute(
     cost: dict[str, float] = {}
     for name, row in rows.items():
         settings = row.settings(**chosen[name])
-        data = open_data(settings.data, "train", settings.size)
-        drawn = batches(data, settings.batch_size, TUNING, range(8))  # some may lack views
+        data = open_data(settings.data.source, "train", settings.data.size)
+        drawn = batches(
+            data, settings.training.batch_size, TUNING, range(8)
+        )  # some may lack views
         cost[name] = statistics.mean(flops(settings, data.schema, batch) for batch in drawn)
     shared = sum(cost[name] for name in SHARING if name in cost)
     together = {name: shared if name in SHARING else own for name, own in cost.items()}
@@ -213,7 +215,7 @@ def _drawn(result: Result, eyes: Result, split: str, device: Any) -> float:
         return float(json.loads(kept.read_text())[DRAWN])
     where = device_of(device)
     model, segmenter = (restore(read(r.folder), device=where) for r in (result, eyes))
-    data = open_data(result.settings.data, split, result.settings.size)
+    data = open_data(result.settings.data.source, split, result.settings.data.size)
     scorer = MaskScorer(data.schema.labels)
     with seeded(0, where):
         for first in range(0, len(data), 50):
@@ -259,7 +261,7 @@ def _differences(table: list[Any]) -> str:
 
 def _tell(result: Result) -> None:
     scores = ", ".join(f"{c['title']} {spread([result.miou(c['title'])])}" for c in result.cells)
-    changes = f"{result.settings.steps} steps, seed {result.settings.seed}"
+    changes = f"{result.settings.training.steps} steps, seed {result.settings.training.seed}"
     print(f"{result.row}, {changes}: {scores or 'diverged'}", flush=True)
 
 

@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise SystemExit(unknown(row, ROWS, "row") + ".")
     if min(asked.seeds, asked.jobs) < 1:
         raise SystemExit("--seeds and --jobs are 1 or more.")
-    steps = asked.steps or recipe("telbo").settings().steps
+    steps = asked.steps or recipe("telbo").settings().training.steps
     common = {"data": asked.data, "count": asked.count, "size": parse_size(asked.size)}
     found = results(
         [
@@ -83,11 +83,13 @@ def _arguments() -> argparse.ArgumentParser:
 
 def _tell(result: Result) -> None:
     scores = ", ".join(f"{c['title']} {spread([result.miou(c['title'])])}" for c in result.cells)
-    print(f"{result.row}, seed {result.settings.seed}: {scores or 'diverged'}", flush=True)
+    print(
+        f"{result.row}, seed {result.settings.training.seed}: {scores or 'diverged'}", flush=True
+    )
 
 
 def _title(result: Result, seeds: int, steps: int) -> str:
-    height, width = result.settings.size
+    height, width = result.settings.data.size
     return (
         f"mIoU in % on {result.scored} of {height}×{width}, {DRAWS} draws, "
         f"{steps} steps; mean ± standard deviation over seeds {', '.join(map(str, range(seeds)))}."

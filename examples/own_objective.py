@@ -42,7 +42,7 @@ def main(steps: int = 200, many: int = 500, **settings: Any) -> None:
     chosen = {"objective": f"{__file__}:Jackknife", "particles": 5, "steps": steps, **settings}
     run = train(recipe("jvae").settings(**chosen)).run
     learnt = restore(run)
-    views = open_data(run.settings.data, "test", run.settings.size).views(range(4))
+    views = open_data(run.settings.data.source, "test", run.settings.data.size).views(range(4))
     torch.manual_seed(0)
     truth = IWAE(many).loss(learnt.model, learnt.guide, views)
     for bound in (ELBO(5), IWAE(5), Jackknife(5)):

@@ -1,4 +1,4 @@
-"""A view of your own: outlines, drawn by your head (p), read by your stem (q), in one TELBO."""
+"""A view of your own: outlines, with a decoder (p) and an encoder (q) of yours, in one TELBO."""
 
 from typing import Any
 
@@ -10,22 +10,22 @@ from inference.objectives.bounds import ELBO
 from inference.objectives.telbo import TELBO, subsets
 from scene.datasets.synthetic.dataset import SyntheticScenes
 from scene.models import JointScene
-from scene.networks.decoders import Painter
-from scene.networks.encoders import Stem
+from scene.networks.decoders import Decoder
+from scene.networks.encoders import Encoder
 from scene.views import VIEWS, Schema, Views
 
 
 class OutlinedScene(JointScene):
-    """p(z) ∏ p(view | z), of one view more."""
+    """p(z) ∏ p(view | z) with one more view."""
 
     views = (*VIEWS, "outline")
 
     def __init__(self, schema: Schema, **choices: Any) -> None:
         super().__init__(schema, **choices)
-        self.outline = Painter(self.latent, 1, schema.size, width=16)
+        self.outline = Decoder(self.latent, 1, schema.size, width=16)
 
     def decode(self, z: Any, *rest: Any) -> dict[str, Any]:
-        """Decode the outline, too: a Bernoulli at each pixel."""
+        """Return also p(outline | z): a Bernoulli at each pixel."""
         own = {"outline": dist.Bernoulli(logits=self.outline(z)).to_event(3)}
         return {**super().decode(z, *rest), **(own if "outline" in rest[-1] else {})}
 
@@ -37,11 +37,11 @@ def outlined(views: Views) -> Views:
 
 
 def main(steps: int = 300, size: int = 32) -> None:
-    """Train, and print how well outlines are told from images, and from themselves."""
+    """Train, and print how well outlines are predicted from images and from themselves."""
     train = SyntheticScenes("train", size=(size, size))
-    stems = {"outline": lambda schema, width: Stem(1, schema.size, width)}
+    encoders = {"outline": lambda schema, width: Encoder(1, schema.size, width)}
     model = OutlinedScene(train.schema)
-    guide = RetrofitGuide(train.schema, model.views, stems=stems)
+    guide = RetrofitGuide(train.schema, model.views, encoders=encoders)
     loss = TELBO(ELBO(), subsets=subsets("image,outline", model.views))(model, guide)
     adam = torch.optim.Adam(loss.parameters(), 3e-3)
     for batch in torch.randint(len(train), (steps, 32)).tolist():

@@ -121,8 +121,8 @@ def _noise(found: Sequence[Result], name: str) -> dict[str, Any]:
     """Measure gradients of the first seed's run, at the end of its training."""
     run = read(next(r.folder for r in found if r.row == name))
     assembly = restore(run, device=device_of("auto"))
-    data = open_data(run.settings.data, "train", run.settings.size)
-    noise = gradient_noise(assembly, data, repeats=16, batch_size=run.settings.batch_size)
+    data = open_data(run.settings.data.source, "train", run.settings.data.size)
+    noise = gradient_noise(assembly, data, repeats=16, batch_size=run.settings.training.batch_size)
     terms = (*(t for t in noise.terms if t != TOTAL), TOTAL)
     return {
         term: {
@@ -153,14 +153,14 @@ def _noises(noise: dict[str, dict[str, Any]]) -> str:
 def _plain(result: Result) -> dict[str, Any]:
     return {
         "row": result.row,
-        "seed": result.settings.seed,
+        "seed": result.settings.training.seed,
         "scores": {cell["title"]: result.miou(cell["title"]) for cell in result.cells},
     }
 
 
 def _tell(result: Result) -> None:
     score = spread([result.miou(BOTH)])
-    print(f"{result.row}, seed {result.settings.seed}: {BOTH} {score}", flush=True)
+    print(f"{result.row}, seed {result.settings.training.seed}: {BOTH} {score}", flush=True)
 
 
 if __name__ == "__main__":

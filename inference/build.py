@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import nn
 
-from scene.coarse import CoarseScene
+from scene.discriminative import CoarseScene
 from scene.models import SceneModel
 from scene.registry import load
 from scene.seeds import seeded
@@ -22,7 +23,7 @@ from .objectives.renyi import Renyi
 from .objectives.sec import SEC, OnMasks, grid_kernels
 from .objectives.telbo import JMVAE, TELBO, Turns, subsets
 from .settings.recipes import GUIDES, OBJECTIVES, recipe
-from .settings.settings import Settings
+from .settings.settings import OPTIONS, Settings
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def assemble(settings: Settings, schema: Schema) -> Assembly:
         LookupError: If a guide, objective or recipe is unknown.
         ValueError: If they do not fit together.
     """
-    with seeded(settings.seed):
+    with seeded(settings.training.seed):
         model = _model(settings, schema)
         guide = _guide(settings, schema, model.latent)
     if model.latent:
@@ -62,86 +63,124 @@ def assemble(settings: Settings, schema: Schema) -> Assembly:
 
 
 def _model(settings: Settings, schema: Schema) -> SceneModel:
-    choices = {
-        "latent": settings.latent,
-        "spatial": settings.spatial,
-        "cell": settings.cell,
-        "prior": settings.prior,
-        "width": settings.width,
-        "noise": settings.noise,
-        "image_scale": settings.image_scale,
-        "learn_scale": settings.learn_scale,
-        "backbone": settings.backbone,
-        "weights": settings.backbone_weights,
-        "net": settings.net,
-        "threshold": 0.5 if settings.threshold == "auto" else settings.threshold,
-    }
-    kind = load(recipe(settings.recipe).model, {}, "model")
+    kind = load_class(recipe(settings.recipe).model, {}, "model")
+    choices = {**vars(settings.model), "weights": settings.model.backbone_weights}
+    if settings.model.threshold == "auto":  # until it is chosen
+        choices["threshold"] = OPTIONS["threshold"].default
     wanted = inspect.signature(kind).parameters
     model: SceneModel = kind(schema, **{k: v for k, v in choices.items() if k in wanted})
     return model
 
 
 def _guide(settings: Settings, schema: Schema, latent: int) -> Guide:
-    kind = load(settings.guide, GUIDES, "guide")
+    name = settings.guide.name
+    kind = load(name, GUIDES, "guide")
     if not (isinstance(kind, type) and issubclass(kind, Guide)):
-        raise ValueError(f"{settings.guide} is not a Guide; subclass inference.guides.Guide.")
-    views = VIEWS if recipe(settings.recipe).form != "plain" else settings.encode
-    sizes = {"latent": latent, "width": settings.guide_width}
-    if settings.spatial and _takes_any(kind):  # to any other, z is one vector
-        sizes |= {"spatial": settings.spatial, "cell": settings.cell}
-    made: Guide = _made(settings.guide, kind, schema, views, **sizes)
+        raise ValueError(f"{name} is not a Guide; subclass inference.guides.Guide.")
+    views = VIEWS if recipe(settings.recipe).form != "plain" else settings.guide.encode
+    sizes = {"latent": latent, "width": settings.guide.width}
+    if settings.model.spatial and _takes_any(kind):  # to any other, z is one vector
+        sizes |= {"spatial": settings.model.spatial, "cell": settings.model.cell}
+    made: Guide = _made(name, kind, schema, views, **sizes)
     return made
 
 
 def _objective(settings: Settings, model: SceneModel, guide: Guide) -> Objective:
-    if isinstance(model, CoarseScene):
-        return _coarse(settings, model)
-    joint = _bound(settings.objective, settings.particles, settings)
     form = recipe(settings.recipe).form
-    if form == "plain":
-        return Hybrid(joint, settings.hybrid) if settings.hybrid else joint
-    chosen = subsets(settings.subsets)
-    random = settings.subsets == "random"
-    for subset in chosen:
-        guide.require(subset)
-    if form == "jmvae":
-        return JMVAE(joint, chosen, settings.alpha, "step" if random else "all")
-    retrofit = _bound(
-        settings.retrofit_objective or settings.objective,
-        settings.retrofit_particles or settings.particles,
-        settings,
-    )
-    return TELBO(
-        joint,
-        retrofit,
-        chosen,
-        "own" if settings.retrofit == "own" else "all",
-        "stopped" if settings.generator_gradients == "stopped" else "shared",
-        cast(Turns, "step" if random and settings.turns == "all" else settings.turns),
-        settings.alpha,
-    )
+    build = FORMS[form] if form in FORMS else load_class(form, {}, "objective")
+    made = build(settings, model, guide)
+    if not isinstance(made, Objective):
+        raise ValueError(
+            f"The form of the recipe {settings.recipe} returns {type(made).__name__}, which is no "
+            "Objective; subclass inference.objectives.bounds.Objective."
+        )
+    return made
 
 
-def _coarse(settings: Settings, model: CoarseScene) -> Objective:
-    if recipe(settings.recipe).form == "masks":
-        return OnMasks()
-    if settings.augment not in (None, "none"):
-        raise ValueError("The recipe sec does not vary scenes, or cues would lie beside them.")
-    return SEC(grid_kernels(model.cells, settings.crf_weight, settings.crf_xy, settings.crf_rgb))
+def bound_of(settings: Settings, name: str | None = None, particles: int | None = None) -> Bound:
+    """Build a bound as the settings describe it.
 
+    Args:
+        settings: Its choices.
+        name: A key of `inference.settings.recipes.OBJECTIVES` or ``path/file.py:Name``; None = the
+            joint term's.
+        particles: K; None = the joint term's.
 
-def _bound(name: str, particles: int, settings: Settings) -> Bound:
+    Raises:
+        LookupError: If there is no such bound.
+        ValueError: If it is no bound, or cannot be made as ours are.
+    """
+    choices = settings.objective
+    name, particles = name or choices.bound, particles or choices.particles
     kind: Any = load(name, OBJECTIVES, "objective")
     if not (isinstance(kind, type) and issubclass(kind, Bound)):
         raise ValueError(f"{name} is not a Bound; subclass inference.objectives.bounds.Bound.")
-    more = {"alpha": settings.renyi_alpha} if issubclass(kind, Renyi) else {}
-    if settings.free_bits and issubclass(kind, ELBO):
-        more["free_bits"] = settings.free_bits
+    more = {"alpha": choices.renyi_alpha} if issubclass(kind, Renyi) else {}
+    if choices.free_bits and issubclass(kind, ELBO):
+        more["free_bits"] = choices.free_bits
     made: Bound = _made(
-        name, kind, particles, beta=settings.beta, weights=settings.weights, **more
+        name, kind, particles, beta=choices.beta, weights=choices.view_weights, **more
     )
     return made
+
+
+def _plain(settings: Settings, model: SceneModel, guide: Guide) -> Objective:
+    joint, share = bound_of(settings), settings.objective.hybrid
+    return Hybrid(joint, share) if share else joint
+
+
+def _jmvae(settings: Settings, model: SceneModel, guide: Guide) -> Objective:
+    chosen, turns = _subsets(settings, guide)
+    return JMVAE(bound_of(settings), chosen, settings.objective.alpha, turns)
+
+
+def _telbo(settings: Settings, model: SceneModel, guide: Guide) -> Objective:
+    choices = settings.objective
+    chosen, turns = _subsets(settings, guide)
+    return TELBO(
+        bound_of(settings),
+        bound_of(settings, choices.retrofit_bound, choices.retrofit_particles),
+        chosen,
+        "own" if choices.retrofit == "own" else "all",
+        "stopped" if choices.generator_gradients == "stopped" else "shared",
+        cast(Turns, turns if choices.turns == "all" else choices.turns),
+        choices.alpha,
+    )
+
+
+def _subsets(settings: Settings, guide: Guide) -> tuple[Any, Literal["all", "step"]]:
+    """Return the subsets that the settings name, and whether one is drawn for each step."""
+    chosen = subsets(settings.objective.subsets)
+    for subset in chosen:
+        guide.require(subset)
+    return chosen, "step" if settings.objective.subsets == "random" else "all"
+
+
+def _sec(settings: Settings, model: SceneModel, guide: Guide) -> Objective:
+    if settings.data.augment not in (None, "none"):
+        raise ValueError("The recipe sec does not vary scenes, or cues would lie beside them.")
+    assert isinstance(model, CoarseScene)
+    crf = settings.crf
+    return SEC(grid_kernels(model.cells, crf.weight, crf.sigma_xy, crf.sigma_rgb))
+
+
+def _masks(settings: Settings, model: SceneModel, guide: Guide) -> Objective:
+    return OnMasks()
+
+
+FORMS: dict[str, Callable[[Settings, SceneModel, Guide], Objective]] = {
+    "plain": _plain,
+    "jmvae": _jmvae,
+    "telbo": _telbo,
+    "sec": _sec,
+    "masks": _masks,
+}
+"""How the objective of a recipe is put together, by its form."""
+
+
+def load_class(what: Any, table: Mapping[str, str], kind: str) -> Any:
+    """Load a class or function by name; one that is given itself is returned."""
+    return load(what, table, kind) if isinstance(what, str) else what
 
 
 def _made(name: str, kind: Any, *args: Any, **more: Any) -> Any:

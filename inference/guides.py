@@ -1,8 +1,8 @@
-"""The guides: what we believe of a scene after seeing some of its views (q).
+"""Guides (q): amortised posteriors of z given some views of a scene.
 
-A guide is a `Guide`: it says its posterior, and the base class does the sampling. Yours is made
-as ours are, ``YourGuide(schema, views, latent=..., width=...)``, and used by the same commands:
-``scene train telbo --guide lab/flow.py:FlowGuide``.
+A guide is a subclass of `Guide` that returns its posterior; the base class samples from it. A
+guide of your own has the same constructor, ``YourGuide(schema, views, latent=..., width=...)``,
+and the same commands: ``scene train telbo --guide lab/flow.py:FlowGuide``.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
-from scene.networks.encoders import GaussianHead, stem
-from scene.networks.spatial import GridBelief, Latent
-from scene.sizes import STOCK_LATENT, STOCK_WIDTH
+from scene.networks.encoders import GaussianHead, make_encoder
+from scene.networks.spatial import GridGaussian, Latent
+from scene.sizes import STOCK_GUIDE_WIDTH, STOCK_LATENT
 from scene.views import Schema, Views
 
 
@@ -35,8 +35,8 @@ def product_of_experts(
     Args:
         locs: Expert means, ``(E, B, L)``, in latent units.
         scales: Expert standard deviations, ``(E, B, L)``, positive, same units.
-        present: Which experts have spoken of which scene, ``(E, B)`` bool; the others
-            contribute no precision. All of them, if left out.
+        present: Which expert has an opinion of which scene, ``(E, B)`` bool; the others
+            contribute no precision. None = all of them.
 
     Returns:
         Mean and standard deviation of the product, each ``(B, L)``.
@@ -61,24 +61,23 @@ def product_of_experts(
     return (precision * loc).sum(0) / total, total.rsqrt()
 
 
-pass
-
-Maker = Callable[[Schema, int], nn.Module]
-"""Makes a network that reads a view, given the schema and the width."""
+EncoderMaker = Callable[[Schema, int], nn.Module]
+"""Makes the encoder of a view from the schema and the width."""
 
 
 class Guide(nn.Module):
-    """q(z | views), amortised: subclasses say the posterior.
+    """q(z | views), amortised: subclasses define the posterior.
 
     Args:
         schema: Labels and image size.
-        views: The views this guide can read.
+        views: The views that this guide conditions on.
         latent: Length of z.
-        width: Channels of the first convolution of each stem.
-        spatial: Channels of that part of z that lies on a grid, counted in its length.
+        width: Channels of the first convolution of each encoder.
+        spatial: Channels of the part of z that lies on a grid; its numbers count in ``latent``.
         cell: Height and width of a cell of the grid, in pixels.
-        stems: Of views of your own, what makes the network that reads each from the schema and
-            the width; as `scene.networks.encoders.stem`, it must have ``features``.
+        encoders: For each view of your own, a function that makes its encoder from the schema and
+            the width. The encoder must have ``features``, the length of its output, as those of
+            `scene.networks.encoders.make_encoder` have.
     """
 
     def __init__(
@@ -86,40 +85,40 @@ class Guide(nn.Module):
         schema: Schema,
         views: Collection[str],
         latent: int = STOCK_LATENT,
-        width: int = STOCK_WIDTH,
+        width: int = STOCK_GUIDE_WIDTH,
         spatial: int = 0,
         cell: int = 4,
-        stems: Mapping[str, Maker] | None = None,
+        encoders: Mapping[str, EncoderMaker] | None = None,
     ) -> None:
         super().__init__()
         self.schema, self.views = schema, tuple(views)
         self.latent, self.width = latent, width
         grid = Latent(0, spatial, cell, schema.size).length
         self.parts = Latent(latent - grid, spatial, cell, schema.size)
-        self.makers = dict(stems or {})
+        self.makers = dict(encoders or {})
 
     def posterior(self, views: Views) -> dist.Distribution:
-        """Say q(z | views): batch shape ``(B,)``, event shape ``(L,)``.
+        """Return q(z | views): batch shape ``(B,)``, event shape ``(L,)``.
 
         Args:
-            views: Holds exactly the views to condition on; `accepts` says which sets will do.
+            views: Holds exactly the views to condition on, a set that `accepts` allows.
         """
         raise NotImplementedError
 
-    def stem(self, name: str) -> nn.Module:
-        """Make a network that reads a view: yours, or the package's."""
-        make = self.makers.get(name)
-        return make(self.schema, self.width) if make else stem(name, self.schema, self.width)
+    def encoder(self, name: str) -> nn.Module:
+        """Make the encoder of a view: one of your own, or the package's."""
+        make = self.makers.get(name, partial(make_encoder, name))
+        return make(self.schema, self.width)
 
     def accepts(self, given: Collection[str]) -> bool:
-        """Say whether a posterior given exactly these views exists: by default, all of them."""
+        """Return whether there is a posterior given exactly these views; by default, given all."""
         return set(given) == set(self.views)
 
     def require(self, given: Collection[str]) -> None:
         """Refuse a set of views that `accepts` does not.
 
         Raises:
-            ValueError: Saying what was asked of this guide and what could be done.
+            ValueError: If there is no posterior given just these views.
         """
         if not self.accepts(given):
             raise ValueError(
@@ -129,14 +128,14 @@ class Guide(nn.Module):
             )
 
     def forward(self, views: Views) -> Tensor:
-        """Draw z given those of the views that this guide can read."""
+        """Sample z given those of the views that this guide conditions on."""
         with pyro.plate("scenes", len(views), dim=-1):
             seen = views.only(name for name in self.views if name in views)
             return pyro.sample("z", self.posterior(seen))  # type: ignore[no-any-return]
 
 
 class JointGuide(Guide):
-    """One network that sees all its views together.
+    """One network that conditions on all its views together.
 
     Shape:
         Posterior: diagonal Normal, batch ``(B,)``, event ``(L,)``.
@@ -144,38 +143,40 @@ class JointGuide(Guide):
 
     def __init__(self, schema: Schema, views: Collection[str], **choices: Any) -> None:
         super().__init__(schema, views, **choices)
-        self.stems = nn.ModuleDict({name: self.stem(name) for name in self.views})
-        self.head = GaussianHead(_features(self.stems), 16 * self.width, self.parts.vector)
-        self.cells = _cells(self, self.views)
+        self.encoders = nn.ModuleDict({name: self.encoder(name) for name in self.views})
+        self.head = GaussianHead(_features(self.encoders), 16 * self.width, self.parts.vector)
+        self.grid = _grid(self, self.views)
 
     def posterior(self, views: Views) -> dist.Distribution:
-        """Read every view, then form one belief."""
-        found = [
-            views.recall(name, stem, partial(stem, views[name]))
-            for name, stem in self.stems.items()
+        """Return q(z | all views): a diagonal Normal."""
+        features = [
+            views.recall(name, encoder, partial(encoder, views[name]))
+            for name, encoder in self.encoders.items()
         ]
-        belief = self.head(torch.cat(found, dim=-1))
-        return dist.Normal(*_with_cells(belief, self.cells, views)).to_event(1)
+        gaussian = self.head(torch.cat(features, dim=-1))
+        return dist.Normal(*_with_grid(gaussian, self.grid, views)).to_event(1)
 
 
 class ProductGuide(Guide):
-    """One expert per view seen, and the prior, which is always in the room.
+    """A product of experts: one Gaussian for each view, and the prior, which always counts.
 
-    Accepts any non-empty subset of its views, and batches in which scenes lack some of them: an
-    expert reads only the scenes that have its view.
+    It accepts any non-empty subset of its views, and batches in which scenes lack some of them:
+    an expert encodes only the scenes that have its view.
     """
 
     def __init__(self, schema: Schema, views: Collection[str], **choices: Any) -> None:
         super().__init__(schema, views, **choices)
-        self.stems = nn.ModuleDict({name: self.stem(name) for name in self.views})
+        self.encoders = nn.ModuleDict({name: self.encoder(name) for name in self.views})
         self.heads = nn.ModuleDict(
             {
-                name: GaussianHead(_features(self.stems, name), 16 * self.width, self.parts.vector)
+                name: GaussianHead(
+                    _features(self.encoders, name), 16 * self.width, self.parts.vector
+                )
                 for name in self.views
             }
         )
-        self.cells = nn.ModuleDict(
-            {name: cells for name in self.views if (cells := _cells(self, [name]))}
+        self.grids = nn.ModuleDict(
+            {name: grid for name in self.views if (grid := _grid(self, [name]))}
         )
 
     def accepts(self, given: Collection[str]) -> bool:
@@ -183,38 +184,39 @@ class ProductGuide(Guide):
         return bool(given) and set(given) <= set(self.views)
 
     def expert(self, name: str, view: Tensor) -> tuple[Tensor, Tensor]:
-        """Say what one view suggests: mean and scale, each ``(B, L)``, before the prior."""
-        belief = self.heads[name](self.stems[name](view))
-        cells = cast(GridBelief, self.cells[name]) if name in self.cells else None
-        return _with_cells(belief, cells, Views({name: view}))
+        """Return mean and standard deviation of one view's expert, each ``(B, L)``."""
+        gaussian = self.heads[name](self.encoders[name](view))
+        grid = cast(GridGaussian, self.grids[name]) if name in self.grids else None
+        return _with_grid(gaussian, grid, Views({name: view}))
 
     def posterior(self, views: Views) -> dist.Distribution:
-        """Multiply the experts of the views held, and the prior."""
+        """Return the product of the prior and the experts of the views held."""
         prior = torch.zeros(len(views), self.latent, device=views.device)
-        everyone = torch.ones(len(views), dtype=torch.bool, device=views.device)
-        locs, scales, spoken = [prior], [torch.ones_like(prior)], [everyone]
+        everywhere = torch.ones(len(views), dtype=torch.bool, device=views.device)
+        locs, scales, masks = [prior], [torch.ones_like(prior)], [everywhere]
         for name, view in views.items():
             present = views.present[name]
-            loc, scale = views.recall(name, self, partial(self._spread, name, view, present))
+            loc, scale = views.recall(name, self, partial(self._expert, name, view, present))
             locs.append(loc)
             scales.append(scale)
-            spoken.append(present)
-        return dist.Normal(*product_of_experts(locs, scales, spoken)).to_event(1)
+            masks.append(present)
+        return dist.Normal(*product_of_experts(locs, scales, masks)).to_event(1)
 
-    def _spread(self, name: str, view: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+    def _expert(self, name: str, view: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the expert of the scenes that have the view, and N(0, I) for the others."""
         if bool(present.all()):
             return self.expert(name, view)
         loc = torch.zeros(len(view), self.latent, device=view.device)
         scale = torch.ones_like(loc)
         if bool(present.any()):
             rows = present.nonzero().squeeze(-1)
-            found_loc, found_scale = self.expert(name, view[rows])
-            loc, scale = loc.index_copy(0, rows, found_loc), scale.index_copy(0, rows, found_scale)
+            some_loc, some_scale = self.expert(name, view[rows])
+            loc, scale = loc.index_copy(0, rows, some_loc), scale.index_copy(0, rows, some_scale)
         return loc, scale
 
 
 class RetrofitGuide(Guide):
-    """A joint network for all views together, and a product of experts for any fewer.
+    """A joint network given all views, and a product of experts given fewer.
 
     Source:
         Vedantam et al. (2018), Generative Models of Visually Grounded Imagination, section 3.
@@ -230,84 +232,85 @@ class RetrofitGuide(Guide):
         return self.product.accepts(given)
 
     def posterior(self, views: Views) -> dist.Distribution:
-        """Ask the joint network if every view is held for every scene, else the experts."""
+        """Return the joint network's posterior if every scene has every view, else the product."""
         complete = self.joint.accepts(views.names) and bool(views.having(self.views).all())
         return self.joint.posterior(views) if complete else self.product.posterior(views)
 
 
 class MaskedGuide(Guide):
-    """One network for any views: features that it learns stand in for those of absent ones.
+    """One network for any subset of views: learned features stand in for those of absent views.
 
-    Unlike a product of experts it can weigh views by what the others say, and it shares all its
-    weights between subsets; but what it was never shown together it has not learned.
+    Unlike a product of experts it can weigh a view by the content of the others, and all subsets
+    share its weights; but it generalises only to subsets that it was trained on.
     """
 
     def __init__(self, schema: Schema, views: Collection[str], **choices: Any) -> None:
         super().__init__(schema, views, **choices)
-        self.stems = nn.ModuleDict({name: self.stem(name) for name in self.views})
+        self.encoders = nn.ModuleDict({name: self.encoder(name) for name in self.views})
         self.absent = nn.ParameterDict(
-            {name: torch.zeros(_features(self.stems, name)) for name in self.views}
+            {name: torch.zeros(_features(self.encoders, name)) for name in self.views}
         )
-        inputs = _features(self.stems) + len(self.views)
+        inputs = _features(self.encoders) + len(self.views)
         self.head = GaussianHead(inputs, 16 * self.width, self.parts.vector)
-        self.cells = _cells(self, self.views)
+        self.grid = _grid(self, self.views)
 
     def accepts(self, given: Collection[str]) -> bool:
         """Accept any non-empty subset."""
         return bool(given) and set(given) <= set(self.views)
 
     def posterior(self, views: Views) -> dist.Distribution:
-        """Read the views held, and say which are."""
-        held = torch.stack([self._held(name, views) for name in self.views], dim=-1)
-        found = [
-            self._found(name, views, here) for name, here in zip(self.views, held.T, strict=True)
+        """Return q(z | the views held), from their features and from which of them are present."""
+        present = torch.stack([self._present(name, views) for name in self.views], dim=-1)
+        features = [
+            self._features(name, views, here)
+            for name, here in zip(self.views, present.T, strict=True)
         ]
-        belief = self.head(torch.cat([*found, held.float()], dim=-1))
-        return dist.Normal(*_with_cells(belief, self.cells, views)).to_event(1)
+        gaussian = self.head(torch.cat([*features, present.float()], dim=-1))
+        return dist.Normal(*_with_grid(gaussian, self.grid, views)).to_event(1)
 
-    def _held(self, name: str, views: Views) -> Tensor:
+    def _present(self, name: str, views: Views) -> Tensor:
         nowhere = torch.zeros(len(views), dtype=torch.bool, device=views.device)
         return views.present[name] if name in views else nowhere
 
-    def _found(self, name: str, views: Views, held: Tensor) -> Tensor:
-        """Give the features of one view, ``(B, F)``, reading only scenes that have it."""
+    def _features(self, name: str, views: Views, present: Tensor) -> Tensor:
+        """Return the features of one view, ``(B, F)``, encoding only scenes that have it."""
         absent = cast(Tensor, self.absent[name]).expand(len(views), -1)
-        rows = held.nonzero().squeeze(-1)
+        rows = present.nonzero().squeeze(-1)
         if not len(rows):
             return absent
-        stem = self.stems[name]
-        read = cast(Tensor, views.recall(name, stem, lambda: stem(views[name][rows])))
-        return absent.to(read.dtype).index_copy(0, rows, read)
+        encoder = self.encoders[name]
+        some = cast(Tensor, views.recall(name, encoder, lambda: encoder(views[name][rows])))
+        return absent.to(some.dtype).index_copy(0, rows, some)
 
 
 class EmptyGuide(Guide):
-    """The guide of a model that has no latent: there is nothing to believe."""
+    """The guide of a model without z: it has no posterior."""
 
     def accepts(self, given: Collection[str]) -> bool:
-        """Accept nothing: no posterior is ever asked for."""
+        """Accept no set of views."""
         return False
 
     def forward(self, views: Views) -> Tensor:
-        """Draw nothing."""
+        """Return an empty tensor; no site is sampled."""
         return torch.empty(0, device=views.device)
 
 
-def _features(stems: nn.ModuleDict, *names: str) -> int:
-    return sum(cast(int, stems[name].features) for name in names or stems)
+def _features(encoders: nn.ModuleDict, *names: str) -> int:
+    return sum(cast(int, encoders[name].features) for name in names or encoders)
 
 
-def _cells(guide: Guide, views: Collection[str]) -> GridBelief | None:
-    """Make the network that says what these views mean for each cell, if z has any."""
+def _grid(guide: Guide, views: Collection[str]) -> GridGaussian | None:
+    """Make the network for the part of z that lies on a grid, if there is one."""
     if not guide.parts.channels:
         return None
-    return GridBelief({name: guide.stem(name) for name in views}, guide.parts, guide.width)
+    return GridGaussian({name: guide.encoder(name) for name in views}, guide.parts, guide.width)
 
 
-def _with_cells(
-    belief: tuple[Tensor, Tensor], cells: GridBelief | None, views: Views
+def _with_grid(
+    vector: tuple[Tensor, Tensor], grid: GridGaussian | None, views: Views
 ) -> tuple[Tensor, Tensor]:
-    """Append to a belief about the scene as a whole that about each cell."""
-    if cells is None:
-        return belief
-    loc, scale = cells(views)
-    return torch.cat([belief[0], loc], dim=-1), torch.cat([belief[1], scale], dim=-1)
+    """Append the Gaussian of the grid to that of the vector: mean and standard deviation."""
+    if grid is None:
+        return vector
+    loc, scale = grid(views)
+    return torch.cat([vector[0], loc], dim=-1), torch.cat([vector[1], scale], dim=-1)

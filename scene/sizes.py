@@ -7,8 +7,11 @@ import re
 STOCK_SIZE = (64, 64)
 """Height and width of scenes if nobody says otherwise."""
 
-STOCK_LATENT, STOCK_WIDTH = 64, 16
-"""Length of z, and channels of the finest layer of a network."""
+STOCK_LATENT, STOCK_WIDTH, STOCK_GUIDE_WIDTH = 64, 16, 32
+"""Length of z; channels of the finest layer of a decoder, and of the first of an encoder."""
+
+STOCK_IMAGE_SCALE = 0.2
+"""Scale of the pixel noise, in units of the image's range."""
 
 SMALLEST, LARGEST = 16, 2048
 """The least and the most height and width, in pixels, that the networks can take."""

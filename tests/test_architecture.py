@@ -19,7 +19,7 @@ FORBIDDEN = {
     "cli": set(),
 }
 LIGHT = [name for name in FILES if name.startswith("cli/")] + [
-    *(f"inference/settings/{name}.py" for name in ("settings", "options", "recipes")),
+    *(n for n in FILES if n.startswith("inference/settings/") and "config" not in n),
     "scene/registry.py",
 ]
 """Files that `scene --help` reads: none of them may wait for torch."""

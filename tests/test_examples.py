@@ -116,7 +116,7 @@ def test_a_run_keeps_the_guide_it_was_trained_with():
     """A foreign guide trains by path, is copied into the run, and is restored from there."""
     guide = f"{_path('own_guide')}:FlowGuide"
     run = train(recipe("telbo").settings(guide=guide, steps=1, batch_size=64, **TINY)).run
-    assert run.settings.guide == "code/own_guide.py:FlowGuide"
+    assert run.settings.guide.name == "code/own_guide.py:FlowGuide"
     restored = restore(run).guide
     assert type(restored).__name__ == "FlowGuide"
     assert restored.accepts(("mask",))

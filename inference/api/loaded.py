@@ -97,7 +97,7 @@ class LoadedRun:
             LookupError: If there is no such data, or no such split.
             ValueError: If its labels are not the model's.
         """
-        source = data or self.settings.data
+        source = data or self.settings.data.source
         explains = recipe(self.settings.recipe).explains
         target = target or ("classes" if explains == ("classes",) else "mask")
         split = split or evaluation_split(source, download=download, target=target)
@@ -118,7 +118,7 @@ class LoadedRun:
         Raises:
             ValueError: If the model takes a view as given that is not among them.
         """
-        source = data or self.settings.data
+        source = data or self.settings.data.source
         seen = observe(self.schema, image=image, classes=classes, mask=mask, data=source)
         names = seen.views.names if seen.views is not None else ()
         require_conditions(self.assembly, names, self.settings.recipe)

@@ -157,6 +157,6 @@ def score_stages(
     source = scenes.source
     common: tuple[str, ...] = ()
     if "train" in splits_of(source):
-        common = common_classes(source, fitted.schema.size, count=fitted.settings.count)
+        common = common_classes(source, fitted.schema.size, count=fitted.settings.data.count)
     rows = {name: first.crf if STAGES[name].crf else None for name in names}
     return score_stage(first, scenes, rows, common=common, watch=watch)

@@ -27,7 +27,7 @@ from ..process_pool import pool
 from ..runs.restore import restore
 from ..runs.run import WEIGHTS, Run, read, write_json
 from ..settings.recipes import recipe
-from ..settings.settings import Settings, option
+from ..settings.settings import Settings, typed
 from ..training.fit import Diverged
 from ..training.session import train
 
@@ -53,9 +53,7 @@ class Row:
     @property
     def words(self) -> str:
         """The row as one would type it."""
-        return " ".join(
-            [self.recipe, *(f"{option(k)} {_typed(v)}" for k, v in self.given.items())]
-        )
+        return f"{self.recipe} {typed(self.given)}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,7 @@ def flops(settings: Settings, schema: Schema, views: Views) -> int:
     Args:
         settings: What is trained.
         schema: Labels and image size.
-        views: A batch of ``settings.batch_size`` scenes.
+        views: A batch of ``settings.training.batch_size`` scenes.
     """
     made = assemble(settings, schema)
     with FlopCounterMode(display=False) as counter:
@@ -155,8 +153,8 @@ def _key(job: Job) -> Any:
 
 def _digest(settings: Settings) -> str:
     """Name settings by what differs from the stock, so that new ones change no old name."""
-    stock = Settings(settings.recipe).to_json()
-    chosen = {k: v for k, v in settings.to_json().items() if v != stock[k]}
+    stock = Settings(settings.recipe).values()
+    chosen = {k: v for k, v in settings.values().items() if v != stock[k]}
     text = json.dumps({**chosen, "recipe": settings.recipe}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
@@ -181,7 +179,7 @@ def _result(
 ) -> Result:
     """Read the scores of a job, or train what is not trained, score it, and write that down."""
     row, settings = job
-    folder = out / f"{settings.recipe}-seed{settings.seed}-{_digest(settings)}"
+    folder = out / f"{settings.recipe}-seed{settings.training.seed}-{_digest(settings)}"
     path = folder / SCORES
     known: dict[str, Any] = read_json(path) if path.is_file() else {}
     asked = [Cell(given, target, False, 0, None).title for given, target in directions]
@@ -200,7 +198,7 @@ def _scored(
     directions: tuple[tuple[tuple[str, ...], str], ...],
     device: Device,
 ) -> dict[str, Any]:
-    data = open_data(settings.data, split, settings.size)
+    data = open_data(settings.data.source, split, settings.data.size)
     words = f"{data.name} {data.split}, {len(data)} scenes{against_weak(data.weak, len(data))}"
     try:
         run = _run(settings, folder, device)
@@ -219,11 +217,3 @@ def _run(settings: Settings, folder: Path, device: Device) -> Run:
     if (folder / WEIGHTS).is_file():
         return read(folder)
     return train(settings, folder=folder, force=True, device=device).run
-
-
-def _typed(value: Any) -> str:
-    if isinstance(value, tuple):
-        return ",".join(map(str, value))
-    if isinstance(value, Mapping):
-        return " ".join(f"{key}={number:g}" for key, number in value.items())
-    return str(value)

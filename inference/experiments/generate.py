@@ -175,8 +175,8 @@ def generate(
     if judge is not None:
         judging = restore(judge, device=at, trust=trust)
         _require_judge(judging, judge, run)
-    source = source or run.settings.data
-    real = open_data(source, "train", run.schema.size, count=run.settings.count)
+    source = source or run.settings.data.source
+    real = open_data(source, "train", run.schema.size, count=run.settings.data.count)
     run.schema.labels.require(real.schema.labels, real.name)
     labels, sieved, shown = run.schema.labels, Sieved(), list[Scene]()
     with new_folder(folder) as part:

@@ -125,7 +125,7 @@ def scene_table(
         for seed in seeds
         for name, model in MODELS.items()
     ]
-    scenes = open_data(data, chosen, work[0][1].size)
+    scenes = open_data(data, chosen, work[0][1].data.size)
     out = folder or home() / f"reproduce-scene-{scenes.name}"
     if force:
         _require_ours(out)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scene.coarse import CoarseScene
+from scene.discriminative import CoarseScene
 from scene.labels import VOID
 from scene.views import Views
 
@@ -166,7 +166,7 @@ class SEC(Objective):
         present[:, list(labels.ids)] = batch["classes"] > 0.5
         losses = {
             "expand": expand_loss(p, present, labels.background),
-            "constrain": constrain_loss(p, self.refined(logits, model.shrunk(batch["image"]))),
+            "constrain": constrain_loss(p, self.refined(logits, model.downsample(batch["image"]))),
         }
         if CUES in batch:
             losses = {"seed": seed_loss(p, batch[CUES]), **losses}

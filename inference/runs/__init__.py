@@ -1,1 +1,1 @@
-"""Runs: folders that training writes, and how they are claimed, read, restored and trusted."""
+"""Runs: the folder that training writes, claimed, read back and trusted."""

@@ -7,7 +7,6 @@ import hashlib
 import logging
 import os
 import shutil
-from dataclasses import replace
 from importlib.machinery import PathFinder
 from pathlib import Path
 
@@ -58,7 +57,7 @@ def adopt(settings: Settings, folder: Path) -> Settings:
         shutil.copyfile(path, copy)
         _trust(_digest(copy))
         named[field] = f"{CODE}/{copy.name}:{name.rpartition(':')[2]}"
-    return replace(settings, **named)  # type: ignore[arg-type]
+    return settings.changed(**named)
 
 
 def located(settings: Settings, folder: Path, trust: bool) -> Settings:
@@ -83,12 +82,12 @@ def located(settings: Settings, folder: Path, trust: bool) -> Settings:
         copy = _copy(folder, path, field)
         _require_trusted(_digest(copy), trust, folder, str(copy))
         named[field] = f"{copy}:{name.rpartition(':')[2]}"
-    return replace(settings, **named)  # type: ignore[arg-type]
+    return settings.changed(**named)
 
 
 def _names(settings: Settings) -> dict[str, str]:
     """Give what the settings name that is not ours, by setting; a word alone can only be ours."""
-    told = {field: getattr(settings, field) for field in _NAMED}
+    told = {field: settings.value(field) for field in _NAMED}
     return {
         field: name
         for field, name in told.items()

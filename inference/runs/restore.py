@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 
 from ..build import Assembly, assemble
@@ -46,5 +44,5 @@ def rebuilt(run: Run, trust: bool) -> Assembly:
         LookupError: If code that the run carries is missing.
         PermissionError: If it is not trusted.
     """
-    settings = replace(run.settings, backbone_weights="none")
+    settings = run.settings.changed(backbone_weights="none")
     return assemble(located(settings, run.folder, trust), run.schema)

@@ -19,7 +19,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from scene.views import Schema
 from ..settings.config import as_table, labels_from, settings_from
 from ..settings.settings import Settings
 
-FORMAT = 2
+FORMAT = 3
 """Version of the folder's layout; a run of another version is refused."""
 
 VERSIONS = ("scene-suite", "torch", "pyro-ppl")
@@ -138,13 +138,16 @@ def read(folder: Path) -> Run:
     try:
         config = as_table("the config", read_json(folder / CONFIG))
         if config["format"] != FORMAT:
-            raise ValueError(f"it has format {config['format']}, but only {FORMAT} is read here.")
+            raise ValueError(
+                f"it has format {config['format']}, but only {FORMAT} is read here; train it "
+                "anew, or use the version of scene that wrote it."
+            )
         settings, labels = settings_from(config["settings"]), labels_from(config["labels"])
         settings = _found(folder, settings, as_table("its places", config.get("places", {})))
     except (ValueError, LookupError) as error:
         reason = f"it lacks {error}." if isinstance(error, KeyError) else str(error)
         raise ValueError(f"The config of {folder} cannot be used: {reason}") from error
-    return Run(folder, settings, Schema(labels, settings.size))
+    return Run(folder, settings, Schema(labels, settings.data.size))
 
 
 def newest(
@@ -197,7 +200,7 @@ def require_room(folder: Path) -> None:
 
 def _seen_from(folder: Path, settings: Settings) -> dict[str, str]:
     """Say where folders that the settings name are, seen from the run's."""
-    named = {name: getattr(settings, name) for name in _PLACES}
+    named = {name: settings.value(name) for name in _PLACES}
     return {
         name: Path(os.path.relpath(place, os.path.realpath(folder))).as_posix()
         for name, place in named.items()
@@ -211,12 +214,12 @@ def _found(folder: Path, settings: Settings, places: Mapping[str, Any]) -> Setti
         name: os.path.realpath(place)
         for name in _PLACES
         if isinstance(path := places.get(name), str)
-        and not Path(getattr(settings, name) or "").exists()
+        and not Path(settings.value(name) or "").exists()
         and (
             place := Path(os.path.realpath(os.path.join(os.path.realpath(folder), path)))
         ).is_dir()
     }
-    return replace(settings, **moved)  # type: ignore[arg-type]
+    return settings.changed(**moved)
 
 
 def _free(folder: Path) -> Path:

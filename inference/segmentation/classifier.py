@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from scene.coarse import CoarseScene
 from scene.datasets.base import SceneDataset
 from scene.datasets.catalogue import open_data
 from scene.datasets.weak import ImageLevel
-from scene.models import ClassifiedScene, SceneModel
+from scene.discriminative import ClassifiedScene, CoarseScene
+from scene.models import SceneModel
 
 from ..build import Assembly
 from ..runs import run as runs
@@ -39,7 +39,7 @@ class Teacher:
         """
         assert isinstance(self.assembly.model, ClassifiedScene)
         assert isinstance(model, CoarseScene)
-        model.net.begin(self.assembly.model.net)
+        model.net.copy_weights(self.assembly.model.net)
 
     def cues(self, scenes: SceneDataset, cells: tuple[int, int], settings: Settings) -> Cues:
         """Work out the cues of training scenes from their image-level labels.
@@ -62,7 +62,7 @@ class Teacher:
 
     def _seen(self, scenes: SceneDataset, settings: Settings) -> SceneDataset:
         """Open the same scenes at the classifier's size."""
-        theirs, ours = self.run.settings.size, scenes.schema.size
+        theirs, ours = self.run.settings.data.size, scenes.schema.size
         if theirs == ours:
             return scenes
         if theirs[0] * ours[1] != theirs[1] * ours[0]:
@@ -71,7 +71,9 @@ class Teacher:
                 f"otherwise than to {ours[0]}x{ours[1]}; give --size {theirs[0]}x{theirs[1]}, or "
                 "a classifier of that size."
             )
-        return ImageLevel(open_data(settings.data, scenes.split, theirs, count=settings.count))
+        return ImageLevel(
+            open_data(settings.data.source, scenes.split, theirs, count=settings.data.count)
+        )
 
 
 def find_teacher(settings: Settings, scenes: SceneDataset, device: torch.device) -> Teacher | None:
@@ -85,16 +87,18 @@ def find_teacher(settings: Settings, scenes: SceneDataset, device: torch.device)
         ValueError: If the one named is no classifier, or of other labels.
     """
     cued = recipe(settings.recipe).form == "sec"
-    if not cued and settings.backbone_weights != "classifier":
+    if not cued and settings.model.backbone_weights != "classifier":
         return None
     labels = scenes.schema.labels
 
     def fits(run: Run) -> bool:
-        same = run.settings.data == scenes.source and run.schema.labels.names == labels.names
+        same = (
+            run.settings.data.source == scenes.source and run.schema.labels.names == labels.names
+        )
         return run.settings.recipe == "classifier" and same
 
-    if settings.classifier is not None:
-        run = runs.read(Path(settings.classifier))
+    if settings.cues.classifier is not None:
+        run = runs.read(Path(settings.cues.classifier))
         if run.settings.recipe != "classifier":
             raise ValueError(f"{run.folder} is a run of {run.settings.recipe}, not a classifier.")
         run.schema.labels.require(labels, scenes.name)
@@ -152,13 +156,13 @@ def cue_crf(given: tuple[float, ...]) -> tuple[float, float, float] | None:
 def cue_settings(settings: Settings) -> CueSettings:
     """Give the part of the settings that says how cues are found."""
     return CueSettings(
-        layer=settings.layer,
-        scales=settings.scales,
-        flip=settings.flip,
-        foreground=settings.foreground,
-        background=settings.background or None,
-        background_map="sum" if settings.exponent == 1 else "power",
-        exponent=settings.exponent,
-        crf=cue_crf(settings.cue_crf),
-        saliency="sum" if settings.saliency == "sum" else "max",
+        layer=settings.cues.layer,
+        scales=settings.cues.scales,
+        flip=settings.cues.flip,
+        foreground=settings.cues.foreground,
+        background=settings.cues.background or None,
+        background_map="sum" if settings.cues.exponent == 1 else "power",
+        exponent=settings.cues.exponent,
+        crf=cue_crf(settings.cues.crf),
+        saliency="sum" if settings.cues.saliency == "sum" else "max",
     )

@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from scene.datasets.base import SceneDataset
+from scene.discriminative import ClassifiedScene
 from scene.labels import Labels
-from scene.models import ClassifiedScene
 from scene.views import Views
 
 from ..build import Assembly

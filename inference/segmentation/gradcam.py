@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from scene.networks.classifiers import Classifier
 
-from ..settings.settings import LARGEST_SCALE
+from ..settings.cues import LARGEST_SCALE
 
 pass
 

@@ -124,7 +124,7 @@ def gradcam(
     """
     import torch
 
-    from scene.models import ClassifiedScene
+    from scene.discriminative import ClassifiedScene
 
     from .cues import maps_of
     from .gradcam import class_maps

@@ -5,12 +5,12 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Mapping
 from types import UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin
 
 from scene.labels import Labels
 
 from .recipes import recipe
-from .settings import Settings
+from .settings import OPTIONS, Settings
 
 
 def as_table(what: str, data: Any) -> dict[str, Any]:
@@ -31,16 +31,26 @@ def settings_from(data: Any) -> Settings:
         LookupError: If the recipe, or the name of a choice, is unknown.
         ValueError: If a setting is of the wrong kind, does not exist, or cannot have its value.
 
-    >>> settings_from({"recipe": "telbo", "steps": "many"})
+    >>> settings_from({"recipe": "telbo", "training": {"steps": "many"}})
     Traceback (most recent call last):
-    ValueError: its setting steps cannot be 'many'.
+    ValueError: its setting training.steps cannot be 'many'.
     """
-    kinds = get_type_hints(Settings)
-    for name, value in as_table("its settings", data).items():
-        if name in kinds and not is_a(value, kinds[name]):
-            raise ValueError(f"its setting {name} cannot be {shown(value)}.")
+    for group, values in as_table("its settings", data).items():
+        if group == "recipe":
+            if not isinstance(values, str):
+                raise ValueError(f"its recipe cannot be {shown(values)}.")
+            continue
+        as_table(f"its settings {shown(group)}", values)
+        for option in OPTIONS.values():
+            if option.group == group and option.attribute in values:
+                value = values[option.attribute]
+                if not is_a(value, option.kind):
+                    raise ValueError(
+                        f"its setting {group}.{option.attribute} cannot be {shown(value)}."
+                    )
     settings = Settings.from_json(data)
-    recipe(settings.recipe)
+    if ":" not in settings.recipe:  # one of one's own is imported only if it is trusted
+        recipe(settings.recipe)
     return settings
 
 

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
-from scene.registry import unknown
+from scene.registry import load, unknown
 
-from .settings import VIEWS, Settings, option
-
-Form = Literal["plain", "telbo", "jmvae", "sec", "masks"]
+from .fields import VIEWS, Option
+from .settings import OPTIONS, Settings, flag, option_called
 
 GUIDES = {
     "joint": "inference.guides:JointGuide",
@@ -40,79 +39,104 @@ class Recipe:
 
     Attributes:
         about: One line for ``--help``.
-        model: ``module:Name`` of the generative model.
+        model: The class of the generative model: ``module:Name``, ``path/file.py:Name``, or the
+            class itself.
         form: What the objective is: one bound (``plain``) or several put together (``telbo``,
-            ``jmvae``), the losses of SEC (``sec``), or the cross-entropy of ``masks``.
+            ``jmvae``), the losses of SEC (``sec``), the cross-entropy of ``masks``; or
+            ``module:Name``, ``path/file.py:Name`` or a function itself, called as
+            ``form(settings, model, guide)``, that returns an `Objective`.
         explains: The views that the model explains.
-        uses: Settings it uses that not every recipe does.
+        uses: Options it uses that not every recipe does.
         pretrained: Backbones that begin with ImageNet's weights unless others are named.
-        defaults: Settings of this recipe.
-        nets: Settings that go with a ``net`` other than its default.
+        defaults: Values of options in this recipe.
+        nets: Values of options that go with a ``net`` other than its default.
     """
 
     about: str
-    model: str
-    form: Form = "plain"
+    model: Any
+    form: Any = "plain"
     explains: tuple[str, ...] = VIEWS
     uses: Collection[str] = ()
     pretrained: Collection[str] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     nets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    def settings(self, **given: Any) -> Settings:
-        """Make settings: the recipe's own, then those given that are not None.
-
-        A weight given for one view leaves those of the others as they are.
-
-        Raises:
-            LookupError: As `Settings`.
-            ValueError: As `Settings`; or if a setting given would change nothing here.
-        """
-        named = {key: value for key, value in given.items() if value is not None}
-        self._require(named)
-        chosen = self.nets.get(named.get("net", ""), {})
-        own = replace(Settings(self.name), **{**self.defaults, **chosen})
-        if named.get("backbone") in self.pretrained:
-            named.setdefault("backbone_weights", "imagenet")
-        if "weights" in named:
-            named["weights"] = {**own.weights, **named["weights"]}
-        made = replace(own, **named)
-        self._require_bounds(made, named)
-        return made
-
     @property
     def name(self) -> str:
-        """The word that stands for this recipe."""
-        return next(name for name, recipe in RECIPES.items() if recipe is self)
+        """The word of the command line that stands for this recipe."""
+        return next(name for name, one in {**RECIPES, **_loaded}.items() if one is self)
 
-    def takes(self, setting: str) -> bool:
-        """Say whether a setting changes anything in this recipe."""
-        return setting in self.uses or not any(setting in r.uses for r in RECIPES.values())
+    @property
+    def base(self) -> Settings:
+        """Its settings where nobody says otherwise."""
+        return Settings(self.name).changed(**self.defaults)
 
-    def _require(self, given: Mapping[str, Any]) -> None:
+    def options(self) -> dict[str, Option]:
+        """Return the options that it uses, by name, each with its own default here."""
+        base = self.base
+        return {
+            name: replace(option, default=base.value(name))
+            for name, option in OPTIONS.items()
+            if self.takes(name)
+        }
+
+    def settings(self, **values: Any) -> Settings:
+        """Return settings: the recipe's own, then the values that are not None.
+
+        A weight for one view leaves those of the others as they are. Text is read as it would be
+        after an option of `scene train`.
+
+        Raises:
+            LookupError: If there is no such option, or as `Settings`.
+            ValueError: As `Settings`; or if a value would change nothing here.
+        """
+        chosen = {
+            name: option_called(name).parse(value)
+            for name, value in values.items()
+            if value is not None
+        }
+        self._require(chosen)
+        base = self.base.changed(**self.nets.get(chosen.get("net", ""), {}))
+        if chosen.get("backbone") in self.pretrained:
+            chosen.setdefault("backbone_weights", "imagenet")
+        if "view_weights" in chosen:
+            weights = base.objective.view_weights
+            chosen["view_weights"] = {**weights, **chosen["view_weights"]}
+        made = base.changed(**chosen)
+        self._require_bounds(made, chosen)
+        return made
+
+    def takes(self, option: str) -> bool:
+        """Say whether an option changes anything in this recipe."""
+        return option in self.uses or option not in _NOT_EVERYWHERE
+
+    def _require(self, chosen: Mapping[str, Any]) -> None:
         """Refuse settings that would be ignored."""
-        idle = [option(name) for name in given if not self.takes(name)]
-        views = set(given.get("weights", ())) & set(VIEWS)
+        idle = [flag(name) for name in chosen if not self.takes(name)]
+        views = set(chosen.get("view_weights", ())) & set(VIEWS)
         weighed = () if self.form in ("sec", "masks") else self.explains
-        idle += [f"--weight {view}" for view in sorted(views.difference(weighed))]
+        idle += [f"{flag('view_weights')} {v}" for v in sorted(views.difference(weighed))]
         if idle:
             raise ValueError(
                 f"The recipe {self.name} does not use {', '.join(idle)}; leave "
                 f"{'it' if len(idle) == 1 else 'them'} out."
             )
 
-    def _require_bounds(self, made: Settings, given: Collection[str]) -> None:
-        """Refuse settings of a bound that is not chosen; a stranger's might use them."""
-        bounds = {made.objective}
+    def _require_bounds(self, made: Settings, chosen: Collection[str]) -> None:
+        """Refuse settings of a bound that is not chosen; a bound of one's own might use them."""
+        bounds = {made.objective.bound}
         if self.takes("retrofit_objective"):
-            bounds.add(made.retrofit_objective or made.objective)
+            bounds.add(made.objective.retrofit_bound or made.objective.bound)
         for setting, bound in _OF_BOUNDS.items():
-            if setting in given and not any(b == bound or ":" in b for b in bounds):
+            if setting in chosen and not any(b == bound or ":" in b for b in bounds):
                 raise ValueError(
-                    f"{option(setting)} is used by the objective {bound} only; leave it out, or "
+                    f"{flag(setting)} is used by the objective {bound} only; leave it out, or "
                     f"add --objective {bound}."
                 )
 
+
+_loaded: dict[str, Recipe] = {}
+"""Recipes that came from elsewhere, by the name they were loaded by."""
 
 _OF_BOUNDS = {"renyi_alpha": "renyi", "free_bits": "elbo"}
 """Settings of one bound, and which."""
@@ -207,21 +231,21 @@ RECIPES: dict[str, Recipe] = {
     ),
     "segmenter": Recipe(
         "U-Net trained on true masks: the supervised yardstick.",
-        "scene.models:SegmentedScene",
+        "scene.discriminative:SegmentedScene",
         explains=("mask",),
         uses=("weak_weight",),
         defaults={"guide": "none", "encode": ("image",), "learning_rate": 4e-3, "batch_size": 32},
     ),
     "classifier": Recipe(
         "Classifier of image-level labels: the first stage of weak supervision.",
-        "scene.models:ClassifiedScene",
+        "scene.discriminative:ClassifiedScene",
         explains=("classes",),
         uses=("backbone", "backbone_weights", "threshold"),
         pretrained=("vgg16", "resnet50"),
         defaults={
             "guide": "none",
             "encode": ("image",),
-            "weights": {"classes": 1.0},
+            "view_weights": {"classes": 1.0},
             "steps": 3000,
             "batch_size": 32,
             "optimizer": "adamw",
@@ -230,7 +254,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     "sec": Recipe(
         "SEC: masks from image-level labels, by cues of a classifier and a dense CRF.",
-        "scene.coarse:CoarseScene",
+        "scene.discriminative:CoarseScene",
         form="sec",
         explains=("mask",),
         uses=(*_COARSE, *_CUES, *_CRF),
@@ -246,7 +270,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     "twin": Recipe(
         "The network of SEC trained on true masks: what its labels are measured against.",
-        "scene.coarse:CoarseScene",
+        "scene.discriminative:CoarseScene",
         form="masks",
         explains=("mask",),
         uses=(*_COARSE, "weak_weight"),
@@ -257,23 +281,28 @@ RECIPES: dict[str, Recipe] = {
 """Recipes by name."""
 
 
-def able(settings: Settings, given: tuple[str, ...]) -> bool:
-    """Say whether a run of these settings has a belief about scenes given these views.
+_NOT_EVERYWHERE = frozenset(name for one in RECIPES.values() for name in one.uses)
+"""Options that only the recipes that name them use."""
 
-    A guess from names alone, to choose among runs without loading them; a foreign guide is
+
+def able(settings: Settings, given: tuple[str, ...]) -> bool:
+    """Say whether a run of these settings has a posterior given these views.
+
+    A guess from names alone, to choose among runs without loading them; a guide of one's own is
     taken to accept what its recipe would ask of it.
     """
     if settings.recipe in ("segmenter", "classifier", "sec", "twin"):
         return settings.recipe != "classifier" and given == ("image",)
     if settings.recipe == "cvae":
         return set(given) in ({"image"}, {"image", "mask"})
-    if not given or settings.guide in ("poe", "retrofit", "masked"):
-        return set(given) <= set(settings.encode) if settings.recipe == "jvae" else True
-    return settings.recipe != "jvae" or set(given) == set(settings.encode)
+    encode = settings.guide.encode
+    if not given or settings.guide.name in ("poe", "retrofit", "masked"):
+        return set(given) <= set(encode) if settings.recipe == "jvae" else True
+    return settings.recipe != "jvae" or set(given) == set(encode)
 
 
 def refinable(settings: Settings, given: tuple[str, ...]) -> bool:
-    """Say whether a run of these settings could refine a belief by these views."""
+    """Say whether a run of these settings could refine a posterior given these views."""
     if not recipe(settings.recipe).takes("latent"):
         return False
     if settings.recipe == "cvae":
@@ -283,16 +312,30 @@ def refinable(settings: Settings, given: tuple[str, ...]) -> bool:
 
 def generates(settings: Settings) -> bool:
     """Say whether a run of these settings can draw a scene with all its views."""
-    found = recipe(settings.recipe)
-    return found.takes("latent") and set(found.explains) == set(VIEWS)
+    one = recipe(settings.recipe)
+    return one.takes("latent") and set(one.explains) == set(VIEWS)
 
 
 def recipe(name: str) -> Recipe:
-    """Find a recipe.
+    """Return a recipe: one of `RECIPES`, or one's own by ``path/file.py:Name``.
+
+    A recipe of one's own is imported here, so its file must be trusted; see
+    `inference.runs.plugins`.
 
     Raises:
         LookupError: If there is none of that name; the message suggests the nearest.
+        ValueError: If the name stands for something else.
     """
-    if name not in RECIPES:
-        raise LookupError(unknown(name, RECIPES, "recipe") + ".")
-    return RECIPES[name]
+    if name in RECIPES:
+        return RECIPES[name]
+    if ":" not in name:
+        raise LookupError(unknown(name, RECIPES, "recipe") + "; or your own: path/file.py:Name.")
+    if name not in _loaded:
+        own = load(name, {}, "recipe")
+        if not isinstance(own, Recipe):
+            raise ValueError(
+                f"{name} is not a Recipe; make one: Recipe(about, model, uses=…, defaults=…) of "
+                "inference.settings.recipes."
+            )
+        _loaded[name] = replace(own)
+    return _loaded[name]

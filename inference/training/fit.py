@@ -113,39 +113,42 @@ def fit(
             the checkpoint damaged.
     """
     settings = run.settings
-    fabric = _fabric(device, settings.precision)
+    fabric = _fabric(device, settings.training.precision)
     step_module = fabric.setup_module(Step(assembly))
     steps = fabric.setup_optimizers(optimizer(settings, step_module))
     learning = Learning(assembly, steps)
-    torch.manual_seed(settings.seed)
+    torch.manual_seed(settings.training.seed)
     if resume:
         _load(learning, run)
     log = Log(run, learning.step)
-    every = settings.validate_every or max(1, settings.steps // 5)
+    every = settings.training.validate_every or max(1, settings.training.steps // 5)
     assembly.model.train()
     assembly.guide.train()
     order = batches(
         train,
-        settings.batch_size,
-        settings.seed,
-        range(learning.step, learning.step if _waited(learning, settings) else settings.steps),
-        settings.augment or train.augmentation,
-        settings.workers,
+        settings.training.batch_size,
+        settings.training.seed,
+        range(
+            learning.step,
+            learning.step if _waited(learning, settings) else settings.training.steps,
+        ),
+        settings.data.augment or train.augmentation,
+        settings.data.workers,
     )
     used = learning.step > 0
     with deferred() as asked, closing(log):
         for views in order:
             report = _step(fabric, step_module, learning, views.to(fabric.device), run)
             used = used or bool(report.terms)
-            seen = learning.step * settings.batch_size
-            if not used and (seen >= len(train) or learning.step == settings.steps):
+            seen = learning.step * settings.training.batch_size
+            if not used and (seen >= len(train) or learning.step == settings.training.steps):
                 raise ValueError(
                     f"Of {min(seen, len(train))} training scenes none has all the views that "
                     f"{settings.recipe} learns from; see what there is: "
-                    f"scene data info {settings.data}"
+                    f"scene data info {settings.data.source}"
                 )
             stop = bool(asked)
-            due = used and (learning.step % every == 0 or learning.step == settings.steps)
+            due = used and (learning.step % every == 0 or learning.step == settings.training.steps)
             if due:
                 report = _validate(report, step_module, learning, val, run, fabric.device)
             log.write(report)
@@ -155,7 +158,7 @@ def fit(
             watch(report)
             if stop or _waited(learning, settings):
                 break
-    if settings.patience and val is not None:
+    if settings.training.patience and val is not None:
         load_weights(run.path("best.safetensors"), assembly, settings.recipe)
     assembly.model.eval()
     assembly.guide.eval()
@@ -185,12 +188,12 @@ def rate(settings: Settings, step: int) -> float:
     Source:
         Smith & Topin (2018), Super-Convergence, https://arxiv.org/abs/1708.07120
     """
-    peak, progress = settings.learning_rate, step / settings.steps
-    if settings.schedule == "constant":
+    peak, progress = settings.optimizer.learning_rate, step / settings.training.steps
+    if settings.optimizer.schedule == "constant":
         return peak
-    if settings.schedule == "stairs":
-        return float(peak * 0.1 ** (4 * step // settings.steps))
-    if settings.schedule == "cosine":
+    if settings.optimizer.schedule == "stairs":
+        return float(peak * 0.1 ** (4 * step // settings.training.steps))
+    if settings.optimizer.schedule == "cosine":
         return peak * 0.5 * (1 + math.cos(math.pi * progress))
     if progress < 0.1:
         return peak * (0.04 + 0.96 * progress / 0.1)
@@ -199,39 +202,39 @@ def rate(settings: Settings, step: int) -> float:
 
 def _load(learning: Learning, run: Run) -> None:
     load_learning(run.path(CHECKPOINT), learning, run.settings.recipe)
-    if learning.step > run.settings.steps:
+    if learning.step > run.settings.training.steps:
         raise ValueError(
             f"{run.path(CHECKPOINT)} is of step {learning.step}, but the run takes "
-            f"{run.settings.steps}; one of them is of another run: train anew."
+            f"{run.settings.training.steps}; one of them is of another run: train anew."
         )
 
 
 def _waited(learning: Learning, settings: Settings) -> bool:
     """Say whether validation has not improved for as long as anyone cared to wait."""
-    return 0 < settings.patience <= learning.waited
+    return 0 < settings.training.patience <= learning.waited
 
 
 def _step(fabric: Fabric, module: Any, learning: Learning, views: Views, run: Run) -> Report:
     settings = run.settings
     now = rate(settings, learning.step)
     set_rate(learning.optimizer, now)
-    warmed = (learning.step + 1) / settings.warmup if settings.warmup else 1.0
+    warmed = (learning.step + 1) / settings.objective.warmup if settings.objective.warmup else 1.0
     learning.assembly.objective.warm(min(1.0, warmed))
     loss, parts = _scored(module, views)
     if not torch.isfinite(loss):
         raise Diverged("loss", float(loss.detach()), learning.step + 1, run)
     learning.optimizer.zero_grad(set_to_none=True)
     fabric.backward(loss)
-    if settings.clip:
+    if settings.optimizer.clip:
         norm = fabric.clip_gradients(
-            module, learning.optimizer, max_norm=settings.clip, error_if_nonfinite=False
+            module, learning.optimizer, max_norm=settings.optimizer.clip, error_if_nonfinite=False
         )
         if norm is not None and not torch.isfinite(norm):
             raise Diverged("gradient", float(norm), learning.step + 1, run)
     learning.optimizer.step()
     learning.step += 1
     terms = {name: float(value) for name, value in parts.items()}
-    return Report(learning.step, settings.steps, float(loss.detach()), terms, now)
+    return Report(learning.step, settings.training.steps, float(loss.detach()), terms, now)
 
 
 _REFUSALS = ("to satisfy the constraint", "has a scale that is not positive")
@@ -267,7 +270,7 @@ def _validate(
         if not math.isfinite(loss):
             raise Diverged("validation loss", loss, learning.step, run)
         learning.waited = 0 if loss < learning.best else learning.waited + 1
-        if loss < learning.best and run.settings.patience:
+        if loss < learning.best and run.settings.training.patience:
             save_weights(run.path("best.safetensors"), learning.assembly, recipe)
         learning.best = min(loss, learning.best)
         report = replace(report, val=loss)
@@ -282,9 +285,9 @@ def _loss(
     assembly.guide.eval()
     assembly.objective.warm(1.0)
     total, count = 0.0, min(len(val), VALIDATED)
-    with torch.no_grad(), seeded(settings.seed, device):
-        for first in range(0, count, settings.batch_size):
-            rows = range(first, min(count, first + settings.batch_size))
+    with torch.no_grad(), seeded(settings.training.seed, device):
+        for first in range(0, count, settings.training.batch_size):
+            rows = range(first, min(count, first + settings.training.batch_size))
             loss, _ = _scored(module, val.views(rows).to(device))
             total += float(loss) * len(rows)
     assembly.model.train()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from ..devices import Device
 from ..runs import run as runs
 from ..runs.claims import begun
 from ..runs.run import CONFIG, Run
-from ..settings.settings import Settings, option
+from ..settings.settings import Settings, flag
 from .log import Watch
 from .session import USUAL, Headline, resume, train
 
@@ -50,12 +49,17 @@ def obtain(
 
 def _require_same(run: Run, wanted: Settings) -> None:
     """Refuse a run of other settings; where its data and its classifier lie may differ."""
-    there = replace(run.settings, data=wanted.data, classifier=wanted.classifier)
+    there = run.settings.changed(data=wanted.data.source, classifier=wanted.cues.classifier)
     if there == wanted:
         return
-    ours, theirs = wanted.to_json(), there.to_json()
-    name = next(key for key in ours if ours[key] != theirs[key])
+    ours, theirs = wanted.values(), there.values()
+    name = next((key for key in ours if ours[key] != theirs[key]), None)
+    if name is None:
+        raise ValueError(
+            f"{run.folder} was trained by the recipe {there.recipe}, not {wanted.recipe}; choose "
+            "another --out, or --force to begin anew."
+        )
     raise ValueError(
-        f"{run.folder} was trained with {option(name)} {theirs[name]}, not {ours[name]}; choose "
+        f"{run.folder} was trained with {flag(name)} {theirs[name]}, not {ours[name]}; choose "
         "another --out, or --force to begin anew."
     )

@@ -23,13 +23,13 @@ def optimizer(settings: Settings, module: nn.Module) -> Optimizer:
     weights and do not decay, and the last layer, which is called ``scores``, ten times as fast as
     the others.
     """
-    rate = settings.learning_rate
+    rate = settings.optimizer.learning_rate
     learning = {name: p for name, p in module.named_parameters() if p.requires_grad}
-    if settings.optimizer == "layerwise":
+    if settings.optimizer.name == "layerwise":
         return SGD(_layers(learning), rate, momentum=MOMENTUM)
-    if settings.optimizer == "sgd":
+    if settings.optimizer.name == "sgd":
         return SGD(learning.values(), rate, momentum=MOMENTUM)
-    kind = AdamW if settings.optimizer == "adamw" else Adam
+    kind = AdamW if settings.optimizer.name == "adamw" else Adam
     return kind(learning.values(), rate, fused=True)
 
 

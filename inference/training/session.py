@@ -13,7 +13,7 @@ from scene.datasets.augment import augmenter
 from scene.datasets.base import SceneDataset
 from scene.datasets.catalogue import open_data, splits_of, summary_split
 from scene.datasets.weak import ImageLevel, Trusted
-from scene.models import ClassifiedScene
+from scene.discriminative import ClassifiedScene
 from scene.storage.locks import locked
 
 from ..build import Assembly, assemble
@@ -111,13 +111,13 @@ def train(
     """
     device_of(device)
     data = _open(settings, download, headline.split)
-    settings = replace(settings, data=data[0].source)
-    augmenter(settings.augment or data[0].augmentation, data[0].schema.labels)
+    settings = settings.changed(data=data[0].source)
+    augmenter(settings.data.augment or data[0].augmentation, data[0].schema.labels)
     teacher = find_teacher(settings, data[0], device_of(device))
     if teacher is not None:
-        settings = replace(settings, classifier=os.path.realpath(teacher.run.folder))
+        settings = settings.changed(classifier=os.path.realpath(teacher.run.folder))
     assembly = assemble(settings, data[0].schema)
-    if teacher is not None and settings.backbone_weights == "classifier":
+    if teacher is not None and settings.model.backbone_weights == "classifier":
         teacher.begin(assembly.model)
     first = None if start is None else take_weights(assembly, start)
     folder = folder or fresh(settings, data[0].name)
@@ -166,14 +166,14 @@ def resume(
         ValueError: If its checkpoint is damaged, or its data have other labels by now.
     """
     if data is not None:
-        run = replace(run, settings=replace(run.settings, data=data))
+        run = replace(run, settings=run.settings.changed(data=data))
     device_of(device)
     with locked(run.folder), _answered(run.folder):
         _require_unfinished(run)
         scenes = _open(run.settings, False, headline.split)
         run.schema.labels.require(scenes[0].schema.labels, scenes[0].name)
         if data is not None:
-            run = replace(run, settings=replace(run.settings, data=scenes[0].source))
+            run = replace(run, settings=run.settings.changed(data=scenes[0].source))
             write_config(run)
         if run.complete:
             started(run)
@@ -231,7 +231,7 @@ def conclude(
         draw_looks(picture, assembly, scored)
         summary["threshold"] = assembly.model.threshold
     else:
-        draw_predictions(picture, assembly, scored, seed=run.settings.seed)
+        draw_predictions(picture, assembly, scored, seed=run.settings.training.seed)
     write_json(run.path(SUMMARY), {**summary, "headline": cell.to_json()})
     return Outcome(run, cell, scored.split, picture)
 
@@ -240,27 +240,33 @@ def _open(
     settings: Settings, download: bool, split: str | None
 ) -> tuple[SceneDataset, SceneDataset | None, SceneDataset]:
     """Open the scenes to train on, to validate on, and to score on."""
-    size = settings.size
+    size = settings.data.size
     train: SceneDataset
-    train = open_data(settings.data, "train", size, download=download, count=settings.count)
-    if settings.weak_weight != 1:
-        train = Trusted(train, settings.weak_weight)
-    val = open_data(settings.data, "val", size) if "val" in splits_of(settings.data) else None
+    train = open_data(
+        settings.data.source, "train", size, download=download, count=settings.data.count
+    )
+    if settings.data.weak_weight != 1:
+        train = Trusted(train, settings.data.weak_weight)
+    val = (
+        open_data(settings.data.source, "val", size)
+        if "val" in splits_of(settings.data.source)
+        else None
+    )
     target = "mask"
     if recipe(settings.recipe).explains == ("classes",):  # and then no mask may be seen
         train, target = ImageLevel(train), "classes"
     needed = recipe(settings.recipe).form != "sec"
-    split = split or summary_split(settings.data, target=target, masks=needed)
-    return train, val, open_data(settings.data, split, size)
+    split = split or summary_split(settings.data.source, target=target, masks=needed)
+    return train, val, open_data(settings.data.source, split, size)
 
 
 def _settled(settings: Settings, assembly: Assembly) -> Callable[[], object]:
     """Say what is chosen once training is over: a classifier's threshold, if that was asked."""
-    if not isinstance(assembly.model, ClassifiedScene) or settings.threshold != "auto":
+    if not isinstance(assembly.model, ClassifiedScene) or settings.model.threshold != "auto":
         return lambda: None
-    known = splits_of(settings.data)
+    known = splits_of(settings.data.source)
     split = next((split for split in ("tune", "val") if split in known), "train")
-    return lambda: calibrate(assembly, open_data(settings.data, split, settings.size))
+    return lambda: calibrate(assembly, open_data(settings.data.source, split, settings.data.size))
 
 
 def _adopted(run: Run) -> Run:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from scene.datasets.base import SceneDataset
-from scene.models import ClassifiedScene
+from scene.discriminative import ClassifiedScene
 
 from ..build import Assembly
 from ..prediction.predict import predict

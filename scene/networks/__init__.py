@@ -1,1 +1,1 @@
-"""The networks of models and guides: encoders, decoders, backbones, classifiers."""
+"""Networks: encoders, decoders, classifiers, segmentation networks, backbones."""

@@ -1,4 +1,4 @@
-"""Image features: a small network from scratch, or one of torchvision's by name."""
+"""Backbones: encoders of images for the cVAE, and torchvision's networks with their weights."""
 
 from __future__ import annotations
 
@@ -12,27 +12,32 @@ from torch import Tensor, nn
 
 from ..registry import unknown
 from ..views import Schema
-from .encoders import Stem
+from .encoders import Encoder
 
 Weights = str
-"""``none``, ``imagenet``, or the path of a state dict, as safetensors or as torch saves it."""
+"""``none``, ``imagenet``, or the path of a state dict in safetensors or torch's format."""
 
 BACKBONES = ("small", "vgg16")
+"""Backbones of the cVAE, by name."""
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""ImageNet's channel statistics, which torchvision's weights expect to be removed."""
+"""ImageNet's channel means and standard deviations, by which torchvision's networks expect images
+to be standardised."""
 
 
 class Vgg16(nn.Module):
-    """The convolutions of VGG-16, averaged to at most 7 × 7 cells and flattened.
+    """The convolutions of VGG-16, average-pooled to at most 7×7 cells and flattened.
 
     Args:
         size: Height and width of the images in pixels.
-        weights: Where the weights come from.
+        weights: ``none``, ``imagenet`` or a path.
+
+    Attributes:
+        features: Length of the feature vector.
 
     Raises:
         ValueError: If the images are too small, or the weights are not of this network.
-        LookupError: If the weights cannot be had.
+        LookupError: If there are no such weights.
 
     Shape:
         ``(B, 3, H, W)`` in [0, 1] to ``(B, features)``.
@@ -46,7 +51,7 @@ class Vgg16(nn.Module):
 
     def __init__(self, size: tuple[int, int], weights: Weights = "none") -> None:
         super().__init__()
-        require_room("vgg16", size)
+        require_size_for("vgg16", size)
         self.convolutions = pretrained("vgg16", weights).features
         self.cells = (min(size[0] // 32, 7), min(size[1] // 32, 7))
         self.features = 512 * self.cells[0] * self.cells[1]
@@ -54,29 +59,37 @@ class Vgg16(nn.Module):
         self.register_buffer("deviation", torch.tensor(DEVIATION).view(3, 1, 1), persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Read images."""
-        found = self.convolutions((image - self.mean) / self.deviation)
-        return F.adaptive_avg_pool2d(found, self.cells).flatten(1).float()
+        """Return the feature vectors of images, float32."""
+        maps = self.convolutions((image - self.mean) / self.deviation)
+        return F.adaptive_avg_pool2d(maps, self.cells).flatten(1).float()
 
 
-def features(name: str, schema: Schema, width: int, weights: Weights = "none") -> Stem | Vgg16:
-    """Make the network called ``name``; its ``features`` says how many numbers it gives.
+def make_backbone(
+    name: str, schema: Schema, width: int, weights: Weights = "none"
+) -> Encoder | Vgg16:
+    """Make the backbone called ``name``; its ``features`` is the length of its output.
+
+    Args:
+        name: One of `BACKBONES`.
+        schema: Labels and image size.
+        width: Channels of the first convolution of ``small``.
+        weights: ``none``, ``imagenet`` or a path.
 
     Raises:
-        LookupError: If there is no such backbone, or its weights cannot be had.
-        ValueError: If weights are asked for a network that has none.
+        LookupError: If there is no such backbone, or there are no such weights.
+        ValueError: If weights are named for ``small``.
     """
     if name == "small":
         if weights != "none":
             raise ValueError("The small backbone is always trained from scratch: --weights none.")
-        return Stem(3, schema.size, width)
+        return Encoder(3, schema.size, width)
     if name == "vgg16":
         return Vgg16(schema.size, weights)
     raise LookupError(unknown(name, BACKBONES, "backbone") + ".")
 
 
-def require_room(name: str, size: tuple[int, int]) -> None:
-    """Refuse images that a network which halves five times would shrink to nothing.
+def require_size_for(name: str, size: tuple[int, int]) -> None:
+    """Refuse images too small for a network that halves the resolution five times.
 
     Raises:
         ValueError: If they are less than 32 pixels high or wide.
@@ -90,11 +103,11 @@ def pretrained(name: str, weights: Weights = "none") -> Any:
 
     Args:
         name: A network of `torchvision.models`, such as ``vgg16`` or ``resnet50``.
-        weights: ``none``, ``imagenet``, or the path of a state dict as safetensors or as
-            torch saves it.
+        weights: ``none``, ``imagenet``, or the path of a state dict in safetensors or torch's
+            format.
 
     Raises:
-        LookupError: If the weights cannot be had.
+        LookupError: If there are no such weights.
         ValueError: If they are not of this network.
     """
     from torchvision import models
@@ -116,7 +129,7 @@ def pretrained(name: str, weights: Weights = "none") -> Any:
 
 def _load(net: nn.Module, name: str, path: Path) -> None:
     if not path.is_file():
-        raise LookupError(f"There are no weights at {path}; wanted none, imagenet or a file.")
+        raise LookupError(f"There are no weights at {path}; name none, imagenet or a file.")
     try:
         net.load_state_dict(_state(path))
     except (RuntimeError, TypeError, ValueError) as error:
@@ -126,7 +139,7 @@ def _load(net: nn.Module, name: str, path: Path) -> None:
 
 
 def _state(path: Path) -> Any:
-    """Read a state dict: safetensors, or torch's own format, of which no code is run."""
+    """Read a state dict in safetensors or torch's format; no code in it is run."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 

@@ -1,4 +1,4 @@
-"""Classifiers: networks that say which classes an image shows, and let one look at their maps."""
+"""Image classifiers whose feature maps can be read at any layer, as Grad-CAM needs."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ CLASSIFIERS = ("small", "vgg16", "resnet50")
 
 
 class Classifier(nn.Module):
-    """Stages in a row, then a head: log odds of each class, and the maps that led to them.
+    """A sequence of stages, then a head: log odds of each class, and feature maps by layer.
 
-    Every stage is a layer that can be looked at by name; its maps are what follows its last
-    ReLU. ``head(maps(images, layer), layer)`` is ``forward(images)`` whatever the layer.
+    Each stage is a layer with a name; its feature maps are the output of its last ReLU.
+    ``head(maps(images, layer), layer)`` equals ``forward(images)`` for every layer.
 
     Args:
-        stages: The convolutions, from the image on.
+        stages: The convolutions, from the image on, by the names of layers.
         judge: Pooling and linear layers, from the last stage's maps to logits.
-        layer: The stage usually looked at.
-        mean: Channel means to remove from images, which come in [0, 1].
-        deviation: Channel scales to divide them by.
+        layer: The default layer of `maps` and `head`.
+        mean: Channel means that are subtracted from images, which are in [0, 1].
+        deviation: Channel standard deviations that they are divided by.
 
     Shape:
-        ``(B, 3, H, W)`` in [0, 1] to ``(B, C)``.
+        ``(B, 3, H, W)`` in [0, 1] to log odds ``(B, C)``.
     """
 
     mean: Tensor
@@ -51,7 +51,7 @@ class Classifier(nn.Module):
         self.stages, self.judge, self.layer = nn.Sequential(stages), judge, layer
         for module in self.modules():
             if isinstance(module, nn.ReLU):
-                module.inplace = False  # what a stage gave must stay as it was
+                module.inplace = False  # feature maps must not change after they are read
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("deviation", torch.tensor(deviation).view(-1, 1, 1), persistent=False)
         self.to(memory_format=torch.channels_last)
@@ -62,15 +62,15 @@ class Classifier(nn.Module):
         return tuple(self.stages._modules)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Give the log odds of every class."""
+        """Return the log odds of every class."""
         return self.head(self.maps(images))
 
     def maps(self, images: Tensor, layer: str | None = None) -> Tensor:
-        """Give the feature maps of a layer.
+        """Return the feature maps of a layer.
 
         Args:
             images: ``(B, 3, H, W)`` in [0, 1].
-            layer: One of `layers`; by default the one usually looked at.
+            layer: One of `layers`; None = ``self.layer``.
 
         Returns:
             ``(B, K, h, w)``.
@@ -78,40 +78,40 @@ class Classifier(nn.Module):
         Raises:
             LookupError: If there is no such layer.
         """
-        at = self._place(layer)
-        found: Tensor = self.stages[: at + 1]((images - self.mean) / self.deviation)
-        return found
+        at = self._index(layer)
+        maps: Tensor = self.stages[: at + 1]((images - self.mean) / self.deviation)
+        return maps
 
     def head(self, maps: Tensor, layer: str | None = None) -> Tensor:
-        """Go on from a layer's maps to logits: ``(B, K, h, w)`` to ``(B, C)``."""
+        """Return the log odds from a layer's maps: ``(B, K, h, w)`` to ``(B, C)``."""
         logits: Tensor = self.judge(self.after(layer)(maps))
         return logits.float()
 
     def after(self, layer: str | None = None) -> nn.Sequential:
-        """Give the stages between a layer and the head's pooling."""
-        return self.stages[self._place(layer) + 1 :]
+        """Return the stages between a layer and the head's pooling."""
+        return self.stages[self._index(layer) + 1 :]
 
-    def _place(self, layer: str | None) -> int:
+    def _index(self, layer: str | None) -> int:
         layer = layer or self.layer
         if layer not in self.layers:
             raise LookupError(unknown(layer, self.layers, "layer of this classifier") + ".")
         return self.layers.index(layer)
 
 
-def classifier(
+def make_classifier(
     name: str, classes: int, width: int = STOCK_WIDTH, weights: Weights = "none"
 ) -> Classifier:
     """Make the classifier called ``name``.
 
     Args:
         name: One of `CLASSIFIERS`.
-        classes: C, how many logits there are.
-        width: Channels of the first stage of ``small``; the others have theirs.
-        weights: Where those of ``vgg16`` and ``resnet50`` come from.
+        classes: C, the number of logits.
+        width: Channels of the first stage of ``small``; the others have fixed widths.
+        weights: Weights of ``vgg16`` and ``resnet50``: ``none``, ``imagenet`` or a path.
 
     Raises:
-        LookupError: If there is no such classifier, or its weights cannot be had.
-        ValueError: If weights are asked for ``small``, or are not of this network.
+        LookupError: If there is no such classifier, or there are no such weights.
+        ValueError: If weights are named for ``small``, or are not of this network.
     """
     if name == "small":
         if weights != "none":
@@ -125,7 +125,7 @@ def classifier(
 
 
 def _small(classes: int, width: int) -> Classifier:
-    """Four stages like those of VGG, named by how many pixels a cell of theirs is wide."""
+    """Four stages like those of VGG, named by their strides in pixels."""
     widths = (3, width, 2 * width, 4 * width, 8 * width)
     stages: OrderedDict[str, nn.Module] = OrderedDict()
     for depth, (inner, outer) in enumerate(pairwise(widths)):
@@ -141,7 +141,7 @@ def _normed(inner: int, outer: int) -> list[nn.Module]:
 
 
 def _vgg16(classes: int, weights: Weights) -> Classifier:
-    """VGG-16 with its 13 convolutions as stages, named as in the paper: conv1_1 to conv5_3."""
+    """VGG-16: its 13 convolutions as stages, named as in the paper, conv1_1 to conv5_3."""
     net = pretrained("vgg16", weights)
     net.classifier[-1] = nn.Linear(net.classifier[-1].in_features, classes)
     stages: OrderedDict[str, nn.Module] = OrderedDict()
@@ -159,7 +159,7 @@ def _vgg16(classes: int, weights: Weights) -> Classifier:
 
 
 def _between_pools(layers: Any) -> Iterator[list[nn.Module]]:
-    """Cut VGG's row of layers behind each pooling; what follows the last comes last."""
+    """Split VGG's layers after each pooling; the last group is what follows the last pooling."""
     group: list[nn.Module] = []
     for layer in layers:
         group.append(layer)
@@ -170,7 +170,7 @@ def _between_pools(layers: Any) -> Iterator[list[nn.Module]]:
 
 
 def _resnet50(classes: int, weights: Weights) -> Classifier:
-    """ResNet-50 with its four groups of blocks as stages, after the stem, named as they are."""
+    """ResNet-50: its stem and its four groups of blocks as stages, with torchvision's names."""
     net = pretrained("resnet50", weights)
     stages: OrderedDict[str, nn.Module] = OrderedDict(
         stem=nn.Sequential(net.conv1, net.bn1, net.relu)

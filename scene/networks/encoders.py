@@ -1,4 +1,4 @@
-"""The networks of models and guides: stems that read a view, heads that form a belief, a U-Net."""
+"""Encoders: networks that turn a view into features, and features into a Gaussian over z."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ from torch import Tensor, nn
 from ..views import Schema
 
 STRIDE = 16
-"""How many pixels of the scene one cell of the coarsest grid covers."""
+"""Pixels of the scene, along each side, that one cell of the coarsest grid covers."""
 
 
 class Norm(nn.BatchNorm2d):
-    """Batch normalisation, by the running statistics where a batch is too small to have any."""
+    """Batch normalisation that uses the running statistics where a batch has one value a channel.
+
+    Shape:
+        ``(N, C, H, W)`` to ``(N, C, H, W)``.
+    """
 
     def forward(self, input: Tensor) -> Tensor:
-        """Normalise each channel: ``(N, C, H, W)`` to the same."""
+        """Normalise each channel."""
         if self.training and input.numel() == input.shape[1]:
             return F.batch_norm(
                 input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
@@ -26,20 +30,27 @@ class Norm(nn.BatchNorm2d):
         return super().forward(input)
 
 
-class Stem(nn.Module):
-    """Read a picture through four strided convolutions into one feature vector.
+class Encoder(nn.Module):
+    """Encode an image by four strided convolutions as one feature vector.
 
-    Each is batch-normalised: without that, masks are not learned at all on a small training
-    budget. So in training mode a scene's features depend a little on its batch.
+    Each convolution is batch-normalised: without that, masks are not learned at all on a small
+    training budget. In training mode the features of a scene therefore depend a little on its
+    batch.
 
     Args:
-        channels: Channels of the picture.
-        size: Its height and width in pixels.
+        channels: Channels of the image.
+        size: Height and width of the image in pixels.
         width: Channels after the first convolution; they double twice.
+
+    Attributes:
+        features: Length of the feature vector.
 
     Shape:
         ``(..., channels, H, W)`` to ``(..., features)``.
     """
+
+    rank = 3
+    """Dimensions of one image, without those of the batch."""
 
     def __init__(self, channels: int, size: tuple[int, int], width: int) -> None:
         super().__init__()
@@ -48,41 +59,53 @@ class Stem(nn.Module):
         for inner, outer in pairwise(sizes):
             layers += [nn.Conv2d(inner, outer, 4, stride=2, padding=1, bias=False)]
             layers += [Norm(outer), nn.ReLU()]
-        self.convolutions = pixels_last(nn.Sequential(*layers))
+        self.convolutions = channels_last(nn.Sequential(*layers))
         self.size = size
-        rows, columns = grid(size)
+        rows, columns = coarsest_grid(size)
         self.features = 4 * width * rows * columns
 
-    def forward(self, picture: Tensor) -> Tensor:
-        """Read pictures."""
-        features: Tensor = self.convolutions(self._padded(picture))
-        return features.reshape(*picture.shape[: -self.rank], self.features).float()
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the feature vectors of images, float32."""
+        features: Tensor = self.convolutions(self._padded(image))
+        return features.reshape(*image.shape[: -self.rank], self.features).float()
 
-    def pyramid(self, picture: Tensor) -> list[Tensor]:
-        """Give what each convolution finds, finest first: ``(N, C, H / 2, W / 2)`` and so on."""
-        found, x = [], self._padded(picture)
+    def feature_maps(self, image: Tensor) -> list[Tensor]:
+        """Return the maps after each convolution, finest first.
+
+        Args:
+            image: ``(N, channels, H, W)``.
+
+        Returns:
+            Four tensors, ``(N, C, H / 2, W / 2)`` to ``(N, C, H / 16, W / 16)``, H and W rounded
+            up to whole cells of the coarsest grid.
+        """
+        maps, x = [], self._padded(image)
         for layer in self.convolutions:
             x = layer(x)
             if isinstance(layer, nn.ReLU):
-                found.append(x)
-        return found
+                maps.append(x)
+        return maps
 
-    rank = 3
-    """How many dimensions a picture has."""
+    def channels(self, image: Tensor) -> Tensor:
+        """Return the input channels of images, ``(N, channels, H, W)``: pixel values about 0."""
+        return centred(image)
 
-    def prepare(self, picture: Tensor) -> Tensor:
-        """Make channels of pictures, ``(N, channels, H, W)``: pixel values, centred."""
-        return centred(picture)
-
-    def _padded(self, picture: Tensor) -> Tensor:
-        rows, columns = grid(self.size)
+    def _padded(self, image: Tensor) -> Tensor:
+        rows, columns = coarsest_grid(self.size)
         bottom, right = STRIDE * rows - self.size[0], STRIDE * columns - self.size[1]
-        flat = self.prepare(picture.reshape(-1, *picture.shape[-self.rank :]))
+        flat = self.channels(image.reshape(-1, *image.shape[-self.rank :]))
         return F.pad(flat, (0, right, 0, bottom)) if bottom or right else flat
 
 
-class MaskStem(Stem):
-    """Read a mask as one-hot channels; a void pixel is zero in all of them.
+class MaskEncoder(Encoder):
+    """Encode a mask, as one-hot channels, as one feature vector.
+
+    A void pixel is zero in all channels.
+
+    Args:
+        labels: Number of labels.
+        size: Height and width of the mask in pixels.
+        width: Channels after the first convolution; they double twice.
 
     Shape:
         ``(..., H, W)`` integer to ``(..., features)``.
@@ -94,17 +117,21 @@ class MaskStem(Stem):
         super().__init__(labels, size, width)
         self.labels = labels
 
-    def prepare(self, picture: Tensor) -> Tensor:
-        """Give each label a channel."""
-        ids = torch.arange(self.labels, device=picture.device).view(-1, 1, 1)
-        return (picture.unsqueeze(-3) == ids).float()
+    def channels(self, image: Tensor) -> Tensor:
+        """Return one-hot channels of masks, ``(N, H, W)`` to ``(N, labels, H, W)``."""
+        ids = torch.arange(self.labels, device=image.device).view(-1, 1, 1)
+        return (image.unsqueeze(-3) == ids).float()
 
 
-class ClassStem(nn.Module):
-    """Read a class vector.
+class ClassEncoder(nn.Module):
+    """Encode a class vector by one linear layer.
+
+    Args:
+        classes: Length of the class vector.
+        features: Length of the feature vector.
 
     Shape:
-        ``(..., C)`` to ``(..., features)``.
+        ``(..., classes)`` in {0, 1} to ``(..., features)``.
     """
 
     def __init__(self, classes: int, features: int) -> None:
@@ -113,35 +140,45 @@ class ClassStem(nn.Module):
         self.features = features
 
     def forward(self, classes: Tensor) -> Tensor:
-        """Read class vectors."""
-        found: Tensor = self.layer(2 * classes - 1).relu()
-        return found.float()
+        """Return the feature vectors of class vectors, float32."""
+        features: Tensor = self.layer(2 * classes - 1).relu()
+        return features.float()
 
 
-def stem(view: str, schema: Schema, width: int) -> Stem | MaskStem | ClassStem:
-    """Make the network that reads ``view``; its ``features`` says how many numbers it gives.
+def make_encoder(view: str, schema: Schema, width: int) -> Encoder | ClassEncoder:
+    """Make the encoder of a view.
+
+    Args:
+        view: ``image``, ``mask`` or ``classes``.
+        schema: Labels and image size.
+        width: Channels after the first convolution.
 
     Raises:
-        LookupError: If no network reads such a view.
+        LookupError: If there is no encoder for such a view.
     """
     match view:
         case "image":
-            return Stem(3, schema.size, width)
+            return Encoder(3, schema.size, width)
         case "mask":
-            return MaskStem(len(schema.labels.names), schema.size, width)
+            return MaskEncoder(len(schema.labels.names), schema.size, width)
         case "classes":
-            return ClassStem(len(schema.labels.classes), 4 * width)
+            return ClassEncoder(len(schema.labels.classes), 4 * width)
     raise LookupError(
-        f"No stem reads {view!r}; known views: image, classes, mask; or give the guide a stem of "
-        f"yours: stems={{{view!r}: …}}."
+        f"There is no encoder for the view {view!r}, only for image, classes and mask; give the "
+        f"guide one of your own: encoders={{{view!r}: …}}."
     )
 
 
 class GaussianHead(nn.Module):
-    """Two layers from features to the mean and scale of a Gaussian belief about z.
+    """Two layers from features to the mean and the standard deviation of a Gaussian over z.
+
+    Args:
+        features: Length of the feature vector.
+        hidden: Length of the hidden layer.
+        latent: Length of z.
 
     Shape:
-        ``(..., features)`` to two of ``(..., latent)``; scales lie above 1e-4.
+        ``(..., features)`` to two of ``(..., latent)``; standard deviations lie above 1e-4.
     """
 
     def __init__(self, features: int, hidden: int, latent: int) -> None:
@@ -151,86 +188,46 @@ class GaussianHead(nn.Module):
         )
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Form the belief."""
+        """Return the mean and the standard deviation, float32."""
         loc, raw = self.layers(features).float().chunk(2, dim=-1)
         return loc, F.softplus(raw) + 1e-4
 
 
-class UNet(nn.Module):
-    """Label pixels directly: an encoder, a decoder, and skips between equal scales.
-
-    Args:
-        channels: Channels of the picture read.
-        labels: Channels of logits written.
-        width: Channels at full resolution; they double at each halving, up to eightfold.
-        halvings: How often the resolution is halved.
-
-    Shape:
-        ``(B, channels, H, W)`` to ``(B, labels, H, W)``.
-
-    Source:
-        Ronneberger et al. (2015), U-Net, https://arxiv.org/abs/1505.04597
-    """
-
-    def __init__(self, channels: int, labels: int, width: int, halvings: int = 4) -> None:
-        super().__init__()
-        widths = [width * min(8, 2**depth) for depth in range(halvings + 1)]
-        self.down = nn.ModuleList(
-            _block(inner, outer, stride=2 if depth else 1, twice=depth > 0)
-            for depth, (inner, outer) in enumerate(pairwise([channels, *widths]))
-        )
-        self.up = nn.ModuleList(
-            _block(deep + shallow, shallow, twice=depth > 0)
-            for depth, (shallow, deep) in reversed(list(enumerate(pairwise(widths))))
-        )
-        self.write = nn.Conv2d(width, labels, 1)
-        self.to(memory_format=torch.channels_last)
-
-    def forward(self, picture: Tensor) -> Tensor:
-        """Score every label at every pixel."""
-        height, width = picture.shape[-2:]
-        whole = 2 ** (len(self.down) - 1)
-        x = F.pad(centred(picture), (0, -width % whole, 0, -height % whole), mode="replicate")
-        skips = []
-        for block in self.down:
-            x = block(x)
-            skips.append(x)
-        for block, skip in zip(self.up, skips[-2::-1], strict=True):
-            x = block(torch.cat([F.interpolate(x, scale_factor=2.0), skip], dim=1))
-        logits: Tensor = self.write(x)
-        return logits.float()[..., :height, :width]
+def centred(image: Tensor) -> Tensor:
+    """Map pixel values from [0, 1] to [-2, 2]."""
+    return 4 * image - 2
 
 
-def centred(picture: Tensor) -> Tensor:
-    """Spread pixel values, which come in [0, 1], evenly about 0."""
-    return 4 * picture - 2
+def coarsest_grid(size: tuple[int, int]) -> tuple[int, int]:
+    """Return the rows and columns of the coarsest grid, which covers ``size``.
 
-
-def grid(size: tuple[int, int]) -> tuple[int, int]:
-    """Count the cells of the coarsest grid that cover ``size``.
-
-    >>> grid((96, 70))
+    >>> coarsest_grid((96, 70))
     (6, 5)
     """
     return -(-size[0] // STRIDE), -(-size[1] // STRIDE)
 
 
-def pixels_last(net: nn.Sequential) -> nn.Sequential:
+def channels_last(net: nn.Sequential) -> nn.Sequential:
     """Store weights channels-last: on a CPU that halves the time of narrow convolutions."""
     return net.to(memory_format=torch.channels_last)
 
 
-def _block(inner: int, outer: int, stride: int = 1, twice: bool = True) -> nn.Sequential:
+def convolution_block(
+    inner: int, outer: int, stride: int = 1, twice: bool = False
+) -> nn.Sequential:
+    """Return one or two 3×3 convolutions, each batch-normalised and rectified.
+
+    Args:
+        inner: Channels of the input.
+        outer: Channels of the output.
+        stride: Of the first convolution.
+        twice: Whether there are two.
+    """
     layers: list[nn.Module] = []
-    for source, step in ((inner, stride), (outer, 1))[: 1 + twice]:
+    for channels, step in ((inner, stride), (outer, 1))[: 1 + twice]:
         layers += [
-            nn.Conv2d(source, outer, 3, step, padding=1, bias=False),
+            nn.Conv2d(channels, outer, 3, step, padding=1, bias=False),
             Norm(outer),
             nn.ReLU(),
         ]
-    return nn.Sequential(*layers)
-
-
-def refine(inner: int, outer: int) -> nn.Sequential:
-    """Make one 3×3 convolution, batch-normalised."""
-    return pixels_last(_block(inner, outer, twice=False))
+    return channels_last(nn.Sequential(*layers))

@@ -1,7 +1,7 @@
-"""A spatial z: the part of the latent that lies on a grid over the scene, and how it is read.
+"""A spatial z: the part of the latent that lies on a grid over the scene, and its encoder.
 
-A latent with a grid is still one vector, so that priors, products of experts and walks need not
-know of it: first what concerns the scene as a whole, then the channels of each cell.
+A latent with a grid is still one vector, so that priors, products of experts and traversals need
+not know of the grid: first the numbers about the scene as a whole, then the channels of each cell.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..views import Views
-from .encoders import STRIDE, Stem, refine
+from .encoders import STRIDE, Encoder, convolution_block
 
 CELLS = (2, 4, 8)
 """Height and width, in pixels, that a cell can have."""
@@ -24,11 +24,11 @@ CELLS = (2, 4, 8)
 
 @dataclass(frozen=True)
 class Latent:
-    """The parts of z.
+    """The layout of z.
 
     Args:
-        vector: How many numbers concern the scene as a whole.
-        channels: How many there are for each cell of the grid; 0 = there is no grid.
+        vector: Numbers that describe the scene as a whole.
+        channels: Numbers for each cell of the grid; 0 = there is no grid.
         cell: Height and width of a cell in pixels, one of `CELLS`.
         size: Height and width of the scene in pixels.
 
@@ -61,96 +61,108 @@ class Latent:
         return self.vector + channels * rows * columns
 
     def split(self, z: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Part z, ``(..., length)``, into ``(..., vector)`` and ``(..., C, rows, columns)``."""
+        """Split z, ``(..., length)``, into ``(..., vector)`` and ``(..., C, rows, columns)``.
+
+        The second is None if there is no grid.
+        """
         if not self.channels:
             return z, None
         return z[..., : self.vector], z[..., self.vector :].unflatten(-1, self.grid)
 
 
-class GridBelief(nn.Module):
-    """What some views say about each cell of the grid: one network for all of them together.
+class GridGaussian(nn.Module):
+    """Mean and standard deviation of z at each cell of the grid, from one or more views.
 
-    Pictures are read as by a U-Net, down to the coarsest grid and back up to the cells; classes
-    are told to every cell.
+    Images and masks are encoded as by a U-Net, down to the coarsest grid and back up to the
+    cells; the features of a class vector are repeated in every cell.
 
     Args:
-        stems: The networks that read views, by the names of these; where a scene lacks a view,
-            that says nothing.
-        latent: The parts of z.
-        width: Channels of the stems' first convolution.
+        encoders: Encoder of each view. Where a scene lacks a view, its features are zero.
+        latent: The layout of z.
+        width: Channels of the encoders' first convolution.
 
     Shape:
-        Mean and scale, each ``(B, channels · rows · columns)``; scales lie above 1e-4.
+        Two of ``(B, channels · rows · columns)``; standard deviations lie above 1e-4.
     """
 
-    def __init__(self, stems: Mapping[str, nn.Module], latent: Latent, width: int) -> None:
+    def __init__(self, encoders: Mapping[str, nn.Module], latent: Latent, width: int) -> None:
         super().__init__()
         self.latent = latent
-        self.readers = nn.ModuleDict(
-            {name: _reader(stem, latent, width) for name, stem in stems.items()}
+        self.encoders = nn.ModuleDict(
+            {name: _on_grid(encoder, latent, width) for name, encoder in encoders.items()}
         )
-        features = sum(cast(int, reader.features) for reader in self.readers.values())
-        self.mix = refine(features, 2 * width)
+        features = sum(cast(int, encoder.features) for encoder in self.encoders.values())
+        self.mix = convolution_block(features, 2 * width)
         self.head = nn.Conv2d(2 * width, 2 * latent.channels, 1)
 
     def forward(self, views: Views) -> tuple[Tensor, Tensor]:
-        """Form the belief about cells from the views held."""
-        found = [self._read(name, views) for name in self.readers]
-        loc, raw = self.head(self.mix(torch.cat(found, dim=1))).float().chunk(2, dim=1)
+        """Return the mean and the standard deviation from the views held, float32."""
+        features = [self._encode(name, views) for name in self.encoders]
+        loc, raw = self.head(self.mix(torch.cat(features, dim=1))).float().chunk(2, dim=1)
         return loc.flatten(1), (F.softplus(raw) + 1e-4).flatten(1)
 
-    def _read(self, name: str, views: Views) -> Tensor:
-        reader = self.readers[name]
+    def _encode(self, name: str, views: Views) -> Tensor:
+        encoder = self.encoders[name]
         if name in views and bool(views.present[name].all()):
-            return cast(Tensor, views.recall(name, reader, partial(reader, views[name])))
-        features, grid = cast(int, reader.features), self.latent.grid[1:]
+            return cast(Tensor, views.recall(name, encoder, partial(encoder, views[name])))
+        features, grid = cast(int, encoder.features), self.latent.grid[1:]
         blank = torch.zeros(len(views), features, *grid, device=views.device)
         if name not in views or not bool(views.present[name].any()):
             return blank
         rows = views.present[name].nonzero().squeeze(-1)
-        read = cast(Tensor, views.recall(name, reader, lambda: reader(views[name][rows])))
-        return blank.to(read.dtype).index_copy(0, rows, read)
+        some = cast(Tensor, views.recall(name, encoder, lambda: encoder(views[name][rows])))
+        return blank.to(some.dtype).index_copy(0, rows, some)
 
 
-class Pyramid(nn.Module):
-    """A stem's convolutions, and the way back up to the cells, with skips: half a U-Net.
+class FeaturePyramid(nn.Module):
+    """An encoder's convolutions, then up-convolutions with skips to the grid's cells.
+
+    It is the contracting half of a U-Net and as much of the expanding half as the cells need.
 
     Args:
-        stem: Reads pictures.
-        latent: Says where cells lie.
-        width: Channels of the stem's first convolution.
+        encoder: Encoder of images or masks.
+        latent: The layout of z, which says where cells lie.
+        width: Channels of the encoder's first convolution.
+
+    Attributes:
+        features: Channels of the output.
+
+    Shape:
+        ``(B, …, H, W)`` to ``(B, features, rows, columns)``.
     """
 
-    def __init__(self, stem: Stem, latent: Latent, width: int) -> None:
+    def __init__(self, encoder: Encoder, latent: Latent, width: int) -> None:
         super().__init__()
-        self.stem, self.latent = stem, latent
+        self.encoder, self.latent = encoder, latent
         ups = [(4, 4, 4), (4, 2, 2), (2, 1, 2)][: (STRIDE // latent.cell).bit_length() - 1]
         self.up = nn.ModuleList(
-            refine((inner + skip) * width, outer * width) for inner, skip, outer in ups
+            convolution_block((inner + skip) * width, outer * width) for inner, skip, outer in ups
         )
         self.features = ups[-1][-1] * width
 
-    def forward(self, picture: Tensor) -> Tensor:
-        """Read pictures, ``(B, …, H, W)``, into ``(B, features, rows, columns)``."""
-        *finer, x = self.stem.pyramid(picture)
-        for mend, skip in zip(self.up, reversed(finer), strict=False):
-            x = mend(torch.cat([F.interpolate(x, scale_factor=2.0), skip], dim=1))
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the features of each cell."""
+        *finer, x = self.encoder.feature_maps(image)
+        for block, skip in zip(self.up, reversed(finer), strict=False):
+            x = block(torch.cat([F.interpolate(x, scale_factor=2.0), skip], dim=1))
         _, rows, columns = self.latent.grid
         return x[..., :rows, :columns]
 
 
-class _Everywhere(nn.Module):
-    """What a vector's stem reads, told to every cell."""
+class _Repeated(nn.Module):
+    """Features of a vector, repeated in every cell: ``(B, …)`` to ``(B, F, rows, columns)``."""
 
-    def __init__(self, stem: nn.Module, latent: Latent) -> None:
+    def __init__(self, encoder: nn.Module, latent: Latent) -> None:
         super().__init__()
-        self.stem, self.latent, self.features = stem, latent, cast(int, stem.features)
+        self.encoder, self.latent = encoder, latent
+        self.features = cast(int, encoder.features)
 
     def forward(self, vector: Tensor) -> Tensor:
-        """Read vectors, ``(B, …)``, into ``(B, features, rows, columns)``."""
-        read: Tensor = self.stem(vector)
-        return read[..., None, None].expand(-1, -1, *self.latent.grid[1:])
+        features: Tensor = self.encoder(vector)
+        return features[..., None, None].expand(-1, -1, *self.latent.grid[1:])
 
 
-def _reader(stem: nn.Module, latent: Latent, width: int) -> Pyramid | _Everywhere:
-    return Pyramid(stem, latent, width) if isinstance(stem, Stem) else _Everywhere(stem, latent)
+def _on_grid(encoder: nn.Module, latent: Latent, width: int) -> FeaturePyramid | _Repeated:
+    if isinstance(encoder, Encoder):
+        return FeaturePyramid(encoder, latent, width)
+    return _Repeated(encoder, latent)

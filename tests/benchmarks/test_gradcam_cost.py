@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from inference.segmentation.gradcam import cams
-from scene.networks.classifiers import classifier
+from scene.networks.classifiers import make_classifier
 
 CLASSES, SIDE, ROUNDS = 20, 321, 5
 
@@ -16,7 +16,7 @@ CLASSES, SIDE, ROUNDS = 20, 321, 5
 @pytest.fixture(scope="module")
 def net():
     torch.manual_seed(0)
-    return classifier("vgg16", CLASSES).eval()
+    return make_classifier("vgg16", CLASSES).eval()
 
 
 @pytest.fixture(scope="module")

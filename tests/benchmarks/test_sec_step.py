@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from inference.objectives.sec import SEC, grid_kernels
-from scene.coarse import CoarseScene
+from scene.discriminative import CoarseScene
 from scene.labels import Labels
 from scene.views import Schema, Views
 

@@ -22,11 +22,10 @@ from inference.guides import EmptyGuide
 from inference.objectives.bounds import IWAE
 from inference.segmentation.photos import Done, Job, segment_files
 from inference.segmentation.segmenter import Segmenter
-from scene.coarse import CoarseScene
+from scene.discriminative import ClassifiedScene, CoarseScene
 from scene.images.io import read_image, read_mask, write_image, write_mask
 from scene.images.overlay import overlaid
 from scene.labelmap import VOC
-from scene.models import ClassifiedScene
 from scene.views import Schema
 
 ROUNDS = 2

@@ -37,7 +37,7 @@ def twin_loss(model, guide, batch, particles):
 
 def read(guide, batch):
     """Ask the expert of each view for mean and scale."""
-    return {name: guide.heads[name](guide.stems[name](batch[name])) for name in VIEWS}
+    return {name: guide.heads[name](guide.encoders[name](batch[name])) for name in VIEWS}
 
 
 def posterior(experts, seen):

@@ -13,7 +13,8 @@ def test_help_names_everything_without_torch():
     code = """
 import sys
 from cli.app import main
-for words in ([], ["--help"], ["train", "-h"], ["sample", "--help"], ["tune", "-h"], ["data"],
+for words in ([], ["--help"], ["train", "-h"], ["train", "telbo", "-h"],
+              ["sample", "--help"], ["tune", "-h"], ["tune", "sec", "--help"], ["data"],
               ["--version"]):
     sys.argv = ["scene", *words]
     try:
@@ -49,10 +50,7 @@ def test_the_version_is_known(scene):
         (["train", "telbo", "--device", "tpu"], "'tpu' is not one of"),
         (["train", "telbo", "--steps", "x"], "'--steps'"),
         (["train", "telbo", "--speed", "9"], "No such option"),
-        (["train", "telbo", "--workers", "-1"], "'--workers'"),
-        (["train", "telbo", "--seed", str(2**80)], "'--seed'"),
         (["sample", "--seed", "-3"], "'--seed'"),
-        (["train", "telbo", "--precision", "fp16"], "'fp16' is not one of"),
     ],
 )
 def test_words_that_are_no_option_are_answered_at_once(scene, words, complaint, tmp_path):

@@ -27,10 +27,13 @@ TINY = ("--size", "16x16", "--steps", "1", "--device", "cpu")
         (["telbo", "--retrofit", "predict"], "Did you mean 'predict-all'?"),
         (["telbo", "--generator-gradients", "share"], "Did you mean 'shared'?"),
         (["telbo", "--guide", "joint"], "The guide JointGuide has no posterior given only"),
+        (["telbo", "--workers", "-1"], "--workers must be 0 or more, not -1."),
+        (["telbo", "--seed", str(2**80)], "--seed is from 0 to 4294967295, not 12089258196146"),
+        (["telbo", "--precision", "fp16"], "No precision is called 'fp16'. Did you mean 'bf16'?"),
         (["telbo", "--particles", "0"], "--particles must be 1 or more, not 0."),
         (["telbo", "--retrofit-particles", "0"], "--retrofit-particles must be 1 or more, not 0."),
         (["telbo", "--batch-size", "0"], "--batch-size must be 1 or more, not 0."),
-        (["telbo", "--count", "0"], "A dataset has at least one scene, not 0."),
+        (["telbo", "--count", "0"], "--count must be 1 or more, not 0."),
         (["telbo", "--size", "big"], "'big' is not a size; write height x width in pixels,"),
         (["telbo", "--size", "8x8"], "8x8 is too small; height and width are at least 16"),
         (["telbo", "--data", "sinthetic"], "There is no data at 'sinthetic'. Did you mean 'synth"),
@@ -39,13 +42,13 @@ TINY = ("--size", "16x16", "--steps", "1", "--device", "cpu")
         (["jvae", "--encode", "masks"], "No view is called 'masks'. Did you mean 'mask'?"),
         (["jvae", "--encode", ""], "No view is called ''."),
         (
-            ["telbo", "--weight", "mask"],
-            "--weight 'mask' is not a view and a number of 0 or more,",
+            ["telbo", "--view-weight", "mask"],
+            "--view-weights 'mask' is not a view and a number of 0 or more,",
         ),
-        (["telbo", "--weight", "mask=x"], "--weight 'mask=x' is not a view and a number of 0 or"),
-        (["telbo", "--weight", "mask=-1"], "--weight 'mask=-1' is not a view and a number of 0"),
-        (["telbo", "--weight", "mask=nan"], "--weight 'mask=nan' is not a view and a number of"),
-        (["telbo", "--weight", "masc=1"], "No view is called 'masc'. Did you mean 'mask'?"),
+        (["telbo", "--view-weight", "mask=x"], "--view-weights 'mask=x' is not a view"),
+        (["telbo", "--view-weight", "mask=-1"], "--view-weights 'mask=-1' is not a view"),
+        (["telbo", "--view-weight", "mask=nan"], "--view-weights 'mask=nan' is not a view"),
+        (["telbo", "--view-weight", "masc=1"], "No view is called 'masc'. Did you mean 'mask'?"),
         (["telbo", "--augment", "flpi"], "No augmentation is called 'flpi'. Did you mean 'flip'?"),
         (["telbo", "--optimizer", "adm"], "No optimizer is called 'adm'. Did you mean 'adam'?"),
         (["telbo", "--schedule", "cos"], "Did you mean 'cosine'?"),
@@ -58,15 +61,16 @@ TINY = ("--size", "16x16", "--steps", "1", "--device", "cpu")
         (["cvae", "--alpha", "3"], "The recipe cvae does not use --alpha; leave it out."),
         (["segmenter", "--subsets", "x", "--latent", "8"],
          "The recipe segmenter does not use --subsets, --latent; leave them out."),
-        (["cvae", "--weight", "classes=2"], "does not use --weight classes; leave it out."),
+        (["cvae", "--view-weights", "classes=2"], "not use --view-weights classes; leave it out."),
         (["telbo", "--weights", "imagenet"], "The recipe telbo does not use --weights; leave it"),
         (["jvae", "--guide", "none"], "EmptyGuide has no posterior given only image, classes;"),
         (["cvae", "--backbone", "vgg61"], "No backbone is called 'vgg61'."),
-        (["telbo", "--resume", "x"], "--resume goes on with the run's own settings; leave out te"),
+        (["telbo", "--resume", "x"], "leave out the recipe: scene train --resume RUN."),
+        (["--resume", "x", "telbo"], "--resume goes on with the run's own settings; leave out te"),
         (["--resume", "x", "--out", "y"], "goes on with the run's own settings; leave out --out."),
         (["--resume", "x", "--force"], "own settings; leave out --force."),
-        (["--resume", "x", "--lr", "1"], "own settings; leave out --learning-rate."),
-        (["telbo", "--trust"], "--trust is for the code of a run that is gone on"),
+        (["--resume", "x", "--lr", "1"], "own settings; leave out --lr."),
+        (["telbo", "--trust"], "--trust is for the code of a run that is resumed"),
         (["--resume", "gone"], "There is no run gone; `ls "),
     ],
 )  # fmt: skip
@@ -177,8 +181,8 @@ def test_a_run_that_cannot_do_what_is_asked(refused, trained):
     [
         ("truncate", "weights.safetensors is truncated or damaged; copy it again, or train anew."),
         ("swap", "holds weights of 'cvae', not of 'telbo'."),
-        ("format", "cannot be used: it has format 1, but only 2 is read here."),
-        ("type", "cannot be used: its setting latent cannot be 'long'."),
+        ("format", "cannot be used: it has format 1, but only 3 is read here; train it anew,"),
+        ("type", "cannot be used: its setting model.latent cannot be 'long'."),
         ("lack", "cannot be used: it lacks 'labels'."),
         ("text", " is not JSON that can be read: Expecting value: line 1 column 1 (char 0)."),
         ("unfinished", "is not complete; finish it with `scene train --resume "),
@@ -200,7 +204,7 @@ def test_a_run_that_was_harmed(refused, trained, command, harm, sentence):
         if harm == "format":
             known["format"] = 1
         elif harm == "type":
-            known["settings"]["latent"] = "long"
+            known["settings"]["model"]["latent"] = "long"
         else:
             del known["labels"]
         config.write_text(json.dumps(known))

@@ -111,7 +111,7 @@ def test_a_run_is_put_where_it_is_wanted_and_replaced_by_force(scene, place, ref
     )
     refused(*words, "--force", "--augment", "peo")
     assert scene(*words, "--force", "--seed", 5).code == 0
-    assert read(place / "mine").settings.seed == 5
+    assert read(place / "mine").settings.training.seed == 5
 
 
 def test_a_run_starts_from_the_weights_of_another(scene, trained, refused):
@@ -127,16 +127,20 @@ def test_a_run_starts_from_the_weights_of_another(scene, trained, refused):
 def test_what_is_typed_reaches_the_settings(scene, place):
     said = scene(
         "train", "jvae", "--steps", 1, "--out", "mine", *TINY, "--encode", "mask, image,mask",
-        "--weight", "mask=2", "--weight", "classes = 0.5", "--lr", 0.01, "--count", 5,
+        "--view-weights", "mask=2,classes = 0.5", "--lr", 0.01, "--count", 5,
         "--learn-scale", "--warmup", 3, "--objective", "elbo",
     )  # fmt: skip
     assert said.code == 0
     settings = read(place / "mine").settings
-    assert settings.encode == ("mask", "image")
-    assert settings.weights == {"mask": 2.0, "classes": 0.5}
-    assert (settings.learning_rate, settings.count, settings.warmup) == (0.01, 5, 3)
-    assert settings.learn_scale
-    assert (settings.objective, settings.data) == ("elbo", "synthetic:default")
+    assert settings.guide.encode == ("mask", "image")
+    assert settings.objective.view_weights == {"mask": 2.0, "classes": 0.5}
+    assert (settings.optimizer.learning_rate, settings.data.count, settings.objective.warmup) == (
+        0.01,
+        5,
+        3,
+    )
+    assert settings.model.learn_scale
+    assert (settings.objective.bound, settings.data.source) == ("elbo", "synthetic:default")
 
 
 def test_partly_labelled_scenes_are_trained_on_and_evaluated(scene, voc_folder, tmp_path):

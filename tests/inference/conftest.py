@@ -193,7 +193,8 @@ def fitted(tmp_path, tiny):
     def train(name="telbo", folder="run", watch=lambda report: None, resume=False, **choices):
         settings = tiny(name, **choices)
         scenes, val = (
-            open_data(settings.data, split, settings.size) for split in ("train", "val")
+            open_data(settings.data.source, split, settings.data.size)
+            for split in ("train", "val")
         )
         if resume:
             run = read(tmp_path / folder)

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 import torch
 
@@ -96,7 +94,7 @@ def test_building_leaves_the_global_generator_alone(built, schema):
 def test_settings_reach_what_they_describe(built, schema):
     made = built(
         schema, "telbo", objective="elbo", particles=2, retrofit_objective="iwae",
-        retrofit_particles=5, beta=0.5, weights={"classes": 10.0}, subsets="singles",
+        retrofit_particles=5, beta=0.5, view_weights={"classes": 10.0}, subsets="singles",
         retrofit="own", generator_gradients="stopped", noise="laplace", image_scale=0.2,
         learn_scale=True, latent=6, guide="retrofit",
     )  # fmt: skip
@@ -117,7 +115,7 @@ def test_settings_reach_what_they_describe(built, schema):
 
 def test_retrofit_terms_are_bounded_as_the_joint_one_unless_told_otherwise(tiny, schema):
     for kind, name in ((ELBO, "elbo"), (IWAE, "iwae"), (DReG, "dreg"), (Renyi, "renyi")):
-        settings = replace(tiny(objective=name, particles=3), retrofit_objective=None)
+        settings = tiny(objective=name, particles=3).changed(retrofit_objective=None)
         objective = assemble(settings, schema).objective
         assert type(objective.joint) is type(objective.retrofit) is kind
         assert objective.retrofit.num_particles == 3

@@ -16,7 +16,7 @@ from inference.guides import (
 )
 from inference.objectives.telbo import subsets
 from scene.models import JointScene
-from scene.networks.encoders import Stem
+from scene.networks.encoders import Encoder
 from scene.networks.spatial import Latent
 from scene.views import VIEWS, Views
 
@@ -72,7 +72,7 @@ def test_a_scene_of_which_nothing_was_seen_is_left_to_the_prior(product, views):
 
 def test_an_expert_reads_just_the_scenes_that_have_its_view(product, partial):
     read = {}
-    for name, net in product.stems.items():
+    for name, net in product.encoders.items():
         net.register_forward_pre_hook(lambda _, given, name=name: read.update({name: given[0]}))
     product.posterior(partial)
     assert {name: len(view) for name, view in read.items()} == {
@@ -81,7 +81,7 @@ def test_an_expert_reads_just_the_scenes_that_have_its_view(product, partial):
     assert read["mask"].equal(partial["mask"][partial.present["mask"]])
 
 
-def test_every_expert_sharpens_the_belief(product, views):
+def test_every_expert_sharpens_the_posterior(product, views):
     scales = [product.posterior(views.only(VIEWS[:count])).base_dist.scale for count in (1, 2, 3)]
     assert (scales[0] < 1).all()
     assert all((after < before).all() for before, after in pairwise(scales))
@@ -175,7 +175,7 @@ def test_a_guide_overlooks_views_that_it_cannot_read(schema, views):
     torch.testing.assert_close(z, guide(views.only(("image",))))
 
 
-def test_the_empty_guide_believes_nothing(schema, views):
+def test_the_empty_guide_samples_nothing(schema, views):
     guide = EmptyGuide(schema, ("image",))
     sites = poutine.trace(guide).get_trace(views).stochastic_nodes
     assert sites == []
@@ -197,16 +197,16 @@ def test_model_and_guide_speak_of_the_same_z(schema, guide, views):
 
 
 @pytest.mark.parametrize("kind", [JointGuide, ProductGuide, RetrofitGuide, MaskedGuide])
-def test_a_guide_reads_a_view_of_ones_own_by_a_stem_of_ones_own(kind, schema, views):
-    """A further view changes the belief, as its own stem reads it."""
+def test_a_guide_encodes_a_view_of_ones_own_by_an_encoder_of_ones_own(kind, schema, views):
+    """A further view changes the posterior, through its own encoder."""
     made = []
 
     def depth(schema, width):
-        made.append(Stem(1, schema.size, width))
+        made.append(Encoder(1, schema.size, width))
         return made[-1]
 
     torch.manual_seed(0)
-    guide = kind(schema, ("image", "depth"), latent=4, width=2, stems={"depth": depth}).eval()
+    guide = kind(schema, ("image", "depth"), latent=4, width=2, encoders={"depth": depth}).eval()
     near, far = (
         Views({"image": views["image"], "depth": torch.full((6, 1, 20, 18), value)})
         for value in (0.0, 1.0)
@@ -217,6 +217,8 @@ def test_a_guide_reads_a_view_of_ones_own_by_a_stem_of_ones_own(kind, schema, vi
     assert len(made) == (2 if kind is RetrofitGuide else 1)
 
 
-def test_a_view_without_a_stem_is_a_sentence(schema):
-    with pytest.raises(LookupError, match=r"No stem reads 'depth'; .* stems=\{'depth': …\}"):
+def test_a_view_without_an_encoder_is_refused_in_a_sentence(schema):
+    with pytest.raises(
+        LookupError, match=r"no encoder for the view 'depth', .* encoders=\{'depth': …\}"
+    ):
         ProductGuide(schema, ("image", "depth"), latent=4, width=2)

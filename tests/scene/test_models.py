@@ -3,12 +3,8 @@ import torch
 from pyro import poutine
 from torch.distributions import Normal
 
-from scene.models import (
-    ClassifiedScene,
-    ConditionalScene,
-    JointScene,
-    SegmentedScene,
-)
+from scene.discriminative import ClassifiedScene, SegmentedScene
+from scene.models import ConditionalScene, JointScene
 from scene.views import VIEWS, Schema, Views
 
 
@@ -106,7 +102,7 @@ def test_the_scale_learns_if_it_may(schema, views, learn):
 
 def test_a_conditional_scene_reads_the_image_once_for_all_particles(schema, views):
     model, seen = _model(ConditionalScene, schema), []
-    model.features.register_forward_hook(lambda *call: seen.append(len(call[1][0])))
+    model.backbone.register_forward_hook(lambda *call: seen.append(len(call[1][0])))
     model.decode(torch.randn(7, 4, 4), views, ("mask",))
     assert seen == [4]
     assert model.decode(torch.randn(4, 4), views, ()) == {}

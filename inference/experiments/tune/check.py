@@ -37,9 +37,9 @@ def checked(plan: Plan, device: Device, download: bool) -> tuple[Direction, str]
     """
     settings = plan.settings(next(plan.corners()))
     device_of(device)
-    known = splits_of(settings.data, download=download)
+    known = splits_of(settings.data.source, download=download)
     for split in ("train", plan.split):
-        dataset = open_data(settings.data, split, settings.size)
+        dataset = open_data(settings.data.source, split, settings.data.size)
         if not len(dataset):
             raise ValueError(f"The split {split!r} of {dataset.name} is empty.")
     if "val" not in known and (plan.prune or plan.metric == "loss"):
@@ -58,8 +58,10 @@ def checked(plan: Plan, device: Device, download: bool) -> tuple[Direction, str]
 
 def _assembled(plan: Plan, point: Point) -> Assembly:
     settings = plan.settings(point)
-    dataset = open_data(settings.data, "train", settings.size, count=settings.count)
-    augmenter(settings.augment or dataset.augmentation, dataset.schema.labels)
+    dataset = open_data(
+        settings.data.source, "train", settings.data.size, count=settings.data.count
+    )
+    augmenter(settings.data.augment or dataset.augmentation, dataset.schema.labels)
     assembly = assemble(settings, dataset.schema)
     find_teacher(settings, dataset, torch.device("cpu"))
     return assembly

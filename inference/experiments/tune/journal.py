@@ -115,8 +115,8 @@ class Book:
     def _open(self, path: str) -> None:
         plan = self.plan
         self.storage = JournalStorage(JournalFileBackend(path, JournalFileOpenLock(path)))
-        steps = plan.settings(next(plan.corners())).steps
-        self.longest = max(plan.settings(corner).steps for corner in plan.corners())
+        steps = plan.settings(next(plan.corners())).training.steps
+        self.longest = max(plan.settings(corner).training.steps for corner in plan.corners())
         self.early = steps // 3
         self.study = optuna.create_study(
             storage=self.storage,

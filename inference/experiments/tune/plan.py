@@ -8,14 +8,14 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from scene.registry import unknown
 
-from ...settings.options import parsed, words
+from ...settings.fields import VIEWS
 from ...settings.recipes import recipe
-from ...settings.settings import VIEWS, Settings
+from ...settings.settings import OPTIONS, Settings, typed
 from .space import Point, Space, as_json, given, grid
 
 CHOOSING = ("tune", "val")
@@ -36,17 +36,6 @@ TRIALS = 20
 """How many there are, unless somebody says or a grid is smaller."""
 
 POINTS_AT_MOST = 100_000
-
-_OWN_LOSS = (
-    *("size", "data", "particles", "objective", "retrofit-particles", "retrofit-objective"),
-    *("subsets", "retrofit", "alpha", "beta", "weight", "classifier", "net", "layer", "scales"),
-    *("flip", "foreground", "background", "saliency", "exponent", "cue-crf", "crf-weight"),
-    *("crf-xy", "crf-rgb"),
-)
-"""Options that change what the loss is, so that losses under two values say nothing."""
-
-_PIXELS = ("noise", "image-scale", "learn-scale")
-"""Options that move the loss by thousands of nats, whatever becomes of masks and classes."""
 
 MOST_SEEDS = 1000
 """The most seeds that train each point."""
@@ -141,8 +130,8 @@ class Plan:
             LookupError: As `Settings`.
             ValueError: As `Settings`.
         """
-        made = recipe(self.recipe).settings(**parsed(given(point, self.fixed)))
-        return replace(made, seed=made.seed + repeat)
+        made = recipe(self.recipe).settings(**given(point, self.fixed))
+        return made.changed(seed=made.training.seed + repeat)
 
     def runs(self, trial: str) -> tuple[str, ...]:
         """Name the folders of a trial's runs: its own, or one in it for each seed."""
@@ -152,7 +141,7 @@ class Plan:
 
     def command(self, point: Point) -> str:
         """Write the command that trains with a point's settings."""
-        return f"scene train {shlex.quote(self.recipe)} {words(given(point, self.fixed))}"
+        return f"scene train {shlex.quote(self.recipe)} {typed(given(point, self.fixed))}"
 
     def corners(self) -> Iterator[Point]:
         """Give points that show whether every value can be used: each once, the rest as first."""
@@ -180,7 +169,7 @@ class Plan:
                 raise ValueError(f"--over {option} is given twice; once is enough.")
             name, _, view = option.replace("-", "_").partition(" ")
             fixed = self.fixed.get(name)
-            if fixed is not None and (not view or any(w.startswith(f"{view}=") for w in fixed)):
+            if fixed is not None and (not view or view in OPTIONS[name].parse(fixed)):
                 raise ValueError(f"--{option} is both searched and given; leave one of them out.")
         if self.sampler == "grid" and self.points is None:
             return
@@ -191,14 +180,19 @@ class Plan:
         if self.sampler == "grid" and listed > POINTS_AT_MOST:
             raise ValueError(f"A grid of {listed:.0f} points is too much; choose --sampler tpe.")
 
+    def _spoiling(self, what: str) -> list[str]:
+        """List the searched options under which losses cannot be compared."""
+        names = {option: option.split()[0].replace("-", "_") for option in self.options}
+        return [option for option, name in names.items() if OPTIONS[name].choice.spoils == what]
+
     def _require_metric(self) -> None:
-        own = [option for option in self.options if option.split()[0] in _OWN_LOSS]
+        own = self._spoiling("loss")
         why = f"--{own[0]} changes what the loss is, so losses cannot be compared" if own else ""
         if own and self.metric == "loss":
             raise ValueError(f"{why}; choose another --metric.")
         if own and self.prune:
             raise ValueError(f"{why}; search it with --no-prune.")
-        moved = [option for option in self.options if option in _PIXELS]
+        moved = self._spoiling("pixels")
         if moved and self.prune and self.metric not in ("loss", "elbo"):
             raise ValueError(
                 f"--{moved[0]} moves the loss whatever becomes of {self.metric}; search it with "

@@ -10,23 +10,18 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 from scene.registry import unknown
 
-from ...settings.options import parsed
-from ...settings.settings import VIEWS, Settings
+from ...settings.fields import VIEWS, Option
+from ...settings.settings import OPTIONS
 
 Value = bool | int | float | str
 """What an option may be given: a word, a number, or yes and no."""
 
 Point = dict[str, Value]
 """A value for each option that is searched."""
-
-_TYPED = {"weights": "backbone_weights", "background": "foreground", "weight": "beta"}
-"""Options that are another setting's, or text that may be a number."""
-
-_TEXT = ("size", "encode", "scales", "cue_crf", "threshold")
 
 _RANGE = re.compile(r"[\s\de.+-]+(:|$)")
 """What a range looks like; a path may hold two dots, too."""
@@ -39,8 +34,8 @@ class Range:
     """Every number between two.
 
     Attributes:
-        option: As on the command line, without dashes: ``learning-rate``; ``weight mask`` where
-            a view is weighed.
+        option: As on the command line, without dashes: ``learning-rate``; ``view-weights mask``
+            where a view is weighed.
         low: The least.
         high: The greatest.
         log: Whether equal ratios are equally likely, rather than equal differences.
@@ -124,15 +119,14 @@ def space(text: str) -> Space:
     ('image', 'image,classes')
     """
     typed, _, values = text.partition("=")
-    name = {"lr": "learning_rate"}.get(typed.strip().strip("-"), typed.strip().strip("-"))
-    name = name.replace("-", "_")
-    kind = _kind(name)
-    option = name.replace("_", "-")
-    if name == "weight":
+    setting = _setting(typed.strip().strip("-"))
+    kind = _kind(setting)
+    option = setting.flag[2:]
+    if setting.name == "view_weights":
         view, _, values = values.partition("=")
         if view.strip() not in VIEWS:
             raise LookupError(unknown(view.strip(), VIEWS, "view") + ".")
-        option = f"weight {view.strip()}"
+        option = f"{option} {view.strip()}"
     if not values.strip():
         raise ValueError(
             f"--over {text} gives nothing to choose from; write {option}=1..8, {option}=1..8:log "
@@ -146,14 +140,15 @@ def space(text: str) -> Space:
 def given(point: Mapping[str, Value], fixed: Mapping[str, Any]) -> dict[str, Any]:
     """Give options as typed after `scene train`: the fixed ones, and a point's.
 
-    >>> given({"weight mask": 2.0, "latent": 16}, {"weight": ["classes=9"]})
-    {'weight': ['classes=9', 'mask=2.0'], 'latent': 16}
+    >>> given({"view-weights mask": 2.0, "latent": 16}, {"view_weights": "classes=9"})
+    {'view_weights': 'classes=9,mask=2.0', 'latent': 16}
     """
     typed = dict(fixed)
     for option, value in point.items():
         name, _, view = option.replace("-", "_").partition(" ")
         if view:
-            typed[name] = [*typed.get(name, ()), f"{view}={value}"]
+            others = [typed[name]] if typed.get(name) else []
+            typed[name] = ",".join([*others, f"{view}={value}"])
         else:
             typed[name] = value
     return typed
@@ -190,18 +185,28 @@ def as_json(spaces: Sequence[Space]) -> dict[str, Any]:
     return {s.option: {k: v for k, v in asdict(s).items() if k != "option"} for s in spaces}
 
 
-def _kind(name: str) -> type:
-    """Say what an option's values are: ``int``, ``float``, ``bool`` or ``str``."""
-    kinds = get_type_hints(Settings)
-    options = {*kinds, "weight"} - {"recipe", "backbone_weights", "data"}
-    if name not in options:
-        known = [option.replace("_", "-") for option in options]
-        raise LookupError(unknown(name.replace("_", "-"), known, "option to search") + ".")
-    if name in _TEXT:
-        return str
-    kind: Any = kinds[_TYPED.get(name, name)]
-    found: type = next((k for k in get_args(kind) if k is not type(None)), kind)
+def _setting(typed: str) -> Option:
+    """Return the option that is called so.
+
+    Raises:
+        LookupError: If there is none, or it cannot be searched.
+    """
+    spelled = {f"--{option.name}".replace("_", "-"): option for option in OPTIONS.values()}
+    spelled |= {also: option for option in OPTIONS.values() for also in option.choice.also}
+    del spelled["--data"]
+    found = spelled.get("--" + typed.replace("_", "-"))
+    if found is None:
+        known = [option[2:] for option in spelled]
+        raise LookupError(unknown(typed.replace("_", "-"), known, "option to search") + ".")
     return found
+
+
+def _kind(setting: Option) -> type:
+    """Say what an option's values are: ``int``, ``float``, ``bool`` or ``str``."""
+    if setting.name == "view_weights":
+        return float
+    kind: type = str if setting.is_text else setting.base
+    return kind
 
 
 def _range(option: str, text: str, kind: type) -> Range:
@@ -220,7 +225,8 @@ def _range(option: str, text: str, kind: type) -> Range:
 
 
 def _choices(option: str, text: str, kind: type) -> Choices:
-    commas = option.replace("-", "_") in ("encode", "scales", "cue_crf", "subsets")
+    name = option.partition(" ")[0].replace("-", "_")
+    commas = OPTIONS[name].is_list and " " not in option
     apart = "|" if "|" in text or commas else ","
     values = [_value(option, part, kind) for part in text.split(apart)]
     same = [values[i] for i in range(len(values)) if values[i] in values[:i]]
@@ -251,5 +257,5 @@ def _value(option: str, text: str, kind: type) -> Any:
     if kind is str:
         if not text:
             raise ValueError(f"{option} has an empty choice.")
-        parsed({option.replace("-", "_"): text})
+        OPTIONS[option.replace("-", "_")].parse(text)
     return read

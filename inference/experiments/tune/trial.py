@@ -142,7 +142,7 @@ def _last_loss(run: Run) -> float:
     losses = [line["val"] for line in lines_of(run.path(METRICS)) if "val" in line]
     if not losses:
         raise ValueError("It has no validation loss; its data have no split val.")
-    return float(min(losses) if run.settings.patience else losses[-1])
+    return float(min(losses) if run.settings.training.patience else losses[-1])
 
 
 def _elbo(run: Run, scenes: SceneDataset, task: Task) -> float:
@@ -152,7 +152,7 @@ def _elbo(run: Run, scenes: SceneDataset, task: Task) -> float:
     """
     device = device_of(task.device)
     assembly, bound, total = restore(run, device=device), ELBO(DRAWS), 0.0
-    with torch.no_grad(), seeded(run.settings.seed, device):
+    with torch.no_grad(), seeded(run.settings.training.seed, device):
         for first in range(0, len(scenes), _AT_ONCE):
             rows = range(first, min(len(scenes), first + _AT_ONCE))
             views = scenes.views(rows).to(device)
@@ -161,7 +161,7 @@ def _elbo(run: Run, scenes: SceneDataset, task: Task) -> float:
 
 
 def _scenes(task: Task, run: Run) -> SceneDataset:
-    return open_data(run.settings.data, task.plan.split, run.settings.size)
+    return open_data(run.settings.data.source, task.plan.split, run.settings.data.size)
 
 
 def _sentence(error: Exception) -> str:

@@ -91,7 +91,7 @@ def run_seed(part: Seed, watch: Watch = lambda title, done, total: None) -> list
     classifier = learn(folder / "classifier", request.classifier(part.seed))
     twin = learn(folder / "twin", request.twin(part.seed, classifier.folder))
     place = device_of(part.device)
-    bench = Bench(request, classifier.settings.size, folder, place, part.jobs, watch)
+    bench = Bench(request, classifier.settings.data.size, folder, place, part.jobs, watch)
     found = [_Row(part, name, bench, classifier, twin).chain() for name in part.plans]
     shutil.rmtree(folder / "unaries", ignore_errors=True)
     return found

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 import torch
 
 from scene.datasets.base import SceneDataset
-from scene.models import ClassifiedScene
+from scene.discriminative import ClassifiedScene
 from scene.networks.classifiers import Classifier
 
 from ...build import Assembly

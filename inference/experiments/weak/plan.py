@@ -162,7 +162,7 @@ class Request:
         return asdict(self)
 
     def _shared(self, seed: int) -> dict[str, Any]:
-        size = self.size or recipe("sec").settings(net=self.net).size
+        size = self.size or recipe("sec").settings(net=self.net).data.size
         return {"data": self.data, "size": size, "count": self.count, "seed": seed}
 
     def _coarse(self, seed: int, classifier: Path | None) -> dict[str, Any]:

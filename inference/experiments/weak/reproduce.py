@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from scene.coarse import CoarseScene
 from scene.datasets.catalogue import evaluation_split, open_data, splits_of
+from scene.discriminative import CoarseScene
 from scene.figures.bars import Bars, draw_bars
 from scene.figures.heatmap import draw_heatmap
 from scene.notices import against_weak
@@ -112,7 +112,7 @@ def reproduce(
     if jobs < 1:
         raise ValueError(f"--jobs must be 1 or more, not {jobs}.")
     request, cells = prepared(request)
-    dataset = open_data(request.data, request.reported, request.classifier(0).size)
+    dataset = open_data(request.data, request.reported, request.classifier(0).data.size)
     scenes = len(rows(dataset, request.limit, None))
     folder = folder or home() / f"reproduce-{dataset.name}"
     _require_ours(folder)
@@ -160,17 +160,17 @@ def prepared(request: Request) -> tuple[Request, tuple[int, int]]:
         request = replace(request, split=evaluation_split(request.data))
     settings = request.classifier(0)
     for split in ("train", CHOOSING, request.reported):
-        dataset = open_data(request.data, split, settings.size)
+        dataset = open_data(request.data, split, settings.data.size)
         if split != "train":
             rows(dataset, None, None)
     sec = request.sec(0)
-    require_background(dataset.schema.labels, sec.background > 0, "--background none")
+    require_background(dataset.schema.labels, sec.cues.background > 0, "--background none")
     assemble(settings, dataset.schema)
     assemble(request.twin(0), dataset.schema)
     model = assemble(sec, dataset.schema).model
     assert isinstance(model, CoarseScene)
     probs, picture = torch.full((2, 4, 4), 0.5), torch.zeros(4, 4, 3)
-    for crf in Bench(request, settings.size, Path(), torch.device("cpu")).candidates[:1]:
+    for crf in Bench(request, settings.data.size, Path(), torch.device("cpu")).candidates[:1]:
         refine(probs, picture, kernels=crf.kernels(), engine=request.engine)
     return request, model.cells
 

@@ -54,7 +54,7 @@ def lacking(request: Request) -> tuple[str, ...]:
     Raises:
         LookupError: If the data or a split is not there.
     """
-    size, known = request.classifier(0).size, splits_of(request.data)
+    size, known = request.classifier(0).data.size, splits_of(request.data)
     reported = request.split or next((s for s in ("val", "test") if s in known), None)
     found = []
     for split in dict.fromkeys(("train", CHOOSING, reported)):
@@ -96,7 +96,7 @@ def train_unscored(
     shown = next(
         split for split in (request.reported, "test", CHOOSING, "train") if split in splits
     )
-    dataset = open_data(request.data, shown, request.classifier(0).size)
+    dataset = open_data(request.data, shown, request.classifier(0).data.size)
     folder = folder or home() / f"reproduce-{dataset.name}"
     claim(folder, force)
     runs, pictures = list[Path](), list[Path]()

@@ -267,7 +267,7 @@ def test_training_returns_what_was_fitted(few, tmp_path):
     )  # fmt: skip
     assert isinstance(model, Fitted)
     assert model.run.concluded
-    assert model.settings.seed == 3
+    assert model.settings.training.seed == 3
     assert [report.step for report in reports][-1] == 2
     assert begun[0].folder == model.run.folder
     other = train("telbo", guide_width=4, out=tmp_path / "b", start=model, seed=4, **CPU, **small)

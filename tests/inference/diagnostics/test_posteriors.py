@@ -56,7 +56,7 @@ def test_particles_raise_the_bound_and_a_prediction_is_a_mixture(telbo, views):
 def test_a_prior_of_the_image_is_drawn_for_each_scene(built, schema, views):
     torch.manual_seed(0)
     cvae = built(schema, "cvae", prior="learned")
-    cvae.model.belief.head.layers[-1].bias.data.fill_(9.0)
+    cvae.model.prior_net.head.layers[-1].bias.data.fill_(9.0)
     assert believed_before(cvae, views).shape == (6, 4)
     assert float(believed_before(cvae, views).mean()) > 0.5  # 8 ± 2 over seeds
 

@@ -11,7 +11,8 @@ from inference.objectives.gradient_estimators import STL, DReG
 from inference.objectives.importance_weights import log_weights
 from inference.objectives.renyi import Renyi
 from inference.objectives.telbo import JMVAE, TELBO
-from scene.models import ConditionalScene, SegmentedScene
+from scene.discriminative import SegmentedScene
+from scene.models import ConditionalScene
 from scene.views import VIEWS, Views
 
 KINDS = [ELBO, IWAE, Renyi, DReG, STL]

@@ -43,7 +43,7 @@ def test_the_term_of_the_prior_teaches_model_and_prior_but_not_the_guide(pair, v
     model, guide = pair
     _loss(Hybrid(IWAE(2), 1.0), pair, views).backward()
     assert all(p.grad is None or not p.grad.any() for p in guide.parameters())
-    assert model.belief.head.layers[0].weight.grad.abs().sum() > 0
+    assert model.prior_net.head.layers[0].weight.grad.abs().sum() > 0
     assert any(p.grad is not None and p.grad.any() for p in model.mask.parameters())
 
 

@@ -92,10 +92,10 @@ def test_auxiliary_sites_of_the_guide_count(linear, data):
 
 def test_the_encoder_and_decoder_run_once_for_all_particles(model, guide, views):
     calls = []
-    for net in (guide.joint.stems["image"], model.image):
+    for net in (guide.joint.encoders["image"], model.image):
         net.register_forward_hook(lambda *call: calls.append(call[2].shape))
     evidence(model, guide, views, particles=5)
-    features = guide.joint.stems["image"].features
+    features = guide.joint.encoders["image"].features
     assert calls == [(6, features), (5, 6, 3, 20, 18)]
 
 
@@ -106,7 +106,7 @@ def test_the_guide_and_the_model_learn_from_the_weights(model, guide, views):
         model.mask,
         model.classes,
         guide.joint.head,
-        *guide.joint.stems.values(),
+        *guide.joint.encoders.values(),
     ):
         gradients = [p.grad for p in net.parameters()]
         assert all(g.isfinite().all() for g in gradients)

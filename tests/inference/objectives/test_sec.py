@@ -13,7 +13,7 @@ from inference.objectives.sec import (
     probabilities,
     seed_loss,
 )
-from scene.coarse import CoarseScene
+from scene.discriminative import CoarseScene
 from scene.labels import VOID, Labels
 from scene.views import Schema, Views
 
@@ -57,7 +57,7 @@ def test_the_terms_are_the_papers_losses(model, objective):
     present = torch.cat([torch.zeros(4, 1), views["classes"]], 1).bool()
     crf = refine_logits(
         logits.detach(),
-        255 * model.shrunk(views["image"]).permute(0, 2, 3, 1),
+        255 * model.downsample(views["image"]).permute(0, 2, 3, 1),
         kernels=grid_kernels(CELLS),
         engine="exact",
     )
@@ -80,7 +80,7 @@ def test_gradients_come_through_p_alone(model, objective, monkeypatch):
     through = [p.grad.clone() for p in model.parameters()]
     model.zero_grad()
     with torch.no_grad():
-        fixed = objective.refined(model.scores(views["image"]), model.shrunk(views["image"]))
+        fixed = objective.refined(model.scores(views["image"]), model.downsample(views["image"]))
     monkeypatch.setattr(objective, "refined", lambda logits, images: fixed)
     objective.differentiable_loss(model, None, views).backward()
     for one, other in zip(through, model.parameters(), strict=True):
@@ -173,7 +173,7 @@ class Free:
     def scores(self, image):
         return self.logits
 
-    def shrunk(self, image):
+    def downsample(self, image):
         return image
 
 

@@ -9,7 +9,7 @@ from inference.objectives.bounds import ELBO, IWAE, Term
 from inference.objectives.telbo import JMVAE, TELBO, deal, penalties, subsets
 from scene.labels import VOID
 from scene.models import JointScene
-from scene.networks.encoders import Stem
+from scene.networks.encoders import Encoder
 from scene.views import VIEWS, Views
 
 REPORT = (("image", "classes"), ("mask",))
@@ -22,7 +22,7 @@ def _elbo_by_hand(model, guide, views, given, scored, noise):
     z = q.mean + noise * q.stddev
     log_p = 0
     if "image" in scored:
-        image = Normal(model.image(z).sigmoid(), 0.1).log_prob(views["image"])
+        image = Normal(model.image(z).sigmoid(), 0.2).log_prob(views["image"])
         log_p = log_p + image.sum((1, 2, 3))
     if "classes" in scored:
         classes = Bernoulli(logits=model.classes(z)).log_prob(views["classes"])
@@ -103,8 +103,8 @@ def test_views_are_read_once_a_step(request, schema, monkeypatch, kind, objectiv
 def _count(guide, objective, model, views):
     """Count how often each network that reads a view is used in a step."""
     counts = collections.Counter()
-    stems = [m for m in guide.modules() if isinstance(m, Stem)]
-    first = [stem.convolutions[0] for stem in stems]
+    encoders = [m for m in guide.modules() if isinstance(m, Encoder)]
+    first = [encoder.convolutions[0] for encoder in encoders]
     hooks = [net.register_forward_hook(lambda net, *_: counts.update([net])) for net in first]
     objective.terms(model, guide, views)
     for hook in hooks:

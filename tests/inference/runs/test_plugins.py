@@ -10,6 +10,7 @@ from inference.runs.plugins import adopt, is_foreign, located
 from inference.runs.restore import restore
 from inference.runs.run import read
 from inference.settings.recipes import recipe
+from inference.settings.settings import OPTIONS
 from inference.training.session import train
 
 GUIDE = """
@@ -68,8 +69,8 @@ def run(lab, tiny):
 
 def test_a_run_works_when_the_original_is_gone(run):
     found = read(run.folder)
-    assert found.settings.guide == "code/lab.py:Glance"
-    assert found.settings.objective == "code/lab_2.py:Least"
+    assert found.settings.guide.name == "code/lab.py:Glance"
+    assert found.settings.objective.bound == "code/lab_2.py:Least"
     assembly = restore(found)
     assert type(assembly.guide).__name__ == "Glance"
     assert type(assembly.objective).__name__ == "Least"
@@ -122,15 +123,17 @@ def test_one_file_named_twice_is_copied_once(lab, tmp_path):
     name = f"{lab}/bounds/lab.py:Least"
     settings = recipe("telbo").settings(objective=name, retrofit_objective=name)
     adopted = adopt(settings, tmp_path / "run")
-    assert adopted.objective == adopted.retrofit_objective == "code/lab.py:Least"
+    assert adopted.value("objective") == adopted.value("retrofit_objective") == "code/lab.py:Least"
     assert len(list((tmp_path / "run" / "code").iterdir())) == 1
     placed = located(adopted, tmp_path / "run", trust=False)
-    assert placed.objective == f"{tmp_path}/run/code/lab.py:Least"
+    assert placed.value("objective") == f"{tmp_path}/run/code/lab.py:Least"
 
 
 def _named(run, **names):
     config = json.loads(run.path("config.json").read_text())
-    config["settings"].update(names)
+    for name, value in names.items():
+        option = OPTIONS[name]
+        config["settings"][option.group][option.attribute] = value
     run.path("config.json").write_text(json.dumps(config))
     return read(run.folder)
 
@@ -211,7 +214,7 @@ def package(tmp_path, monkeypatch):
 def test_a_class_of_a_package_is_trusted_where_it_was_trained_with(package, tiny, lab, state):
     settings = tiny("jvae", encode=("image",), objective="mine.bounds:Least", steps=1)
     run = read(train(settings, device="cpu", folder=lab / "run").run.folder)
-    assert run.settings.objective == "mine.bounds:Least"
+    assert run.settings.objective.bound == "mine.bounds:Least"
     assert type(restore(run).objective).__name__ == "Least"
     (package / "bounds.py").write_text(BOUND + "touched = True\n")
     with pytest.raises(PermissionError, match=r"code of its own \(mine\.bounds:Least\)"):

@@ -46,7 +46,7 @@ def test_weights_of_another_recipe_are_a_sentence(fitted):
 def test_weights_that_do_not_fit_the_config_are_a_sentence(fitted):
     run, _ = fitted()
     config = json.loads(run.path("config.json").read_text())
-    config["settings"]["latent"] = 5
+    config["settings"]["model"]["latent"] = 5
     run.path("config.json").write_text(json.dumps(config))
     with pytest.raises(ValueError, match=r"does not fit this (model|guide)"):
         restore(read(run.folder))

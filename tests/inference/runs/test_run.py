@@ -2,19 +2,21 @@
 
 import json
 import os
-from dataclasses import replace
 
 import pytest
 
 from inference.runs.run import create, home, newest, read, write_json
 from inference.settings.recipes import RECIPES, recipe
-from inference.settings.settings import Settings
+from inference.settings.settings import OPTIONS, Settings
 from scene.labels import Labels
 from scene.views import Schema
 
 SCHEMA = Schema(
     Labels(("background", "ça va", "dog"), ((0, 0, 0), (1, 2, 3), (9, 8, 7))), (16, 32)
 )
+
+
+_ANEW = "train it anew, or use the version of scene that wrote it."
 
 
 @pytest.fixture(autouse=True)
@@ -33,8 +35,18 @@ def _make(name="telbo", age=None, folder=None, **choices):
     return run
 
 
+def _put(settings, change):
+    """Change plain settings, options by their names and groups as they are."""
+    for name, value in change.items():
+        option = OPTIONS.get(name)
+        if option is None or (isinstance(value, dict) and name in settings):
+            settings[name] = value
+        else:
+            settings[option.group][option.attribute] = value
+
+
 def test_a_config_comes_back_as_it_was(tmp_path):
-    made = _make("jvae", encode=("image",), weights={"mask": 2.5}, learn_scale=True, count=7)
+    made = _make("jvae", encode=("image",), view_weights={"mask": 2.5}, learn_scale=True, count=7)
     assert read(made.folder) == made
     config = json.loads(made.path("config.json").read_text())
     assert set(config["versions"]) == {"scene-suite", "torch", "pyro-ppl"}
@@ -111,14 +123,14 @@ def test_data_that_moved_together_with_their_run_are_found(tmp_path):
     assert read(made.folder) == made
     (tmp_path / "lab").rename(tmp_path / "attic")
     moved = read(tmp_path / "attic" / "runs" / "one")
-    assert moved.settings.data == str(tmp_path / "attic" / "pets")
+    assert moved.settings.data.source == str(tmp_path / "attic" / "pets")
 
 
 def test_data_that_are_gone_keep_the_name_they_had(tmp_path):
     (tmp_path / "pets").mkdir()
     made = _make(data=str(tmp_path / "pets"))
     (tmp_path / "pets").rmdir()
-    assert read(made.folder).settings.data == str(tmp_path / "pets")
+    assert read(made.folder).settings.data.source == str(tmp_path / "pets")
 
 
 def test_what_is_no_run_is_a_sentence(tmp_path):
@@ -131,8 +143,16 @@ def test_what_is_no_run_is_a_sentence(tmp_path):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"format": 1}, "it has format 1, but only 2 is read here."),
-        ({"format": None}, "it has format None, but only 2 is read here."),
+        (
+            {"format": 1},
+            "it has format 1, but only 3 is read here; train it anew, or use the version of scene "
+            "that wrote it.",
+        ),
+        (
+            {"format": None},
+            "it has format None, but only 3 is read here; train it anew, or use the version of "
+            "scene that wrote it.",
+        ),
         ({"places": 3}, "its places is 3, where names and values were expected."),
         ({"settings": 3}, "its settings is 3, where names and values were expected."),
         ({"labels": []}, "its labels is [], where names and values were expected."),
@@ -155,26 +175,37 @@ def test_a_config_that_cannot_be_used_says_why(change, reason):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"steps": "many"}, "its setting steps cannot be 'many'."),
-        ({"steps": 1.5}, "its setting steps cannot be 1.5."),
-        ({"steps": True}, "its setting steps cannot be True."),
+        ({"steps": "many"}, "its setting training.steps cannot be 'many'."),
+        ({"steps": 1.5}, "its setting training.steps cannot be 1.5."),
+        ({"steps": True}, "its setting training.steps cannot be True."),
         ({"steps": 0}, "--steps must be 1 or more, not 0."),
-        ({"size": 64}, "its setting size cannot be 64."),
-        ({"size": [64, 64, 3]}, "its setting size cannot be [64, 64, 3]."),
-        ({"size": ["64", 64]}, "its setting size cannot be ['64', 64]."),
-        ({"encode": "image"}, "its setting encode cannot be 'image'."),
-        ({"weights": {"mask": "2"}}, "its setting weights cannot be {'mask': '2'}."),
-        ({"weights": None}, "its setting weights cannot be None."),
-        ({"beta": None}, "its setting beta cannot be None."),
-        ({"learn_scale": 1}, "its setting learn_scale cannot be 1."),
-        ({"recipe": "teblo"}, "Did you mean 'telbo'? Known: " + ", ".join(sorted(RECIPES)) + "."),
-        ({"zeal": 1}, "There is no setting called 'zeal'; is the run newer?"),
+        ({"size": 64}, "its setting data.size cannot be 64."),
+        ({"size": [64, 64, 3]}, "its setting data.size cannot be [64, 64, 3]."),
+        ({"size": ["64", 64]}, "its setting data.size cannot be ['64', 64]."),
+        ({"encode": "image"}, "its setting guide.encode cannot be 'image'."),
+        (
+            {"view_weights": {"mask": "2"}},
+            "its setting objective.view_weights cannot be {'mask': '2'}.",
+        ),
+        ({"view_weights": None}, "its setting objective.view_weights cannot be None."),
+        ({"beta": None}, "its setting objective.beta cannot be None."),
+        ({"learn_scale": 1}, "its setting model.learn_scale cannot be 1."),
+        (
+            {"recipe": "teblo"},
+            "Did you mean 'telbo'? Known: "
+            + ", ".join(sorted(RECIPES))
+            + "; or your own: path/file.py:Name.",
+        ),
+        ({"zeal": {}}, "There are no settings called 'zeal'; is the run newer?"),
+        ({"data": {"zeal": 1}}, "There is no setting called 'data.zeal'; is the run newer?"),
+        ({"model": 3}, "its settings 'model' is 3, where names and values were expected."),
+        ({"recipe": 3}, "its recipe cannot be 3."),
     ],
 )
 def test_a_setting_that_cannot_be_used_says_why(change, reason):
     run = _make()
     config = json.loads(run.path("config.json").read_text())
-    config["settings"].update(change)
+    _put(config["settings"], change)
     run.path("config.json").write_text(json.dumps(config))
     with pytest.raises(ValueError, match=r"The config of .* cannot be used: ") as caught:
         read(run.folder)
@@ -204,10 +235,10 @@ def test_a_config_that_would_take_the_reader_down_is_refused(text):
     [
         ({"width": 10_000_000}, "--width is from 1 to 1024, not 10000000."),
         ({"batch_size": 10**9}, "--batch-size is from 1 to 65536, not 1000000000."),
-        ({"batch_size": 1e9}, "its setting batch_size cannot be 1000000000.0."),
+        ({"batch_size": 1e9}, "its setting training.batch_size cannot be 1000000000.0."),
         ({"seed": 2**70}, f"--seed is from 0 to 4294967295, not {2**70}."),
         ({"size": [64, 10**6]}, "height and width are at most 2048 pixels."),
-        ({"beta": 10**400}, "its setting beta cannot be 100000000000000000...00."),
+        ({"beta": 10**400}, "its setting objective.beta cannot be 100000000000000000...00."),
         ({"scales": [1e9]}, "each above 0 and at most 8, not 1000000000.0."),
         ({"optimizer": "adm"}, "Did you mean 'adam'? Known: adam, adamw, layerwise, sgd."),
     ],
@@ -215,7 +246,7 @@ def test_a_config_that_would_take_the_reader_down_is_refused(text):
 def test_a_setting_out_of_its_range_is_refused_when_the_run_is_read(change, reason):
     run = _make()
     config = json.loads(run.path("config.json").read_text())
-    config["settings"].update(change)
+    _put(config["settings"], change)
     run.path("config.json").write_text(json.dumps(config))
     with pytest.raises(ValueError, match="cannot be used: ") as caught:
         read(run.folder)
@@ -225,7 +256,7 @@ def test_a_setting_out_of_its_range_is_refused_when_the_run_is_read(change, reas
 def test_a_whole_number_will_do_for_a_real_one():
     run = _make()
     config = json.loads(run.path("config.json").read_text())
-    config["settings"]["beta"] = 1
+    _put(config["settings"], {"beta": 1})
     run.path("config.json").write_text(json.dumps(config))
-    assert read(run.folder).settings == replace(run.settings, beta=1)
+    assert read(run.folder).settings == run.settings.changed(beta=1)
     assert isinstance(run.settings, Settings)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from scene.networks.classifiers import Classifier, classifier
+from scene.networks.classifiers import Classifier, make_classifier
 
 
 def headed():
@@ -31,7 +31,7 @@ def nets():
     def make(name="small"):
         if name not in made:
             torch.manual_seed(0)
-            net = headed() if name == "headed" else classifier(name, 5, width=4)
+            net = headed() if name == "headed" else make_classifier(name, 5, width=4)
             made[name] = net.eval()
         return made[name]
 

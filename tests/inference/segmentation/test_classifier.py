@@ -1,7 +1,6 @@
 """SEC in whole sessions: a classifier found, its cues kept, its weights taken over."""
 
 import json
-from dataclasses import replace
 
 import pytest
 import torch
@@ -36,7 +35,7 @@ def classifier(home):
 
     def make(name="classifier", data="synthetic:default", **choices):
         settings = recipe("classifier").settings(data=data, size=SIZE, width=4, **choices)
-        schema = open_data(data, "train", settings.size).schema
+        schema = open_data(data, "train", settings.data.size).schema
         run = runs.create(settings, schema, "any", home / name)
         save_weights(run.path(runs.WEIGHTS), assemble(settings, schema), "classifier")
         return run
@@ -50,8 +49,8 @@ def chosen(name="sec", **more):
 
 
 def find(settings):
-    scenes = open_data(settings.data, "train", settings.size)
-    return find_teacher(replace(settings, data=scenes.source), scenes, torch.device("cpu"))
+    scenes = open_data(settings.data.source, "train", settings.data.size)
+    return find_teacher(settings.changed(data=scenes.source), scenes, torch.device("cpu"))
 
 
 def test_a_session_of_sec_learns_and_can_be_restored(classifier):
@@ -205,8 +204,16 @@ def test_a_twin_has_no_use_for_cues():
 
 def test_largefov_is_trained_as_its_authors_did():
     settings = recipe("sec").settings(net="largefov")
-    assert (settings.size, settings.batch_size, settings.steps) == ((321, 321), 15, 8000)
-    assert (settings.optimizer, settings.learning_rate) == ("layerwise", 1e-3)
-    assert (settings.schedule, settings.backbone_weights) == ("stairs", "imagenet")
-    assert (settings.foreground, settings.background) == (0.2, 0.1)
-    assert (settings.crf_weight, settings.crf_xy, settings.crf_rgb) == (10, 80 / 12, 13)
+    assert (settings.data.size, settings.training.batch_size, settings.training.steps) == (
+        (321, 321),
+        15,
+        8000,
+    )
+    assert (settings.optimizer.name, settings.optimizer.learning_rate) == ("layerwise", 1e-3)
+    assert (settings.optimizer.schedule, settings.model.backbone_weights) == ("stairs", "imagenet")
+    assert (settings.cues.foreground, settings.cues.background) == (0.2, 0.1)
+    assert (settings.crf.weight, settings.crf.sigma_xy, settings.crf.sigma_rgb) == (
+        10,
+        80 / 12,
+        13,
+    )

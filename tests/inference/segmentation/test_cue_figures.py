@@ -4,8 +4,8 @@ from inference.build import Assembly
 from inference.segmentation.cue_figures import cued, draw_cues, draw_looks, heated
 from inference.segmentation.cues import Found
 from scene.datasets.synthetic.dataset import SyntheticScenes
+from scene.discriminative import ClassifiedScene
 from scene.labels import VOID, Labels
-from scene.models import ClassifiedScene
 from scene.views import Schema
 
 

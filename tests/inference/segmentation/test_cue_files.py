@@ -9,9 +9,9 @@ from inference.segmentation.cue_files import CueScorer, write_cues
 from inference.segmentation.cues import CueSettings, find
 from scene.datasets.folders.voc import VOCScenes
 from scene.datasets.synthetic.dataset import SyntheticScenes
+from scene.discriminative import ClassifiedScene
 from scene.images.io import read_image
 from scene.labels import VOID, Labels
-from scene.models import ClassifiedScene
 
 PETS = Labels(("background", "cat", "dog"))
 HOW = CueSettings(layer="stride4", foreground=0.5, background=0.3)

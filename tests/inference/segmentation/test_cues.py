@@ -9,8 +9,8 @@ from inference.build import Assembly
 from inference.segmentation.cues import CueSettings, cues_of, find, maps_of, refined_seeds, seeds
 from scene.datasets.synthetic.dataset import SyntheticScenes
 from scene.datasets.weak import ImageLevel
+from scene.discriminative import ClassifiedScene, SegmentedScene
 from scene.labels import Labels
-from scene.models import ClassifiedScene, SegmentedScene
 
 PETS = Labels(("background", "cat", "dog"))
 ROADS = Labels(("road", "sky"))

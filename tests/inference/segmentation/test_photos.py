@@ -10,10 +10,10 @@ from inference.segmentation.output import overlay_of
 from inference.segmentation.photos import Done, Failed, photos_of, plan, segment_files
 from inference.segmentation.segmentation import Segmentation
 from inference.segmentation.segmenter import Segmenter
+from scene.discriminative import SegmentedScene
 from scene.images.io import read_mask, write_image
 from scene.images.overlay import overlaid
 from scene.labels import Labels
-from scene.models import SegmentedScene
 from scene.views import Schema
 
 PETS = Labels(("background", "cat", "dog"))

@@ -11,8 +11,8 @@ from inference.segmentation.score import StageScore, common_classes, score_stage
 from inference.segmentation.segmenter import Segmenter
 from scene.datasets.folders.voc import VOCScenes
 from scene.datasets.synthetic.dataset import SyntheticScenes
+from scene.discriminative import SegmentedScene
 from scene.metrics import MaskScore
-from scene.models import SegmentedScene
 
 
 def segmenter(schema, stage="mask"):

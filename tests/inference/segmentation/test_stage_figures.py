@@ -9,7 +9,7 @@ from inference.objectives.bounds import IWAE
 from inference.segmentation.segmenter import Segmenter
 from inference.segmentation.stage_figures import draw_stages
 from scene.datasets.synthetic.dataset import SyntheticScenes
-from scene.models import SegmentedScene
+from scene.discriminative import SegmentedScene
 
 
 def test_a_line_is_image_stages_and_truth(few, tmp_path, monkeypatch):

@@ -18,8 +18,8 @@ from inference.segmentation.stages import (
     restricted,
     stage_of,
 )
+from scene.discriminative import ClassifiedScene, SegmentedScene
 from scene.labels import Labels
-from scene.models import ClassifiedScene, SegmentedScene
 from scene.views import Schema
 
 LOOK = CueSettings()

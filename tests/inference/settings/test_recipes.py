@@ -2,12 +2,11 @@
 
 import subprocess
 import sys
-from dataclasses import fields
 
 import pytest
 
 from inference.settings.recipes import GUIDES, OBJECTIVES, RECIPES, recipe
-from inference.settings.settings import Settings
+from inference.settings.settings import OPTIONS, Settings
 from scene.registry import load
 
 
@@ -29,10 +28,10 @@ def test_every_name_in_the_tables_loads(table):
 
 
 def test_what_is_given_outvotes_the_recipe_and_the_recipe_the_defaults():
-    assert Settings("segmenter").learning_rate == 1e-2
-    assert recipe("segmenter").settings().learning_rate == 4e-3
-    assert recipe("segmenter").settings(learning_rate=0.1).learning_rate == 0.1
-    assert recipe("segmenter").settings(learning_rate=None).learning_rate == 4e-3
+    assert Settings("segmenter").optimizer.learning_rate == 1e-2
+    assert recipe("segmenter").settings().optimizer.learning_rate == 4e-3
+    assert recipe("segmenter").settings(learning_rate=0.1).optimizer.learning_rate == 0.1
+    assert recipe("segmenter").settings(learning_rate=None).optimizer.learning_rate == 4e-3
 
 
 IGNORED = {
@@ -69,7 +68,7 @@ def test_a_setting_that_would_change_nothing_is_refused(name):
 
 
 def test_every_setting_is_used_by_some_recipe():
-    names = {f.name for f in fields(Settings)}
+    names = set(OPTIONS)
     assert {setting for r in RECIPES.values() for setting in r.uses} <= names
     assert all(any(r.takes(name) for r in RECIPES.values()) for name in names)
     assert recipe("segmenter").takes("width")
@@ -79,7 +78,7 @@ def test_every_setting_is_used_by_some_recipe():
 def test_a_setting_of_a_bound_that_is_not_chosen_is_refused(setting, bound):
     for name in ("cvae", "jvae", "jmvae", "telbo"):
         made = recipe(name).settings(objective=bound, **{setting: 0.2})
-        assert getattr(made, setting) == 0.2
+        assert made.value(setting) == 0.2
         more = {"retrofit_objective": "iwae"} if name == "telbo" else {}
         with pytest.raises(ValueError, match=f"is used by the objective {bound} only; leave it o"):
             recipe(name).settings(objective="dreg", **more, **{setting: 0.2})
@@ -88,21 +87,23 @@ def test_a_setting_of_a_bound_that_is_not_chosen_is_refused(setting, bound):
 
 
 def test_the_weight_of_a_view_that_is_not_explained_is_refused():
-    assert recipe("cvae").settings(weights={"mask": 2.0}).weights["mask"] == 2
-    with pytest.raises(ValueError, match="does not use --weight classes, --weight image; leave t"):
-        recipe("cvae").settings(weights={"image": 1.0, "classes": 3.0})
+    assert recipe("cvae").settings(view_weights={"mask": 2.0}).objective.view_weights["mask"] == 2
+    with pytest.raises(
+        ValueError, match="use --view-weights classes, --view-weights image; leave t"
+    ):
+        recipe("cvae").settings(view_weights={"image": 1.0, "classes": 3.0})
 
 
 @pytest.mark.parametrize("name", ["sec", "twin"])
 def test_what_weighs_no_views_takes_no_weights(name):
-    with pytest.raises(ValueError, match="does not use --weight mask; leave it out"):
-        recipe(name).settings(weights={"mask": 2.0})
+    with pytest.raises(ValueError, match="does not use --view-weights mask; leave it out"):
+        recipe(name).settings(view_weights={"mask": 2.0})
 
 
 def test_a_net_brings_settings_that_those_given_outvote():
-    assert recipe("sec").settings(net="small").size == (64, 64)
-    assert recipe("sec").settings(net="largefov").size == (321, 321)
-    assert recipe("sec").settings(net="largefov", size=(65, 65)).size == (65, 65)
+    assert recipe("sec").settings(net="small").data.size == (64, 64)
+    assert recipe("sec").settings(net="largefov").data.size == (321, 321)
+    assert recipe("sec").settings(net="largefov", size=(65, 65)).data.size == (65, 65)
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -117,7 +118,10 @@ def test_names_are_listed_without_torch():
 
 
 def test_a_weight_leaves_those_of_other_views_as_they_are():
-    own = recipe("telbo").settings().weights
-    given = recipe("telbo").settings(weights={"mask": 2.0}).weights
+    own = recipe("telbo").settings().objective.view_weights
+    given = recipe("telbo").settings(view_weights={"mask": 2.0}).objective.view_weights
     assert given == {**own, "mask": 2.0}
-    assert recipe("telbo").settings(weights={"classes": 3.0}).weights == {**own, "classes": 3.0}
+    assert recipe("telbo").settings(view_weights={"classes": 3.0}).objective.view_weights == {
+        **own,
+        "classes": 3.0,
+    }

@@ -14,7 +14,7 @@ class Net(nn.Module):
 
 
 def made(name, module=None):
-    return optimizer(Settings("telbo", optimizer=name, learning_rate=0.5), module or Net())
+    return optimizer(Settings("telbo").changed(optimizer=name, learning_rate=0.5), module or Net())
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def test_the_threshold_is_chosen_on_tune_and_kept_in_the_run(tiny, undrawn, thre
     summary = json.loads(run.path("summary.json").read_text())
     assert kept.model.threshold == summary["threshold"]
     if threshold == "auto":
-        threshold = calibrate(kept, open_data(settings.data, "tune", settings.size))
+        threshold = calibrate(kept, open_data(settings.data.source, "tune", settings.data.size))
     assert summary["threshold"] == threshold != 0.5
 
 
@@ -129,7 +129,7 @@ def test_a_run_is_summed_up_by_a_direction_it_can_go(tiny, undrawn, name, choice
 def test_partly_labelled_scenes_are_scored_where_they_have_masks(tiny, voc_folder):
     outcome = train(tiny(data=str(voc_folder), steps=2), device="cpu")
     assert (outcome.split, outcome.cell.scenes) == ("val", 4)
-    assert outcome.run.settings.data == str(voc_folder)
+    assert outcome.run.settings.data.source == str(voc_folder)
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_weak_masks_count_less_in_training_and_in_no_other_split(
 
     monkeypatch.setattr("inference.training.session.fit", noted)
     settings = tiny(name, data=str(weak_folder), steps=1, weak_weight=0.25)
-    assert train(settings, device="cpu").run.settings.weak_weight == 0.25
+    assert train(settings, device="cpu").run.settings.data.weak_weight == 0.25
     assert set(seen["train"].weights["mask"].tolist()) == {0.25, 1.0}
     assert set(seen["val"].weights["mask"].tolist()) == {1.0}
 
@@ -287,7 +287,7 @@ def test_data_that_moved_are_named_and_checked(broken, voc_folder, undrawn):
         resume(run, device="cpu")
     done = resume(run, data=str(moved), device="cpu").run
     assert done.complete
-    assert read(done.folder).settings.data == str(moved)
+    assert read(done.folder).settings.data.source == str(moved)
 
 
 def test_a_guide_that_ends_the_program_is_a_sentence(tiny, tmp_path, runs):
@@ -356,7 +356,7 @@ def test_scenes_of_which_none_can_be_used_are_refused(tiny, runs, voc_folder):
 
 def test_a_run_does_not_ask_again_for_the_weights_it_began_with(broken, monkeypatch, undrawn):
     run = broken("cvae")
-    settings = replace(run.settings, backbone_weights="gone.safetensors")
+    settings = run.settings.changed(backbone_weights="gone.safetensors")
     assert resume(replace(run, settings=settings), device="cpu").run.complete
 
 
@@ -415,7 +415,7 @@ def test_force_replaces_a_run(tiny, tmp_path, undrawn):
     old = _run(tiny(seed=1), tmp_path / "run")
     old.path("letter.txt").touch()
     new = train(tiny(seed=2), device="cpu", folder=old.folder, force=True).run
-    assert read(new.folder).settings.seed == 2
+    assert read(new.folder).settings.training.seed == 2
     assert not new.path("letter.txt").exists()
 
 
@@ -427,5 +427,5 @@ def _scalars(run):
 
 
 def _run(settings, folder):
-    scenes = open_data(settings.data, "train", settings.size)
+    scenes = open_data(settings.data.source, "train", settings.data.size)
     return create(settings, scenes.schema, scenes.name, folder)

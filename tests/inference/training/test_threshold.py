@@ -6,7 +6,7 @@ from inference.build import Assembly
 from inference.guides import EmptyGuide
 from inference.training.threshold import CANDIDATES, best_threshold, calibrate
 from scene.datasets.synthetic.dataset import SyntheticScenes
-from scene.models import ClassifiedScene
+from scene.discriminative import ClassifiedScene
 
 
 def test_the_best_threshold_has_the_highest_macro_f1():

@@ -7,8 +7,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from scene.models import ConditionalScene
-from scene.networks.backbones import Vgg16, features
-from scene.networks.encoders import Stem
+from scene.networks.backbones import Vgg16, make_backbone
+from scene.networks.encoders import Encoder
 from scene.views import Schema
 
 
@@ -40,14 +40,14 @@ def square(schema):
 
 
 def test_the_small_backbone_is_a_stem(schema):
-    net = features("small", schema, 2)
-    assert isinstance(net, Stem)
+    net = make_backbone("small", schema, 2)
+    assert isinstance(net, Encoder)
     assert net(torch.rand(2, 3, *schema.size)).shape == (2, net.features)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (64, 96), (300, 256)])
 def test_vgg_gives_as_many_features_as_it_says(vgg, schema, size):
-    net = features("vgg16", Schema(schema.labels, size), 2)
+    net = make_backbone("vgg16", Schema(schema.labels, size), 2)
     assert net(torch.rand(2, 3, *size)).shape == (2, net.features)
     assert vgg == [None]
 
@@ -66,12 +66,12 @@ def test_channel_statistics_are_not_saved(vgg, square):
 def test_a_state_dict_is_loaded_from_safetensors(vgg, square, tmp_path):
     donor = Tiny()
     save_file(donor.state_dict(), tmp_path / "vgg.safetensors")
-    net = features("vgg16", square, 2, str(tmp_path / "vgg.safetensors"))
+    net = make_backbone("vgg16", square, 2, str(tmp_path / "vgg.safetensors"))
     assert net.convolutions[1].weight.equal(donor.features[1].weight)
 
 
 def test_imagenet_weights_are_asked_of_torchvision(vgg, square):
-    features("vgg16", square, 2, "imagenet")
+    make_backbone("vgg16", square, 2, "imagenet")
     assert vgg == [torchvision.models.VGG16_Weights.IMAGENET1K_V1]
 
 
@@ -89,12 +89,12 @@ def test_without_a_network_imagenet_weights_are_refused_with_what_would_do(monke
 
         monkeypatch.setattr(torchvision.models, "vgg16", unreachable)
         with pytest.raises(LookupError, match=r"not be downloaded .*no route.* --weights none"):
-            features("vgg16", square, 2, "imagenet")
+            make_backbone("vgg16", square, 2, "imagenet")
 
 
 def test_weights_that_are_not_there_are_refused(vgg, square, tmp_path):
     with pytest.raises(LookupError, match=r"There are no weights at .*gone"):
-        features("vgg16", square, 2, str(tmp_path / "gone"))
+        make_backbone("vgg16", square, 2, str(tmp_path / "gone"))
 
 
 @pytest.mark.parametrize("wrong", ["another network", "no safetensors"])
@@ -105,21 +105,21 @@ def test_weights_of_something_else_are_refused(vgg, square, tmp_path, wrong):
     else:
         path.write_bytes(b"not tensors at all")
     with pytest.raises(ValueError, match=r"does not hold the weights of vgg16: .*[a-z]") as caught:
-        features("vgg16", square, 2, str(path))
+        make_backbone("vgg16", square, 2, str(path))
     assert "Error(s) in loading" not in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
 
 
 def test_the_small_backbone_takes_no_weights(schema):
     with pytest.raises(ValueError, match="always trained from scratch"):
-        features("small", schema, 2, "imagenet")
+        make_backbone("small", schema, 2, "imagenet")
 
 
 def test_images_too_small_for_vgg_are_refused(schema):
     with pytest.raises(ValueError, match="images of 32×32 or more, not 20×18"):
-        features("vgg16", schema, 2)
+        make_backbone("vgg16", schema, 2)
 
 
 def test_an_unknown_backbone_is_refused(schema):
     with pytest.raises(LookupError, match=r"No backbone is called 'resnet'. Known: small, vgg16"):
-        features("resnet", schema, 2)
+        make_backbone("resnet", schema, 2)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from scene.networks.classifiers import CLASSIFIERS, classifier
+from scene.networks.classifiers import CLASSIFIERS, make_classifier
 
 
 @pytest.fixture(scope="module")
@@ -13,7 +13,7 @@ def made():
     def make(name):
         if name not in nets:
             torch.manual_seed(0)
-            nets[name] = classifier(name, 5, width=4).eval()
+            nets[name] = make_classifier(name, 5, width=4).eval()
         return nets[name]
 
     return make
@@ -82,9 +82,9 @@ def test_an_unknown_layer_is_answered_with_the_nearest(made):
 
 def test_an_unknown_classifier_is_refused():
     with pytest.raises(LookupError, match=r"No classifier is called 'vgg'. Did you mean 'vgg16'"):
-        classifier("vgg", 5)
+        make_classifier("vgg", 5)
 
 
 def test_the_small_classifier_takes_no_weights():
     with pytest.raises(ValueError, match="always trained from scratch"):
-        classifier("small", 5, weights="imagenet")
+        make_classifier("small", 5, weights="imagenet")

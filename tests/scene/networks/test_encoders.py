@@ -2,8 +2,15 @@ import pytest
 import torch
 
 from scene.labels import VOID, Labels
-from scene.networks.decoders import Painter
-from scene.networks.encoders import GaussianHead, MaskStem, Norm, Stem, UNet, grid, stem
+from scene.networks.decoders import Decoder
+from scene.networks.encoders import (
+    Encoder,
+    GaussianHead,
+    MaskEncoder,
+    Norm,
+    coarsest_grid,
+    make_encoder,
+)
 from scene.views import VIEWS, Schema
 
 SIZES = [(16, 16), (17, 31), (33, 64), (1, 1), (20, 18)]
@@ -13,8 +20,8 @@ LEADING = [(), (3,), (2, 3)]
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("leading", LEADING)
 @pytest.mark.parametrize("view", VIEWS)
-def test_a_stem_reads_views_of_any_size_under_any_leading_dims(size, leading, view):
-    net = stem(view, Schema(Labels(("background", "cat", "dog")), size), width=2)
+def test_an_encoder_reads_views_of_any_size_under_any_leading_dims(size, leading, view):
+    net = make_encoder(view, Schema(Labels(("background", "cat", "dog")), size), width=2)
     given = {
         "image": torch.rand(*leading, 3, *size),
         "mask": torch.randint(3, (*leading, *size)),
@@ -26,9 +33,9 @@ def test_a_stem_reads_views_of_any_size_under_any_leading_dims(size, leading, vi
     torch.testing.assert_close(found, net(given.reshape(-1, *event)).reshape(found.shape))
 
 
-def test_a_stem_sees_a_small_picture_as_one_on_grey():
+def test_an_encoder_sees_a_small_picture_as_one_on_grey():
     torch.manual_seed(0)
-    small, large = Stem(3, (20, 18), 2), Stem(3, (32, 32), 2)
+    small, large = Encoder(3, (20, 18), 2), Encoder(3, (32, 32), 2)
     large.load_state_dict(small.state_dict())
     picture = torch.rand(2, 3, 20, 18)
     grey = torch.full((2, 3, 32, 32), 0.5)
@@ -36,26 +43,26 @@ def test_a_stem_sees_a_small_picture_as_one_on_grey():
     torch.testing.assert_close(small(picture), large(grey))
 
 
-def test_a_stem_sees_every_pixel():
-    net, picture = Stem(3, (20, 18), 4), torch.rand(1, 3, 20, 18, requires_grad=True)
+def test_an_encoder_sees_every_pixel():
+    net, picture = Encoder(3, (20, 18), 4), torch.rand(1, 3, 20, 18, requires_grad=True)
     net(picture).square().sum().backward()
     assert (picture.grad.abs().sum((0, 1)) > 0).float().mean() > 0.95
 
 
 def test_void_pixels_are_zero_in_every_channel():
-    net = MaskStem(3, (16, 16), 2)
+    net = MaskEncoder(3, (16, 16), 2)
     blank = net.convolutions(torch.zeros(1, 3, 16, 16)).flatten(1)
     torch.testing.assert_close(net(torch.full((1, 16, 16), VOID)), blank)
     assert not net(torch.zeros(1, 16, 16, dtype=torch.long)).equal(blank)
 
 
-def test_no_stem_reads_what_is_no_view():
-    with pytest.raises(LookupError, match="No stem reads 'sound'"):
-        stem("sound", Schema(Labels(("cat",)), (16, 16)), 2)
+def test_no_encoder_reads_what_is_no_view():
+    with pytest.raises(LookupError, match="There is no encoder for the view 'sound'"):
+        make_encoder("sound", Schema(Labels(("cat",)), (16, 16)), 2)
 
 
 @pytest.mark.parametrize("size", [0.0, 1e3, -1e3])
-def test_scales_of_beliefs_are_positive_whatever_was_seen(size):
+def test_scales_are_positive_whatever_was_seen(size):
     torch.manual_seed(0)
     loc, scale = GaussianHead(3, 8, 5)(torch.full((2, 4, 3), size))
     assert loc.shape == scale.shape == (2, 4, 5)
@@ -63,30 +70,19 @@ def test_scales_of_beliefs_are_positive_whatever_was_seen(size):
     assert scale.isfinite().all()
 
 
-@pytest.mark.parametrize("size", [(16, 16), (17, 31), (20, 18), (9, 40)])
-def test_a_unet_labels_pictures_of_any_size(size):
-    assert UNet(3, 4, 2)(torch.rand(2, 3, *size)).shape == (2, 4, *size)
-
-
-def test_a_unet_judges_each_picture_on_its_own():
-    net = UNet(3, 4, 2).eval()
-    pictures = torch.rand(3, 3, 16, 24)
-    torch.testing.assert_close(net(pictures)[1:2], net(pictures[1:2]), atol=1e-5, rtol=1e-4)
-
-
 @pytest.mark.parametrize("size", SIZES)
 def test_the_grid_covers_the_picture_and_no_cell_is_idle(size):
-    for cells, pixels in zip(grid(size), size, strict=True):
+    for cells, pixels in zip(coarsest_grid(size), size, strict=True):
         assert 16 * (cells - 1) < pixels <= 16 * cells
 
 
 @pytest.mark.parametrize(("kind", "given"), [("image", torch.rand(2, 3, 20, 18))])
 def test_networks_write_single_precision_under_autocast(kind, given):
-    net = stem(kind, Schema(Labels(("cat",)), (20, 18)), 2)
-    painter = Painter(net.features, 3, (20, 18), 2)
+    net = make_encoder(kind, Schema(Labels(("cat",)), (20, 18)), 2)
+    decoder = Decoder(net.features, 3, (20, 18), 2)
     with torch.autocast("cpu", torch.bfloat16):
         found = net(given)
-        assert found.dtype == painter(found).dtype == torch.float32
+        assert found.dtype == decoder(found).dtype == torch.float32
 
 
 def test_a_lone_value_is_normalised_by_what_was_seen_before():

@@ -3,8 +3,8 @@ import torch
 
 from scene.labels import Labels
 from scene.models import ConditionalScene, JointScene
-from scene.networks.encoders import stem
-from scene.networks.spatial import CELLS, GridBelief, Latent
+from scene.networks.encoders import make_encoder
+from scene.networks.spatial import CELLS, GridGaussian, Latent
 from scene.views import VIEWS, Schema, Views
 
 LABELS = Labels(("background", "cat", "dog"))
@@ -55,21 +55,21 @@ def test_a_cell_is_drawn_where_it_lies(cell):
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_what_a_cell_believes_it_read_from_every_view(cell):
+def test_the_gaussian_of_a_cell_depends_on_every_view(cell):
     schema = Schema(LABELS, (20, 18))
-    stems = {name: stem(name, schema, 2) for name in VIEWS}
-    belief = GridBelief(stems, Latent(3, 2, cell, (20, 18)), 2)
-    belief.eval()
+    encoders = {name: make_encoder(name, schema, 2) for name in VIEWS}
+    gaussian = GridGaussian(encoders, Latent(3, 2, cell, (20, 18)), 2)
+    gaussian.eval()
     views = seen((20, 18))
-    loc, scale = belief(views)
-    assert loc.shape == (2, belief.latent.length - 3)
+    loc, scale = gaussian(views)
+    assert loc.shape == (2, gaussian.latent.length - 3)
     assert scale.min() > 0
     for name in views:
         without = Views(dict(views.items()), {name: torch.tensor([True, False])})
-        changed, _ = belief(without)
+        changed, _ = gaussian(without)
         torch.testing.assert_close(changed[0], loc[0])
         assert not torch.allclose(changed[1], loc[1])
-        nothing, _ = belief(views.only(n for n in views if n != name))
+        nothing, _ = gaussian(views.only(n for n in views if n != name))
         torch.testing.assert_close(nothing[1], changed[1])
 
 
@@ -88,7 +88,7 @@ def test_a_conditional_scene_with_a_grid_sees_the_image_at_every_cell(prior):
     assert masks.shape == (3, 2, 3, 20, 18)
     torch.testing.assert_close(model.decode(drawn[0], views, ["mask"])["mask"].probs, masks[0])
     with torch.no_grad():
-        for weight in model.condense.parameters():  # no vector says anything any more
+        for weight in model.bottleneck.parameters():  # no vector says anything any more
             weight.zero_()
     other = Views({**dict(views.items()), "image": torch.rand(2, 3, 20, 18)})
     changed = model.decode(drawn, other, ["mask"])["mask"].probs

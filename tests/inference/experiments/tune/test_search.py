@@ -31,7 +31,7 @@ def test_a_second_call_goes_on_and_does_nothing_twice(tmp_path, monkeypatch):
     trained, do = [], module.obtain
 
     def counted(settings, *words, **more):
-        trained.append(settings.learning_rate)
+        trained.append(settings.optimizer.learning_rate)
         return do(settings, *words, **more)
 
     monkeypatch.setattr(module, "obtain", counted)
@@ -115,7 +115,7 @@ def test_each_point_is_scored_by_the_mean_over_its_seeds(tmp_path):
         told = [json.loads((run / "summary.json").read_text()) for run in runs]
         scores = [one["headline"]["score"]["miou"] for one in told]
         asked = [json.loads((run / "config.json").read_text())["settings"] for run in runs]
-        assert [one["seed"] for one in asked] == [3, 4]
+        assert [one["training"]["seed"] for one in asked] == [3, 4]
         assert list(trial.scores) == scores
         assert trial.score == pytest.approx(sum(scores) / 2)
         assert trial.deviation == pytest.approx(abs(scores[0] - scores[1]) / 2**0.5)
@@ -124,7 +124,7 @@ def test_each_point_is_scored_by_the_mean_over_its_seeds(tmp_path):
     kept = {path.parent for path in (tmp_path / "s").rglob("weights.safetensors")}
     assert kept == set(found.runs)
     best = json.loads((tmp_path / "s" / "tune.json").read_text())["best"]
-    assert (best["run"], best["settings"]["seed"]) == (str(found.runs[0]), 3)
+    assert (best["run"], best["settings"]["training"]["seed"]) == (str(found.runs[0]), 3)
     assert tune(plan, folder=tmp_path / "s", device="cpu") == found
 
 
@@ -133,7 +133,7 @@ def test_a_trial_goes_on_with_the_seed_that_was_interrupted(tmp_path, monkeypatc
     whole = tune(plan, trials=1, folder=tmp_path / "whole", device="cpu").trials
 
     def counted(settings, folder, **more):
-        trained.append((settings.seed, (folder / "weights.safetensors").is_file()))
+        trained.append((settings.training.seed, (folder / "weights.safetensors").is_file()))
         return do(settings, folder, **more)
 
     def stop(trial, report):
@@ -151,7 +151,7 @@ def test_a_trial_goes_on_with_the_seed_that_was_interrupted(tmp_path, monkeypatc
 
 def test_a_trial_of_which_one_seed_fails_has_failed(tmp_path, monkeypatch):
     def failing(settings, *words, **more):
-        if settings.seed == 1 and settings.beta == 2:
+        if settings.training.seed == 1 and settings.objective.beta == 2:
             raise ArithmeticError("The loss became nan.")
         return do(settings, *words, **more)
 

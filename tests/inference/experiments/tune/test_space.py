@@ -13,7 +13,7 @@ from inference.experiments.tune.space import Choices, Range, given, grid, space
         ("beta=0.5..2", Range("beta", 0.5, 2)),
         ("particles=1..8", Range("particles", 1, 8, whole=True)),
         ("count=8..80", Range("count", 8, 80, whole=True)),
-        ("weight=mask=1..4", Range("weight mask", 1, 4)),
+        ("view-weights=mask=1..4", Range("view-weights mask", 1, 4)),
         ("flip=yes,no", Choices("flip", (True, False))),
         ("background=none,0.1", Choices("background", ("none", 0.1))),
         ("encode=image|image,mask", Choices("encode", ("image", "image,mask"))),
@@ -40,7 +40,7 @@ def test_a_space_is_read_as_it_is_typed(text, read):
         ("beta=0..inf", "is empty"),
         ("noise=1..2", "noise has no range"),
         ("flip=yes,maybe", "flip is yes or no, not 'maybe'."),
-        ("weight=msk=1..2", "Did you mean 'mask'?"),
+        ("view-weights=msk=1..2", "Did you mean 'mask'?"),
         ("size=3x3,16x16", "too small"),
         ("encode=image,mask", "is a single value"),
     ],
@@ -67,7 +67,7 @@ def test_a_range_is_spread_from_end_to_end():
 
 
 def test_a_point_is_typed_beside_what_is_fixed():
-    point = {"learning-rate": 0.1, "weight mask": 2.0}
-    assert given(point, {"weight": ["image=3"], "size": "16x16"}) == {
-        "weight": ["image=3", "mask=2.0"], "size": "16x16", "learning_rate": 0.1
+    point = {"learning-rate": 0.1, "view-weights mask": 2.0}
+    assert given(point, {"view_weights": "image=3", "size": "16x16"}) == {
+        "view_weights": "image=3,mask=2.0", "size": "16x16", "learning_rate": 0.1
     }  # fmt: skip

@@ -30,7 +30,7 @@ from inference.segmentation.cue_files import CueScore, CueScorer
 from inference.segmentation.cues import CueSettings, find
 from inference.segmentation.segmenter import load
 from scene.datasets.synthetic.dataset import SyntheticScenes
-from scene.networks.classifiers import classifier
+from scene.networks.classifiers import make_classifier
 
 SIZE = (16, 16)
 REQUEST = Request(data="synthetic:default", size=SIZE, betas=(10.0,), engine="exact")
@@ -156,12 +156,12 @@ def test_widths_follow_the_size_of_pictures(bench, voc_folder, tmp_path, few):
 
 @pytest.mark.parametrize(("name", "layer"), [("small", "stride4"), ("resnet50", "layer3")])
 def test_the_finer_layer_is_the_deepest_one_with_more_cells(name, layer):
-    net = classifier(name, 3, width=4).eval()
+    net = make_classifier(name, 3, width=4).eval()
     assert finer(net, (64, 64)) == layer
 
 
 def test_layers_are_named_by_what_they_are_to_the_classifier():
-    net = classifier("small", 3, width=4).eval()
+    net = make_classifier("small", 3, width=4).eval()
     names = [layer_of(net, kind, (64, 64)) for kind in ("usual", "finer", "both")]
     assert names == ["stride8", "stride4", "stride8+stride4"]
     net.layer = "stride1"

@@ -129,7 +129,7 @@ def test_runs_of_other_settings_are_not_passed_off_as_these(do, home):
     with pytest.raises(ValueError, match=r"trained with --steps 2, not 3; choose another --out"):
         do(replace(TINY, sec_steps=3))
     do(replace(TINY, sec_steps=3), force=True)
-    assert runs.read(home / "all" / "seed-0" / "report" / "sec").settings.steps == 3
+    assert runs.read(home / "all" / "seed-0" / "report" / "sec").settings.training.steps == 3
 
 
 @pytest.mark.parametrize(
@@ -145,15 +145,15 @@ def test_sec_learns_what_was_chosen(do, home, monkeypatch, plan, found):
     (one,) = do().rows["report"].chains
     sec = runs.read(home / "all" / "seed-0" / "report" / "sec").settings
     layer, foreground, background, crf = found
-    assert (sec.layer, sec.foreground) == (layer, foreground)
-    assert sec.classifier == str(home / "all" / "seed-0" / "classifier")
-    assert bool(sec.background) == bool(background)
+    assert (sec.cues.layer, sec.cues.foreground) == (layer, foreground)
+    assert sec.cues.classifier == str(home / "all" / "seed-0" / "classifier")
+    assert bool(sec.cues.background) == bool(background)
     if crf:
         theirs = Parameters.from_json(one.chosen["crf"]["gradcam"])
-        assert sec.cue_crf == (theirs.appearance_weight, 3.0, theirs.appearance_sigma_rgb)
-        assert sec.exponent == 2
+        assert sec.cues.crf == (theirs.appearance_weight, 3.0, theirs.appearance_sigma_rgb)
+        assert sec.cues.exponent == 2
     else:
-        assert (sec.background, sec.cue_crf) == (background, ())
+        assert (sec.cues.background, sec.cues.crf) == (background, ())
 
 
 def test_its_runs_segment(do, home):

@@ -3,11 +3,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from scene import coarse
-from scene.coarse import CoarseScene, LargeFov, SmallCoarse
+from scene.discriminative import CoarseScene
 from scene.labels import Labels
 from scene.likelihoods import LabelMap
-from scene.networks.classifiers import classifier
+from scene.networks import segmentation
+from scene.networks.classifiers import make_classifier
+from scene.networks.segmentation import LargeFOV, SmallFCN, UNet
 from scene.views import Schema, Views
 
 PETS = Labels(("background", "cat", "dog"))
@@ -21,17 +22,17 @@ def scene(net="small", size=(32, 24), **more):
 @pytest.fixture
 def narrow(monkeypatch):
     """Make LargeFOV a thousand times cheaper: the layout of VGG-16, with few channels."""
-    blocks = tuple(tuple(c // 64 for c in block) for block in coarse._BLOCKS)
-    monkeypatch.setattr(coarse, "_BLOCKS", blocks)
+    blocks = tuple(tuple(c // 64 for c in block) for block in segmentation._BLOCKS)
+    monkeypatch.setattr(segmentation, "_BLOCKS", blocks)
 
-    def thin(inner, outer, kernel, dilation=1, make=coarse._convolution):
+    def thin(inner, outer, kernel, dilation=1, make=segmentation._convolution):
         return make(_thin(inner), _thin(outer), kernel, dilation)
 
-    def thin_scores(inner, labels, make=coarse._scores):
+    def thin_scores(inner, labels, make=segmentation._scores):
         return make(_thin(inner), labels)
 
-    monkeypatch.setattr(coarse, "_convolution", thin)
-    monkeypatch.setattr(coarse, "_scores", thin_scores)
+    monkeypatch.setattr(segmentation, "_convolution", thin)
+    monkeypatch.setattr(segmentation, "_scores", thin_scores)
 
 
 def _thin(channels):
@@ -44,7 +45,7 @@ def test_the_grid_is_as_large_as_the_model_says(narrow, net, size):
     model = scene(net, size)
     image = torch.rand(1, 3, *size)
     assert model.scores(image).shape == (1, 3, *model.cells)
-    assert model.shrunk(image).shape == (1, 3, *model.cells)
+    assert model.downsample(image).shape == (1, 3, *model.cells)
 
 
 def test_largefov_labels_321_pixels_in_41_cells(narrow):
@@ -76,7 +77,7 @@ def test_cells_of_largefov_lie_on_every_eighth_pixel(narrow):
     model = scene("largefov", (81, 65))
     image = torch.zeros(1, 3, 81, 65)
     image[..., 24, 32] = 1
-    assert model.shrunk(image)[0, 0].argmax() == 3 * 9 + 4
+    assert model.downsample(image)[0, 0].argmax() == 3 * 9 + 4
     probs = torch.zeros(1, 3, *model.cells)
     probs[0, 1, 3, 4] = 50
     model.scores = lambda image: probs
@@ -87,15 +88,15 @@ def test_cells_of_largefov_lie_on_every_eighth_pixel(narrow):
 def test_cells_of_the_small_net_are_averages():
     image = torch.rand(1, 3, 32, 24)
     torch.testing.assert_close(
-        scene().shrunk(image)[0, :, 2, 1], image[0, :, 8:12, 4:8].mean((1, 2))
+        scene().downsample(image)[0, :, 2, 1], image[0, :, 8:12, 4:8].mean((1, 2))
     )
 
 
 def test_the_small_net_sees_what_the_classifier_saw():
     torch.manual_seed(0)
-    source, image = classifier("small", 5, 4).eval(), torch.rand(2, 3, 40, 24)
-    net, seen = SmallCoarse(3, 4).eval(), []
-    net.begin(source)
+    source, image = make_classifier("small", 5, 4).eval(), torch.rand(2, 3, 40, 24)
+    net, seen = SmallFCN(3, 4).eval(), []
+    net.copy_weights(source)
     net.body[-1].register_forward_hook(lambda *call: seen.append(call[-1]))
     net(image)
     torch.testing.assert_close(seen[0], source.maps(image, "stride8"))
@@ -103,14 +104,14 @@ def test_the_small_net_sees_what_the_classifier_saw():
 
 def test_a_classifier_of_another_width_is_refused():
     with pytest.raises(ValueError, match="weights are of another network"):
-        SmallCoarse(3, 4).begin(classifier("small", 5, 8))
+        SmallFCN(3, 4).copy_weights(make_classifier("small", 5, 8))
 
 
 def test_largefov_takes_over_every_weight_of_vgg(narrow, monkeypatch):
     """Convolutions as they are; of fc6 and fc7 every fourth channel, and taps 0, 3 and 6."""
     vgg = Vgg()
-    monkeypatch.setattr(coarse, "pretrained", lambda name, weights: vgg)
-    net = LargeFov(3, "imagenet")
+    monkeypatch.setattr(segmentation, "pretrained", lambda name, weights: vgg)
+    net = LargeFOV(3, "imagenet")
     ours, theirs = (
         [layer for layer in part if isinstance(layer, nn.Conv2d)]
         for part in (net.body, vgg.features)
@@ -131,7 +132,7 @@ class Vgg:
 
     def __init__(self):
         layers, inner = [], 3
-        for block in coarse._BLOCKS:
+        for block in segmentation._BLOCKS:
             for outer in block:
                 layers += [nn.Conv2d(inner, outer, 3, padding=1), nn.ReLU()]
                 inner = outer
@@ -141,7 +142,7 @@ class Vgg:
 
 
 def test_the_last_layer_starts_small(narrow):
-    for net in (SmallCoarse(200), LargeFov(200)):
+    for net in (SmallFCN(200), LargeFOV(200)):
         assert net.scores.weight.std().item() == pytest.approx(0.01, rel=0.15)
         assert net.scores.bias.eq(0).all()
 
@@ -163,7 +164,7 @@ def test_what_does_not_exist_is_refused():
 
 def test_the_published_layout(narrow):
     """Strides, windows, dilations and channels (here a 64th of them), layer by layer."""
-    net = LargeFov(21)
+    net = LargeFOV(21)
     pools = [layer for layer in net.body if isinstance(layer, nn.MaxPool2d | nn.AvgPool2d)]
     assert [(p.kernel_size, p.stride, p.padding) for p in pools] == [
         (3, 2, 1), (3, 2, 1), (3, 2, 1), (3, 1, 1), (3, 1, 1), (3, 1, 1),
@@ -177,3 +178,14 @@ def test_the_published_layout(narrow):
     assert shapes == [(16, 8, 3, 3), (16, 16, 1, 1), (21, 16, 1, 1)]
     assert net.fc6.dilation == (12, 12)
     assert net.dropout.p == 0.5
+
+
+@pytest.mark.parametrize("size", [(16, 16), (17, 31), (20, 18), (9, 40)])
+def test_a_unet_labels_pictures_of_any_size(size):
+    assert UNet(3, 4, 2)(torch.rand(2, 3, *size)).shape == (2, 4, *size)
+
+
+def test_a_unet_judges_each_picture_on_its_own():
+    net = UNet(3, 4, 2).eval()
+    pictures = torch.rand(3, 3, 16, 24)
+    torch.testing.assert_close(net(pictures)[1:2], net(pictures[1:2]), atol=1e-5, rtol=1e-4)

@@ -1,0 +1,140 @@
+"""Settings of SEC: its seed cues, and the dense CRF in its loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .fields import LARGE, setting
+
+LARGEST_SCALE = 8
+"""The most that an image is enlarged for a classifier."""
+
+
+def _check_scales(flag: str, scales: tuple[float, ...]) -> None:
+    if not 0 < len(scales) <= 16 or not all(0 < scale <= LARGEST_SCALE for scale in scales):
+        shown = ",".join(map(str, scales[:9]))
+        raise ValueError(
+            f"{flag} takes 1 to 16 numbers, each above 0 and at most {LARGEST_SCALE}, not {shown}."
+        )
+
+
+def _check_cue_crf(flag: str, crf: tuple[float, ...]) -> None:
+    if crf and (len(crf) != 3 or not all(0 < value <= LARGE for value in crf)):
+        shown = ",".join(map(str, crf))
+        raise ValueError(f"{flag} takes three positive numbers, such as 10,25,5, not {shown}.")
+
+
+@dataclass(frozen=True)
+class SeedCueSettings:
+    """Seed cues: which classifier gives class maps, and what of these is certain enough.
+
+    Attributes:
+        classifier: The run of the classifier; None = the newest that fits.
+        layer: Its layer whose maps give cues; None = the last convolution.
+        scales: Sizes at which it sees images, as multiples of their own.
+        flip: Whether it sees mirrored images, too.
+        foreground: A class is cued where its map exceeds this share of its maximum.
+        background: The least salient share of an image, cued as background; 0 = none is.
+        saliency: The largest of the maps of the classes present, ``max``, or their ``sum``.
+        exponent: Background is what maps leave of 1, to this power, where a CRF refines them.
+        crf: Weight, reach in pixels and width in colour, 0-255, of a CRF that refines the maps
+            first; none = cues come from the maps as they are.
+    """
+
+    classifier: str | None = setting(
+        None,
+        "Run of the classifier that SEC learns from.",
+        default_help="the newest that fits",
+        metavar="RUN",
+        spoils="loss",
+    )
+    layer: str | None = setting(
+        None,
+        "Layer of the classifier whose class maps give cues.",
+        default_help="its last convolution",
+        metavar="NAME",
+        spoils="loss",
+    )
+    scales: tuple[float, ...] = setting(
+        (1.0,),
+        "Sizes at which the classifier sees images, as multiples of their own: 0.5,1,1.5.",
+        check=_check_scales,
+        metavar="FLOATS",
+        spoils="loss",
+    )
+    flip: bool = setting(False, "Average class maps over the mirrored image, too.", spoils="loss")
+    foreground: float = setting(
+        0.2,
+        "A class is cued where its map exceeds this share of its maximum.",
+        least=0,
+        most=LARGE,
+        spoils="loss",
+    )
+    background: float = setting(
+        0.1,
+        "Share of the image, the least salient, that is cued as background; none cues none.",
+        least=0,
+        most=LARGE,
+        metavar="FLOAT|none",
+        spoils="loss",
+    )
+    saliency: str = setting(
+        "max",
+        "How the class maps of the classes present become one map of saliency.",
+        choices=("max", "sum"),
+        spoils="loss",
+    )
+    exponent: float = setting(
+        1.0,
+        "Background is what the class maps leave of 1, to this power, where --cue-crf is set.",
+        positive=True,
+        spoils="loss",
+    )
+    crf: tuple[float, ...] = setting(
+        (),
+        "CRF that refines class maps before cues are taken: weight, reach in pixels and width in "
+        "colour (0-255), as 10,25,5.",
+        option="cue_crf",
+        check=_check_cue_crf,
+        default_help="no CRF",
+        metavar="W,XY,RGB",
+        spoils="loss",
+    )
+
+
+@dataclass(frozen=True)
+class CRFSettings:
+    """The dense CRF in SEC's loss; its smoothness kernel is fixed.
+
+    Attributes:
+        weight: Of the appearance kernel.
+        sigma_xy: Its reach θα, in cells of a grid of 41×41.
+        sigma_rgb: Its width in colour θβ, 0-255.
+    """
+
+    weight: float = setting(
+        10.0,
+        "Weight of the appearance kernel in the CRF of SEC's loss.",
+        option="crf_weight",
+        least=0,
+        most=LARGE,
+        spoils="loss",
+    )
+    sigma_xy: float = setting(
+        80 / 12,
+        "Reach θα of that kernel.",
+        option="crf_xy",
+        unit="41sts of the image",
+        positive=True,
+        most=LARGE,
+        spoils="loss",
+    )
+    sigma_rgb: float = setting(
+        13.0,
+        "Width in colour θβ of that kernel.",
+        option="crf_rgb",
+        unit="of 0-255",
+        positive=True,
+        most=LARGE,
+        spoils="loss",
+    )

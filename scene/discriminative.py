@@ -1,0 +1,166 @@
+"""Discriminative models, which have no z: p(mask | image) and p(classes | image)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .likelihoods import ClassVector, LabelMap
+from .models import Likelihood, SceneModel
+from .networks.backbones import Weights, require_size_for
+from .networks.classifiers import make_classifier
+from .networks.segmentation import LargeFOV, SmallFCN, UNet
+from .registry import unknown
+from .sizes import STOCK_WIDTH
+from .views import Schema, Views
+
+NETS = ("small", "largefov")
+"""Networks that label a coarse grid, by name."""
+
+FLOOR = 1e-5
+"""The least probability of a label at a pixel."""
+
+
+class SegmentedScene(SceneModel):
+    """p(mask | image) by a U-Net: the supervised baseline.
+
+    Args:
+        schema: Labels and image size.
+        width: Channels of the U-Net at full resolution.
+    """
+
+    views = ("mask",)
+    conditions = ("image",)
+
+    def __init__(self, schema: Schema, width: int = STOCK_WIDTH) -> None:
+        super().__init__()
+        halvings = 4 if min(schema.size) >= 32 else 3
+        self.net = UNet(3, len(schema.labels.names), width, halvings)
+
+    def decode(
+        self, z: Tensor | None, views: Views | None, names: Iterable[str]
+    ) -> dict[str, Likelihood]:
+        """Return p(mask | image), if it is named."""
+        assert views is not None
+        return {"mask": LabelMap(self.net(views["image"]))} if "mask" in names else {}
+
+
+class ClassifiedScene(SceneModel):
+    """p(classes | image): a multi-label classifier, learned from image-level labels alone.
+
+    Args:
+        schema: Labels and image size.
+        width: Channels of the first stage of the small backbone.
+        backbone: One of `scene.networks.classifiers.CLASSIFIERS`.
+        weights: Weights of the backbone: ``none``, ``imagenet`` or a path.
+        threshold: The probability above which a class counts as present.
+    """
+
+    views = ("classes",)
+    conditions = ("image",)
+    _threshold: Tensor
+
+    def __init__(
+        self,
+        schema: Schema,
+        width: int = STOCK_WIDTH,
+        backbone: str = "small",
+        weights: Weights = "none",
+        threshold: float = 0.5,
+    ) -> None:
+        super().__init__()
+        self.labels = schema.labels
+        if backbone != "small":
+            require_size_for(backbone, schema.size)
+        self.net = make_classifier(backbone, len(schema.labels.classes), width, weights)
+        self.register_buffer("_threshold", torch.tensor(threshold))
+
+    @property
+    def threshold(self) -> float:
+        """The probability above which a class counts as present; it is saved with the weights."""
+        return round(float(self._threshold), 6)
+
+    @threshold.setter
+    def threshold(self, value: float) -> None:
+        self._threshold.fill_(value)
+
+    def decode(
+        self, z: Tensor | None, views: Views | None, names: Iterable[str]
+    ) -> dict[str, Likelihood]:
+        """Return p(classes | image), if it is named."""
+        assert views is not None
+        return {"classes": ClassVector(self.net(views["image"]))} if "classes" in names else {}
+
+
+class CoarseScene(SceneModel):
+    """p(mask | image) from a coarse grid of labels: the network of SEC.
+
+    Args:
+        schema: Labels and image size.
+        net: One of `NETS`.
+        width: Channels of ``small`` at full resolution.
+        weights: Weights of ``largefov``: ``none``, ``imagenet`` or a path. With ``classifier``
+            they start at random; ``net.copy_weights`` copies those of a classifier.
+
+    Attributes:
+        cells: Rows and columns of the grid.
+
+    Raises:
+        LookupError: If there is no such network, or there are no such weights.
+        ValueError: If weights are named for ``small``.
+    """
+
+    views = ("mask",)
+    conditions = ("image",)
+
+    def __init__(
+        self,
+        schema: Schema,
+        net: str = "small",
+        width: int = STOCK_WIDTH,
+        weights: Weights = "none",
+    ) -> None:
+        super().__init__()
+        labels = len(schema.labels.names)
+        source = "none" if weights == "classifier" else weights
+        if net not in NETS:
+            raise LookupError(unknown(net, NETS, "network") + ".")
+        if net == "small" and source != "none":
+            raise ValueError(f"The small network starts from a classifier or none, not {source}.")
+        self.net = SmallFCN(labels, width) if net == "small" else LargeFOV(labels, source)
+        self.labels, self.size = schema.labels, schema.size
+        rows, columns = schema.size
+        for _ in range(self.net.halvings):
+            rows, columns = -(-rows // 2), -(-columns // 2)
+        self.cells = rows, columns
+
+    def scores(self, image: Tensor) -> Tensor:
+        """Return logits of every label in every cell: ``(B, 3, H, W)`` to ``(B, L, *cells)``."""
+        logits: Tensor = self.net(image)
+        return logits
+
+    def downsample(self, image: Tensor) -> Tensor:
+        """Return images at the size of the grid: ``(B, 3, H, W)`` to ``(B, 3, *cells)``.
+
+        A cell of ``small`` is the average of the pixels it covers. Cells of ``largefov`` lie on
+        every eighth pixel and have its colour.
+        """
+        if self.net.align_corners:
+            return F.interpolate(image, self.cells, mode="bilinear", align_corners=True)
+        return F.interpolate(image, self.cells, mode="area")
+
+    def decode(
+        self, z: Tensor | None, views: Views | None, names: Iterable[str]
+    ) -> dict[str, Likelihood]:
+        """Return p(mask | image): probabilities of the cells, interpolated bilinearly."""
+        assert views is not None
+        if "mask" not in names:
+            return {}
+        probs = self.scores(views["image"]).softmax(1)
+        full = F.interpolate(
+            probs, self.size, mode="bilinear", align_corners=self.net.align_corners
+        )
+        return {"mask": LabelMap(full.clamp(min=FLOOR).log())}
