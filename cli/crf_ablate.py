@@ -26,7 +26,7 @@ from .crf_options import (
 from .options import Data, Device, Download, Json, Seed, Trust
 
 if TYPE_CHECKING:
-    from inference.experiments.crf.ablate import Ablation
+    from inference.api.crf import Ablation
 
 _TITLES = {
     "unary": "unaries alone",
@@ -78,8 +78,8 @@ def ablate(
     ablate --data FOLDER --split val. Results are kept as they come: a second call goes on where
     the first was stopped, and works out only what has changed.
     """
-    from inference.experiments.crf.ablate import ablate as measure
-    from inference.experiments.crf.ablate import write
+    from inference.api.crf import ablate as measure
+    from inference.api.crf import write_ablation
     from scene.datasets.catalogue import evaluation_split, splits_of
 
     base = parameters(
@@ -125,7 +125,7 @@ def ablate(
             folder=folder / "results",
             watch=watch,
         )
-    written, picture = write(found, folder)
+    written, picture = write_ablation(found, folder)
     if json:
         console.print_json(data=found.to_json())
         return

@@ -30,7 +30,7 @@ from .crf_options import (
 from .options import Data, Device, Download, Force, Json, Seed, Trust
 
 if TYPE_CHECKING:
-    from inference.experiments.crf.learning import Learned
+    from inference.api.crf import Learned
 
 
 def fit(
@@ -79,7 +79,7 @@ def fit(
     Kernel options say where to begin. Unaries of scenes that the run was trained on are surer
     than those of others, so learn from another split.
     """
-    from inference.experiments.crf.learning import candidates, learn, write
+    from inference.api.crf import candidates, learn, write_parameters
     from scene.datasets.catalogue import evaluation_split
 
     start = parameters(
@@ -118,7 +118,7 @@ def fit(
             jobs=jobs,
             watch=watch,
         )
-    write(found, out)
+    write_parameters(found, out)
     if json:
         console.print_json(data={**found.to_json(), "file": str(out)})
         return

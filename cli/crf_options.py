@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,9 +13,8 @@ from .options import chosen
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from inference.crf.parameters import Parameters
-    from inference.experiments.crf.unaries import Scenes, Unaries
-    from inference.runs.run import Run as RunFolder
+    from inference.api.crf import Source
+    from inference.api.segment import Parameters
 
 _KERNELS, _SOURCE = "Kernels", "Unaries"
 
@@ -67,69 +65,6 @@ def parameters(file: Path | None, **given: Any) -> Parameters:
     return crf_parameters(file, **given)
 
 
-@dataclass(frozen=True)
-class Source:
-    """Data, and unaries of them, as somebody asked for them.
-
-    Attributes:
-        run: Predicts them; None = they are made or read.
-        unaries: Made or read.
-        data: As ``--data``.
-        size: At which the data are framed.
-        device: Where a run predicts.
-        trust: Run code that came with it.
-        seed: Of its draws.
-    """
-
-    run: RunFolder | None
-    unaries: Unaries | None
-    data: str
-    size: tuple[int, int] | None
-    device: Any
-    trust: bool
-    seed: int
-
-    def require(self, *splits: str) -> None:
-        """Refuse splits that are not there, before anything is done with those that are."""
-        from scene.datasets.catalogue import open_data
-
-        for split in splits:
-            dataset = open_data(self.data, split, self.size)
-            if self.run is not None:
-                self.run.schema.labels.require(dataset.schema.labels, dataset.name)
-
-    def scenes(
-        self,
-        split: str,
-        folder: Path,
-        watch: Callable[[str, int, int], None],
-        *,
-        limit: int | None = None,
-        sample: int | None = None,
-    ) -> Scenes:
-        """Name some scenes of a split and their unaries; a run predicts them into ``folder``."""
-        from functools import partial
-
-        from inference.experiments.crf.unaries import Scenes, predict_masks, rows
-        from scene.datasets.catalogue import open_data
-
-        if self.unaries is not None:
-            return Scenes(self.data, split, self.unaries, self.size, limit, sample)
-        assert self.run is not None
-        dataset = open_data(self.data, split, self.size)
-        found = predict_masks(
-            self.run,
-            dataset,
-            rows(dataset, limit, sample),
-            folder / split,
-            device=self.device,
-            trust=self.trust,
-            seed=self.seed,
-            watch=partial(watch, f"predictions on {split}"),
-        )
-        return Scenes(self.data, split, found, self.size, limit, sample)
-
-
 def source(
     run: Path | None,
     probs: Path | None,
@@ -141,25 +76,13 @@ def source(
     trust: bool = False,
     download: bool = False,
 ) -> Source:
-    """Find out whence unaries come: one of a run, a folder and noise, or else the newest run."""
-    from inference.devices import device_of
-    from scene.datasets.catalogue import splits_of
+    """Find the source of unaries: one of a run, a folder and noise, or else the newest run."""
+    from inference.api.crf import source_of
 
     if sum((run is not None, probs is not None, noise)) > 1:
         raise ValueError("Unaries come from one of --run, --probs and --noise; name just one.")
-    if probs is None and not noise:
-        found = chosen(run, "predict")
-        data = data or found.settings.data.source
-        size = found.settings.data.size
-        placed = device_of(device)
-        splits_of(data, download=download)
-        return Source(found, None, data, size, placed, trust, seed)
-    from inference.experiments.crf.unaries import Arrays, Noise
-
-    data = data or "synthetic"
-    splits_of(data, download=download)
-    unaries = Arrays(probs.absolute()) if probs is not None else Noise(seed=seed)
-    return Source(None, unaries, data, None, "cpu", trust, seed)
+    found = chosen(run, "predict") if probs is None and not noise else None
+    return source_of(found, probs, data, seed=seed, device=device, trust=trust, download=download)
 
 
 @contextmanager

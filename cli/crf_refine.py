@@ -70,7 +70,7 @@ def refine(
         appearance_weight=appearance_weight,
         iterations=iterations,
     )
-    from inference.crf.files import refine_files
+    from inference.api.crf import refine_files
 
     found = refine_files(
         photo,

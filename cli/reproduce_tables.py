@@ -104,7 +104,7 @@ def _show_widths(summary: Summary) -> None:
 
 def _show_choices(chain: Chain, weak: int) -> None:
     """Say what was chosen for a seed, and from what."""
-    from inference.crf.parameters import Parameters
+    from inference.api.segment import Parameters
     from inference.experiments.weak.choices import name_of
 
     chosen, classifier, cues = chain.chosen, chain.classifier, chain.cues
