@@ -23,20 +23,36 @@ def _kernel(help: str, default: str) -> Any:
     return typer.Option(help=help, rich_help_panel=_KERNELS, show_default=default)
 
 
-SmoothnessSigma = Annotated[float | None, _kernel("σγ of smoothness, in pixels.", "3")]
-SmoothnessWeight = Annotated[float | None, _kernel("Its weight; 0 leaves it out.", "3")]
-AppearanceSigmaXY = Annotated[float | None, _kernel("θα of appearance, in pixels.", "80")]
-AppearanceSigmaRGB = Annotated[float | None, _kernel("θβ of appearance, of 0-255.", "13")]
-AppearanceWeight = Annotated[float | None, _kernel("Its weight; 0 leaves it out.", "10")]
-Iterations = Annotated[int | None, _kernel("Of mean field.", "10")]
+SmoothnessSigma = Annotated[
+    float | None, _kernel("Width θγ of the smoothness kernel, in pixels, above 0.", "3")
+]
+SmoothnessWeight = Annotated[
+    float | None, _kernel("Weight of the smoothness kernel, 0 or more; 0 leaves it out.", "3")
+]
+AppearanceSigmaXY = Annotated[
+    float | None, _kernel("Width θα of the appearance kernel, in pixels, above 0.", "80")
+]
+AppearanceSigmaRGB = Annotated[
+    float | None,
+    _kernel("Width θβ of the appearance kernel in colour, on the scale 0-255, above 0.", "13"),
+]
+AppearanceWeight = Annotated[
+    float | None, _kernel("Weight of the appearance kernel, 0 or more; 0 leaves it out.", "10")
+]
+Iterations = Annotated[int | None, _kernel("Iterations of mean field, 0 or more.", "10")]
 ParamsFile = Annotated[
     Path | None,
-    typer.Option("--params", help="A file that `scene crf fit` wrote.", rich_help_panel=_KERNELS),
+    typer.Option(
+        "--params",
+        help="File of the CRF's parameters, as scene crf fit writes it; options win over it.",
+        metavar="FILE.json",
+        rich_help_panel=_KERNELS,
+    ),
 ]
 Engine = Annotated[
     str,
     typer.Option(
-        help="auto, fused, lattice, exact, pydensecrf, or path/file.py:Name.",
+        help="Engine of the CRF: auto, fused, lattice, exact, pydensecrf, or path/file.py:Name.",
         rich_help_panel=_KERNELS,
     ),
 ]
@@ -44,18 +60,30 @@ RunOption = Annotated[
     Path | None,
     typer.Option(
         "--run",
-        help="A run that predicts masks from images; the newest if no source is named.",
+        help="Run that predicts the unaries: masks from images.",
+        metavar="RUN",
+        show_default="the newest that fits, if no source is named",
         rich_help_panel=_SOURCE,
     ),
 ]
 ProbsFolder = Annotated[
     Path | None,
-    typer.Option("--probs", help="A folder of SCENE.npy or .npz.", rich_help_panel=_SOURCE),
+    typer.Option(
+        "--probs",
+        help="Folder of unaries: SCENE.npy or .npz, probabilities (labels, height, width).",
+        metavar="FOLDER",
+        rich_help_panel=_SOURCE,
+    ),
 ]
 Noise = Annotated[
-    bool, typer.Option("--noise", help="True labels made noisy.", rich_help_panel=_SOURCE)
+    bool,
+    typer.Option(
+        "--noise", help="Make unaries of true labels and noise.", rich_help_panel=_SOURCE
+    ),
 ]
-Jobs = Annotated[int, typer.Option(help="Processes that share scenes and cores.", max=256)]
+Jobs = Annotated[
+    int, typer.Option(help="Number of processes that share scenes and cores, 1 to 256.", max=256)
+]
 
 
 def parameters(file: Path | None, **given: Any) -> Parameters:
