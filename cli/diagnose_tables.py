@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from inference.diagnostics.diagnose import Diagnosis
-    from inference.diagnostics.gradient_scatter import GradientNoise
+    from inference.diagnostics.gradient_statistics import GradientNoise
     from inference.diagnostics.likelihoods import Mean
 
 
@@ -65,7 +65,7 @@ def _posteriors(found: Diagnosis) -> Table:
             _source(unit.given),
             f"{int(unit.active.sum())} of {len(unit.variance)}",
             f"{unit.total:.1f} ± {unit.error:.1f}",
-            f"{covered.spread:.2f}",
+            f"{covered.deviation:.2f}",
             f"{covered.test.squared:.4f}",
             f"{covered.test.p:.3f}",
         )
@@ -110,7 +110,9 @@ def _calibration(found: Diagnosis) -> Table:
     table = _table("calibration", "ECE", "too sure")
     for row in found.calibration:
         title = row.title if row.trained else f"{row.title} †"
-        table.add_row(title, f"{row.found.error:.1f}", f"{row.found.excess:+.1f}")
+        table.add_row(
+            title, f"{row.reliability.error:.1f}", f"{row.reliability.overconfidence:+.1f}"
+        )
     if not all(row.trained for row in found.calibration):
         table.caption = "† no term trained this posterior on its own"
     return table

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from inference.experiments.weak.plan import BETAS, PLANS, TUNED, Request
+from inference.experiments.weak.request import BETAS, TUNE_LIMIT, VARIANTS, Request
 
 from .console import console, notes
 from .crf_ablate import numbers
@@ -19,7 +19,7 @@ from .reproduce_tables import show
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_ROWS = "; ".join(f"{name}: {plan.about}" for name, plan in PLANS.items())
+_ROWS = "; ".join(f"{name}: {variant.about}" for name, variant in VARIANTS.items())
 _BETAS = ",".join(map("{:g}".format, BETAS))
 _TRAINING, _CHOOSING = "Training", "Choosing and measuring"
 
@@ -74,7 +74,7 @@ def reproduce(
     limit: Annotated[int | None, _option("Its first so many scenes.", _CHOOSING)] = None,
     tune_limit: Annotated[
         int, _option("Choose on the first so many scenes of tune.", _CHOOSING)
-    ] = TUNED,
+    ] = TUNE_LIMIT,
     alphas: Annotated[
         str, _option("Widths θα in pixels; '' = shares of a picture's side.", _CHOOSING)
     ] = "",
@@ -92,7 +92,7 @@ def reproduce(
     With --table scene: the generative models instead, in the report's form and as they are here.
     """
     from inference.experiments.weak.reproduce import reproduce as do
-    from inference.experiments.weak.unscored import lacking
+    from inference.experiments.weak.without_masks import splits_without_masks
     from scene.datasets.catalogue import splits_of
     from scene.sizes import parse_size
 
@@ -128,7 +128,7 @@ def reproduce(
         betas=_some("--betas", betas),
         engine=engine,
     )
-    if lacking(request):
+    if splits_without_masks(request):
         _unscored(
             request,
             seeds=range(seed, seed + seeds),
@@ -138,12 +138,12 @@ def reproduce(
             json=json,
         )
         return
-    names = tuple(PLANS) if settings == "both" else (settings,)
+    names = tuple(VARIANTS) if settings == "both" else (settings,)
     with bar() as watch:
         found = do(
             request,
             seeds=range(seed, seed + seeds),
-            plans=names,
+            variants=names,
             folder=out,
             force=force,
             device=device,
@@ -162,10 +162,10 @@ def _unscored(
     request: Request, *, seeds: range, out: Path | None, force: bool, device: Any, json: bool
 ) -> None:
     """Train what needs no masks, and say why nothing is scored."""
-    from inference.experiments.weak.unscored import train_unscored
+    from inference.experiments.weak.without_masks import train_without_masks
 
     with bar() as watch:
-        found = train_unscored(
+        found = train_without_masks(
             request, seeds=seeds, folder=out, force=force, device=device, watch=_telling(watch)
         )
     if json:

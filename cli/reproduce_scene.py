@@ -11,8 +11,8 @@ from .console import console, notes
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from inference.experiments.compare import Result
-    from inference.experiments.scene_table import Table
+    from inference.experiments.compare import TrainingScores
+    from inference.experiments.scene_table import SceneTable
 
 SHARED = (
     "table", "data", "seeds", "seed", "out", "json", "jobs", "device", "download", "size", "count",
@@ -57,7 +57,7 @@ def reproduce_scene(
         force=force,
         jobs=jobs,
         device=device,
-        told=_told,
+        watch=_tell,
     )
     if json:
         console.print_json(data=found.to_json())
@@ -67,14 +67,14 @@ def reproduce_scene(
         console.print(str(path))
 
 
-def _told(result: Result) -> None:
+def _tell(result: TrainingScores) -> None:
     notes.print(f"{result.row}, seed {result.settings.training.seed}: done", style="dim")
 
 
-def _show(found: Table) -> None:
+def _show(found: SceneTable) -> None:
     from rich.table import Table as Grid
 
-    from inference.experiments.compare import spread
+    from inference.experiments.compare import format_mean
     from inference.experiments.scene_table import MODELS
 
     seeds = ", ".join(map(str, found.seeds))
@@ -87,10 +87,10 @@ def _show(found: Table) -> None:
         grid.add_column("the report", justify="right")
     for name, model in MODELS.items():
         scores = found.scores(name)
-        cells = [spread(scores[title]) for title in titles]
+        cells = [format_mean(scores[title]) for title in titles]
         if found.reference:
             cells.append("–" if model.report is None else f"{model.report}")
         grid.add_row(name, *cells)
     console.print(grid)
     for name, model in MODELS.items():
-        console.print(f"{name}: scene train {model.row.words}", style="dim")
+        console.print(f"{name}: scene train {model.row.command}", style="dim")

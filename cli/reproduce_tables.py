@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from inference.experiments.weak.reproduce import Reproduction
-    from inference.experiments.weak.results import Chain, Order, Spread, Summary
+    from inference.experiments.weak.results import AcrossSeeds, Ordering, SeedResult, Summary
 
 
 def show(found: Reproduction) -> None:
@@ -22,7 +22,7 @@ def show(found: Reproduction) -> None:
     plural = "s" if len(found.seeds) > 1 else ""
     seeds = f"seed{plural} {', '.join(map(str, found.seeds))}"
     scenes = f"{found.scenes} scenes{against_weak(found.weak[0], found.scenes)}"
-    for name, summary in found.rows.items():
+    for name, summary in found.variants.items():
         console.print(
             f"{found.data} {found.split} ({scenes}, {seeds}), settings {name}",
             style="bold",
@@ -36,7 +36,7 @@ def show(found: Reproduction) -> None:
             f"SEC + CRF is {_figure(summary.ratio, 100)} % of the twin + CRF (published for "
             f"PASCAL VOC 2012 val: {100 * RATIO:.0f} %)."
         )
-        for chain in summary.chains:
+        for chain in summary.results:
             _show_choices(chain, found.weak[1])
         console.print()
 
@@ -46,10 +46,10 @@ def _show_stages(found: Reproduction, summary: Summary) -> None:
 
     reference = REPORT["stages"] if found.reference else {}
     console.print(_table("stage", STAGES, summary.stage, found.seeds, reference))
-    common = summary.chains[0].stages["sec"]["common"]
+    common = summary.results[0].stages["sec"]["common"]
     if common:
 
-        def uncommon(name: str) -> Spread:
+        def uncommon(name: str) -> AcrossSeeds:
             return summary.stage(name, "uncommon_miou")
 
         console.print(_table("without common classes", STAGES, uncommon, found.seeds, {}))
@@ -69,7 +69,7 @@ def _show_kernels(found: Reproduction, summary: Summary) -> None:
 def _table(
     title: str,
     names: Mapping[str, str],
-    figure: Callable[[str], Spread],
+    figure: Callable[[str], AcrossSeeds],
     seeds: tuple[int, ...],
     reference: Mapping[str, float],
 ) -> Any:
@@ -93,7 +93,7 @@ def _table(
 def _show_widths(summary: Summary) -> None:
     from rich.table import Table
 
-    grid = summary.chains[0].grid
+    grid = summary.results[0].grid
     table = Table(f"mIoU, %, on {grid['split']}", caption="SEC + CRF: θα (px) down, θβ across")
     for beta in grid["betas"]:
         table.add_column(f"{beta:g}", justify="right")
@@ -102,24 +102,24 @@ def _show_widths(summary: Summary) -> None:
     console.print(table)
 
 
-def _show_choices(chain: Chain, weak: int) -> None:
+def _show_choices(chain: SeedResult, weak: int) -> None:
     """Say what was chosen for a seed, and from what."""
     from inference.api.segment import Parameters
-    from inference.experiments.weak.choices import name_of
+    from inference.experiments.weak.selection import describe_crf
 
-    chosen, classifier, cues = chain.chosen, chain.classifier, chain.cues
+    chosen, classifier, cues = chain.selected, chain.classifier, chain.cues
     power = f", background (1 − Σ)^{chosen['exponent']:g}" if chosen["exponent"] else ""
     said = [
         f"present above {classifier['threshold']:g} (macro-F1 "
         f"{_number(classifier['macro_f1'])} on {classifier['split']})",
-        f"maps of {chosen['layer']}{power}{_of(chosen['looks'])}",
-        f"cues: {chosen['cues']}{_of(chosen['cues_tried'])}; "
+        f"maps of {chosen['layer']}{power}{_of(chosen['map_scores'])}",
+        f"cues: {chosen['cues']}{_of(chosen['cue_scores'])}; "
         f"{_number(cues['precision']['all'])} % right, "
         f"{_number(cues['coverage']['all'])} % of pixels",
     ]
     for name, crf in chosen["crf"].items():
-        tried = chosen["crfs_tried"][name]
-        said.append(f"CRF after {name}: {name_of(Parameters.from_json(crf))}{_of(tried)}")
+        tried = chosen["crf_scores"][name]
+        said.append(f"CRF after {name}: {describe_crf(Parameters.from_json(crf))}{_of(tried)}")
     scenes = f"{chosen['scenes']} scenes of {chosen['split']}"
     console.print(f"Seed {chain.seed}, on {scenes}{against_weak(weak, chosen['scenes'])}:")
     for line in said:
@@ -134,14 +134,14 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.1f}"
 
 
-def _verdict(order: Order) -> str:
+def _verdict(order: Ordering) -> str:
     count, held = len(order.held), sum(order.held)
     if count == 1:
         return "held" if held else "did not hold"
     return "held in every seed" if held == count else f"held in {held} of {count} seeds"
 
 
-def _figure(spread: Spread, scale: float = 1.0) -> str:
+def _figure(spread: AcrossSeeds, scale: float = 1.0) -> str:
     deviation = spread.deviation
     told = f"{scale * spread.mean:.1f}"
     return told if deviation is None else f"{told} ± {scale * deviation:.1f}"

@@ -14,7 +14,6 @@ What is trained is kept, and used by a later call with the same settings.
 """
 
 import argparse
-import json
 import statistics
 from collections.abc import Sequence
 from functools import partial
@@ -23,7 +22,15 @@ from pathlib import Path
 from typing import Any
 
 from inference.devices import device_of
-from inference.experiments.compare import Result, Row, flops, results, spread
+from inference.experiments.cache import digest, read_result, weights_digest, write_result
+from inference.experiments.compare import (
+    Row,
+    Training,
+    TrainingScores,
+    flops,
+    format_mean,
+    train_and_score,
+)
 from inference.prediction.predict import predict
 from inference.runs.restore import restore
 from inference.runs.run import home, read, write_json
@@ -99,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name in ("count", "width", "guide_width", "spatial", "batch_size"):
         if (value := getattr(asked, name)) is not None:
             common[name] = value
-    work = partial(results, out=out, at_once=asked.jobs, device=asked.device, told=_tell)
+    work = partial(train_and_score, out=out, jobs=asked.jobs, device=asked.device, watch=_tell)
     chosen = _tuned(rows, common, asked, work)
     steps = dict.fromkeys(rows, asked.steps)
     each, together = _equal_compute(rows, chosen, asked.steps)
@@ -113,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         eyes = _segmenter(common, asked.steps, work, split)
         scores = partial(_scores, eyes=eyes, split=split, device=asked.device)
         table = [(r.row, r.settings.training.seed, scores(r)) for r in found]
-        print(f"\n{title}, {found[0].scored}, mIoU in %", flush=True)
+        print(f"\n{title}, {found[0].dataset}, mIoU in %", flush=True)
         print(f"\n{_table(table, counts)}\n\n{_differences(table)}", flush=True)
         report["tables"].append({"title": title, "split": split, "steps": counts, "scores": table})
     write_json(out / "gap.json", report)
@@ -148,7 +155,11 @@ def _tuned(
     """Choose the settings of each row."""
     steps = asked.tuning_steps or asked.steps
     points = [{**common, **point, "steps": steps} for point in GRID[: asked.points]]
-    jobs = [(name, row.settings(**p, seed=TUNING)) for name, row in rows.items() for p in points]
+    jobs = [
+        Training(name, row.settings(**p, seed=TUNING))
+        for name, row in rows.items()
+        for p in points
+    ]
     found = work(jobs, split="tune", directions=DIRECTIONS)
     chosen = {}
     for name in rows:
@@ -159,15 +170,17 @@ def _tuned(
     return chosen
 
 
-def _mean(result: Result) -> float:
+def _mean(result: TrainingScores) -> float:
     """Average what the model can do of image → mask and image + classes → mask."""
     known = [s for s in map(result.miou, (IMAGE, BOTH)) if s is not None]
     return statistics.mean(known) if known else 0.0
 
 
-def _jobs(rows: Rows, chosen: dict[str, Any], counts: dict[str, int], seeds: int) -> list[Any]:
+def _jobs(
+    rows: Rows, chosen: dict[str, Any], counts: dict[str, int], seeds: int
+) -> list[Training]:
     return [
-        (name, row.settings(**chosen[name], steps=counts[name], seed=seed))
+        Training(name, row.settings(**chosen[name], steps=counts[name], seed=seed))
         for seed in range(seeds)
         for name, row in rows.items()
     ]
@@ -197,22 +210,25 @@ def _equal_compute(
 def _segmenter(common: dict[str, Any], steps: int, work: Any, split: str) -> Any:
     """Train the eyes that judge images: a segmenter on true masks."""
     kept = {k: v for k, v in common.items() if k in ("data", "size", "count")}
-    job = ("segmenter", Row("segmenter").settings(**kept, steps=steps, seed=TUNING))
+    job = Training("segmenter", Row("segmenter").settings(**kept, steps=steps, seed=TUNING))
     (found,) = work([job], split=split, directions=DIRECTIONS[:1])
     return found
 
 
-def _scores(result: Result, eyes: Result, split: str, device: Any) -> dict[str, float | None]:
+def _scores(
+    result: TrainingScores, eyes: TrainingScores, split: str, device: Any
+) -> dict[str, float | None]:
     """Give the scores of one run, those of images drawn from masks among them."""
     found = {title: result.miou(title) for title in (IMAGE, BOTH, MASK, ALL)}
     return {**found, DRAWN: _drawn(result, eyes, split, device) if found[MASK] else None}
 
 
-def _drawn(result: Result, eyes: Result, split: str, device: Any) -> float:
+def _drawn(result: TrainingScores, eyes: TrainingScores, split: str, device: Any) -> float:
     """Draw an image from each mask, and score the mask a segmenter finds in it."""
-    kept = result.folder / f"drawn-{split}.json"
-    if kept.is_file():
-        return float(json.loads(kept.read_text())[DRAWN])
+    path = result.folder / f"drawn-{split}.json"
+    key = digest(weights_digest(read(result.folder)), weights_digest(read(eyes.folder)), split)
+    if (miou := read_result(path, key)) is not None:
+        return float(miou)
     where = device_of(device)
     model, segmenter = (restore(read(r.folder), device=where) for r in (result, eyes))
     data = open_data(result.settings.data.source, split, result.settings.data.size)
@@ -225,8 +241,7 @@ def _drawn(result: Result, eyes: Result, split: str, device: Any) -> float:
                 predict(segmenter, drawn, ["mask"]).views["mask"], views["mask"], strict=True
             ):
                 scorer.add(guess.argmax(0).cpu(), true.cpu())
-    write_json(kept, {DRAWN: scorer.score().miou})
-    return float(json.loads(kept.read_text())[DRAWN])
+    return float(write_result(path, key, scorer.score().miou))
 
 
 def _table(table: list[Any], counts: dict[str, int]) -> str:
@@ -234,7 +249,7 @@ def _table(table: list[Any], counts: dict[str, int]) -> str:
     lines = [f"| model | steps | {' | '.join(titles)} |", "|---" + "|--:" * 6 + "|"]
     for row in counts:
         own = [scores for name, _, scores in table if name == row]
-        cells = " | ".join(spread(scores[title] for scores in own) for title in titles)
+        cells = " | ".join(format_mean(scores[title] for scores in own) for title in titles)
         lines.append(f"| {row} | {counts[row]} | {cells} |")
     return "\n".join(lines)
 
@@ -255,12 +270,14 @@ def _differences(table: list[Any]) -> str:
             continue
         gaps = [own - theirs for own, theirs in pairs]
         each = ", ".join(f"{gap:+.1f}" for gap in gaps)
-        lines.append(f"| {ours} | {other} | {title} | {spread(gaps)} | {each} |")
+        lines.append(f"| {ours} | {other} | {title} | {format_mean(gaps)} | {each} |")
     return "\n".join(lines)
 
 
-def _tell(result: Result) -> None:
-    scores = ", ".join(f"{c['title']} {spread([result.miou(c['title'])])}" for c in result.cells)
+def _tell(result: TrainingScores) -> None:
+    scores = ", ".join(
+        f"{c['title']} {format_mean([result.miou(c['title'])])}" for c in result.cells
+    )
     changes = f"{result.settings.training.steps} steps, seed {result.settings.training.seed}"
     print(f"{result.row}, {changes}: {scores or 'diverged'}", flush=True)
 

@@ -13,7 +13,13 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from inference.experiments.compare import Result, Row, results, spread
+from inference.experiments.compare import (
+    Row,
+    Training,
+    TrainingScores,
+    format_mean,
+    train_and_score,
+)
 from inference.prediction.evaluate import DRAWS
 from inference.runs.run import home
 from inference.settings.recipes import recipe
@@ -51,18 +57,18 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise SystemExit("--seeds and --jobs are 1 or more.")
     steps = asked.steps or recipe("telbo").settings().training.steps
     common = {"data": asked.data, "count": asked.count, "size": parse_size(asked.size)}
-    found = results(
+    found = train_and_score(
         [
-            (row, ROWS[row].settings(**common, steps=steps, seed=seed))
+            Training(row, ROWS[row].settings(**common, steps=steps, seed=seed))
             for seed in range(asked.seeds)
             for row in rows
         ],
         asked.out or home() / f"compare-{asked.data.replace(':', '-').replace('/', '-')}",
         split=evaluation_split(asked.data),
         directions=DIRECTIONS,
-        at_once=asked.jobs,
+        jobs=asked.jobs,
         device=asked.device,
-        told=_tell,
+        watch=_tell,
     )
     print(f"\n{_title(found[0], asked.seeds, steps)}\n\n{_table(rows, found)}\n\n{_NOTES}")
 
@@ -81,29 +87,31 @@ def _arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def _tell(result: Result) -> None:
-    scores = ", ".join(f"{c['title']} {spread([result.miou(c['title'])])}" for c in result.cells)
+def _tell(result: TrainingScores) -> None:
+    scores = ", ".join(
+        f"{c['title']} {format_mean([result.miou(c['title'])])}" for c in result.cells
+    )
     print(
         f"{result.row}, seed {result.settings.training.seed}: {scores or 'diverged'}", flush=True
     )
 
 
-def _title(result: Result, seeds: int, steps: int) -> str:
+def _title(result: TrainingScores, seeds: int, steps: int) -> str:
     height, width = result.settings.data.size
     return (
-        f"mIoU in % on {result.scored} of {height}×{width}, {DRAWS} draws, "
+        f"mIoU in % on {result.dataset} of {height}×{width}, {DRAWS} draws, "
         f"{steps} steps; mean ± standard deviation over seeds {', '.join(map(str, range(seeds)))}."
     )
 
 
-def _table(rows: list[str], found: list[Result]) -> str:
+def _table(rows: list[str], found: list[TrainingScores]) -> str:
     cells = next(result.cells for result in found if result.cells)
     titles = [cell["title"] for cell in cells]
     lines = [f"| `scene train` | {' | '.join(titles)} |", "|---" + "|--:" * len(titles) + "|"]
     for row in rows:
         own = [result for result in found if result.row == row]
         scores = " | ".join(_cell(own, title) for title in titles)
-        lines.append(f"| `{ROWS[row].words}` | {scores} |")
+        lines.append(f"| `{ROWS[row].command}` | {scores} |")
     return "\n".join(lines)
 
 
@@ -112,9 +120,9 @@ _NOTES = (
 )
 
 
-def _cell(own: list[Result], title: str) -> str:
+def _cell(own: list[TrainingScores], title: str) -> str:
     trained = all(c["trained"] for r in own for c in r.cells if c["title"] == title)
-    text = spread(result.miou(title) for result in own)
+    text = format_mean(result.miou(title) for result in own)
     return text if trained or text == "–" else text + " †"
 
 

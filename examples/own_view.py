@@ -1,14 +1,18 @@
-"""A view of your own: outlines, with a decoder (p) and an encoder (q) of yours, in one TELBO."""
+"""A view of your own: outlines, with a decoder (p) and an encoder (q) of yours, in one TELBO.
 
-from typing import Any
+A view is a decoder, an encoder, and how it follows from a dataset's views:
+    scene train examples/own_view.py:OUTLINES
+"""
+
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import pyro.distributions as dist
-import torch
 
-from inference.guides import RetrofitGuide
-from inference.objectives.bounds import ELBO
-from inference.objectives.telbo import TELBO, subsets
-from scene.datasets.synthetic.dataset import SyntheticScenes
+from inference.runs.restore import restore
+from inference.settings.recipes import RECIPES, recipe
+from inference.training.session import train
+from scene.datasets.catalogue import open_data
 from scene.models import JointScene
 from scene.networks.decoders import Decoder
 from scene.networks.encoders import Encoder
@@ -16,43 +20,39 @@ from scene.views import VIEWS, Schema, Views
 
 
 class OutlinedScene(JointScene):
-    """p(z) ∏ p(view | z) with one more view."""
+    """p(z) ∏ p(view | z) with one more view, ``(B, 1, H, W)``: 1 where the next label differs."""
 
     views = (*VIEWS, "outline")
+    encoders: ClassVar[Any] = {"outline": lambda s, width: Encoder(1, s.size, width)}
 
     def __init__(self, schema: Schema, **choices: Any) -> None:
         super().__init__(schema, **choices)
         self.outline = Decoder(self.latent, 1, schema.size, width=16)
 
+    def extend(self, views: Views) -> Views:
+        """Return the views with outlines, which follow from masks."""
+        edge = (views["mask"].diff(append=views["mask"][..., -1:]) != 0)[:, None].float()
+        return Views({**dict(views.items()), "outline": edge}, views.present, views.weights)
+
     def decode(self, z: Any, *rest: Any) -> dict[str, Any]:
-        """Return also p(outline | z): a Bernoulli at each pixel."""
+        """Return also p(outline | z), a Bernoulli at each pixel."""
         own = {"outline": dist.Bernoulli(logits=self.outline(z)).to_event(3)}
         return {**super().decode(z, *rest), **(own if "outline" in rest[-1] else {})}
 
 
-def outlined(views: Views) -> Views:
-    """Add the view, ``(B, 1, H, W)``: 1 where the label is not that of the next column."""
-    edge = (views["mask"].diff(append=views["mask"][..., -1:]) != 0)[:, None].float()
-    return Views({**dict(views.items()), "outline": edge}, views.present, views.weights)
+DEFAULTS = {**RECIPES["telbo"].defaults, "subsets": "image,outline"}
+OUTLINES = replace(RECIPES["telbo"], model=OutlinedScene, defaults=DEFAULTS)
 
 
-def main(steps: int = 300, size: int = 32) -> None:
+def main(**settings: Any) -> None:
     """Train, and print how well outlines are predicted from images and from themselves."""
-    train = SyntheticScenes("train", size=(size, size))
-    encoders = {"outline": lambda schema, width: Encoder(1, schema.size, width)}
-    model = OutlinedScene(train.schema)
-    guide = RetrofitGuide(train.schema, model.views, encoders=encoders)
-    loss = TELBO(ELBO(), subsets=subsets("image,outline", model.views))(model, guide)
-    adam = torch.optim.Adam(loss.parameters(), 3e-3)
-    for batch in torch.randint(len(train), (steps, 32)).tolist():
-        adam.zero_grad()
-        loss(outlined(train.views(batch))).backward()
-        adam.step()
-    tests = outlined(SyntheticScenes("val", size=train.schema.size).views(range(64)))
+    learnt = restore(train(recipe(f"{__file__}:OUTLINES").settings(**settings)).run)
+    data = open_data("synthetic", "val", learnt.guide.schema.size).views(range(64))
+    tests = learnt.model.extend(data)
     for given in ("image", "outline"):
-        z = guide.eval().posterior(tests.only([given])).sample()
-        said = model.eval().decode(z, None, ["outline"])["outline"].log_prob(tests["outline"])
-        print(f"log p(outline | z), z from q(z | {given}): {said.mean():.1f} nats")
+        z = learnt.guide.posterior(tests.only([given])).sample()
+        score = learnt.model.decode(z, None, ["outline"])["outline"].log_prob(tests["outline"])
+        print(f"log p(outline | z), z from q(z | {given}): {score.mean():.1f} nats")
 
 
 if __name__ == "__main__":

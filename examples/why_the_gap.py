@@ -18,8 +18,14 @@ from typing import Any
 
 from inference.devices import device_of
 from inference.diagnostics.gradient_noise import gradient_noise
-from inference.diagnostics.gradient_scatter import ALL, TOTAL
-from inference.experiments.compare import Result, Row, results, spread
+from inference.diagnostics.gradient_statistics import ALL, TOTAL
+from inference.experiments.compare import (
+    Row,
+    Training,
+    TrainingScores,
+    format_mean,
+    train_and_score,
+)
 from inference.runs.restore import restore
 from inference.runs.run import home, read, write_json
 from scene.datasets.catalogue import evaluation_split, open_data
@@ -65,16 +71,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     common: dict[str, Any] = {"data": asked.data, "size": parse_size(asked.size)}
     common |= {"width": asked.width, "guide_width": asked.guide_width, "count": asked.count}
     rows = {n: row for n, row in ROWS.items() if not asked.rows or n in asked.rows.split(";")}
-    cheap_first = sorted(rows, key=lambda name: rows[name].given.get("retrofit_particles", 1))
+    cheap_first = sorted(rows, key=lambda name: rows[name].changes.get("retrofit_particles", 1))
     jobs = [
-        (name, rows[name].settings(**common, steps=asked.steps, seed=seed))
+        Training(name, rows[name].settings(**common, steps=asked.steps, seed=seed))
         for name in cheap_first
         for seed in range(asked.seeds)
     ]
     out = asked.out or home() / "why-the-gap"
     split = evaluation_split(asked.data)
-    found = results(jobs, out, split=split, directions=DIRECTIONS, at_once=asked.jobs, told=_tell)
-    print(f"\nmIoU in % on {found[0].scored}\n\n{_table(found)}", flush=True)
+    found = train_and_score(
+        jobs, out, split=split, directions=DIRECTIONS, jobs=asked.jobs, watch=_tell
+    )
+    print(f"\nmIoU in % on {found[0].dataset}\n\n{_table(found)}", flush=True)
     noise = {name: _noise(found, name) for name in rows if rows[name].recipe == "telbo"}
     print(f"\n{_noises(noise)}", flush=True)
     scores = [[r.miou(BOTH) or 0.0 for r in found if r.row == name] for name in rows]
@@ -98,7 +106,7 @@ def _arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def _table(found: Sequence[Result]) -> str:
+def _table(found: Sequence[TrainingScores]) -> str:
     titles = [cell["title"] for cell in found[0].cells]
     lines = [
         f"| change | {' | '.join(titles)} | over the report's form, each seed |",
@@ -107,7 +115,7 @@ def _table(found: Sequence[Result]) -> str:
     first = [r.miou(BOTH) for r in found if r.row == "report's form"]
     for name in (name for name in ROWS if any(r.row == name for r in found)):
         own = [r for r in found if r.row == name]
-        cells = " | ".join(spread(r.miou(title) for r in own) for title in titles)
+        cells = " | ".join(format_mean(r.miou(title) for r in own) for title in titles)
         gaps = ", ".join(
             f"{ours - theirs:+.1f}"
             for r, theirs in zip(own, first, strict=False)
@@ -117,7 +125,7 @@ def _table(found: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
-def _noise(found: Sequence[Result], name: str) -> dict[str, Any]:
+def _noise(found: Sequence[TrainingScores], name: str) -> dict[str, Any]:
     """Measure gradients of the first seed's run, at the end of its training."""
     run = read(next(r.folder for r in found if r.row == name))
     assembly = restore(run, device=device_of("auto"))
@@ -150,7 +158,7 @@ def _noises(noise: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _plain(result: Result) -> dict[str, Any]:
+def _plain(result: TrainingScores) -> dict[str, Any]:
     return {
         "row": result.row,
         "seed": result.settings.training.seed,
@@ -158,8 +166,8 @@ def _plain(result: Result) -> dict[str, Any]:
     }
 
 
-def _tell(result: Result) -> None:
-    score = spread([result.miou(BOTH)])
+def _tell(result: TrainingScores) -> None:
+    score = format_mean([result.miou(BOTH)])
     print(f"{result.row}, seed {result.settings.training.seed}: {BOTH} {score}", flush=True)
 
 

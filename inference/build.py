@@ -56,7 +56,7 @@ def assemble(settings: Settings, schema: Schema) -> Assembly:
     """
     with seeded(settings.training.seed):
         model = _model(settings, schema)
-        guide = _guide(settings, schema, model.latent)
+        guide = _guide(settings, schema, model)
     if model.latent:
         guide.require(guide.views)
     return Assembly(model, guide, _objective(settings, model, guide))
@@ -72,13 +72,17 @@ def _model(settings: Settings, schema: Schema) -> SceneModel:
     return model
 
 
-def _guide(settings: Settings, schema: Schema, latent: int) -> Guide:
+def _guide(settings: Settings, schema: Schema, model: SceneModel) -> Guide:
     name = settings.guide.name
     kind = load(name, GUIDES, "guide")
     if not (isinstance(kind, type) and issubclass(kind, Guide)):
         raise ValueError(f"{name} is not a Guide; subclass inference.guides.Guide.")
-    views = VIEWS if recipe(settings.recipe).form != "plain" else settings.guide.encode
-    sizes = {"latent": latent, "width": settings.guide.width}
+    views = tuple(dict.fromkeys((*VIEWS, *model.views)))
+    if recipe(settings.recipe).form == "plain":
+        views = settings.guide.encode
+    sizes: dict[str, Any] = {"latent": model.latent, "width": settings.guide.width}
+    if model.encoders:
+        sizes["encoders"] = model.encoders
     if settings.model.spatial and _takes_any(kind):  # to any other, z is one vector
         sizes |= {"spatial": settings.model.spatial, "cell": settings.model.cell}
     made: Guide = _made(name, kind, schema, views, **sizes)
@@ -130,13 +134,13 @@ def _plain(settings: Settings, model: SceneModel, guide: Guide) -> Objective:
 
 
 def _jmvae(settings: Settings, model: SceneModel, guide: Guide) -> Objective:
-    chosen, turns = _subsets(settings, guide)
+    chosen, turns = _subsets(settings, model, guide)
     return JMVAE(bound_of(settings), chosen, settings.objective.alpha, turns)
 
 
 def _telbo(settings: Settings, model: SceneModel, guide: Guide) -> Objective:
     choices = settings.objective
-    chosen, turns = _subsets(settings, guide)
+    chosen, turns = _subsets(settings, model, guide)
     return TELBO(
         bound_of(settings),
         bound_of(settings, choices.retrofit_bound, choices.retrofit_particles),
@@ -148,9 +152,11 @@ def _telbo(settings: Settings, model: SceneModel, guide: Guide) -> Objective:
     )
 
 
-def _subsets(settings: Settings, guide: Guide) -> tuple[Any, Literal["all", "step"]]:
+def _subsets(
+    settings: Settings, model: SceneModel, guide: Guide
+) -> tuple[Any, Literal["all", "step"]]:
     """Return the subsets that the settings name, and whether one is drawn for each step."""
-    chosen = subsets(settings.objective.subsets)
+    chosen = subsets(settings.objective.subsets, model.views)
     for subset in chosen:
         guide.require(subset)
     return chosen, "step" if settings.objective.subsets == "random" else "all"

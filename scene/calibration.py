@@ -1,4 +1,4 @@
-"""Calibration: whether what is said with probability p comes true that often."""
+"""Calibration: confidence against accuracy, in bins."""
 
 from __future__ import annotations
 
@@ -11,52 +11,54 @@ from torch import Tensor
 from .labels import VOID
 
 BINS = 15
-"""Equal parts of 0 to 1 that probabilities are sorted into."""
+"""Number of bins of equal width from 0 to 1."""
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """What came of probabilities, bin by bin.
+    """Confidence and accuracy of predictions, bin by bin.
 
     Attributes:
-        counts: How many probabilities fell into each bin.
-        said: Their mean, 0 where there are none.
-        true: The share of them that came true, likewise.
+        counts: Number of predictions in each bin.
+        confidence: Mean predicted probability in each bin; 0 in an empty bin.
+        accuracy: Share of predictions in each bin that are true; 0 in an empty bin.
     """
 
     counts: tuple[int, ...]
-    said: tuple[float, ...]
-    true: tuple[float, ...]
+    confidence: tuple[float, ...]
+    accuracy: tuple[float, ...]
 
     @property
     def count(self) -> int:
-        """How many probabilities there were."""
+        """Number of predictions."""
         return sum(self.counts)
 
     @property
     def error(self) -> float:
-        """The expected calibration error in percent: how far ``said`` and ``true`` are apart.
+        """The expected calibration error in percent: the mean of |confidence − accuracy|.
 
         Source:
             Guo et al. (2017), On Calibration of Modern Neural Networks, eq. 3,
             https://arxiv.org/abs/1706.04599
         """
-        return self._average([abs(s - t) for s, t in zip(self.said, self.true, strict=True)])
+        return self._average(
+            [abs(c - a) for c, a in zip(self.confidence, self.accuracy, strict=True)]
+        )
 
     @property
-    def excess(self) -> float:
-        """The mean probability less the share that came true, in percent: above 0, too sure."""
-        return self._average([s - t for s, t in zip(self.said, self.true, strict=True)])
+    def overconfidence(self) -> float:
+        """Mean confidence minus mean accuracy, in percent; positive = overconfident."""
+        return self._average([c - a for c, a in zip(self.confidence, self.accuracy, strict=True)])
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data."""
+        """Return plain data for JSON."""
         return {
             "count": self.count,
             "error": self.error if self.count else None,
-            "excess": self.excess if self.count else None,
+            "overconfidence": self.overconfidence if self.count else None,
             "counts": list(self.counts),
-            "said": list(self.said),
-            "true": list(self.true),
+            "confidence": list(self.confidence),
+            "accuracy": list(self.accuracy),
         }
 
     def _average(self, values: list[float]) -> float:
@@ -64,42 +66,47 @@ class Reliability:
         return 100 * weighed / self.count if self.count else float("nan")
 
 
-class Calibrator:
-    """Sorts probabilities into bins, in any number of helpings.
+class ReliabilityCounter:
+    """Counts predictions in bins of confidence, batch by batch.
 
-    >>> calibrator = Calibrator()
-    >>> calibrator.add(torch.tensor([0.9, 0.9]), torch.tensor([True, False]))
-    >>> round(calibrator.found().error, 3)
+    >>> counter = ReliabilityCounter()
+    >>> counter.add(torch.tensor([0.9, 0.9]), torch.tensor([True, False]))
+    >>> round(counter.score().error, 3)
     40.0
     """
 
     def __init__(self) -> None:
         self._sums = torch.zeros(3, BINS, dtype=torch.double)
 
-    def add(self, said: Tensor, true: Tensor) -> None:
-        """Take in probabilities and whether each came true, both of one shape."""
-        said, true = said.flatten().cpu().double(), true.flatten().cpu().double()
-        index = (said * BINS).long().clamp(0, BINS - 1)
-        for row, values in enumerate((torch.ones_like(said), said, true)):
+    def add(self, confidence: Tensor, true: Tensor) -> None:
+        """Add predictions.
+
+        Args:
+            confidence: Predicted probabilities, of any shape.
+            true: Whether each is true, of the same shape.
+        """
+        confidence, true = (x.flatten().cpu().double() for x in (confidence, true))
+        index = (confidence * BINS).long().clamp(0, BINS - 1)
+        for row, values in enumerate((torch.ones_like(confidence), confidence, true)):
             self._sums[row].index_add_(0, index, values)
 
     def add_masks(self, probs: Tensor, true: Tensor) -> None:
-        """Take in the most probable label of every pixel that is not void.
+        """Add the most probable label of every pixel that is not void.
 
         Args:
             probs: Label probabilities, ``(N, labels, H, W)``.
             true: Label ids, ``(N, H, W)``.
         """
-        said, label = probs.max(1)
+        confidence, label = probs.max(1)
         known = true != VOID
-        self.add(said[known], label[known] == true[known])
+        self.add(confidence[known], label[known] == true[known])
 
-    def found(self) -> Reliability:
-        """Say what came of all of them."""
-        counts, said, true = self._sums
+    def score(self) -> Reliability:
+        """Return confidence and accuracy of all predictions, bin by bin."""
+        counts, confidence, true = self._sums
         some = counts.clamp(min=1)
         return Reliability(
             tuple(int(n) for n in counts),
-            tuple((said / some).tolist()),
+            tuple((confidence / some).tolist()),
             tuple((true / some).tolist()),
         )

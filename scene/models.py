@@ -11,8 +11,8 @@ A model knows neither its guide nor its objective. Every model has
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Literal
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, ClassVar, Literal
 
 import pyro
 import pyro.distributions as dist
@@ -36,10 +36,18 @@ class SceneModel(nn.Module):
 
     A view that is not observed in a scene is a leaf of the program, so masking its sample site
     integrates it out.
+
+    Attributes:
+        views: The views that it explains.
+        conditions: The views that it takes as given.
+        latent: Length of z; 0 = there is none.
+        encoders: For each view of one's own, what makes a guide's encoder of it, from the schema
+            and a width; see `inference.guides.Guide`.
     """
 
     views: tuple[str, ...]
     conditions: tuple[str, ...] = ()
+    encoders: ClassVar[Mapping[str, Any]] = {}
     latent: int = 0
 
     @property
@@ -53,6 +61,10 @@ class SceneModel(nn.Module):
         Batch shape ``(B,)``, event shape ``(L,)``.
         """
         return standard_normal(len(views), self.latent, views.device) if self.latent else None
+
+    def extend(self, views: Views) -> Views:
+        """Return a batch of a dataset with the views of one's own that follow from others."""
+        return views
 
     def decode(
         self, z: Tensor | None, views: Views | None, names: Iterable[str]

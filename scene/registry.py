@@ -14,6 +14,29 @@ from types import ModuleType
 from typing import Any
 
 
+class Untrusted(str):
+    """The name of code that came with a file, and that nobody has said may be run.
+
+    It is a text like any other, but `load` refuses it.
+
+    Args:
+        name: As in ``load``.
+        reason: One sentence: whose code it is, and what to do.
+    """
+
+    reason: str
+
+    def __new__(cls, name: str, reason: str) -> Untrusted:
+        """Make the text."""
+        made = super().__new__(cls, name)
+        made.reason = reason
+        return made
+
+    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
+        """Return what copies are made of."""
+        return str(self), self.reason
+
+
 def load(name: str, table: Mapping[str, str], kind: str) -> Any:
     """Load what ``name`` stands for.
 
@@ -24,10 +47,13 @@ def load(name: str, table: Mapping[str, str], kind: str) -> Any:
 
     Raises:
         LookupError: If it cannot be found; the message suggests the nearest name.
+        PermissionError: If it is `Untrusted`.
 
     >>> load("half", {"half": "fractions:Fraction"}, "number").__name__
     'Fraction'
     """
+    if isinstance(name, Untrusted):
+        raise PermissionError(name.reason)
     if ":" not in name:
         if name not in table:
             raise LookupError(unknown(name, table, kind) + "; or your own: path/file.py:Name.")

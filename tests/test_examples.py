@@ -32,7 +32,10 @@ QUICK = {
     "mean_field_and_gibbs": {"scenes": 1, "size": 16, "sweeps": 2, "chains": 2},
     "own_guide": {"steps": 1, "particles": 2, "batch_size": 64, **TINY},
     "own_objective": {"steps": 1, "many": 3, "batch_size": 64, **TINY},
-    "own_view": {"steps": 1, "size": 16},
+    "own_dataset": {"steps": 1, "size": (16, 16), "width": 2, "count": 8},
+    "own_recipe": {"steps": 1, "batch_size": 8, **TINY},
+    "own_view": {"steps": 1, "batch_size": 8, **TINY},
+    "pydensecrf_script": {"height": 60, "width": 80},
     "pyro_svi": {"steps": 2},
     "why_the_gap": {
         "argv": [*TABLE, "--width", "2", "--guide-width", "2", "--rows", "report's form;j-VAE"],
@@ -77,7 +80,7 @@ def test_the_table_names_examples_that_exist():
     assert set(QUICK) <= {path.stem for path in EXAMPLES}
 
 
-@pytest.mark.parametrize("name", ["own_guide", "own_objective", "own_view"])
+@pytest.mark.parametrize("name", [p.stem for p in EXAMPLES if p.stem.startswith("own_")])
 def test_an_extension_of_ones_own_takes_less_than_sixty_lines(name):
     assert len(_path(name).read_text(encoding="utf-8").splitlines()) < 60
 
@@ -99,9 +102,9 @@ def test_the_jackknife_asks_for_a_draw_to_leave_out():
 
 
 def test_an_outline_is_where_labels_meet_and_is_seen_where_the_mask_is(pets):
-    add = load(f"{_path('own_view')}:outlined", {}, "view")
+    kind = load(f"{_path('own_view')}:OutlinedScene", {}, "view")
     mask = torch.tensor([[[0, 0, 2], [1, 0, 0]]])
-    found = add(Views({"mask": mask}))
+    found = kind(pets.schema, latent=2, width=2).extend(Views({"mask": mask}))
     assert found["outline"].equal(torch.tensor([[[[0.0, 1, 0], [1, 0, 0]]]]))
     assert found.names == ("mask", "outline")
 
@@ -116,7 +119,9 @@ def test_a_run_keeps_the_guide_it_was_trained_with():
     """A foreign guide trains by path, is copied into the run, and is restored from there."""
     guide = f"{_path('own_guide')}:FlowGuide"
     run = train(recipe("telbo").settings(guide=guide, steps=1, batch_size=64, **TINY)).run
-    assert run.settings.guide.name == "code/own_guide.py:FlowGuide"
+    assert run.settings.guide.name == f"{run.folder.absolute()}/code/own_guide.py:FlowGuide"
+    config = json.loads(run.path("config.json").read_text())
+    assert config["settings"]["guide"]["name"] == "code/own_guide.py:FlowGuide"
     restored = restore(run).guide
     assert type(restored).__name__ == "FlowGuide"
     assert restored.accepts(("mask",))
@@ -165,9 +170,9 @@ def test_a_comparison_reuses_what_it_has_found(tmp_path, capsys):
     argv = [*TABLE, "--rows", "segmenter", "--out", str(tmp_path / "table")]
     main(argv)
     table = capsys.readouterr().out
-    (written,) = (tmp_path / "table").glob("*/scores.json")
+    (written,) = (tmp_path / "table").glob("*/scores-*.json")
     found = json.loads(written.read_text())
-    found["test"]["cells"][0]["score"]["miou"] = 98.7
+    found["result"]["cells"][0]["score"]["miou"] = 98.7
     written.write_text(json.dumps(found))
     main(argv)
     again = capsys.readouterr().out

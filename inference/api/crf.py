@@ -18,7 +18,8 @@ from ..experiments.crf.learning import Learned as Learned
 from ..experiments.crf.learning import candidates as candidates
 from ..experiments.crf.learning import learn as learn
 from ..experiments.crf.learning import write as write_parameters
-from ..experiments.crf.unaries import Arrays, Noise, Scenes, Unaries, predict_masks, rows
+from ..experiments.crf.unaries import Arrays, Noise, Scenes, Unaries, rows
+from ..experiments.predictions import predict_run
 from ..runs.run import Run
 
 __all__ = [
@@ -91,7 +92,7 @@ class Source:
             return Scenes(self.data, split, self.unaries, self.size, limit, sample)
         assert self.run is not None
         dataset = open_data(self.data, split, self.size)
-        predictions = predict_masks(
+        predictions = predict_run(
             self.run,
             dataset,
             rows(dataset, limit, sample),

@@ -1,4 +1,4 @@
-"""Active units: which dimensions of z say anything about a scene, and how many nats each costs."""
+"""Active units: the dimensions of z that depend on the scene, and the KL of each in nats."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from .posteriors import Beliefs, Given, named
+from .posteriors import Posteriors, ViewNames, join_names
 
 ACTIVE = 0.01
 """A unit is active if its posterior mean varies more than this over scenes."""
@@ -19,15 +19,15 @@ class Units:
 
     Attributes:
         given: The views.
-        variance: Variance over scenes of E_q[z], ``(L,)``, in standard deviations of each scene's
-            prior from its mean: what that says already does not count.
+        variance: Variance over scenes of E_q[z], ``(L,)``, standardised by each scene's prior, so
+            that what the prior already depends on does not count.
         kl: KL(q ‖ prior) of each dimension, ``(L,)`` in nats a scene; None where q does not
             factorise.
-        total: KL(q ‖ prior) of all together, nats a scene.
-        error: Its standard error.
+        total: KL(q ‖ prior) of all dimensions together, nats a scene.
+        error: Standard error of ``total``, nats.
     """
 
-    given: Given
+    given: ViewNames
     variance: Tensor
     kl: Tensor | None
     total: float
@@ -40,15 +40,15 @@ class Units:
 
     @property
     def order(self) -> list[int]:
-        """All units, those whose means vary most first."""
+        """All units, in order of falling variance."""
         found: list[int] = self.variance.argsort(descending=True).tolist()
         return found
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data."""
+        """Return plain data for JSON."""
         return {
             "given": list(self.given),
-            "title": named(self.given),
+            "title": join_names(self.given),
             "active": int(self.active.sum()),
             "units": len(self.variance),
             "kl": self.total,
@@ -58,8 +58,8 @@ class Units:
         }
 
 
-def units(found: Beliefs) -> Units:
-    """Reduce the posteriors of N scenes to figures of each dimension.
+def units(found: Posteriors) -> Units:
+    """Summarise the posteriors of N scenes for each dimension of z.
 
     Source:
         Burda et al. (2016), Importance Weighted Autoencoders, section 5.2 (the statistic A_u and

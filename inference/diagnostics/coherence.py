@@ -1,4 +1,4 @@
-"""Coherence: whether the image, the classes and the mask drawn from one z tell of one scene."""
+"""Coherence: whether the image, the classes and the mask decoded from one z agree."""
 
 from __future__ import annotations
 
@@ -15,35 +15,36 @@ from scene.views import Views
 
 from ..build import Assembly
 from ..prediction.predict import expected, predict
-from .posteriors import Given, named, parts
+from .posteriors import ViewNames, chunks, join_names
 
 LARGE = 0.01
-"""Share of the pixels that a class must own to be called large."""
+"""Share of the pixels that a class must have to be called large."""
 
 PRIOR, TRUE = "prior", "true scenes"
-"""Where the z of a row come from that no posterior gave; and the row that has none."""
+"""Sources of a row other than a posterior: the prior, and true scenes, which have no z."""
 
 Segment = Callable[[Tensor], Tensor]
-"""Masks ``(N, H, W)`` of images ``(N, 3, H, W)``, by something that was never told of z."""
+"""Masks ``(N, H, W)`` of images ``(N, 3, H, W)``, by a segmenter that does not know z."""
 
 
 @dataclass(frozen=True)
 class Coherence:
-    """How N scenes agree with themselves, in percent; None where a model draws no such views.
+    """Agreement of the views of N scenes, in percent; None where a model has no such views.
 
-    Views are drawn as ``scene sample`` shows them: the mean image, the most probable label of
-    every pixel, the classes that are more probable than not.
+    Views are decoded as by ``scene sample``: the mean image, the most probable label of every
+    pixel, the classes that are more probable than not.
 
     Attributes:
-        source: What z was drawn from: views given, `PRIOR`, or `TRUE` scenes in place of drawn.
+        source: What z was sampled given: names of views, `PRIOR`; or `TRUE` scenes, without z.
         scenes: N.
-        f1: Between the classes that own a pixel of the mask and the classes, over all scenes.
-        large: The same between classes that own `LARGE` of the pixels and the classes.
-        alike: Share of scenes where the first two are the same set.
-        chance: ``f1`` if each mask is held against the classes of another scene.
-        own: mIoU of the mask that a segmenter finds in the image, and the mask; the image being
-            the one drawn, or the one given where the model draws none.
-        given: mIoU of the mask that it finds in the image drawn, and the mask z was drawn given.
+        f1: F1 between the classes with a pixel in the mask and the class vector, over all scenes.
+        large: F1 between the classes with `LARGE` of the pixels and the class vector.
+        alike: Share of scenes in which the classes of the mask equal the class vector.
+        chance: ``f1`` of each mask against the class vector of another scene.
+        own: mIoU of the segmenter's mask of the decoded image against the decoded mask. Where
+            the model decodes no image, the segmenter sees the true one.
+        given: mIoU of the segmenter's mask of the decoded image against the mask that z was
+            sampled given.
     """
 
     source: str
@@ -56,55 +57,55 @@ class Coherence:
     given: float | None
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data."""
+        """Return plain data for JSON."""
         return asdict(self)
 
 
 def coherence(
     assembly: Assembly,
     views: Views,
-    latents: Mapping[Given, Tensor],
+    latents: Mapping[ViewNames, Tensor],
     labels: Labels,
     segment: Segment | None = None,
 ) -> list[Coherence]:
-    """Compare views that were drawn from the same z.
+    """Compare the views decoded from the same z.
 
     Args:
         assembly: Model and guide, in evaluation mode.
         views: N true scenes, complete.
-        latents: One draw of z for each scene, ``(N, L)``, given these views; those without any
-            but the model's conditions stand for the prior.
+        latents: By the views conditioned on, one sample of z for each scene, ``(N, L)``; given
+            the model's conditions alone they are samples of the prior.
         labels: The vocabulary.
-        segment: Finds masks in images; None leaves out what needs it.
+        segment: Predicts masks of images; None leaves out ``own`` and ``given``.
 
     Returns:
-        A row for each set of latents, and one for the true scenes.
+        A row for each entry of ``latents``, and one for the true scenes.
     """
     found = []
     for given, z in latents.items():
         prior = set(given) <= set(assembly.model.conditions)
         drawn = _drawn(assembly, views, z)
         held = views["mask"] if "mask" in given and "image" in drawn else None
-        source = PRIOR if prior else named(given)
+        source = PRIOR if prior else join_names(given)
         found.append(_compared(source, drawn, views["image"], held, labels, segment))
     true = {name: views[name] for name in ("image", "classes", "mask") if name in views}
     return [*found, _compared(TRUE, true, views["image"], None, labels, segment)]
 
 
-def segmenting(assembly: Assembly) -> Segment:
-    """Make a function that finds masks in images, of a model of masks given images."""
+def segmenter_of(assembly: Assembly) -> Segment:
+    """Return a function that predicts masks of images by a model of p(mask | image)."""
 
     def segment(images: Tensor) -> Tensor:
-        scenes = parts(Views({"image": images}), assembly.device)
+        scenes = chunks(Views({"image": images}), assembly.device)
         return torch.cat([predict(assembly, part, ["mask"]).mask.cpu() for part in scenes])
 
     return segment
 
 
 def f1_score(found: Tensor, true: Tensor) -> float | None:
-    """Score classes that were found against those there are, ``(N, C)`` bool, in percent.
+    """Return the F1 of predicted classes against true ones, ``(N, C)`` bool, in percent.
 
-    All scenes and classes count as one; None if neither holds any.
+    It is micro-averaged over scenes and classes; None if neither holds any class.
 
     >>> f1_score(torch.tensor([[True, True]]), torch.tensor([[True, False]]))
     66.66666666666667
@@ -114,9 +115,9 @@ def f1_score(found: Tensor, true: Tensor) -> float | None:
 
 
 def _drawn(assembly: Assembly, views: Views, z: Tensor) -> dict[str, Tensor]:
-    """Decode each z beside its scene, which may give conditions."""
+    """Decode each z, with the conditions of its scene."""
     model, found, first = assembly.model, [], 0
-    for part in parts(views, assembly.device):
+    for part in chunks(views, assembly.device):
         some = z[first : first + len(part)].to(assembly.device)
         first += len(part)
         with torch.no_grad():

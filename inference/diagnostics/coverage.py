@@ -1,4 +1,4 @@
-"""Coverage: whether the posteriors of all scenes together fill the prior, as samples tell."""
+"""Coverage: whether the mixture of all scenes' posteriors is the prior, tested by samples."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from torch import Tensor
 
 from scene.figures.pairs import Cloud, draw_clouds
 
-from .posteriors import Beliefs, Given, named
+from .posteriors import Posteriors, ViewNames, join_names
 
 PERMUTATIONS = 1000
-"""Relabellings that a p-value rests on."""
+"""Random permutations for a p-value."""
 
 
 @dataclass(frozen=True)
 class TwoSample:
-    """A test of whether two samples come from one distribution.
+    """The result of a two-sample test.
 
     Attributes:
-        squared: The squared maximum mean discrepancy, unbiased: about 0, or even below, if so.
-        p: Share of relabellings with at least this discrepancy.
+        squared: The squared maximum mean discrepancy, unbiased: about 0, also below 0, if both
+            samples have one distribution.
+        p: p-value: the share of permutations with at least this discrepancy.
         bandwidth: Of the kernel, in units of z.
     """
 
@@ -35,16 +36,16 @@ class TwoSample:
 def mmd_test(
     x: Tensor, y: Tensor, *, permutations: int = PERMUTATIONS, seed: int = 0
 ) -> TwoSample:
-    """Compare two samples by their maximum mean discrepancy under a Gaussian kernel.
+    """Test whether two samples have one distribution, by maximum mean discrepancy.
 
-    The kernel is as wide as the median distance between any two points; the p-value counts
-    random relabellings of the points, so it holds at any size of sample.
+    The kernel is Gaussian, its bandwidth the median distance between two points. The p-value is
+    that of a permutation test, so it is exact at any sample size.
 
     Args:
         x: ``(N, L)``.
-        y: ``(N, L)``, as many.
-        permutations: How many relabellings.
-        seed: Of them.
+        y: ``(N, L)``.
+        permutations: Number of random permutations.
+        seed: Of the permutations.
 
     Raises:
         ValueError: If the samples differ in shape, or hold fewer than two points.
@@ -68,13 +69,13 @@ def mmd_test(
     first[0, : len(x)] = 1
     order = torch.rand(permutations, len(points), generator=draw).argsort(1)
     first[1:].scatter_(1, order[:, : len(x)], 1.0)
-    found = _discrepancies(kernel, first, len(x))
-    extreme = int((found[1:] >= found[0]).sum())
-    return TwoSample(float(found[0]), (1 + extreme) / (1 + permutations), bandwidth)
+    squared = _discrepancies(kernel, first, len(x))
+    extreme = int((squared[1:] >= squared[0]).sum())
+    return TwoSample(float(squared[0]), (1 + extreme) / (1 + permutations), bandwidth)
 
 
 def _discrepancies(kernel: Tensor, first: Tensor, count: int) -> Tensor:
-    """Work out the squared discrepancy for each choice ``(P, 2N)`` of the first sample."""
+    """Return the squared discrepancy for each assignment ``(P, 2N)`` to the first sample."""
     sums = first @ kernel
     within = (sums * first).sum(1)
     across = sums.sum(1) - within
@@ -86,72 +87,76 @@ def _discrepancies(kernel: Tensor, first: Tensor, count: int) -> Tensor:
 class Coverage:
     """How the mixture of all scenes' posteriors compares with the prior.
 
+    Everything is standardised by each scene's prior.
+
     Attributes:
-        given: The views that the posteriors were given.
-        test: Draws from the mixture against draws from the prior.
-        spread: The mixture's standard deviation, root mean square over dimensions; the prior's
-            is 1. Of scenes with priors of their own, everything is in standard deviations of
-            these from their means.
+        given: The views that the posteriors condition on.
+        test: Samples of the mixture against samples of the prior.
+        deviation: Standard deviation of the mixture, root mean square over dimensions; that of
+            the prior is 1.
     """
 
-    given: Given
+    given: ViewNames
     test: TwoSample
-    spread: float
+    deviation: float
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data."""
+        """Return plain data for JSON."""
         return {
             "given": list(self.given),
-            "title": named(self.given),
+            "title": join_names(self.given),
             "mmd_squared": self.test.squared,
             "p": self.test.p,
             "bandwidth": self.test.bandwidth,
-            "spread": self.spread,
+            "deviation": self.deviation,
         }
 
 
-def coverage(found: Beliefs, prior: Tensor, seed: int = 0) -> Coverage:
-    """Compare one draw from each of N posteriors with one from each prior, ``(N, L)``."""
-    drawn, prior = found.standardised(found.drawn), found.standardised(prior)
-    spread = float(drawn.var(0).mean().sqrt())
-    return Coverage(found.given, mmd_test(drawn, prior, seed=seed), spread)
+def coverage(posteriors: Posteriors, prior: Tensor, seed: int = 0) -> Coverage:
+    """Compare one sample of each of N posteriors with one of each prior, ``(N, L)``."""
+    samples, prior = posteriors.standardised(posteriors.samples), posteriors.standardised(prior)
+    deviation = float(samples.var(0).mean().sqrt())
+    return Coverage(posteriors.given, mmd_test(samples, prior, seed=seed), deviation)
 
 
 def draw_coverage(
-    path: Path, found: list[Beliefs], prior: Tensor, results: list[Coverage]
+    path: Path, found: list[Posteriors], prior: Tensor, results: list[Coverage]
 ) -> None:
-    """Draw the mixtures over the prior, seen along the two directions that say most.
+    """Plot samples of the mixtures over samples of the prior, in two principal directions.
 
-    The axes are principal ones of E_q[z] given the most views: of z itself they would be
-    those of units that say nothing, whose scatter is the prior's. All panels share them. Where
-    the image says the prior, each draw is seen from its own.
+    The directions are those of E_q[z] given the most views, in all panels. Those of z itself
+    would be the inactive units, whose variance is that of the prior. Samples are standardised by
+    each scene's prior.
     """
     most = found[-1]
     axes = principal(most.standardised(most.means))
     where = (
-        "" if most.alike else ", in standard deviations of each scene's own prior from its mean"
+        ""
+        if most.has_standard_prior
+        else ", in standard deviations of each scene's own prior from its mean"
     )
     clouds = [
         Cloud(
-            f"{named(belief.given)}\nMMD² {result.test.squared:.3f}, p {result.test.p:.3f}",
-            belief.standardised(prior).cpu() @ axes,
-            belief.standardised(belief.drawn).cpu() @ axes,
+            f"{join_names(posterior.given)}\n"
+            f"MMD² {result.test.squared:.3f}, p {result.test.p:.3f}",
+            posterior.standardised(prior).cpu() @ axes,
+            posterior.standardised(posterior.samples).cpu() @ axes,
         )
-        for belief, result in zip(found, results, strict=True)
+        for posterior, result in zip(found, results, strict=True)
     ]
     draw_clouds(
         path,
         clouds,
         labels=("prior", "posteriors of all scenes"),
         axes=("first principal direction of E[z]", "second"),
-        title=f"z given …, one draw a scene, over draws from the prior{where}",
+        title=f"z given …, one sample a scene, over samples of the prior{where}",
     )
 
 
 def principal(points: Tensor) -> Tensor:
-    """Find two orthonormal directions of greatest variance: ``(N, L)`` to ``(L, 2)``.
+    """Return the two principal directions of points: ``(N, L)`` to orthonormal ``(L, 2)``.
 
-    Of one dimension there is only one; the second is then zero.
+    With L = 1 the second is zero.
     """
     centred = (points - points.mean(0)).cpu()
     directions = torch.linalg.svd(centred, full_matrices=True).Vh.T[:, :2]

@@ -1,4 +1,4 @@
-"""The whole examination of a run: every diagnostic on one split, as JSON and as pictures."""
+"""Diagnosis of a run: every diagnostic on one split, as JSON and as figures."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from torch import Tensor
 
 from scene.datasets.base import SceneDataset
 from scene.seeds import seeded
+from scene.storage.outputs import require_free, without
 
 from ..build import Assembly
 from ..runs.run import write_json
 from .active_units import Units, units
 from .calibration import Calibration, calibration, draw_calibration
-from .coherence import Coherence, coherence, segmenting
+from .coherence import Coherence, coherence, segmenter_of
 from .coverage import Coverage, coverage, draw_coverage
 from .gradient_noise import gradient_noise
-from .gradient_scatter import GradientNoise, draw_noise
+from .gradient_statistics import GradientNoise, draw_noise
 from .likelihoods import Conditional, Marginal, log_likelihoods
 from .posteriors import (
-    Beliefs,
-    beliefs,
-    believed_before,
+    Posteriors,
     complete_scenes,
-    conditionings,
+    conditioning_sets,
+    posteriors,
+    sample_prior,
 )
 from .traversals import draw_traversals
 
@@ -39,18 +40,18 @@ _LISTS = ("marginals", "conditionals", "units", "coverage", "coherence", "calibr
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What was found.
+    """The results of all diagnostics.
 
     Attributes:
-        scenes: How many scenes were looked at.
-        particles: K of the likelihoods.
+        scenes: Number of scenes.
+        particles: K of the log-likelihoods.
         marginals: Log-likelihoods of sets of views.
         conditionals: Log-likelihoods of a view given others.
         units: The dimensions of z, for each set of views that has a posterior.
-        coverage: Their mixtures against the prior, likewise.
-        coherence: Whether views drawn from one z agree, by what z was drawn from.
-        calibration: Whether probabilities come true, for each direction of inference.
-        noise: The generators' gradients; None if they were not asked for.
+        coverage: Mixtures of posteriors against the prior, for each of these sets.
+        coherence: Agreement of views decoded from one z, by what z was sampled given.
+        calibration: Calibration of probabilities, for each direction of inference.
+        noise: Noise of the decoders' gradients; None if it was not measured.
         files: What was written.
     """
 
@@ -66,31 +67,19 @@ class Diagnosis:
     files: tuple[Path, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data."""
+        """Return plain data for JSON."""
         return {
             "scenes": self.scenes,
             "particles": self.particles,
-            **{name: [found.to_json() for found in getattr(self, name)] for name in _LISTS},
+            **{name: [row.to_json() for row in getattr(self, name)] for name in _LISTS},
             "noise": None if self.noise is None else self.noise.to_json(),
             "files": [path.name for path in self.files],
         }
 
 
 def claim(folder: Path, force: bool) -> None:
-    """Refuse a folder that a diagnosis may not be written to.
-
-    Raises:
-        FileExistsError: If it holds something, and ``force`` does not allow replacing it.
-        ValueError: If it is a file, or holds something other than a diagnosis.
-    """
-    if folder.is_file():
-        raise ValueError(f"{folder} is a file; pictures go into a folder, choose another --out.")
-    if not folder.exists() or not any(folder.iterdir()):
-        return
-    if not force:
-        raise FileExistsError(f"{folder} exists; choose another --out, or --force to replace it.")
-    if not (folder / REPORT).is_file():
-        raise ValueError(f"{folder} holds no diagnosis, so --force will not replace it.")
+    """Refuse a folder that a diagnosis may not be written to, see `require_free`."""
+    require_free(folder, force, folder="a diagnosis", foreign=without(REPORT))
 
 
 def diagnose(
@@ -106,23 +95,24 @@ def diagnose(
     about: dict[str, Any] | None = None,
     watch: Callable[[str], None] = lambda title: None,
 ) -> Diagnosis:
-    """Examine a model that has a latent z and the guide that was trained with it.
+    """Run every diagnostic of a model with z and the guide that was trained with it.
 
     Args:
-        assembly: Both.
-        dataset: The scenes; those that lack a view the model or the guide knows are left out.
-        folder: Where ``diagnose.json`` and the pictures go.
+        assembly: Model and guide.
+        dataset: The scenes; those that lack a view of the model or the guide are left out.
+        folder: Where ``diagnose.json`` and the figures go.
         particles: K of the log-likelihoods.
-        limit: Look at the first so many scenes only.
-        gradients: For each estimate of their noise, from all scenes; 0 leaves it out.
-        segmenter: Finds masks in images, which are compared with those drawn.
-        seed: Of every draw.
-        about: Written at the head of the JSON.
-        watch: Told what is being done.
+        limit: Use the first so many scenes only.
+        gradients: Gradients for each estimate of their noise; 0 = it is not measured.
+        segmenter: A model of p(mask | image), whose masks of decoded images are compared with
+            decoded masks; None = it is not done.
+        seed: Of every random number.
+        about: Entries at the head of the JSON.
+        watch: Told the name of each step.
 
     Raises:
-        ValueError: If the model has no latent, there is not one particle, or fewer than two
-            scenes are complete.
+        ValueError: If the model has no z, ``particles`` is below 1, or fewer than two scenes are
+            complete.
     """
     if not assembly.model.latent:
         raise ValueError("A model without a latent z has no posterior to be examined.")
@@ -134,11 +124,14 @@ def diagnose(
         marginals, conditionals = log_likelihoods(assembly, views, particles=particles)
     watch("posteriors")
     with seeded(seed, assembly.device):
-        found = [beliefs(assembly, views, given) for given in conditionings(assembly)]
-        prior = believed_before(assembly, views)
-    latents = {tuple(assembly.model.conditions): prior, **{b.given: b.drawn for b in found}}
+        inferred = [posteriors(assembly, views, given) for given in conditioning_sets(assembly)]
+        prior = sample_prior(assembly, views)
+    latents = {
+        tuple(assembly.model.conditions): prior,
+        **{one.given: one.samples for one in inferred},
+    }
     watch("coherence and calibration")
-    segment = None if segmenter is None else segmenting(segmenter)
+    segment = None if segmenter is None else segmenter_of(segmenter)
     coherent = coherence(assembly, views, latents, dataset.schema.labels, segment)
     with seeded(seed, assembly.device):
         calibrated = calibration(assembly, views)
@@ -150,33 +143,33 @@ def diagnose(
         particles=particles,
         marginals=marginals,
         conditionals=conditionals,
-        units=[units(belief) for belief in found],
-        coverage=[coverage(belief, prior, seed) for belief in found],
+        units=[units(one) for one in inferred],
+        coverage=[coverage(one, prior, seed) for one in inferred],
         coherence=coherent,
         calibration=calibrated,
         noise=noise,
         files=(),
     )
-    watch("pictures")
+    watch("figures")
     draw_traversals(
         folder / "traversals.png",
         assembly,
         views.rows(torch.arange(1)),
-        found[-1].given,
+        inferred[-1].given,
         result.units[-1],
         dataset.schema.labels,
     )
-    result = replace(result, files=_illustrated(folder, result, found, prior))
+    result = replace(result, files=_draw_figures(folder, result, inferred, prior))
     write_json(folder / REPORT, {**(about or {}), **result.to_json()})
     return result
 
 
-def _illustrated(
-    folder: Path, result: Diagnosis, found: list[Beliefs], prior: Tensor
+def _draw_figures(
+    folder: Path, result: Diagnosis, inferred: list[Posteriors], prior: Tensor
 ) -> tuple[Path, ...]:
-    """Draw what was found, and list the files of the diagnosis."""
+    """Draw the figures, and return the files of the diagnosis."""
     names = [REPORT, "coverage.png", "traversals.png", "reliability.png"]
-    draw_coverage(folder / "coverage.png", found, prior, result.coverage)
+    draw_coverage(folder / "coverage.png", inferred, prior, result.coverage)
     draw_calibration(folder / "reliability.png", result.calibration)
     if result.noise is not None:
         draw_noise(folder / "gradients.png", result.noise)

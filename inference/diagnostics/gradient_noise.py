@@ -1,4 +1,4 @@
-"""Gradient noise: how much what the generators learn from scatters, term by term."""
+"""Gradient noise: the variance of the decoders' gradients, term by term of the objective."""
 
 from __future__ import annotations
 
@@ -16,14 +16,21 @@ from scene.views import Views
 
 from ..build import Assembly
 from ..training.batches import batches
-from .gradient_scatter import ALL, TOTAL, Agreement, GradientNoise, Scatter, TermNoise
+from .gradient_statistics import (
+    ALL,
+    TOTAL,
+    Agreement,
+    GradientNoise,
+    GradientStatistics,
+    TermNoise,
+)
 
 
 class Moments:
-    """Means, total variances and inner products of vectors of several kinds, as a stream.
+    """Streaming means, total variances and inner products of vectors of several kinds.
 
-    A draw brings one vector of each kind, or of some; memory holds one mean a kind. Estimates
-    are unbiased: the noise that is left in a mean does not count as length.
+    A draw has a vector of each kind, or of some kinds. One mean is kept for each kind. Estimates
+    are unbiased: the noise that remains in a mean does not count as length.
 
     Source:
         Welford (1962), Note on a Method for Calculating Corrected Sums of Squares and Products.
@@ -43,7 +50,7 @@ class Moments:
         self._shared: dict[tuple[str, str], int] = {}
 
     def add(self, found: Mapping[str, Tensor]) -> None:
-        """Take in one draw: for each kind in it a vector ``(P,)``."""
+        """Add one draw: a vector ``(P,)`` for each kind in it."""
         vectors = {name: vector.detach().cpu().double() for name, vector in found.items()}
         for name, x in vectors.items():
             self._add(name, x)
@@ -54,19 +61,19 @@ class Moments:
                     self._shared[pair] = self._shared.get(pair, 0) + 1
 
     def mean(self, name: str) -> Tensor:
-        """Give the mean of a kind, ``(P,)`` double."""
+        """Return the mean of a kind, ``(P,)`` double."""
         return self._means[name]
 
     def variance(self, name: str) -> float:
-        """Give the trace of the covariance of a kind; NaN of fewer than two draws."""
+        """Return the trace of the covariance of a kind; NaN with fewer than two draws."""
         count = self.counts[name]
         return self._scatter[name] / (count - 1) if count > 1 else float("nan")
 
     def inner(self, name: str, other: str) -> float:
-        """Estimate the inner product of two expectations, by pairs of unlike draws.
+        """Estimate the inner product of two expectations, from pairs of different draws.
 
-        Of a kind with itself it is the squared length, which may come out below 0 where there is
-        little but noise; NaN where no two draws are unlike.
+        Of a kind with itself it is the squared length, which can be negative where noise
+        dominates. NaN if there are no two different draws.
         """
         if name == other:
             square = float(self._means[name].square().sum())
@@ -95,25 +102,25 @@ def gradient_noise(
     seed: int = 0,
     watch: Callable[[str], None] = lambda title: None,
 ) -> GradientNoise:
-    """Draw gradients of minus each term, and of the loss, for what the model learns.
+    """Measure the gradients of minus each term, and of the loss, for the model's parameters.
 
-    ``repeats`` gradients for each batch that is held, and as many for fresh batches, all in the
-    order of training but not augmented. They are the gradients of training: weights and β of the
-    objective are in force, and batch normalisation goes by the batch. Weights and running
-    statistics are left as they were, and so are the modes of both networks.
+    ``repeats`` gradients are sampled for each of ``held`` fixed batches, and as many with a new
+    batch each, in the order of training and without augmentation. They are the gradients of
+    training: with the view weights and β of the objective, and batch normalisation by the batch.
+    Parameters, running statistics and modes of both networks are restored.
 
     Args:
         assembly: Model, guide and objective.
-        dataset: Where batches come from.
+        dataset: The scenes.
         repeats: R, gradients for one estimate.
         batch_size: Scenes a batch.
-        held: Batches that are held while z is drawn again and again.
-        seed: Of batches and draws.
-        watch: Told what is being done.
+        held: Number of fixed batches for which z is sampled repeatedly.
+        seed: Of batches and of z.
+        watch: Told the name of each step.
 
     Raises:
-        ValueError: If there are fewer than two repeats or not one batch to hold, no scene, or
-            none that a term can use.
+        ValueError: If ``repeats`` is below 2, ``held`` below 1, there is no scene, or none that a
+            term can use.
     """
     if repeats < 2 or held < 1:
         raise ValueError(
@@ -138,16 +145,16 @@ def gradient_noise(
     return _summary(kept, fresh, repeats, batch_size)
 
 
-Found = dict[str, Moments]
-"""For each generator, the moments of each term's gradients."""
+GeneratorMoments = dict[str, Moments]
+"""For each part of the model, the moments of each term's gradients."""
 
 
-def _empty(model: nn.Module) -> Found:
+def _empty(model: nn.Module) -> GeneratorMoments:
     return {name: Moments() for name in _generators(model)}
 
 
 def _generators(model: nn.Module) -> dict[str, list[nn.Parameter]]:
-    """Group the parameters that learn by the part of the model that holds them."""
+    """Group the trainable parameters by the part of the model that holds them."""
     found: dict[str, list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
@@ -155,8 +162,8 @@ def _generators(model: nn.Module) -> dict[str, list[nn.Parameter]]:
     return found
 
 
-def _draw(assembly: Assembly, views: Views, found: Found) -> None:
-    """Draw z once for a batch, and take in the gradient of each term and of their total."""
+def _draw(assembly: Assembly, views: Views, found: GeneratorMoments) -> None:
+    """Sample z once for a batch, and add the gradient of each term and of their total."""
     views = views.to(assembly.device)
     terms = assembly.objective.terms(assembly.model, assembly.guide, views)
     if not terms:
@@ -170,7 +177,7 @@ def _draw(assembly: Assembly, views: Views, found: Found) -> None:
 
 
 def _slopes(loss: Tensor, groups: dict[str, list[nn.Parameter]]) -> dict[str, Tensor]:
-    """Give the gradient for each group as one vector: zeros where the loss does not reach."""
+    """Return the gradient for each group as one vector; zeros for parameters without one."""
     every = [parameter for group in groups.values() for parameter in group]
     found: Sequence[Tensor | None] = [None] * len(every)
     if loss.requires_grad:
@@ -184,7 +191,7 @@ def _slopes(loss: Tensor, groups: dict[str, list[nn.Parameter]]) -> dict[str, Te
 
 @contextmanager
 def _as_in_training(assembly: Assembly) -> Iterator[None]:
-    """Let both networks behave as in training, and undo what that does to them."""
+    """Set both networks to training mode within; restore modes and buffers afterwards."""
     networks = (assembly.model, assembly.guide)
     modes = [(module, module.training) for net in networks for module in net.modules()]
     kept = [(buffer, buffer.clone()) for net in networks for buffer in net.buffers()]
@@ -199,7 +206,9 @@ def _as_in_training(assembly: Assembly) -> Iterator[None]:
             buffer.copy_(before)
 
 
-def _summary(kept: list[Found], fresh: Found, repeats: int, batch_size: int) -> GradientNoise:
+def _summary(
+    kept: list[GeneratorMoments], fresh: GeneratorMoments, repeats: int, batch_size: int
+) -> GradientNoise:
     names = [term for term in next(iter(fresh.values())).counts if term != TOTAL]
     parts: dict[str, Sequence[str]] = {generator: (generator,) for generator in fresh}
     if len(parts) > 1:
@@ -217,18 +226,20 @@ def _summary(kept: list[Found], fresh: Found, repeats: int, batch_size: int) -> 
     return GradientNoise(repeats, batch_size, rows, agreements)
 
 
-def _scatter(found: list[Found], group: Sequence[str], term: str) -> Scatter:
-    """Average the moments of several batches, those of all parts of a group together."""
+def _scatter(found: list[GeneratorMoments], group: Sequence[str], term: str) -> GradientStatistics:
+    """Average the moments over batches, summed over the parts of a group."""
     known = [one for one in found if one[group[0]].counts.get(term, 0) > 1]
     if not known:
-        return Scatter(0.0, 0.0, 0)
+        return GradientStatistics(0.0, 0.0, 0)
     square = fmean(sum(one[part].inner(term, term) for part in group) for one in known)
     variance = fmean(sum(one[part].variance(term) for part in group) for one in known)
     draws = sum(one[group[0]].counts[term] for one in known)
-    return Scatter(max(0.0, square) ** 0.5, variance, draws)
+    return GradientStatistics(max(0.0, square) ** 0.5, variance, draws)
 
 
-def _cosine(found: Found, group: Sequence[str], first: str, second: str) -> float | None:
+def _cosine(
+    found: GeneratorMoments, group: Sequence[str], first: str, second: str
+) -> float | None:
     lengths = [_scatter([found], group, term) for term in (first, second)]
     if not all(length.clear for length in lengths):
         return None

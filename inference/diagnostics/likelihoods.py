@@ -1,4 +1,4 @@
-"""Log-likelihoods by importance sampling: of all views, of any set, of one given others."""
+"""Log-likelihoods by importance sampling: of all views, of a set, of one view given others."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from scene.views import Views
 from ..build import Assembly
 from ..objectives.bounds import elbo, iwae
 from ..objectives.importance_weights import Evidence, evidence
-from .posteriors import Given, parts, predictive
+from .posteriors import ViewNames, chunks, predictive_sets
 
 LOOSE = 2.0
-"""Effective draws below which an importance-weighted bound may lie far from what it bounds."""
+"""Effective sample size below which an IWAE bound may be far below the log-likelihood."""
 
 
 @dataclass(frozen=True)
 class Mean:
-    """An average over scenes, in nats, and its standard error."""
+    """A mean over scenes and its standard error, in nats."""
 
     value: float
     error: float
@@ -36,32 +36,32 @@ class Marginal:
 
     Attributes:
         scored: The views whose density it is.
-        conditions: Those the model takes as given.
-        given: What q saw; the conditions alone stand for the prior.
+        conditions: The views that the model conditions on.
+        given: The views that q conditions on; with the conditions alone, q is the prior.
         elbo: Mean log weight.
-        iwae: Log mean weight: never below the ELBO on average, exact as K grows.
-        effective: Effective number of the K particles, median over scenes.
+        iwae: Log mean weight: on average not below the ELBO, and exact as K grows.
+        effective: Effective sample size of the K particles, median over scenes.
     """
 
-    scored: Given
-    conditions: Given
-    given: Given
+    scored: ViewNames
+    conditions: ViewNames
+    given: ViewNames
     elbo: Mean
     iwae: Mean
     effective: float
 
     @property
     def loose(self) -> bool:
-        """Whether so few draws count that the IWAE bound may lie far below."""
+        """Whether the effective sample size is so small that the bound may be far off."""
         return self.effective < LOOSE
 
     @property
     def title(self) -> str:
-        """The density, as ``image, mask`` or ``mask | image``."""
+        """The density, such as ``image, mask`` or ``mask | image``."""
         return " | ".join(", ".join(names) for names in (self.scored, self.conditions) if names)
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data."""
+        """Return plain data for JSON."""
         return {"title": self.title, **asdict(self), "loose": self.loose}
 
 
@@ -70,29 +70,29 @@ class Conditional:
     """Estimates of log p(target | given), averaged over N scenes.
 
     Attributes:
-        target: The view predicted.
-        given: The views it is predicted from.
-        difference: IWAE of both together less that of ``given``; no bound, but right as K grows.
-            None where one of the two cannot be had.
-        loose: Whether one of the two bounds is loose: the difference may then be far off, either
-            way.
-        through: log E_{q(z | given)} p(target | z): how well the prediction that is really made,
-            by K draws from q, does.
+        target: The view that is predicted.
+        given: The views that it is predicted from.
+        difference: IWAE of ``given`` and ``target`` together minus IWAE of ``given``. It is no
+            bound, but consistent as K grows. None where one of the two does not exist.
+        loose: Whether one of the two bounds is loose: the difference may then be far off, in
+            either direction.
+        through: log E_{q(z | given)} p(target | z) with K samples: the log-likelihood of the
+            prediction as it is made.
     """
 
     target: str
-    given: Given
+    given: ViewNames
     difference: Mean | None
     loose: bool
     through: Mean
 
     @property
     def title(self) -> str:
-        """The density, as ``mask | image, classes``."""
+        """The density, such as ``mask | image, classes``."""
         return f"{self.target} | {', '.join(self.given)}"
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data."""
+        """Return plain data for JSON."""
         return {"title": self.title, **asdict(self)}
 
 
@@ -101,23 +101,26 @@ def log_likelihoods(
 ) -> tuple[list[Marginal], list[Conditional]]:
     """Estimate every log-likelihood that the model and the guide allow.
 
-    One pass a set of views: K draws from q(z | set) score every view, and all else is a
-    reduction of those scores.
+    For each set of views, K samples of q(z | set) score every view once; all estimates are
+    reductions of those scores.
 
     Args:
         assembly: Model and guide, in evaluation mode.
         views: N scenes that have every view.
-        particles: K, the draws per scene.
+        particles: K, samples of z for each scene.
 
     Raises:
-        ValueError: If there is not one particle.
+        ValueError: If ``particles`` is below 1.
 
     Source:
         Burda et al. (2016), Importance Weighted Autoencoders, eq. 8.
     """
     if particles < 1:
         raise ValueError(f"An estimate needs 1 particle or more, not {particles}.")
-    passes = {given: weigh(assembly, views, given, particles) for given in predictive(assembly)}
+    passes = {
+        given: score_views(assembly, views, given, particles)
+        for given in predictive_sets(assembly)
+    }
     marginals, known = [], {}
     for given, found in passes.items():
         for scored in _scored(assembly, given):
@@ -130,7 +133,7 @@ def log_likelihoods(
                 given,
                 mean(elbo(log_w)),
                 mean(iwae(log_w)),
-                float(effective(log_w).median()),
+                float(effective_sample_size(log_w).median()),
             )
             known[frozenset(scored)] = marginal, iwae(log_w)
             marginals.append(marginal)
@@ -144,8 +147,8 @@ def log_likelihoods(
     return marginals, conditionals
 
 
-def _scored(assembly: Assembly, given: Given) -> list[Given]:
-    """List what draws given some views shall score: these views, and all where all were read."""
+def _scored(assembly: Assembly, given: ViewNames) -> list[ViewNames]:
+    """Return the sets of views to score with samples given some views: these, or all of them."""
     every = tuple(assembly.model.views)
     own = tuple(name for name in every if name in given)
     everything = set(given) == {*assembly.guide.views, *assembly.model.conditions}
@@ -154,7 +157,7 @@ def _scored(assembly: Assembly, given: Given) -> list[Given]:
 
 def _conditional(
     target: str,
-    given: Given,
+    given: ViewNames,
     found: Evidence,
     known: Mapping[frozenset[str], tuple[Marginal, Tensor]],
     conditions: Collection[str],
@@ -167,13 +170,13 @@ def _conditional(
     return Conditional(target, given, mean(both - alone), one.loose or other.loose, through)
 
 
-def weigh(assembly: Assembly, views: Views, given: Given, particles: int) -> Evidence:
-    """Score every view of N scenes by draws from the belief given some: ``(K, N)`` each."""
+def score_views(assembly: Assembly, views: Views, given: ViewNames, particles: int) -> Evidence:
+    """Score every view of N scenes by K samples of q(z | given): ``(K, N)`` each."""
     found = []
     model = assembly.model
     shown = tuple(dict.fromkeys((*model.conditions, *model.views)))
     with torch.no_grad():
-        for part in parts(views, assembly.device, each=particles):
+        for part in chunks(views, assembly.device, each=particles):
             seen, all_views = part.only(given), part.only(shown)
             found.append(
                 evidence(
@@ -190,17 +193,17 @@ def weigh(assembly: Assembly, views: Views, given: Given, particles: int) -> Evi
     )
 
 
-def effective(log_w: Tensor) -> Tensor:
-    """Work out (Σ w)² / Σ w², the effective number of particles: ``(K, B)`` to ``(B,)``.
+def effective_sample_size(log_w: Tensor) -> Tensor:
+    """Return the effective sample size (Σ w)² / Σ w²: log weights ``(K, B)`` to ``(B,)``.
 
-    >>> effective(torch.zeros(4, 1))
+    >>> effective_sample_size(torch.zeros(4, 1))
     tensor([4.])
     """
     return (2 * log_w.logsumexp(0) - (2 * log_w).logsumexp(0)).exp()
 
 
 def _draw(assembly: Assembly, seen: Views) -> Tensor:
-    """Run the guide, or in its place the prior if only the model's conditions are seen."""
+    """Sample z from the guide, or from the prior if only the model's conditions are held."""
     if set(seen.names) - set(assembly.model.conditions):
         z: Tensor = assembly.guide(seen)
         return z
@@ -209,5 +212,5 @@ def _draw(assembly: Assembly, seen: Views) -> Tensor:
 
 
 def mean(values: Tensor) -> Mean:
-    """Average over scenes: ``(N,)``."""
+    """Return mean and standard error over scenes: ``(N,)``."""
     return Mean(float(values.mean()), float(values.std() / len(values) ** 0.5))

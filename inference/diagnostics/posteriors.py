@@ -1,4 +1,4 @@
-"""Beliefs about z over a whole split: given which views there are any, and what they are."""
+"""Posteriors of z over a whole split, given each set of views that the guide accepts."""
 
 from __future__ import annotations
 
@@ -16,54 +16,55 @@ from ..build import Assembly
 from ..objectives.telbo import divergence
 from ..prediction.predict import posterior
 
-Given = tuple[str, ...]
+ViewNames = tuple[str, ...]
+"""Names of views, in the order of `scene.views.VIEWS`."""
 
 TOGETHER = 512
-"""Decoded scenes, or scenes read, at once."""
+"""Scenes that are decoded, or encoded, at once."""
 
-_MEAN_DRAWS = 1024  # their scatter, 1/1024, must lie well below the variance of an active unit
+_MEAN_DRAWS = 1024  # its variance, 1/1024, must be well below that of an active unit
 
 
 @dataclass(frozen=True)
-class Beliefs:
+class Posteriors:
     """The posteriors of N scenes given some of their views.
 
     Attributes:
         given: The views.
         means: E_q[z] of each scene, ``(N, L)``.
-        drawn: One draw from each posterior, ``(N, L)``: together, draws from their mixture.
+        drawn: One sample of each posterior, ``(N, L)``: together, samples of the mixture.
         kl: KL(q ‖ prior) of each scene, ``(N,)`` in nats.
-        kl_by_unit: The same for each latent dimension, ``(N, L)``; None where posterior or prior
-            does not factorise, so that there is no such thing.
-        start: Mean of each scene's prior, ``(N, L)``.
-        unit: Its standard deviation, ``(N, L)``.
+        kl_by_unit: KL(q ‖ prior) of each latent dimension, ``(N, L)`` in nats; None where the
+            posterior or the prior does not factorise.
+        prior_mean: Mean of each scene's prior, ``(N, L)``.
+        prior_scale: Standard deviation of each scene's prior, ``(N, L)``.
     """
 
-    given: Given
+    given: ViewNames
     means: Tensor
-    drawn: Tensor
+    samples: Tensor
     kl: Tensor
     kl_by_unit: Tensor | None
-    start: Tensor
-    unit: Tensor
+    prior_mean: Tensor
+    prior_scale: Tensor
 
     @property
-    def alike(self) -> bool:
+    def has_standard_prior(self) -> bool:
         """Whether every scene has the same prior, N(0, I)."""
-        return bool((self.start == 0).all() and (self.unit == 1).all())
+        return bool((self.prior_mean == 0).all() and (self.prior_scale == 1).all())
 
     def standardised(self, z: Tensor) -> Tensor:
-        """Say where z of each scene lies in its prior, ``(N, L)``, in standard deviations.
+        """Return z of each scene standardised by its prior, ``(N, L)``.
 
-        Draws from any priors are then draws from N(0, I), and scenes compare.
+        Samples of any Gaussian priors become samples of N(0, I), so that scenes compare.
         """
-        return (z - self.start) / self.unit
+        return (z - self.prior_mean) / self.prior_scale
 
 
-def conditionings(assembly: Assembly) -> tuple[Given, ...]:
-    """List the sets of views given which there is a posterior, smaller ones first.
+def conditioning_sets(assembly: Assembly) -> tuple[ViewNames, ...]:
+    """Return the sets of views given which there is a posterior, smaller sets first.
 
-    Sets without what the model conditions on are left out, and so is that alone.
+    Each set holds the model's conditions and at least one more view.
     """
     conditions = set(assembly.model.conditions)
     names = tuple(dict.fromkeys((*assembly.model.conditions, *assembly.guide.views)))
@@ -71,27 +72,29 @@ def conditionings(assembly: Assembly) -> tuple[Given, ...]:
     return tuple(s for s in sets if conditions < set(s) and assembly.guide.accepts(s))
 
 
-def predictive(assembly: Assembly) -> tuple[Given, ...]:
-    """List the same, and before them what the model conditions on: then the prior is believed."""
+def predictive_sets(assembly: Assembly) -> tuple[ViewNames, ...]:
+    """Return `conditioning_sets`, and before them the model's conditions, which give the prior."""
     conditions = tuple(assembly.model.conditions)
-    return (conditions, *conditionings(assembly)) if conditions else conditionings(assembly)
+    return (
+        (conditions, *conditioning_sets(assembly)) if conditions else conditioning_sets(assembly)
+    )
 
 
-def named(given: Given) -> str:
-    """Write a set of views, as ``image + classes``."""
+def join_names(given: ViewNames) -> str:
+    """Return a set of views as text, such as ``image + classes``."""
     return " + ".join(given)
 
 
 def complete_scenes(assembly: Assembly, dataset: SceneDataset, limit: int | None = None) -> Views:
-    """Gather the scenes of a split that have every view the model or the guide knows.
+    """Return the scenes of a split that have every view of the model and the guide.
 
     Args:
         assembly: Model and guide.
         dataset: The split.
-        limit: Look at its first so many scenes only.
+        limit: Use the first so many scenes only.
 
     Raises:
-        ValueError: If there are fewer than two; no variance over scenes would exist.
+        ValueError: If there are fewer than two, over which there is no variance.
     """
     model, guide = assembly.model, assembly.guide
     needed = tuple(dict.fromkeys((*model.conditions, *guide.views, *model.views)))
@@ -107,29 +110,29 @@ def complete_scenes(assembly: Assembly, dataset: SceneDataset, limit: int | None
     )
 
 
-def parts(views: Views, device: torch.device, each: int = 1) -> Iterator[Views]:
-    """Cut a batch so that ``each`` copies of a part's scenes are not too many at once."""
+def chunks(views: Views, device: torch.device, each: int = 1) -> Iterator[Views]:
+    """Split a batch so that ``each`` copies of a chunk's scenes are at most `TOGETHER`."""
     size = max(1, TOGETHER // each)
     for rows in torch.arange(len(views)).split(size):
         yield views.rows(rows).to(device)
 
 
-def beliefs(assembly: Assembly, views: Views, given: Given) -> Beliefs:
-    """Find the posterior of every scene given some views.
+def posteriors(assembly: Assembly, views: Views, given: ViewNames) -> Posteriors:
+    """Compute the posterior of every scene given some views.
 
     Args:
         assembly: Model and guide, in evaluation mode.
         views: N scenes that have these views.
-        given: One of `conditionings`.
+        given: One of `conditioning_sets`.
 
     Raises:
         ValueError: If there is no posterior given just these views.
     """
     with torch.no_grad():
-        found = [_looked(assembly, part.only(given)) for part in parts(views, assembly.device)]
+        found = [_looked(assembly, part.only(given)) for part in chunks(views, assembly.device)]
     means, drawn, kl, by_unit, start, unit = zip(*found, strict=True)
     known = [kl for kl in by_unit if kl is not None]
-    return Beliefs(
+    return Posteriors(
         given,
         torch.cat(means),
         torch.cat(drawn),
@@ -140,11 +143,11 @@ def beliefs(assembly: Assembly, views: Views, given: Given) -> Beliefs:
     )
 
 
-def believed_before(assembly: Assembly, views: Views) -> Tensor:
-    """Draw z of every scene from the prior, ``(N, L)``, which may be that of its conditions."""
+def sample_prior(assembly: Assembly, views: Views) -> Tensor:
+    """Sample z of every scene from p(z | conditions), ``(N, L)``."""
     found = []
     with torch.no_grad():
-        for part in parts(views, assembly.device):
+        for part in chunks(views, assembly.device):
             prior = assembly.model.prior(part)
             assert prior is not None
             found.append(prior.sample())

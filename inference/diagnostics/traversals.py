@@ -1,4 +1,4 @@
-"""Traversals: one scene, and what becomes of it as one dimension of z is turned at a time."""
+"""Latent traversals: one scene, decoded as one dimension of z varies at a time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..prediction.sample import decided, probable
 from .active_units import Units
 
 REACH, STEPS, ROWS = 3.0, 7, 6
-"""How far to turn, in standard deviations of the prior; in how many steps; how many units."""
+"""Range of a traversal in standard deviations of the prior, its steps, and number of units."""
 
 
 def traverse(
@@ -29,14 +29,14 @@ def traverse(
     reach: float = REACH,
     steps: int = STEPS,
 ) -> Tensor:
-    """Walk each unit from one end of its prior to the other, all others staying as they are.
+    """Return latents in which one unit varies over its prior and all others are constant.
 
     Args:
-        z: Where the walks take place, ``(L,)``.
+        z: The latent that is varied, ``(L,)``.
         units: U dimensions of z.
         prior: Mean and standard deviation of the prior, ``(L,)`` each.
-        reach: How far to go from its mean, in standard deviations.
-        steps: How many places on the way.
+        reach: Largest distance from the prior's mean, in standard deviations.
+        steps: Number of values.
 
     Returns:
         ``(U, steps, L)``.
@@ -63,14 +63,14 @@ def draw_traversals(
     found: Units,
     labels: Labels,
 ) -> list[int]:
-    """Draw walks along the most active units, from a scene's posterior mean.
+    """Plot traversals of the most active units, from a scene's posterior mean.
 
     Args:
         path: Where the PNG goes.
         assembly: Model and guide, in evaluation mode.
         scene: A batch of one scene.
-        given: The views that its posterior is given.
-        found: Says which units are most active.
+        given: The views that its posterior conditions on.
+        found: The units, for their order.
         labels: The vocabulary.
 
     Returns:

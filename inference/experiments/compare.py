@@ -1,219 +1,206 @@
-"""Comparisons: settings trained alike, once per seed, scored alike, and kept to go on from."""
+"""Comparisons: recipes with changed settings, trained with each seed and scored alike."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import as_completed
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch.utils.flop_counter import FlopCounterMode
 
 from scene.datasets.catalogue import open_data
 from scene.notices import against_weak
-from scene.storage.files import read_json
 from scene.views import Schema, Views
 
 from ..build import assemble
 from ..devices import Device, device_of
 from ..interruption import resumable
-from ..prediction.evaluate import Cell, evaluate
+from ..prediction.evaluate import evaluate
 from ..process_pool import pool
 from ..runs.restore import restore
-from ..runs.run import WEIGHTS, Run, read, write_json
+from ..runs.run import WEIGHTS, Run, read
 from ..settings.recipes import recipe
 from ..settings.settings import Settings, typed
 from ..training.fit import Diverged
 from ..training.session import train
+from .cache import digest, read_result, write_result
 
-SCORES = "scores.json"
-"""What a run's scores are called."""
+SCORES = "scores-{split}.json"
+"""Name of the file in a run's folder that caches its scores on a split."""
+
+Direction = tuple[tuple[str, ...], str]
+"""The views that are given, and the view that is predicted."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a table: a recipe, and what differs from its own settings.
+    """A row of a table: a recipe and the settings that differ from its defaults.
 
-    >>> Row("telbo", {"encode": ("image", "mask"), "batch_size": 2}).words
+    >>> Row("telbo", {"encode": ("image", "mask"), "batch_size": 2}).command
     'telbo --encode image,mask --batch-size 2'
     """
 
     recipe: str
-    given: Mapping[str, Any] = field(default_factory=dict)
+    changes: Mapping[str, Any] = field(default_factory=dict)
 
     def settings(self, **more: Any) -> Settings:
-        """Make settings; what is given here goes before what the row says."""
-        return recipe(self.recipe).settings(**{**self.given, **more})
+        """Return settings of the recipe with the row's changes, and with ``more`` above them."""
+        return recipe(self.recipe).settings(**{**self.changes, **more})
 
     @property
-    def words(self) -> str:
-        """The row as one would type it."""
-        return f"{self.recipe} {typed(self.given)}".rstrip()
+    def command(self) -> str:
+        """The arguments of `scene train` for this row."""
+        return f"{self.recipe} {typed(self.changes)}".rstrip()
+
+
+class Training(NamedTuple):
+    """A training of a comparison.
+
+    Attributes:
+        row: The name of its row.
+        settings: What is trained.
+    """
+
+    row: str
+    settings: Settings
 
 
 @dataclass(frozen=True)
-class Result:
-    """What came of one training.
+class TrainingScores:
+    """The scores of one training.
 
     Attributes:
         row: The name of its row.
         settings: What was trained.
-        folder: Where its run lies.
-        scored: What it was scored on, in words.
-        cells: The scores, as `Cell.to_json` gives them; none if it diverged.
+        folder: Of the run.
+        dataset: Name, split and number of the scenes of the scores, as text.
+        cells: The scores, as of `Cell.to_json`; empty if the training diverged.
     """
 
     row: str
     settings: Settings
     folder: Path
-    scored: str
+    dataset: str
     cells: tuple[dict[str, Any], ...]
 
     def miou(self, title: str) -> float | None:
-        """Give the mIoU in % of the direction of that title; None where there is none."""
-        found = [cell["score"] for cell in self.cells if cell["title"] == title]
-        return float(found[0]["miou"]) if found and found[0] else None
+        """Return the mIoU in % of the direction of that title; None if it has none."""
+        scores = [cell["score"] for cell in self.cells if cell["title"] == title]
+        return float(scores[0]["miou"]) if scores and scores[0] else None
 
 
-Job = tuple[str, Settings]
-"""The name of a row, and what to train."""
-
-
-def results(
-    jobs: Sequence[Job],
+def train_and_score(
+    trainings: Sequence[Training],
     out: Path,
     *,
     split: str,
-    directions: tuple[tuple[tuple[str, ...], str], ...],
-    at_once: int = 1,
+    directions: tuple[Direction, ...],
+    jobs: int = 1,
     device: Device = "auto",
-    told: Callable[[Result], object] = lambda result: None,
-) -> list[Result]:
-    """Train and score what has not been, in the order given.
+    watch: Callable[[TrainingScores], object] = lambda result: None,
+) -> list[TrainingScores]:
+    """Train and score what is not there yet; return the scores in the order of ``trainings``.
 
-    A run is known by its settings, so that a comparison can be stopped and gone on with, and two
-    of them can share runs; it knows nothing of the code, so after changing that choose another
-    folder.
+    A run is identified by its settings, so an interrupted comparison can be continued, and two
+    comparisons can share runs. It does not depend on the version of the code: after a change of
+    the code use another folder.
 
     Args:
-        jobs: What to train.
+        trainings: What to train.
         out: Folder of the runs.
-        split: What they are scored on.
-        directions: Pairs of views given and target.
-        at_once: Processes, with an equal share of the cores.
+        split: What to score on.
+        directions: What to predict from what.
+        jobs: Processes, with an equal share of the cores.
         device: Where to compute.
-        told: Called with each result when it is there.
+        watch: Called with each result as it is there.
     """
-    work = partial(_result, out=out, split=split, directions=directions, device=device)
-    found: dict[Job, Result] = {}
-    with resumable():
-        for job, result in _done(jobs, at_once, work):
-            told(result)
-            found[_key(job)] = result
-    return [found[_key(job)] for job in jobs]
+    call = partial(_score_cached, out=out, split=split, directions=directions, device=device)
+    results: dict[Any, TrainingScores] = {}
+    with resumable(), pool(jobs) as workers:
+        for training, result in workers.completed(call, trainings):
+            watch(result)
+            results[_key(training)] = result
+    return [results[_key(training)] for training in trainings]
 
 
 def flops(settings: Settings, schema: Schema, views: Views) -> int:
-    """Count the multiplications and additions of one training step: convolutions and products.
+    """Count the floating-point operations of convolutions and products in one training step.
 
     Args:
         settings: What is trained.
         schema: Labels and image size.
         views: A batch of ``settings.training.batch_size`` scenes.
     """
-    made = assemble(settings, schema)
+    assembly = assemble(settings, schema)
     with FlopCounterMode(display=False) as counter:
-        loss = -made.objective.total(made.objective.terms(made.model, made.guide, views), views)
+        objective = assembly.objective
+        loss = -objective.total(objective.terms(assembly.model, assembly.guide, views), views)
         loss.backward()
     return int(counter.get_total_flops())
 
 
-def spread(scores: Iterable[float | None], digits: int = 1) -> str:
-    """Write mean ± standard deviation; a dash where a score is lacking.
+def format_mean(scores: Iterable[float | None], digits: int = 1) -> str:
+    """Return mean ± sample standard deviation as text; a dash if a score is missing.
 
-    >>> spread([1.0, 3.0]), spread([2.0]), spread([1.0, None])
+    >>> format_mean([1.0, 3.0]), format_mean([2.0]), format_mean([1.0, None])
     ('2.0 ± 1.4', '2.0', '–')
     """
-    given = list(scores)
-    known = [score for score in given if score is not None]
-    if not known or len(known) < len(given):
+    values = list(scores)
+    known = [score for score in values if score is not None]
+    if not known or len(known) < len(values):
         return "–"
-    around = f" ± {statistics.stdev(known):.{digits}f}" if len(known) > 1 else ""
-    return f"{statistics.mean(known):.{digits}f}{around}"
+    deviation = f" ± {statistics.stdev(known):.{digits}f}" if len(known) > 1 else ""
+    return f"{statistics.mean(known):.{digits}f}{deviation}"
 
 
-def _key(job: Job) -> Any:
-    return job[0], _digest(job[1])
+def _key(training: Training) -> Any:
+    return training.row, _settings_digest(training.settings)
 
 
-def _digest(settings: Settings) -> str:
-    """Name settings by what differs from the stock, so that new ones change no old name."""
-    stock = Settings(settings.recipe).values()
-    chosen = {k: v for k, v in settings.values().items() if v != stock[k]}
-    text = json.dumps({**chosen, "recipe": settings.recipe}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+def _settings_digest(settings: Settings) -> str:
+    """Return the digest of what differs from the defaults, which new settings do not change."""
+    defaults = Settings(settings.recipe).values()
+    changes = {k: v for k, v in settings.values().items() if v != defaults[k]}
+    return digest(settings.recipe, sorted(changes.items()))[:8]
 
 
-def _done(
-    jobs: Sequence[Job], at_once: int, work: Callable[[Job], Result]
-) -> Iterable[tuple[Job, Result]]:
-    if at_once == 1:
-        yield from ((job, work(job)) for job in jobs)
-        return
-    with pool(at_once) as workers:
-        asked = {workers.submit(work, job): job for job in jobs}
-        yield from ((asked[done], done.result()) for done in as_completed(asked))
+def _score_cached(
+    training: Training, out: Path, split: str, directions: tuple[Direction, ...], device: Device
+) -> TrainingScores:
+    """Return the scores of a training; what is not there is trained, scored and cached."""
+    row, settings = training
+    name = f"{settings.recipe}-seed{settings.training.seed}-{_settings_digest(settings)}"
+    folder, key = out / name, digest(split, directions)
+    path = folder / SCORES.format(split=split)
+    scores = read_result(path, key)
+    if scores is None:
+        scores = write_result(path, key, _score(settings, folder, split, directions, device))
+    return TrainingScores(row, settings, folder, scores["dataset"], tuple(scores["cells"]))
 
 
-def _result(
-    job: Job,
-    out: Path,
-    split: str,
-    directions: tuple[tuple[tuple[str, ...], str], ...],
-    device: Device,
-) -> Result:
-    """Read the scores of a job, or train what is not trained, score it, and write that down."""
-    row, settings = job
-    folder = out / f"{settings.recipe}-seed{settings.training.seed}-{_digest(settings)}"
-    path = folder / SCORES
-    known: dict[str, Any] = read_json(path) if path.is_file() else {}
-    asked = [Cell(given, target, False, 0, None).title for given, target in directions]
-    held = known.get(split)
-    if held is None or (held["cells"] and [cell["title"] for cell in held["cells"]] != asked):
-        known[split] = held = _scored(settings, folder, split, directions, device)
-        write_json(path, known)
-        held = read_json(path)[split]  # as it will be read next time
-    return Result(row, settings, folder, held["scored"], tuple(held["cells"]))
-
-
-def _scored(
+def _score(
     settings: Settings,
     folder: Path,
     split: str,
-    directions: tuple[tuple[tuple[str, ...], str], ...],
+    directions: tuple[Direction, ...],
     device: Device,
 ) -> dict[str, Any]:
     data = open_data(settings.data.source, split, settings.data.size)
-    words = f"{data.name} {data.split}, {len(data)} scenes{against_weak(data.weak, len(data))}"
+    text = f"{data.name} {data.split}, {len(data)} scenes{against_weak(data.weak, len(data))}"
     try:
         run = _run(settings, folder, device)
     except Diverged:
-        folder.mkdir(parents=True, exist_ok=True)
-        return {"scored": words, "cells": []}
+        return {"dataset": text, "cells": []}
     assembly = restore(run, device=device_of(device))
-    return {
-        "scored": words,
-        "cells": [cell.to_json() for cell in evaluate(assembly, data, directions=directions)],
-    }
+    cells = evaluate(assembly, data, directions=directions)
+    return {"dataset": text, "cells": [cell.to_json() for cell in cells]}
 
 
 def _run(settings: Settings, folder: Path, device: Device) -> Run:
-    """Read a complete run, or train it over what an interrupted job left."""
+    """Return a complete run: read, or trained in place of an interrupted one."""
     if (folder / WEIGHTS).is_file():
         return read(folder)
     return train(settings, folder=folder, force=True, device=device).run

@@ -8,11 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from scene.storage.locks import contents, locked
+from scene.storage.outputs import clear
 
-from .run import CHECKPOINT, CONFIG, WEIGHTS, require_room
-
-ASIDE, MOVING = ".replaced", ".replaced.moving"
-"""Where a run lies within its folder while another takes its place; the latter while it moves."""
+from .run import ASIDE, CHECKPOINT, MOVING, WEIGHTS, require_room
 
 
 @contextmanager
@@ -32,19 +30,19 @@ def claimed(folder: Path, force: bool = False) -> Iterator[None]:
         FileExistsError: If it holds something, and ``force`` does not say to replace it.
         ValueError: If it is a file, or holds something that is no run.
     """
-    _require(folder, force)
+    require_room(folder, force)
     empty = not contents(folder)
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with locked(folder):
             put_back(folder)
-            _require(folder, force)
+            require_room(folder, force)
             _set_aside(folder)
             try:
                 yield
             finally:
                 if not put_back(folder) and not begun(folder):
-                    _empty(folder)
+                    clear(folder, keep=(ASIDE,))
     finally:
         if empty and not contents(folder) and not folder.is_symlink():
             folder.rmdir()
@@ -63,7 +61,7 @@ def put_back(folder: Path) -> bool:
     if aside.is_dir() and begun(folder):
         shutil.rmtree(aside)
     elif aside.is_dir():
-        _empty(folder)
+        clear(folder, keep=(ASIDE,))
         aside.rename(moving)
     if not moving.is_dir():
         return False
@@ -78,15 +76,6 @@ def begun(folder: Path) -> bool:
     return (folder / CHECKPOINT).is_file() or (folder / WEIGHTS).is_file()
 
 
-def _require(folder: Path, force: bool) -> None:
-    if not force or not folder.is_dir():
-        require_room(folder)
-        return
-    ours = any((folder / name).exists() for name in (CONFIG, ASIDE, MOVING))
-    if contents(folder) and not ours:
-        raise ValueError(f"{folder} is not a run, so --force will not remove it; choose another.")
-
-
 def _set_aside(folder: Path) -> None:
     """Set a run aside, in a way that shows how far that has come if it is cut short."""
     paths, moving = contents(folder), folder / MOVING
@@ -96,14 +85,3 @@ def _set_aside(folder: Path) -> None:
     for path in paths:
         path.rename(moving / path.name)
     moving.rename(folder / ASIDE)
-
-
-def _empty(folder: Path) -> None:
-    """Remove what is in a folder, but for its lock and what was set aside."""
-    for path in contents(folder):
-        if path.name == ASIDE:
-            continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()

@@ -7,10 +7,11 @@ import hashlib
 import logging
 import os
 import shutil
+from dataclasses import replace
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-from scene.registry import foreign_file
+from scene.registry import Untrusted, foreign_file
 from scene.storage.user_folders import state_folder
 
 from ..settings.recipes import GUIDES, OBJECTIVES
@@ -21,6 +22,9 @@ CODE = "code"
 
 _NAMED = {"guide": GUIDES, "objective": OBJECTIVES, "retrofit_objective": OBJECTIVES}
 """Settings that name code, and what of it is ours. All else is foreign, however it is spelled."""
+
+_RECIPE = "recipe"
+"""What names a recipe, and is no option."""
 
 _trusted_here: set[str] = set()
 """What this process trusts where that could not be noted for others."""
@@ -44,7 +48,7 @@ def adopt(settings: Settings, folder: Path) -> Settings:
         folder: The run's.
 
     Returns:
-        The settings, naming the copies relative to the run.
+        The settings, naming the copies.
     """
     named = {}
     for field, name in _names(settings).items():
@@ -56,15 +60,41 @@ def adopt(settings: Settings, folder: Path) -> Settings:
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
         _trust(_digest(copy))
-        named[field] = f"{CODE}/{copy.name}:{name.rpartition(':')[2]}"
-    return settings.changed(**named)
+        named[field] = f"{copy.absolute()}:{name.rpartition(':')[2]}"
+    return _renamed(settings, named)
+
+
+def portable(settings: Settings, folder: Path) -> Settings:
+    """Return the settings with code in a run's folder named relative to that, to be written."""
+    code, named = os.path.realpath(folder / CODE), {}
+    for field, name in _names(settings).items():
+        path = foreign_file(name)
+        if path is not None and os.path.dirname(os.path.realpath(path)) == code:
+            named[field] = f"{CODE}/{path.name}:{name.rpartition(':')[2]}"
+    return _renamed(settings, named)
+
+
+def guarded(settings: Settings, folder: Path) -> Settings:
+    """Return settings read from a run: code that is trusted by its place, the rest `Untrusted`.
+
+    Args:
+        settings: As they stand in the run's config.
+        folder: The run's.
+    """
+    named = {}
+    for field, name in _names(settings).items():
+        try:
+            named[field] = _located(name, field, folder, False)
+        except (OSError, LookupError, ValueError) as error:
+            named[field] = Untrusted(name, str(error))
+    return _renamed(settings, named)
 
 
 def located(settings: Settings, folder: Path, trust: bool) -> Settings:
-    """Give the settings with foreign code named where a run keeps it; none of it is run.
+    """Return the settings with foreign code named where a run keeps it; none of it is run.
 
     Args:
-        settings: As `adopt` returned them.
+        settings: As `guarded` returned them, or as they stand in the run's config.
         folder: The run's.
         trust: Accept code that did not come from training on this machine.
 
@@ -73,32 +103,45 @@ def located(settings: Settings, folder: Path, trust: bool) -> Settings:
         PermissionError: If it is not trusted; the message says how to run it.
         ValueError: If a file is named that lies outside the run's code.
     """
-    named = {}
-    for field, name in _names(settings).items():
-        path = foreign_file(name)
-        if path is None:
-            _require_trusted(_digest_of_module(name), trust, folder, name)
-            continue
-        copy = _copy(folder, path, field)
-        _require_trusted(_digest(copy), trust, folder, str(copy))
-        named[field] = f"{copy}:{name.rpartition(':')[2]}"
-    return settings.changed(**named)
+    named = _names(settings).items()
+    return _renamed(settings, {f: _located(name, f, folder, trust) for f, name in named})
+
+
+def _located(name: str, field: str, folder: Path, trust: bool) -> str:
+    path = foreign_file(name)
+    if path is None:
+        _require_trusted(_digest_of_module(name), trust, folder, name)
+        return str(name)
+    copy = _copy(folder, path, field)
+    _require_trusted(_digest(copy), trust, folder, str(copy))
+    return f"{copy.absolute()}:{name.rpartition(':')[2]}"
 
 
 def _names(settings: Settings) -> dict[str, str]:
-    """Give what the settings name that is not ours, by setting; a word alone can only be ours."""
-    told = {field: settings.value(field) for field in _NAMED}
-    return {
+    """Return by setting what is not ours; a word alone can only be ours."""
+    named = {field: settings.value(field) for field in _NAMED}
+    foreign = {
         field: name
-        for field, name in told.items()
+        for field, name in named.items()
         if name and ":" in name and name not in _NAMED[field].values()
     }
+    if ":" in settings.recipe:
+        foreign[_RECIPE] = settings.recipe
+    if foreign_file(settings.data.source) is not None:
+        foreign["data"] = settings.data.source
+    return foreign
+
+
+def _renamed(settings: Settings, names: dict[str, str]) -> Settings:
+    """Return settings with other names of code."""
+    options = {field: name for field, name in names.items() if field != _RECIPE}
+    return replace(settings.changed(**options), recipe=names.get(_RECIPE, settings.recipe))
 
 
 def _copy(folder: Path, path: Path, field: str) -> Path:
     """Find the copy of a file in a run."""
-    copy, code = folder / path, os.path.realpath(folder / CODE)
-    if path.is_absolute() or os.path.dirname(os.path.realpath(copy)) != code:
+    copy, code = folder / path, os.path.realpath(folder / CODE)  # ``path`` may be absolute
+    if os.path.dirname(os.path.realpath(copy)) != code:
         raise ValueError(
             f"{folder} names {path} as the code of its {field}, which is not in its folder "
             f"{CODE}; get the run whole, or train anew."

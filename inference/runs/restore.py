@@ -28,7 +28,7 @@ def restore(run: Run, *, device: torch.device | str = "cpu", trust: bool = False
             f"{run.folder} is not complete; finish it with `scene train --resume {run.folder}`."
         )
     assembly = rebuilt(run, trust)
-    load_weights(run.path(WEIGHTS), assembly, run.settings.recipe)
+    load_weights(run.path(WEIGHTS), assembly, run.settings.title)
     assembly.model.to(device).eval()
     assembly.guide.to(device).eval()
     return assembly

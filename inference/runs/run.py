@@ -24,12 +24,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from scene.registry import foreign_file
 from scene.storage.files import read_json, replace_file
-from scene.storage.locks import contents
+from scene.storage.outputs import require_free, without
 from scene.views import Schema
 
 from ..settings.config import as_table, labels_from, settings_from
 from ..settings.settings import Settings
+from .plugins import guarded, portable
 
 FORMAT = 3
 """Version of the folder's layout; a run of another version is refused."""
@@ -39,6 +41,9 @@ VERSIONS = ("scene-suite", "torch", "pyro-ppl")
 
 WEIGHTS, CHECKPOINT, CONFIG = "weights.safetensors", "checkpoint.safetensors", "config.json"
 SUMMARY = "summary.json"
+
+ASIDE, MOVING = ".replaced", ".replaced.moving"
+"""Where a run lies within its folder while another takes its place; the latter while it moves."""
 
 _PLACES = ("data", "classifier")
 """Settings that may name a folder: a config also says where that is, seen from the run."""
@@ -101,7 +106,7 @@ def create(
 def fresh(settings: Settings, dataset: str) -> Path:
     """Make an empty folder in `home` whose name says recipe, data and time."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    return _free(home() / f"{settings.recipe}-{dataset}-{stamp}")
+    return _free(home() / f"{settings.title}-{dataset}-{stamp}")
 
 
 def write_config(run: Run, **more: Any) -> None:
@@ -115,7 +120,7 @@ def write_config(run: Run, **more: Any) -> None:
     config = {
         **(json.loads(place.read_text()) if place.is_file() else {}),
         "format": FORMAT,
-        "settings": run.settings.to_json(),
+        "settings": portable(run.settings, run.folder).to_json(),
         "places": _seen_from(run.folder, run.settings),
         "labels": {"names": labels.names, "colours": labels.colours},
         "versions": {name: version(name) for name in VERSIONS},
@@ -144,6 +149,7 @@ def read(folder: Path) -> Run:
             )
         settings, labels = settings_from(config["settings"]), labels_from(config["labels"])
         settings = _found(folder, settings, as_table("its places", config.get("places", {})))
+        settings = guarded(settings, folder)
     except (ValueError, LookupError) as error:
         reason = f"it lacks {error}." if isinstance(error, KeyError) else str(error)
         raise ValueError(f"The config of {folder} cannot be used: {reason}") from error
@@ -183,19 +189,9 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
     )
 
 
-def require_room(folder: Path) -> None:
-    """Refuse a folder that a new run may not be written to.
-
-    Raises:
-        FileExistsError: If it holds something.
-        ValueError: If it is a file.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file; a run is a folder, choose another --out.")
-    if contents(folder):
-        raise FileExistsError(
-            f"{folder} already holds something; choose another --out, or --force to replace it."
-        )
+def require_room(folder: Path, force: bool = False) -> None:
+    """Refuse a folder that a run may not be written to, see `require_free`."""
+    require_free(folder, force, folder="a run", foreign=without(CONFIG, ASIDE, MOVING))
 
 
 def _seen_from(folder: Path, settings: Settings) -> dict[str, str]:
@@ -204,7 +200,7 @@ def _seen_from(folder: Path, settings: Settings) -> dict[str, str]:
     return {
         name: Path(os.path.relpath(place, os.path.realpath(folder))).as_posix()
         for name, place in named.items()
-        if place and Path(place).is_absolute()
+        if place and Path(place).is_absolute() and foreign_file(place) is None
     }
 
 

@@ -62,6 +62,15 @@ class Settings:
         for name, option in OPTIONS.items():
             option.require(self.value(name))
 
+    @property
+    def title(self) -> str:
+        """The recipe in one word, for file names and messages.
+
+        >>> Settings("telbo").title, Settings("lab/recipe.py:Mine").title
+        ('telbo', 'Mine')
+        """
+        return self.recipe.rpartition(":")[2]
+
     def value(self, name: str) -> Any:
         """Return the value of an option.
 

@@ -67,6 +67,7 @@ class Step(nn.Module):
 
     def forward(self, views: Views) -> tuple[Tensor, dict[str, Tensor]]:
         """Give the loss, and the parts of each term."""
+        views = self.model.extend(views)
         terms = self.objective.terms(self.model, self.guide, views)
         loss = -self.objective.total(terms, views)
         parts = {
@@ -154,16 +155,16 @@ def fit(
             log.write(report)
             if due or (stop and used):
                 log.flush()
-                save_learning(run.path(CHECKPOINT), learning, settings.recipe)
+                save_learning(run.path(CHECKPOINT), learning, settings.title)
             watch(report)
             if stop or _waited(learning, settings):
                 break
     if settings.training.patience and val is not None:
-        load_weights(run.path("best.safetensors"), assembly, settings.recipe)
+        load_weights(run.path("best.safetensors"), assembly, settings.title)
     assembly.model.eval()
     assembly.guide.eval()
     settle()
-    save_weights(run.path(WEIGHTS), assembly, settings.recipe)
+    save_weights(run.path(WEIGHTS), assembly, settings.title)
     return run
 
 
@@ -201,7 +202,7 @@ def rate(settings: Settings, step: int) -> float:
 
 
 def _load(learning: Learning, run: Run) -> None:
-    load_learning(run.path(CHECKPOINT), learning, run.settings.recipe)
+    load_learning(run.path(CHECKPOINT), learning, run.settings.title)
     if learning.step > run.settings.training.steps:
         raise ValueError(
             f"{run.path(CHECKPOINT)} is of step {learning.step}, but the run takes "
@@ -227,7 +228,10 @@ def _step(fabric: Fabric, module: Any, learning: Learning, views: Views, run: Ru
     fabric.backward(loss)
     if settings.optimizer.clip:
         norm = fabric.clip_gradients(
-            module, learning.optimizer, max_norm=settings.optimizer.clip, error_if_nonfinite=False
+            module,
+            learning.optimizer,
+            max_norm=settings.optimizer.clip,
+            error_if_nonfinite=False,
         )
         if norm is not None and not torch.isfinite(norm):
             raise Diverged("gradient", float(norm), learning.step + 1, run)
@@ -262,7 +266,7 @@ def _validate(
     run: Run,
     device: torch.device,
 ) -> Report:
-    recipe = run.settings.recipe
+    recipe = run.settings.title
     if not all(bool(weight.isfinite().all()) for weight in module.parameters()):
         raise Diverged("weights", math.nan, learning.step, run)
     if val is not None:

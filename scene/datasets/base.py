@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ class SceneDataset(Dataset[Scene]):
     """Scenes of one split, resized and cropped to ``schema.size``.
 
     Attributes:
+        splits: The splits that there are; a dataset of one's own may have fewer than `SPLITS`.
         name: What to call the dataset in file names and tables, such as ``synthetic-default``.
         split: One of the dataset's splits.
         schema: The labels, and the size of the scenes given.
@@ -26,6 +28,7 @@ class SceneDataset(Dataset[Scene]):
         weak: How many of the scenes have a mask that is a pseudo-label.
     """
 
+    splits: ClassVar[tuple[str, ...]] = SPLITS
     name: str
     split: str
     schema: Schema

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from difflib import get_close_matches
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import Any
 import torch
 
 from ..labels import VOID, Labels
+from ..registry import foreign_file, load, unknown
 from ..sizes import STOCK_SIZE
 from ..storage.locks import scratch
 from ..storage.user_folders import cache_folder, expanded
-from ..views import VIEWS
+from ..views import VIEWS, Schema
 from .base import SPLITS, SceneDataset
 from .folders.index import labels_of, splits
 from .folders.layouts import ARCHIVES, locate
@@ -33,7 +35,8 @@ def open_data(
     """Open a dataset by the text a person gives for it.
 
     Args:
-        source: ``synthetic``, ``synthetic:<preset>``, ``voc2012``, or a folder in VOC layout.
+        source: ``synthetic``, ``synthetic:<preset>``, ``voc2012``, a folder in VOC layout, or a
+            subclass of `SceneDataset` of one's own, as ``path/file.py:Name``.
         split: One of `splits_of`.
         size: Height and width of the scenes in pixels; `STOCK_SIZE` if None.
         download: Let ``voc2012`` be fetched (2 GB) if it is not there.
@@ -50,6 +53,8 @@ def open_data(
         from .synthetic.dataset import SyntheticScenes
 
         return SyntheticScenes(split, preset or "default", size or STOCK_SIZE, count)
+    if (kind := _own(source)) is not None:
+        return _opened(kind, source, split, size or STOCK_SIZE, count)
     folder = _folder(source, download)
     dataset = VOCScenes(folder, split, size or STOCK_SIZE, count=count)
     if source == "voc2012":
@@ -61,6 +66,8 @@ def splits_of(source: str, *, download: bool = False) -> tuple[str, ...]:
     """List the splits a source has; raises what `open_data` does."""
     if source.partition(":")[0] == "synthetic":
         return SPLITS
+    if (kind := _own(source)) is not None:
+        return kind.splits
     return splits(_folder(source, download))
 
 
@@ -68,6 +75,8 @@ def labels_in(source: str, *, download: bool = False) -> Labels:
     """Read the labels of a source, whose splits need not be complete; raises as `open_data`."""
     if source.partition(":")[0] == "synthetic":
         return open_data(source, "val", count=1).schema.labels
+    if (kind := _own(source)) is not None:
+        return open_data(source, kind.splits[0]).schema.labels
     return labels_of(locate(_folder(source, download)))
 
 
@@ -88,7 +97,7 @@ def evaluation_split(source: str, *, download: bool = False, target: str = "mask
         return next((split for split in ("val", "tune", "test") if split in known), "train")
     if source.partition(":")[0] == "synthetic":
         return "test"
-    known = splits(_folder(source, download), masked=True)
+    known = _masked(source, download)
     for split in ("test", "val", "tune"):
         if split in known:
             return split
@@ -112,7 +121,7 @@ def summary_split(source: str, *, target: str = "mask", masks: bool = True) -> s
     try:
         return evaluation_split(source, target=target)
     except LookupError:
-        if masks and "train" not in splits(_folder(source, False), masked=True):
+        if masks and "train" not in _masked(source, False):
             raise
     known = splits_of(source)
     return next((split for split in ("val", "tune", "test") if split in known), "train")
@@ -159,6 +168,46 @@ def describe(dataset: SceneDataset) -> dict[str, Any]:
     }
 
 
+def _masked(source: str, download: bool) -> tuple[str, ...]:
+    """List the splits that have scenes with masks."""
+    if (kind := _own(source)) is not None:
+        return kind.splits
+    return splits(_folder(source, download), masked=True)
+
+
+def _own(source: str) -> type[SceneDataset] | None:
+    """Load a dataset of one's own; None if the source names none."""
+    if foreign_file(source) is None:
+        return None
+    kind = load(source, {}, "dataset")
+    if not (isinstance(kind, type) and issubclass(kind, SceneDataset)):
+        raise ValueError(
+            f"{source} is not a SceneDataset; subclass scene.datasets.base.SceneDataset."
+        )
+    return kind
+
+
+def _opened(
+    kind: type[SceneDataset], source: str, split: str, size: tuple[int, int], count: int | None
+) -> SceneDataset:
+    """Make a dataset of one's own, as ``Name(split, size, count)``."""
+    if split not in kind.splits:
+        raise LookupError(unknown(split, kind.splits, f"split of {source}") + ".")
+    try:
+        inspect.signature(kind).bind(split, size, count)
+    except TypeError as error:
+        raise ValueError(
+            f"{source} cannot be opened as {kind.__name__}(split, size, count): {error}."
+        ) from error
+    dataset = kind(split, size, count)  # type: ignore[call-arg]
+    if not isinstance(getattr(dataset, "schema", None), Schema):
+        raise ValueError(f"{source} sets no schema; set self.schema = Schema(labels, size).")
+    path, _, name = source.rpartition(":")
+    dataset.split, dataset.source = split, f"{Path(path).absolute()}:{name}"
+    dataset.name = getattr(dataset, "name", name)
+    return dataset
+
+
 def _folder(source: str, download: bool) -> Path:
     """Find the folder a source stands for, fetching PASCAL VOC if that is allowed."""
     if source == "voc2012":
@@ -177,7 +226,7 @@ def _folder(source: str, download: bool) -> Path:
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise FileNotFoundError(
         f"There is no data at {source!r}.{hint} Give synthetic, synthetic:confounded, voc2012, "
-        "or the path of a folder in VOC layout."
+        "the path of a folder in VOC layout, or your own: path/file.py:Name."
     )
 
 

@@ -1,4 +1,4 @@
-"""Reliability diagrams: the share that came true against the probability that was said."""
+"""Reliability diagrams: accuracy against confidence."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _WIDE = 4
 
 @rc_context({"text.parse_math": False})
 def draw_reliability(path: Path, panels: Mapping[str, Reliability], *, title: str = "") -> None:
-    """Draw a panel for each: dots on the diagonal are as likely as was said, below it less.
+    """Plot a reliability diagram in each panel.
 
-    A dot is a bin, small if it holds few; the grey bars say which share of all probabilities
-    fell into it.
+    A dot is a bin, small if it holds few predictions; it is below the diagonal if predictions are
+    overconfident. Grey bars are the share of predictions in each bin.
 
     Args:
-        path: Where the PNG goes; replaced if it exists.
-        panels: What to draw, by title.
-        title: Above everything.
+        path: The PNG; replaced if it exists.
+        panels: Confidence and accuracy, by the title of the panel.
+        title: Title of the figure.
     """
     wide = min(_WIDE, len(panels))
     high = -(-len(panels) // wide)
@@ -35,23 +35,27 @@ def draw_reliability(path: Path, panels: Mapping[str, Reliability], *, title: st
     axes = figure.subplots(high, wide, squeeze=False, sharex=True, sharey=True)
     for axis in axes.flat[len(panels) :]:
         axis.set_axis_off()
-    for axis, (name, found) in zip(axes.flat, panels.items(), strict=False):
-        counts = np.array(found.counts)
+    for axis, (name, reliability) in zip(axes.flat, panels.items(), strict=False):
+        counts = np.array(reliability.counts)
         some = counts > 0
         edges = np.linspace(0, 1, BINS + 1)[:-1]
-        share = counts / max(1, found.count)
+        share = counts / max(1, reliability.count)
         axis.bar(edges, share, 1 / BINS, align="edge", color="0.87", label="share of all")
         axis.plot([0, 1], [0, 1], color="0.5", linewidth=0.8)
-        said, true = np.array(found.said)[some], np.array(found.true)[some]
-        axis.plot(said, true, color="tab:blue", linewidth=0.8, clip_on=False)
+        confidence, accuracy = (
+            np.array(values)[some] for values in (reliability.confidence, reliability.accuracy)
+        )
+        axis.plot(confidence, accuracy, color="tab:blue", linewidth=0.8, clip_on=False)
         sizes = 6 + 40 * share[some] ** 0.5
-        axis.scatter(said, true, sizes, "tab:blue", clip_on=False, zorder=3, label="came true")
+        axis.scatter(
+            confidence, accuracy, sizes, "tab:blue", clip_on=False, zorder=3, label="accuracy"
+        )
         axis.set_title(name, fontsize=8)
         axis.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
         axis.tick_params(labelsize=7, labelbottom=True)
         axis.spines[["top", "right"]].set_visible(False)
-    axes[-1, 0].set_xlabel("probability said", fontsize=8)
-    axes[-1, 0].set_ylabel("share that came true", fontsize=8)
+    axes[-1, 0].set_xlabel("confidence", fontsize=8)
+    axes[-1, 0].set_ylabel("accuracy", fontsize=8)
     handles, names = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=2, fontsize=8)
     entitle(figure, title)

@@ -132,7 +132,9 @@ def test_nothing_is_left_of_what_failed(refused, trained, monkeypatch, place):
     (place / "weak").mkdir()
     (place / "weak" / "thesis.tex").write_text("")
     sentence = refused("pseudo-label", "--run", run, "--force", *CPU)
-    assert sentence == "weak holds something else; choose another --out."
+    assert sentence == (
+        "weak holds thesis.tex, which is no part of a dataset; choose another --out."
+    )
 
     def full(*_, **__):
         raise OSError(28, "No space left on device")

@@ -19,7 +19,7 @@ def plain(monkeypatch):
         "inference.training.session.draw_looks",
     ):
         monkeypatch.setattr(picture, lambda *_, **__: None)
-    monkeypatch.setattr("inference.experiments.weak.chain.draw_stages", lambda *_: None)
+    monkeypatch.setattr("inference.experiments.weak.pipeline.draw_stages", lambda *_: None)
 
 
 def _rows(text):
@@ -76,8 +76,8 @@ def test_what_cannot_be_done_is_refused_and_nothing_is_written(refused, place):
     (place / "thesis").mkdir()
     (place / "thesis" / "chapter.tex").write_text("dear")
     for words, sentence in (
-        (("--out", "thesis"), "holds chapter.tex, which is none of ours"),
-        (("--out", "thesis", "--force"), "holds chapter.tex, which is none of ours"),
+        (("--out", "thesis"), "holds chapter.tex, which is no part of a reproduction"),
+        (("--out", "thesis", "--force"), "holds chapter.tex, which is no part of a reproduction"),
         (("--split", "tune"), "give another --split"),
         (("--betas", ""), "--betas needs one width or more"),
         (("--alphas", "x"), "--alphas 'x' are not positive numbers"),
@@ -114,12 +114,12 @@ def test_the_generative_models_stand_in_a_table_of_their_own(scene, place):
 
 
 def test_the_report_stands_beside_the_generative_models_of_its_own_scenes(scene, monkeypatch):
-    from inference.experiments import scene_table as scenetable
+    from inference.experiments import scene_table as module
 
-    do = scenetable.scene_table
+    do = module.scene_table
     monkeypatch.setattr(
-        scenetable, "scene_table",
-        lambda *a, **k: scenetable.Table(**{**vars(do(*a, **k)), "reference": True}),
+        module, "scene_table",
+        lambda *a, **k: module.SceneTable(**{**vars(do(*a, **k)), "reference": True}),
     )  # fmt: skip
     rows = {cells[0]: cells for cells in _rows(scene("reproduce", *SCENES).out)}
     assert rows["j-VAE"][-1] == "62.25"

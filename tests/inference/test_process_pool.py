@@ -71,9 +71,33 @@ def test_results_come_in_order_from_other_processes():
     with pool(2) as workers:
         found = list(workers.map(_double, range(6)))
         with pytest.raises(ArithmeticError, match="not 3"):
-            workers.submit(_raise, 3).result()
+            list(workers.map(_raise, [3]))
     assert [value for value, _ in found] == [0, 2, 4, 6, 8, 10]
     assert os.getpid() not in {pid for _, pid in found}
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_every_item_is_answered_once_and_no_more_are_taken_than_run(jobs):
+    """So that what is next may depend on results that are there."""
+    taken, ended = [], []
+
+    def items():
+        for item in range(5):
+            assert item - len(ended) <= jobs
+            taken.append(item)
+            yield item
+
+    with pool(jobs) as workers:
+        for item, (double, _) in workers.completed(_double, items()):
+            assert double == 2 * item
+            ended.append(item)
+    assert sorted(ended) == taken == list(range(5))
+
+
+def test_one_job_needs_no_process():
+    with pool(1) as workers:
+        calls = workers.map(_double, iter(range(3)))
+        assert [next(calls), *calls] == [(2 * x, os.getpid()) for x in range(3)]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from torchmetrics.functional.classification import (
     multiclass_calibration_error,
 )
 
-from scene.calibration import BINS, Calibrator
+from scene.calibration import BINS, ReliabilityCounter
 from scene.labels import VOID
 
 
@@ -18,51 +18,51 @@ def _said(count, seed=0):
 def test_it_is_the_published_error():
     """For classes, the share present; for pixels, of the most probable label; void left out."""
     said, true = _said(500), _said(500, 1) < 0.4
-    calibrator = Calibrator()
-    calibrator.add(said[:200], true[:200])
-    calibrator.add(said[200:], true[200:])
+    counter = ReliabilityCounter()
+    counter.add(said[:200], true[:200])
+    counter.add(said[200:], true[200:])
     expected = binary_calibration_error(said, true.long(), n_bins=BINS)
-    assert calibrator.found().error == pytest.approx(100 * float(expected), abs=1e-4)
+    assert counter.score().error == pytest.approx(100 * float(expected), abs=1e-4)
 
     draw = torch.Generator().manual_seed(2)
     probs = torch.randn(3, 4, 8, 9, generator=draw).softmax(1)
     mask = torch.randint(4, (3, 8, 9), generator=draw)
     mask[:, 0] = VOID
-    calibrator = Calibrator()
-    calibrator.add_masks(probs, mask)
+    counter = ReliabilityCounter()
+    counter.add_masks(probs, mask)
     expected = multiclass_calibration_error(
         probs, mask, num_classes=4, n_bins=BINS, ignore_index=VOID
     )
-    assert calibrator.found().error == pytest.approx(100 * float(expected), abs=1e-4)
-    assert calibrator.found().count == 3 * 7 * 9
+    assert counter.score().error == pytest.approx(100 * float(expected), abs=1e-4)
+    assert counter.score().count == 3 * 7 * 9
 
 
 def test_what_comes_true_as_often_as_said_is_calibrated():
     said = _said(50_000)
-    calibrator = Calibrator()
-    calibrator.add(said, _said(50_000, 1) < said)
-    assert calibrator.found().error < 1
-    assert abs(calibrator.found().excess) < 1
+    counter = ReliabilityCounter()
+    counter.add(said, _said(50_000, 1) < said)
+    assert counter.score().error < 1
+    assert abs(counter.score().overconfidence) < 1
 
 
 def test_who_is_too_sure_has_an_excess():
-    calibrator = Calibrator()
-    calibrator.add(torch.full((10,), 0.95), torch.arange(10) < 5)
-    found = calibrator.found()
-    assert (found.error, found.excess) == (pytest.approx(45), pytest.approx(45))
-    calibrator = Calibrator()
-    calibrator.add(torch.full((10,), 0.05), torch.arange(10) < 5)
-    assert calibrator.found().excess == pytest.approx(-45)
+    counter = ReliabilityCounter()
+    counter.add(torch.full((10,), 0.95), torch.arange(10) < 5)
+    found = counter.score()
+    assert (found.error, found.overconfidence) == (pytest.approx(45), pytest.approx(45))
+    counter = ReliabilityCounter()
+    counter.add(torch.full((10,), 0.05), torch.arange(10) < 5)
+    assert counter.score().overconfidence == pytest.approx(-45)
 
 
 def test_certainty_falls_into_the_last_bin():
-    calibrator = Calibrator()
-    calibrator.add(torch.tensor([0.0, 1.0]), torch.tensor([False, True]))
-    found = calibrator.found()
+    counter = ReliabilityCounter()
+    counter.add(torch.tensor([0.0, 1.0]), torch.tensor([False, True]))
+    found = counter.score()
     assert (found.counts[0], found.counts[-1], found.error) == (1, 1, 0)
 
 
 def test_of_nothing_nothing_is_known():
-    found = Calibrator().found()
+    found = ReliabilityCounter().score()
     assert found.error != found.error
     assert found.to_json()["error"] is None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib.metadata import version
@@ -18,12 +16,11 @@ from torch import Tensor
 from scene.datasets.base import SceneDataset
 from scene.labels import VOID, Labels
 from scene.metrics import MaskScore, MaskScorer
-from scene.storage.files import read_json, replace_file
 
 from ...crf.meanfield import FLOOR, refine_logits
 from ...crf.parameters import Parameters
 from ...process_pool import pool
-from ..fingerprints import digest
+from ..cache import digest, read_result, write_result
 from .unaries import Example, Scenes
 
 FORMAT = 1
@@ -110,8 +107,10 @@ def measure(
     missing = [s for s in places if s not in known]
     rows = scenes.rows(dataset)
     work = [(scenes, s, engine, index) for s in missing for index in rows]
-    with _workers(min(jobs, len(work)), dataset) as share_out:
-        tallies = _counted(share_out(work), len(work), watch)
+    jobs = max(1, min(jobs, len(work)))
+    with pool(jobs) as workers:
+        call = _in_process if jobs > 1 else partial(_tallied, dataset)
+        tallies = _counted(workers.map(call, work), len(work), watch)
         for parameters in missing:
             result = _added(parameters, islice(tallies, len(rows)))
             if not result.scenes:
@@ -161,16 +160,6 @@ def _in_process(task: _Task) -> tuple[list[list[int]], float] | None:
     return found and (found[0].tolist(), found[1])
 
 
-@contextmanager
-def _workers(jobs: int, dataset: SceneDataset) -> Iterator[Callable[[list[_Task]], Iterable[Any]]]:
-    """Give a way to do tasks in order, here or in processes that share the cores."""
-    if jobs <= 1:
-        yield partial(map, partial(_tallied, dataset))
-        return
-    with pool(jobs) as workers:
-        yield partial(workers.map, _in_process)
-
-
 def _counted(tallies: Iterable[Any], total: int, watch: Watch) -> Iterator[_Tally]:
     for done, found in enumerate(tallies, start=1):
         watch(done, total)
@@ -201,23 +190,17 @@ def _places(
 
 
 def _keep(result: Result, place: Path) -> None:
-    told = {
-        "parameters": result.parameters.to_json(),
-        "counts": result.counts,
-        "nats": result.nats,
-        "scenes": result.scenes,
-    }
-    place.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(place, lambda part: part.write_text(json.dumps(told) + "\n"))
+    entry = {"counts": result.counts, "nats": result.nats, "scenes": result.scenes}
+    write_result(place, place.stem, entry)
 
 
 def _kept(parameters: Parameters, place: Path | None) -> Result | None:
-    """Read a result back; one that is damaged is as good as none."""
-    if place is None or not place.is_file():
+    """Read a result back; a damaged file counts as none."""
+    entry = None if place is None else read_result(place, place.stem)
+    if entry is None:
         return None
     try:
-        told = read_json(place)
-        counts = tuple(tuple(map(int, row)) for row in told["counts"])
-        return Result(parameters, counts, float(told["nats"]), int(told["scenes"]))
+        counts = tuple(tuple(map(int, row)) for row in entry["counts"])
+        return Result(parameters, counts, float(entry["nats"]), int(entry["scenes"]))
     except (ValueError, LookupError, TypeError, OverflowError):
         return None

@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 from zlib import crc32
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from scene.datasets.base import SceneDataset
+from scene.datasets.catalogue import open_data
+from scene.datasets.folders.voc import VOCScenes
 from scene.labels import VOID
-from scene.storage.files import replace_file
 from scene.views import Scene
 
 from ...crf.arrays import float_array, read_probs
 from ...crf.checks import check_probs
-from ..fingerprints import digest, fingerprint
-
-if TYPE_CHECKING:
-    from ...runs.run import Run
-
-
-from collections.abc import Iterator
-
-from scene.datasets.catalogue import open_data
-from scene.datasets.folders.voc import VOCScenes
-
-pass
+from ..cache import dataset_digest, digest
 
 
 @dataclass(frozen=True)
@@ -83,7 +71,7 @@ class Scenes:
     def fingerprint(self, dataset: SceneDataset) -> str:
         """Change whenever the scenes or their unaries do."""
         chosen = self.rows(dataset)
-        return digest(fingerprint(dataset, chosen), chosen, self.unaries.fingerprint())
+        return digest(dataset_digest(dataset, chosen), chosen, self.unaries.fingerprint())
 
     def example(self, dataset: SceneDataset, index: int) -> Example | None:
         """Read one scene; None if it has no image or no mask.
@@ -127,10 +115,6 @@ def rows(dataset: SceneDataset, limit: int | None, seed: int | None) -> list[int
         return found[:limit]
     order = torch.randperm(len(found), generator=torch.Generator().manual_seed(seed))
     return sorted(found[i] for i in order[:limit].tolist())
-
-
-BATCH = 50
-"""Scenes predicted at once, as in `evaluate`, so that both give the same numbers."""
 
 
 class Unaries(Protocol):
@@ -244,96 +228,6 @@ class Noise:
         height, width = mask.shape
         whole = patches.repeat_interleave(self.grain, 0).repeat_interleave(self.grain, 1)
         return whole[:height, :width]
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """What a run predicted, kept at the run's own size and brought to the stored pixels here.
-
-    Attributes:
-        folder: Files ``<index>.npy``; `predict_masks` fills it.
-        about: What they were predicted from, as a digest.
-        name: What to call them.
-    """
-
-    folder: Path
-    about: str
-    name: str
-
-    @property
-    def title(self) -> str:
-        """The recipe's name."""
-        return self.name
-
-    def probs(self, dataset: SceneDataset, index: int, scene: Scene) -> tuple[Tensor, Tensor]:
-        """Read and restore one scene's prediction; see `Unaries`."""
-        kept = torch.from_numpy(read_probs(self.folder / f"{index}.npy"))
-        return dataset.restore(kept, index)
-
-    def fingerprint(self) -> str:
-        """Give the digest of what they were predicted from."""
-        return self.about
-
-
-def predict_masks(
-    run: Run,
-    dataset: SceneDataset,
-    rows: Sequence[int],
-    folder: Path,
-    *,
-    device: torch.device | str = "cpu",
-    trust: bool = False,
-    seed: int = 0,
-    watch: Callable[[int, int], None] = lambda done, total: None,
-) -> Predictions:
-    """Predict masks of a dataset from its images, as `evaluate` does, and keep them.
-
-    Args:
-        run: A complete run that predicts masks from images.
-        dataset: Of the run's labels and size.
-        rows: The indices of the scenes to predict.
-        folder: Where they go; predictions that are there already and still fit are kept.
-        device: Where to predict.
-        trust: As in `inference.runs.restore.restore`.
-        seed: Of the draws of z, if the run has a z.
-        watch: Told how many scenes are done, of how many.
-
-    Raises:
-        ValueError: If the run cannot predict masks from images, or has other labels.
-    """
-    from scene.seeds import seeded
-
-    from ...prediction.evaluate import DRAWS
-    from ...prediction.predict import able, predict
-    from ...runs.restore import restore
-    from ...runs.run import WEIGHTS
-
-    run.schema.labels.require(dataset.schema.labels, dataset.name)
-    weights = hashlib.blake2b(run.path(WEIGHTS).read_bytes() if run.complete else b"").hexdigest()
-    about = digest(weights, run.settings.to_json(), fingerprint(dataset, rows), rows, seed, DRAWS)
-    found = Predictions(folder.absolute(), about, run.settings.recipe)
-    note = folder / "about.txt"
-    if note.is_file() and note.read_bytes().strip() == about.encode():
-        return found
-    assembly = restore(run, device=device, trust=trust)
-    if not able(assembly, ("image",), "mask"):
-        raise ValueError(f"{run.folder} predicts no masks from images; take a segmenter's run.")
-    folder.mkdir(parents=True, exist_ok=True)
-    note.unlink(missing_ok=True)
-    with seeded(seed, device):
-        for first in range(0, len(rows), BATCH):
-            some = torch.tensor(rows[first : first + BATCH])
-            views = dataset.views(some.tolist())
-            having = views.having(("image", "mask"))
-            if not bool(having.any()):
-                continue
-            given = views.rows(having).only(("image",)).to(device)
-            masks = predict(assembly, given, ["mask"], draws=DRAWS).views["mask"].cpu()
-            for index, probs in zip(some[having].tolist(), masks, strict=True):
-                np.save(folder / f"{index}.npy", probs.numpy())
-            watch(first + len(some), len(rows))
-    replace_file(note, lambda part: part.write_text(about + "\n"))
-    return found
 
 
 def _array_of(folder: Path, name: str) -> Path:

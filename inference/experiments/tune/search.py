@@ -16,9 +16,8 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
-from itertools import islice
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -192,20 +191,10 @@ def _tasks(
 
 
 def _all(tasks: Iterator[Task], jobs: int, watch: Watch) -> Iterator[Trial]:
-    """Do each task, here or in processes; what is next is asked when somebody has time for it."""
-    if jobs == 1:
-        for task in tasks:
-            yield run_trial(task, watch)
-        return
+    """Run each task, here or in processes; the next is taken when a process is free."""
+    run = partial(run_trial, watch=watch) if jobs == 1 else run_trial
     with pool(jobs) as workers:
-        running: set[Future[Trial]] = set()
-        while True:
-            for task in islice(tasks, jobs - len(running)):
-                running.add(workers.submit(run_trial, task))
-            if not running:
-                return
-            ended, running = wait(running, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in ended)
+        yield from (trial for _, trial in workers.completed(run, tasks))
 
 
 def _summed(plan: Plan, folder: Path, data: str, book: Book, **more: Any) -> Tuned:

@@ -1,8 +1,7 @@
-"""Reproducing the whole of weak supervision: every stage of every seed, compared and drawn."""
+"""Reproduction of weak supervision: every stage of every seed, compared and drawn."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,39 +15,40 @@ from scene.discriminative import CoarseScene
 from scene.figures.bars import Bars, draw_bars
 from scene.figures.heatmap import draw_heatmap
 from scene.notices import against_weak
-from scene.storage.locks import contents, locked
+from scene.storage.locks import locked
+from scene.storage.outputs import clear, require_free, unlike
 
 from ...build import assemble
 from ...crf.meanfield import refine
 from ...devices import Device
 from ...interruption import resumable
 from ...process_pool import pool
-from ...runs.run import home, write_json
+from ...runs.run import CONFIG, home, write_json
 from ...segmentation.maps import require_background
 from ...segmentation.score import common_classes
 from ..crf.unaries import rows
-from .bench import Bench, Watch
-from .chain import Seed, run_seed
-from .plan import CHOOSING, Request
-from .results import REPORT, STAGES, Chain, Summary
+from .evaluator import Progress, StageEvaluator
+from .pipeline import SeedTask, run_seed
+from .request import TUNE_SPLIT, Request
+from .results import REPORT, STAGES, SeedResult, Summary
 
 FILE, PICTURE = "reproduce.json", "stages.png"
 
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What came of it.
+    """The results of a reproduction.
 
     Attributes:
-        folder: Where everything is.
+        folder: Where runs, results and pictures are.
         data: Name of the dataset.
-        split: Reported.
-        scenes: How many of its scenes have masks and were looked at.
-        weak: How many masks are pseudo-labels, of the split reported and of `CHOOSING`.
-        seeds: Which.
-        rows: By the names of `PLANS`.
+        split: The split that is reported.
+        scenes: Scenes of it that were used; all have masks.
+        seeds: Of the trainings.
+        variants: The results of each variant, by the names of `VARIANTS`.
         files: ``reproduce.json`` and pictures.
         reference: Whether the report's figures are of the same scenes.
+        weak: How many masks are pseudo-labels, of the reported split and of `TUNE_SPLIT`.
     """
 
     folder: Path
@@ -56,20 +56,20 @@ class Reproduction:
     split: str
     scenes: int
     seeds: tuple[int, ...]
-    rows: dict[str, Summary]
+    variants: dict[str, Summary]
     files: tuple[Path, ...]
     reference: bool
     weak: tuple[int, int] = (0, 0)
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data."""
+        """Return plain data for JSON."""
         return {
             "data": self.data,
             "split": self.split,
             "scenes": self.scenes,
             "weak": {"reported": self.weak[0], "chosen": self.weak[1]},
             "seeds": self.seeds,
-            "settings": {name: summary.to_json() for name, summary in self.rows.items()},
+            "settings": {name: summary.to_json() for name, summary in self.variants.items()},
             "report": REPORT if self.reference else None,
         }
 
@@ -78,32 +78,31 @@ def reproduce(
     request: Request,
     *,
     seeds: Sequence[int] = (0,),
-    plans: Sequence[str] = ("report",),
+    variants: Sequence[str] = ("report",),
     folder: Path | None = None,
     force: bool = False,
     device: Device = "auto",
     jobs: int = 1,
-    watch: Watch = lambda title, done, total: None,
+    watch: Progress = lambda title, done, total: None,
 ) -> Reproduction:
     """Train and measure everything that is not there yet, and compare it.
 
-    Of each seed: a classifier, its twin's network on true masks, and SEC once for each row of
-    settings; the four stages, the twin, each kernel's part and a grid of widths. Whatever is
-    chosen is chosen on `plan.CHOOSING`. A second call goes on where the first was
-    stopped. Everything that can be refused is refused before anything is written.
+    For each seed: a classifier, the twin (SEC's network on true masks), and SEC once for each
+    variant; then scores of Grad-CAM, SEC and the twin with and without a CRF, an ablation of
+    SEC's CRF, and a grid of widths. Settings are selected on `TUNE_SPLIT` only. A second call
+    continues an interrupted one. What can be refused is refused before anything is written.
 
     Args:
-        request: What to do.
-        seeds: Of all training, each once.
-        plans: Rows of settings, by the names of `PLANS`.
-        folder: Where everything goes; by default a folder of the data's under
+        request: What to reproduce.
+        seeds: Of all trainings, each once.
+        variants: Names of `VARIANTS`.
+        folder: Where runs, results and pictures go; None = a folder named after the data under
             `inference.runs.run.home`.
-        force: Begin anew, whatever is there.
+        force: Remove an earlier reproduction and start anew.
         device: Where networks compute.
-        jobs: Processes. Seeds are shared out among them if there are several, else the CRF's
-            scenes are.
-        watch: Told how far it has come; a function at the top of a module, if seeds are shared
-            out, for it is sent to other processes.
+        jobs: Processes: for seeds if there are several, else for the scenes of the CRF.
+        watch: Told how far the work is. With several seeds and jobs it is sent to other
+            processes, so it must be a function at the top of a module.
 
     Raises:
         LookupError: If the data, a split, an engine or weights are not there.
@@ -117,39 +116,44 @@ def reproduce(
     folder = folder or home() / f"reproduce-{dataset.name}"
     _require_ours(folder)
     common = common_classes(request.data, dataset.schema.size, count=request.count)
-    at_once = min(jobs, len(seeds))
-    parts = [
-        Seed(
-            request, seed, tuple(plans), folder / f"seed-{seed}", cells, common, device,
-            jobs if at_once == 1 else 1,
+    processes = min(jobs, len(seeds))
+    tasks = [
+        SeedTask(
+            request, seed, tuple(variants), folder / f"seed-{seed}", cells, common, device,
+            jobs if processes == 1 else 1,
         )
         for seed in seeds
     ]  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder), resumable():
         claim(folder, force)
-        chains = [chain for found in _all(parts, at_once, watch) for chain in found]
+        with pool(processes) as workers:
+            run = partial(_run_task if processes == 1 else _run_task_elsewhere, watch)
+            results = [result for some in workers.map(run, tasks) for result in some]
         summaries = {
-            name: Summary(tuple(c for c in chains if c.settings == name)) for name in plans
+            name: Summary(tuple(r for r in results if r.variant == name)) for name in variants
         }
         labels = len(dataset.schema.labels.names)
-        whole = (request.reported, scenes, labels) == ("val", 1449, 21)
+        reference = (request.reported, scenes, labels) == ("val", 1449, 21)
         title = f"{dataset.name}{against_weak(dataset.weak, scenes)}"
         pictures = (
-            _draw_stages(folder, summaries, title, whole),
+            _draw_stages(folder, summaries, title, reference),
             *_draw_grids(folder, summaries),
         )
-        chosen = open_data(request.data, CHOOSING, dataset.schema.size)
-        made = Reproduction(
+        tune = open_data(request.data, TUNE_SPLIT, dataset.schema.size)
+        reproduction = Reproduction(
             folder, dataset.name, request.reported, scenes, tuple(seeds), summaries,
-            (folder / FILE, *pictures), whole, (dataset.weak, chosen.weak),
+            (folder / FILE, *pictures), reference, (dataset.weak, tune.weak),
         )  # fmt: skip
-        write_json(folder / FILE, {"request": request.to_json(), **made.to_json()})
-        return made
+        write_json(folder / FILE, {"request": request.to_json(), **reproduction.to_json()})
+        return reproduction
 
 
 def prepared(request: Request) -> tuple[Request, tuple[int, int]]:
-    """Refuse what cannot be done; settle the split, and say which grid SEC has.
+    """Check a request, by making every network and CRF once.
+
+    Returns:
+        The request with its split filled in, and rows and columns of SEC's grid.
 
     Raises:
         LookupError: If something is not there.
@@ -159,7 +163,7 @@ def prepared(request: Request) -> tuple[Request, tuple[int, int]]:
     if request.split is None and "val" not in known:
         request = replace(request, split=evaluation_split(request.data))
     settings = request.classifier(0)
-    for split in ("train", CHOOSING, request.reported):
+    for split in ("train", TUNE_SPLIT, request.reported):
         dataset = open_data(request.data, split, settings.data.size)
         if split != "train":
             rows(dataset, None, None)
@@ -169,66 +173,64 @@ def prepared(request: Request) -> tuple[Request, tuple[int, int]]:
     assemble(request.twin(0), dataset.schema)
     model = assemble(sec, dataset.schema).model
     assert isinstance(model, CoarseScene)
-    probs, picture = torch.full((2, 4, 4), 0.5), torch.zeros(4, 4, 3)
-    for crf in Bench(request, settings.data.size, Path(), torch.device("cpu")).candidates[:1]:
-        refine(probs, picture, kernels=crf.kernels(), engine=request.engine)
+    probs, image = torch.full((2, 4, 4), 0.5), torch.zeros(4, 4, 3)
+    evaluator = StageEvaluator(request, settings.data.size, Path(), torch.device("cpu"))
+    for crf in evaluator.crf_candidates[:1]:
+        refine(probs, image, kernels=crf.kernels(), engine=request.engine)
     return request, model.cells
 
 
 def claim(folder: Path, force: bool) -> None:
-    """Refuse a folder that holds something else than a reproduction; empty it if that is asked.
+    """Refuse a folder that holds anything but a reproduction; with ``force``, empty it.
 
     Raises:
-        ValueError: If it is a file, or holds something that is not ours.
+        ValueError: If it is a file, or holds something else.
     """
     _require_ours(folder)
-    for path in contents(folder) if force else ():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    if force:
+        clear(folder)
 
 
 def _require_ours(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file; choose another --out.")
-    for path in contents(folder):
-        ours = path.name.startswith("seed-") if path.is_dir() else path.suffix in (".json", ".png")
-        if not ours or path.name == "config.json":
-            raise ValueError(
-                f"{folder} holds {path.name}, which is none of ours; choose another --out."
-            )
+    require_free(folder, True, folder="a reproduction", foreign=unlike(_is_part))
 
 
-def _all(parts: Sequence[Seed], at_once: int, watch: Watch) -> Iterator[list[Chain]]:
-    """Do each seed's part, here or in processes that share the cores."""
-    if at_once == 1:
-        for part in parts:
-            yield run_seed(part, partial(_named, part.seed, watch))
-        return
-    with pool(at_once) as workers:
-        yield from workers.map(partial(_in_process, watch), parts)
+def _is_part(path: Path) -> bool:
+    if path.is_dir():
+        return path.name.startswith("seed-")
+    return path.suffix in (".json", ".png") and path.name != CONFIG
 
 
-def _in_process(watch: Watch, part: Seed) -> list[Chain]:
-    try:
-        return run_seed(part, partial(_named, part.seed, watch))
-    except ArithmeticError as error:  # one that has more to say than a sentence cannot be sent
-        raise ArithmeticError(str(error)) from None
-
-
-def _named(seed: int, watch: Watch, title: str, done: int, total: int) -> None:
+def titled(seed: int, watch: Progress, title: str, done: int, total: int) -> None:
+    """Call ``watch`` with the seed in the title."""
     watch(f"seed {seed}: {title}", done, total)
 
 
-def _draw_stages(folder: Path, rows: dict[str, Summary], data: str, whole: bool) -> Path:
-    series = {name: [summary.stage(key).each for key in STAGES] for name, summary in rows.items()}
-    marks = [REPORT["stages"].get(key) for key in STAGES] if whole else []
+def _run_task(watch: Progress, task: SeedTask) -> list[SeedResult]:
+    return run_seed(task, partial(titled, task.seed, watch))
+
+
+def _run_task_elsewhere(watch: Progress, task: SeedTask) -> list[SeedResult]:
+    """Run a task in another process, from which only exceptions of one sentence can be sent."""
+    try:
+        return _run_task(watch, task)
+    except ArithmeticError as error:
+        raise ArithmeticError(str(error)) from None
+
+
+def _draw_stages(folder: Path, summaries: dict[str, Summary], data: str, reference: bool) -> Path:
+    series = {
+        name: [summary.stage(key).each for key in STAGES] for name, summary in summaries.items()
+    }
+    marks = [REPORT["stages"].get(key) for key in STAGES] if reference else []
     bars = Bars(tuple(STAGES.values()), series, marks, "the report")
     draw_bars(folder / PICTURE, bars, scale="mIoU, %", title=data)
     return folder / PICTURE
 
 
-def _draw_grids(folder: Path, rows: dict[str, Summary]) -> Iterator[Path]:
-    for name, summary in rows.items():
-        path, grid = folder / f"widths-{name}.png", summary.chains[0].grid
+def _draw_grids(folder: Path, summaries: dict[str, Summary]) -> Iterator[Path]:
+    for name, summary in summaries.items():
+        path, grid = folder / f"widths-{name}.png", summary.results[0].grid
         draw_heatmap(
             path,
             summary.grid,
@@ -237,6 +239,6 @@ def _draw_grids(folder: Path, rows: dict[str, Summary]) -> Iterator[Path]:
             down="θα, pixels",
             across="θβ, colour (0-255)",
             scale="mIoU, %",
-            title=f"SEC + CRF on {grid['split']}, settings {name}",
+            title=f"SEC + CRF on {grid['split']}, variant {name}",
         )
         yield path

@@ -1,4 +1,4 @@
-"""What came of reproducing, as plain data: one chain's scores, and what several seeds say."""
+"""Results of reproducing weak supervision, as plain data: of one seed, and over several seeds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 
 from scene.storage.files import read_json
 
-from ...runs.run import Run, write_json
+from ...runs.run import SUMMARY, Run
+from ..cache import read_result, write_result
 
 STAGES = {
     "gradcam": "Grad-CAM",
@@ -21,7 +22,7 @@ STAGES = {
     "twin": "twin on true masks",
     "twin+crf": "twin + CRF",
 }
-"""Rows of the table of stages, and what they are called."""
+"""Titles of the stages, the rows of their table."""
 
 KERNELS = {
     "unary": "unaries alone",
@@ -29,7 +30,7 @@ KERNELS = {
     "appearance": "appearance only",
     "both": "both",
 }
-"""Rows of the table of kernels."""
+"""Titles of the sets of kernels, the rows of their table."""
 
 REPORT = {
     "stages": {"gradcam": 26.9, "gradcam+crf": 31.2, "sec": 44.8, "sec+crf": 50.6},
@@ -43,83 +44,85 @@ RATIO = 50.7 / 67.6
 
 
 @dataclass(frozen=True)
-class Chain:
-    """One seed under one row of settings; everything in it is plain data.
+class SeedResult:
+    """The result of one seed and one variant, as plain data.
 
     Attributes:
-        seed: Of all training.
-        settings: Name of the row.
-        asked: What it was made from, as a digest.
-        classifier: Its F1, AP and threshold, and the split they are of.
-        chosen: What was chosen, where, and from what.
-        cues: Precision and coverage of SEC's cues by label, where settings are chosen.
+        seed: Of all trainings.
+        variant: Its name in `inference.experiments.weak.request.VARIANTS`.
+        key: The digest of everything that the result depends on.
+        classifier: F1, AP and threshold of the classifier, and the split they were measured on.
+        selected: The settings selected, the split they were selected on, scores of candidates.
+        cues: Precision and coverage of SEC's cues by label, on the split of selection.
         stages: By the names of `STAGES`, as `inference.segmentation.score.StageScore.to_json`.
-        kernels: By the names of `KERNELS`, of SEC's unaries.
+        kernels: Scores of SEC's unaries with the kernels of `KERNELS`.
         grid: Mean IoU of SEC + CRF over both widths of its appearance kernel.
     """
 
     seed: int
-    settings: str
-    asked: str
+    variant: str
+    key: str
     classifier: dict[str, Any]
-    chosen: dict[str, Any]
+    selected: dict[str, Any]
     cues: dict[str, Any]
     stages: dict[str, Any]
     kernels: dict[str, Any]
     grid: dict[str, Any]
 
-    def save(self, path: Path) -> Chain:
-        """Write it, whole or not at all; give it as it will be read back."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, asdict(self))
-        return Chain(**read_json(path))
+    def save(self, path: Path) -> SeedResult:
+        """Write the result, whole or not at all; return it as `read` does."""
+        return SeedResult(**write_result(path, self.key, asdict(self)))
+
+    @classmethod
+    def read(cls, path: Path, key: str) -> SeedResult | None:
+        """Read a result; None if the file is damaged, or the result depends on something else."""
+        result = read_result(path, key)
+        return None if result is None else cls(**result)
 
 
-def kept(path: Path, asked: str) -> Chain | None:
-    """Read a chain back; None if it is damaged, or of something else."""
-    try:
-        found = Chain(**read_json(path))
-    except (ValueError, TypeError):
-        return None
-    return found if found.asked == asked else None
-
-
-def classified(run: Run) -> dict[str, Any]:
-    """Read what a classifier's run says of its scores."""
-    summary = read_json(run.path("summary.json"))
+def classifier_scores(run: Run) -> dict[str, Any]:
+    """Return macro-F1, mean AP and threshold of a classifier's run, and their split."""
+    summary = read_json(run.path(SUMMARY))
     score = summary["headline"]["score"] or {}
-    told = {name: score.get(name) for name in ("macro_f1", "map")}
-    return {**told, "threshold": summary.get("threshold"), "split": summary["split"]}
+    return {
+        **{name: score.get(name) for name in ("macro_f1", "map")},
+        "threshold": summary.get("threshold"),
+        "split": summary["split"],
+    }
 
 
 @dataclass(frozen=True)
-class Spread:
-    """A figure over seeds: each one's, their mean, and their standard deviation if several."""
+class AcrossSeeds:
+    """A figure of each seed, with mean and standard deviation.
+
+    Attributes:
+        each: The figure of each seed.
+    """
 
     each: tuple[float, ...]
 
     @property
     def mean(self) -> float:
-        """The mean."""
+        """Mean over seeds."""
         return statistics.fmean(self.each)
 
     @property
     def deviation(self) -> float | None:
-        """The sample standard deviation; None of one seed."""
+        """Sample standard deviation over seeds; None with one seed."""
         return statistics.stdev(self.each) if len(self.each) > 1 else None
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data."""
+        """Return plain data for JSON."""
         return {"each": self.each, "mean": self.mean, "deviation": self.deviation}
 
 
 @dataclass(frozen=True)
-class Order:
-    """A claim about the rows of a table, and in how many seeds it held.
+class Ordering:
+    """A claim about the order of rows in a table, and whether it holds.
 
     Attributes:
-        claim: As ``a < b < c``.
-        held: Whether it did, by seed.
+        claim: Such as ``a < b < c``.
+        held: For each seed, whether it holds.
     """
 
     claim: str
@@ -128,33 +131,33 @@ class Order:
 
 @dataclass(frozen=True)
 class Summary:
-    """What the seeds of one row of settings say together."""
+    """The results of one variant over all seeds."""
 
-    chains: tuple[Chain, ...]
+    results: tuple[SeedResult, ...]
 
-    def stage(self, name: str, part: str = "miou") -> Spread:
-        """Give a stage's mean IoU; ``uncommon_miou`` without the common classes."""
-        return Spread(tuple(chain.stages[name][part] for chain in self.chains))
+    def stage(self, name: str, part: str = "miou") -> AcrossSeeds:
+        """Return the mean IoU of a stage; with ``uncommon_miou`` without the common classes."""
+        return AcrossSeeds(tuple(result.stages[name][part] for result in self.results))
 
-    def kernel(self, name: str) -> Spread:
-        """Give the mean IoU of a row of the table of kernels."""
-        return Spread(tuple(chain.kernels[name]["miou"] for chain in self.chains))
+    def kernel(self, name: str) -> AcrossSeeds:
+        """Return the mean IoU with a set of kernels of `KERNELS`."""
+        return AcrossSeeds(tuple(result.kernels[name]["miou"] for result in self.results))
 
     @property
-    def ratio(self) -> Spread:
-        """SEC + CRF over its twin + CRF."""
+    def ratio(self) -> AcrossSeeds:
+        """Mean IoU of SEC + CRF divided by that of the twin + CRF."""
         pairs = zip(self.stage("sec+crf").each, self.stage("twin+crf").each, strict=True)
-        return Spread(tuple(ours / theirs if theirs else 0.0 for ours, theirs in pairs))
+        return AcrossSeeds(tuple(ours / theirs if theirs else 0.0 for ours, theirs in pairs))
 
     @property
-    def orders(self) -> tuple[Order, Order]:
-        """Whether each step helps, and each kernel does."""
+    def orders(self) -> tuple[Ordering, Ordering]:
+        """Whether mean IoU rises with each stage, and with each kernel."""
         steps, kernels = tuple(STAGES)[:4], tuple(KERNELS)[1:]
-        stages = [[chain.stages[name]["miou"] for name in steps] for chain in self.chains]
-        parts = [[chain.kernels[name]["miou"] for name in kernels] for chain in self.chains]
+        stages = [[result.stages[name]["miou"] for name in steps] for result in self.results]
+        parts = [[result.kernels[name]["miou"] for name in kernels] for result in self.results]
         return (
-            Order("Grad-CAM < + CRF < SEC < SEC + CRF", tuple(_rises(s, True) for s in stages)),
-            Order(
+            Ordering("Grad-CAM < + CRF < SEC < SEC + CRF", tuple(_rises(s, True) for s in stages)),
+            Ordering(
                 "smoothness only ≤ appearance only ≤ both",
                 tuple(_rises(s, False) for s in parts),
             ),
@@ -162,22 +165,22 @@ class Summary:
 
     @property
     def grid(self) -> list[list[float]]:
-        """The grid of widths, averaged over seeds."""
-        tables = [chain.grid["miou"] for chain in self.chains]
+        """The grid of mean IoU over widths, averaged over seeds."""
+        tables = [result.grid["miou"] for result in self.results]
         return [
             [statistics.fmean(cell) for cell in zip(*rows, strict=True)]
             for rows in zip(*tables, strict=True)
         ]
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data."""
+        """Return plain data for JSON."""
         return {
             "stages": {name: self.stage(name).to_json() for name in STAGES},
             "kernels": {name: self.kernel(name).to_json() for name in KERNELS},
             "ratio": self.ratio.to_json(),
             "orders": {order.claim: order.held for order in self.orders},
-            "grid": {**self.chains[0].grid, "miou": self.grid},
-            "seeds": [asdict(chain) for chain in self.chains],
+            "grid": {**self.results[0].grid, "miou": self.grid},
+            "seeds": [asdict(result) for result in self.results],
         }
 
 

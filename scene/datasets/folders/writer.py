@@ -17,6 +17,7 @@ from ...labelmap import FILE, labelmap_lines
 from ...labels import Labels
 from ...storage.locks import emptied, workspace
 from ...storage.names import scene_name, within
+from ...storage.outputs import require_free, without
 from ..base import SPLITS, SceneDataset
 from ..catalogue import open_data, splits_of
 from .image_sets import UNTURNED, WEAK
@@ -177,20 +178,8 @@ class VOCWriter:
 
 
 def claim_folder(folder: Path, force: bool) -> None:
-    """Refuse a folder that a dataset may not be written to.
-
-    Raises:
-        FileExistsError: If it holds a written dataset, and ``force`` does not allow replacing it.
-        ValueError: If it holds anything else, or is a file.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file; a dataset is a folder, choose another --out.")
-    if not folder.exists() or not any(folder.iterdir()):
-        return
-    if not (folder / ABOUT).is_file():
-        raise ValueError(f"{folder} holds something else; choose another --out.")
-    if not force:
-        raise FileExistsError(f"{folder} exists; choose another --out, or --force to replace it.")
+    """Refuse a folder that a dataset may not be written to, see `require_free`."""
+    require_free(folder, force, folder="a dataset", foreign=without(ABOUT))
 
 
 @contextmanager

@@ -19,7 +19,7 @@ def test_every_direction_that_can_be_evaluated_is_calibrated(built, schema, view
         *((given, "mask") for given in MASKS), *((given, "classes") for given in CLASSES)
     ]  # fmt: skip
     pixels = int((views["mask"] != VOID).sum())
-    assert {one.found.count for one in found} == {pixels, views["classes"].numel()}
+    assert {one.reliability.count for one in found} == {pixels, views["classes"].numel()}
     draw_calibration(tmp_path / "reliability.png", found)
     assert (tmp_path / "reliability.png").read_bytes().startswith(b"\x89PNG")
 
@@ -41,5 +41,5 @@ def test_what_is_calibrated_is_what_is_predicted(built, schema, views):
     )
     torch.manual_seed(0)
     found = calibration(telbo, views, draws=3)[0]
-    assert found.found.error == pytest.approx(100 * float(expected), abs=1e-3)
-    assert torch.tensor(found.found.counts).sum() == found.to_json()["count"]
+    assert found.reliability.error == pytest.approx(100 * float(expected), abs=1e-3)
+    assert torch.tensor(found.reliability.counts).sum() == found.to_json()["count"]

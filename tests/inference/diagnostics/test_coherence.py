@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from inference.diagnostics.coherence import LARGE, PRIOR, TRUE, coherence, f1_score, segmenting
+from inference.diagnostics.coherence import LARGE, PRIOR, TRUE, coherence, f1_score, segmenter_of
 from scene.labels import VOID
 from scene.likelihoods import ClassVector, LabelMap, Pixels
 from scene.views import VIEWS, Views
@@ -102,7 +102,7 @@ def test_without_any_class_there_is_no_score():
 def test_a_conditional_model_is_held_against_the_image_given(built, schema, views):
     cvae, segmenter = built(schema, "cvae"), built(schema, "segmenter")
     z = {("image",): torch.randn(6, 4), ("image", "mask"): torch.randn(6, 4)}
-    rows = coherence(cvae, views, z, schema.labels, segmenting(segmenter))
+    rows = coherence(cvae, views, z, schema.labels, segmenter_of(segmenter))
     assert [row.source for row in rows] == [PRIOR, "image + mask", TRUE]
     assert all(row.f1 is None and row.given is None for row in rows[:2])
     assert all(0 <= row.own <= 100 for row in rows)

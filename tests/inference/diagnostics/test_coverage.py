@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from inference.diagnostics.coverage import coverage, draw_coverage, mmd_test, principal
-from inference.diagnostics.posteriors import Beliefs
+from inference.diagnostics.posteriors import Posteriors
 
 
 def _normal(seed, shift=0.0, count=60):
@@ -52,7 +52,7 @@ def test_principal_directions_are_those_of_greatest_variance():
 
 
 def _believed(drawn, start, unit):
-    return Beliefs(("image", "mask"), drawn, drawn, torch.zeros(len(drawn)), None, start, unit)
+    return Posteriors(("image", "mask"), drawn, drawn, torch.zeros(len(drawn)), None, start, unit)
 
 
 def test_scenes_with_priors_of_their_own_are_seen_from_these(tmp_path):
@@ -64,11 +64,11 @@ def test_scenes_with_priors_of_their_own_are_seen_from_these(tmp_path):
     priors = start + unit * _normal(0, count=200)
     like = _believed(start + unit * _normal(1, count=200), start, unit)
     off = _believed(start + unit * _normal(1, 1.0, count=200), start, unit)
-    assert not like.alike
+    assert not like.has_standard_prior
     assert coverage(like, priors).test.p > 0.05
-    assert coverage(like, priors).spread == pytest.approx(1, rel=0.15)
+    assert coverage(like, priors).deviation == pytest.approx(1, rel=0.15)
     assert coverage(off, priors).test.p < 0.01
-    assert mmd_test(off.drawn, priors).p > 0.05  # which would be missed in units of z
+    assert mmd_test(off.samples, priors).p > 0.05  # which would be missed in units of z
     rows = [coverage(like, priors), coverage(off, priors)]
     draw_coverage(tmp_path / "coverage.png", [like, off], priors, rows)
     assert (tmp_path / "coverage.png").read_bytes().startswith(b"\x89PNG")

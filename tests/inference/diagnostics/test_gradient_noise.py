@@ -5,7 +5,7 @@ import torch
 
 from inference.build import Assembly
 from inference.diagnostics.gradient_noise import gradient_noise
-from inference.diagnostics.gradient_scatter import ALL, TOTAL
+from inference.diagnostics.gradient_statistics import ALL, TOTAL
 from inference.objectives.bounds import ELBO, Objective, Term
 from scene.datasets.base import SceneDataset
 from scene.views import Views
@@ -156,7 +156,7 @@ def test_a_conditional_model_has_generators_of_its_own(built, schema, views):
     cvae = built(schema, "cvae", hybrid=0.5, prior="learned")
     found = gradient_noise(cvae, Numbers(views, schema), repeats=2, batch_size=4)
     assert found.terms == ("joint", "prior", TOTAL)
-    assert found.generators == ("features", "condense", "mask", "belief", ALL)
+    assert found.generators == ("backbone", "bottleneck", "mask", "prior_net", ALL)
 
 
 def test_what_cannot_be_estimated_is_refused(built, schema, views):

@@ -1,4 +1,4 @@
-"""Beliefs of a split: given what there are any, their KL, and which units are active."""
+"""Posteriors of a split: given what there are any, their KL, and which units are active."""
 
 from dataclasses import replace
 
@@ -7,7 +7,12 @@ import torch
 
 from inference.diagnostics.active_units import units
 from inference.diagnostics.likelihoods import log_likelihoods
-from inference.diagnostics.posteriors import beliefs, believed_before, conditionings, predictive
+from inference.diagnostics.posteriors import (
+    conditioning_sets,
+    posteriors,
+    predictive_sets,
+    sample_prior,
+)
 from inference.objectives.telbo import divergence
 
 
@@ -19,14 +24,14 @@ def telbo(built, schema):
 
 
 def test_every_set_a_guide_accepts_is_looked_at(telbo, built, schema):
-    assert len(conditionings(telbo)) == 7
+    assert len(conditioning_sets(telbo)) == 7
     cvae = built(schema, "cvae")
-    assert conditionings(cvae) == (("image", "mask"),)
-    assert predictive(cvae) == (("image",), ("image", "mask"))
+    assert conditioning_sets(cvae) == (("image", "mask"),)
+    assert predictive_sets(cvae) == (("image",), ("image", "mask"))
 
 
 def test_nats_of_units_add_up_to_the_divergence(telbo, views):
-    found = beliefs(telbo, views, ("image",))
+    found = posteriors(telbo, views, ("image",))
     q = telbo.guide.posterior(views.only(("image",)))
     exact = divergence(q, telbo.model.prior(views))
     torch.testing.assert_close(found.kl, exact.detach())
@@ -38,7 +43,7 @@ def test_a_guide_that_overlooks_scenes_has_no_active_units(telbo, views):
     for layer in telbo.guide.heads["image"].layers:
         if hasattr(layer, "weight"):
             torch.nn.init.zeros_(layer.weight)
-    assert not units(beliefs(telbo, views, ("image",))).active.any()
+    assert not units(posteriors(telbo, views, ("image",))).active.any()
 
 
 def test_particles_raise_the_bound_and_a_prediction_is_a_mixture(telbo, views):
@@ -57,19 +62,19 @@ def test_a_prior_of_the_image_is_drawn_for_each_scene(built, schema, views):
     torch.manual_seed(0)
     cvae = built(schema, "cvae", prior="learned")
     cvae.model.prior_net.head.layers[-1].bias.data.fill_(9.0)
-    assert believed_before(cvae, views).shape == (6, 4)
-    assert float(believed_before(cvae, views).mean()) > 0.5  # 8 ± 2 over seeds
+    assert sample_prior(cvae, views).shape == (6, 4)
+    assert float(sample_prior(cvae, views).mean()) > 0.5  # 8 ± 2 over seeds
 
 
 def test_what_the_image_says_by_itself_makes_no_unit_active(built, schema, views):
     """With a learned prior, a posterior that is the prior of each scene has said nothing."""
     cvae = built(schema, "cvae", prior="learned")
     cvae.model.eval(), cvae.guide.eval()
-    found = beliefs(cvae, views, ("image", "mask"))
-    assert not found.alike
+    found = posteriors(cvae, views, ("image", "mask"))
+    assert not found.has_standard_prior
     prior = cvae.model.prior(views)
-    torch.testing.assert_close((found.start, found.unit), (prior.mean, prior.stddev))
-    same = replace(found, means=found.start)
+    torch.testing.assert_close((found.prior_mean, found.prior_scale), (prior.mean, prior.stddev))
+    same = replace(found, means=found.prior_mean)
     assert float(same.means.var(0).max()) > 0
     assert not units(same).active.any()
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from inference.build import assemble
-from inference.experiments.compare import SCORES, Row, flops, results
+from inference.experiments.compare import Row, Training, flops, train_and_score
 from scene.datasets.synthetic.dataset import SyntheticScenes
 
 TINY = {"size": (16, 16), "count": 16, "width": 2, "steps": 2, "batch_size": 4}
@@ -12,12 +12,20 @@ DIRECTIONS = ((("image",), "mask"), (("mask",), "mask"))
 
 
 def compared(tmp_path, rows, **more):
-    jobs = [(name, row.settings(**TINY, seed=s)) for name, row in rows.items() for s in (0, 1)]
+    trainings = [
+        Training(name, row.settings(**TINY, seed=s)) for name, row in rows.items() for s in (0, 1)
+    ]
     told = []
-    found = results(
-        jobs, tmp_path, split="test", directions=DIRECTIONS, device="cpu", told=told.append, **more
+    found = train_and_score(
+        trainings,
+        tmp_path,
+        split="test",
+        directions=DIRECTIONS,
+        device="cpu",
+        watch=told.append,
+        **more,
     )
-    assert [(r.row, r.settings) for r in found] == jobs
+    assert [(r.row, r.settings) for r in found] == trainings
     assert len(told) == len(found)
     return found
 
@@ -25,7 +33,7 @@ def compared(tmp_path, rows, **more):
 def test_a_comparison_is_the_same_in_one_process_or_two(tmp_path):
     rows = {"a": Row("jvae", {"encode": ("image",), **SMALL})}
     alone = compared(tmp_path / "one", rows)
-    together = compared(tmp_path / "two", rows, at_once=2)
+    together = compared(tmp_path / "two", rows, jobs=2)
     assert [r.cells for r in alone] == [r.cells for r in together]
     assert alone[0].miou("image → mask") > 0
     assert alone[0].miou("mask → mask") is None
@@ -37,7 +45,7 @@ def test_what_is_trained_is_scored_again_without_training(tmp_path):
     (first, _) = compared(tmp_path, rows)
     weights = first.folder / "weights.safetensors"
     made = weights.stat().st_mtime_ns
-    (first.folder / SCORES).unlink()
+    (first.folder / "scores-test.json").unlink()
     (again, _) = compared(tmp_path, rows)
     assert weights.stat().st_mtime_ns == made
     assert again.cells == first.cells
@@ -58,7 +66,7 @@ def test_a_run_that_diverges_has_no_score_and_is_not_tried_again(tmp_path):
     (first, _) = compared(tmp_path, {"a": row})
     assert first.cells == ()
     assert first.miou("image → mask") is None
-    assert json.loads((first.folder / SCORES).read_text())["test"]["cells"] == []
+    assert json.loads((first.folder / "scores-test.json").read_text())["result"]["cells"] == []
     assert compared(tmp_path, {"a": row})[0] == first
 
 
@@ -68,7 +76,7 @@ def test_operations_grow_with_the_batch_and_match_a_count_by_hand():
     four = flops(settings, scenes.schema, scenes.views(range(4)))
     assert flops(settings, scenes.schema, scenes.views(range(8))) == 2 * four
     net = assemble(settings, scenes.schema).model.net
-    last = 2 * 4 * 16 * 16 * net.write.in_channels * net.write.out_channels
+    last = 2 * 4 * 16 * 16 * net.logits.in_channels * net.logits.out_channels
     wider = settings.changed(width=4)
     assert four > 3 * last  # forwards, to the input, to the weights
     assert 3 < flops(wider, scenes.schema, scenes.views(range(4))) / four < 4.1

@@ -208,7 +208,7 @@ def test_a_folder_is_replaced_only_by_force_and_only_if_it_is_ours(run, tmp_path
     assert len(VOCScenes(folder, "train", (16, 16))) == 2
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "a").touch()
-    with pytest.raises(ValueError, match="holds something else"):
+    with pytest.raises(ValueError, match="which is no part of a dataset"):
         generate(run, GenerationSettings(2), tmp_path / "mine", device="cpu", force=True)
 
 

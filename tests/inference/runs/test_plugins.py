@@ -12,6 +12,7 @@ from inference.runs.run import read
 from inference.settings.recipes import recipe
 from inference.settings.settings import OPTIONS
 from inference.training.session import train
+from scene.datasets.catalogue import open_data, splits_of
 
 GUIDE = """
 import pyro.distributions as dist
@@ -69,8 +70,11 @@ def run(lab, tiny):
 
 def test_a_run_works_when_the_original_is_gone(run):
     found = read(run.folder)
-    assert found.settings.guide.name == "code/lab.py:Glance"
-    assert found.settings.objective.bound == "code/lab_2.py:Least"
+    code = run.folder.absolute() / "code"
+    assert found.settings.guide.name == f"{code}/lab.py:Glance"
+    assert found.settings.objective.bound == f"{code}/lab_2.py:Least"
+    config = json.loads(run.path("config.json").read_text())  # which may move with its folder
+    assert config["settings"]["guide"]["name"] == "code/lab.py:Glance"
     assembly = restore(found)
     assert type(assembly.guide).__name__ == "Glance"
     assert type(assembly.objective).__name__ == "Least"
@@ -123,7 +127,9 @@ def test_one_file_named_twice_is_copied_once(lab, tmp_path):
     name = f"{lab}/bounds/lab.py:Least"
     settings = recipe("telbo").settings(objective=name, retrofit_objective=name)
     adopted = adopt(settings, tmp_path / "run")
-    assert adopted.value("objective") == adopted.value("retrofit_objective") == "code/lab.py:Least"
+    code = (tmp_path / "run" / "code").absolute()
+    assert adopted.value("objective") == f"{code}/lab.py:Least"
+    assert adopted.value("retrofit_objective") == adopted.value("objective")
     assert len(list((tmp_path / "run" / "code").iterdir())) == 1
     placed = located(adopted, tmp_path / "run", trust=False)
     assert placed.value("objective") == f"{tmp_path}/run/code/lab.py:Least"
@@ -242,3 +248,99 @@ def test_trust_that_cannot_be_noted_holds_for_the_process(
 
 def _homeless():
     raise RuntimeError("Could not determine home directory.")
+
+
+RECIPE = """
+from inference.settings.recipes import RECIPES
+from dataclasses import replace
+print("own code runs")
+own = RECIPES["segmenter"]
+Mine = replace(own, defaults={**own.defaults, "learning_rate": 2e-3})
+"""
+
+DATA = """
+import torch
+from scene.datasets.base import SceneDataset
+from scene.labels import Labels
+from scene.views import Scene, Schema
+print("own code runs")
+class Grey(SceneDataset):
+    splits = ("train", "val")
+    def __init__(self, split, size, count=None):
+        self.schema = Schema(Labels(("background", "dot")), size)
+    def __len__(self):
+        return 4
+    def __getitem__(self, i):
+        mask = torch.zeros(self.schema.size, dtype=torch.uint8)
+        mask[i] = 1
+        return Scene(torch.zeros(3, *self.schema.size, dtype=torch.uint8), torch.ones(1), mask)
+"""
+
+
+@pytest.fixture
+def own(lab, monkeypatch):
+    """Train with a recipe and a dataset of one's own, and forget that they are trusted."""
+    (lab / "mine.py").write_text(RECIPE)
+    (lab / "grey.py").write_text(DATA)
+    settings = recipe(f"{lab}/mine.py:Mine").settings(
+        data=f"{lab}/grey.py:Grey", size=(16, 16), width=4, steps=1, batch_size=2
+    )
+    made = train(settings, device="cpu", folder=lab / "own").run
+    (lab / "mine.py").unlink()
+    (lab / "grey.py").unlink()
+    return made
+
+
+def test_a_recipe_and_a_dataset_of_ones_own_go_with_their_run(own):
+    run = read(own.folder)
+    assert run.settings.title == "Mine"
+    assert run.settings.optimizer.learning_rate == 2e-3
+    assert restore(run).model.views == ("mask",)
+    assert open_data(run.settings.data.source, "val", (16, 16))[3].mask[3].all()
+    moved = own.folder.rename(own.folder.with_name("moved"))
+    assert restore(read(moved)).model.views == ("mask",)
+
+
+def test_neither_runs_on_another_machine_unless_it_is_trusted(own, monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "elsewhere"))
+    monkeypatch.setattr("inference.runs.plugins._trusted_here", set())
+    capsys.readouterr()
+    run = read(own.folder)
+    for use in (
+        lambda: restore(run),
+        lambda: recipe(run.settings.recipe),
+        lambda: open_data(run.settings.data.source, "val"),
+        lambda: splits_of(run.settings.data.source),
+    ):
+        with pytest.raises(PermissionError, match=r"runs code of its own .* add --trust"):
+            use()
+    assert "own code runs" not in capsys.readouterr().out
+    assert restore(run, trust=True).model.views == ("mask",)
+    assert recipe(read(own.folder).settings.recipe)
+
+
+@pytest.mark.parametrize(
+    ("code", "name", "sentence"),
+    [
+        ("Mine = 3\n", "Mine", "is not a SceneDataset; subclass scene.datasets.base.SceneDataset"),
+        ("class Mine:\n    pass\n", "Mine", "is not a SceneDataset"),
+        ("def Mine(:\n", "Mine", "could not be imported: SyntaxError"),
+        (DATA, "Gray", "Did you mean 'Grey'?"),
+        (
+            DATA.replace(", count=None", ""),
+            "Grey",
+            "cannot be opened as Grey",
+        ),
+        (DATA.replace("self.schema = ", "schema = "), "Grey", "sets no schema"),
+    ],
+)
+def test_a_dataset_of_ones_own_that_is_none_is_a_sentence(tmp_path, code, name, sentence):
+    (tmp_path / "data.py").write_text(code)
+    with pytest.raises((LookupError, ValueError), match=sentence):
+        open_data(f"{tmp_path}/data.py:{name}", "val", (16, 16))
+
+
+def test_a_split_that_a_dataset_of_ones_own_lacks_is_a_sentence(tmp_path):
+    (tmp_path / "data.py").write_text(DATA)
+    with pytest.raises(LookupError, match=r"No split of .* is called 'test'. .*Known: train, val"):
+        open_data(f"{tmp_path}/data.py:Grey", "test")

@@ -110,7 +110,7 @@ def test_nan_is_no_json(tmp_path):
 
 def test_a_folder_that_holds_something_is_not_written_to(tmp_path):
     (tmp_path / "a.txt").touch()
-    with pytest.raises(FileExistsError, match=r"already holds something; choose another --out"):
+    with pytest.raises(ValueError, match=r"holds a\.txt, which is no part of a run; choose"):
         _make(folder=tmp_path)
     with pytest.raises(ValueError, match=r"is a file; a run is a folder"):
         _make(folder=tmp_path / "a.txt")

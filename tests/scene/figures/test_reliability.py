@@ -4,7 +4,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from scene.calibration import Calibrator
+from scene.calibration import ReliabilityCounter
 from scene.figures.reliability import draw_reliability
 
 
@@ -19,9 +19,9 @@ def drawn(monkeypatch):
 
 
 def test_a_bin_is_a_dot_and_an_empty_one_is_none(tmp_path, drawn):
-    calibrator = Calibrator()
-    calibrator.add(torch.tensor([0.1, 0.9, 0.9, 0.9]), torch.tensor([0, 1, 1, 0]))
-    panels = {"a\nb": calibrator.found(), "none": Calibrator().found()}
+    counter = ReliabilityCounter()
+    counter.add(torch.tensor([0.1, 0.9, 0.9, 0.9]), torch.tensor([0, 1, 1, 0]))
+    panels = {"a\nb": counter.score(), "none": ReliabilityCounter().score()}
     draw_reliability(tmp_path / "new" / "r.png", panels, title="pets")
     assert (tmp_path / "new" / "r.png").read_bytes().startswith(b"\x89PNG")
     first, second = drawn[0].axes

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from inference.crf.parameters import Parameters
-from inference.experiments.weak import chain
-from inference.experiments.weak.plan import Plan, Request
-from inference.experiments.weak.reproduce import _in_process, claim, reproduce
+from inference.experiments.weak import pipeline
+from inference.experiments.weak.reproduce import _run_task_elsewhere, claim, reproduce
+from inference.experiments.weak.request import Request, Variant
 from inference.experiments.weak.results import KERNELS, STAGES
 from inference.runs import run as runs
 from inference.runs.restore import restore
@@ -34,7 +34,7 @@ def home(tmp_path, monkeypatch, few):
         "inference.training.session.draw_looks",
     ):
         monkeypatch.setattr(picture, lambda *_, **__: None)  # slow
-    monkeypatch.setattr("inference.experiments.weak.chain.draw_stages", lambda *_: None)
+    monkeypatch.setattr("inference.experiments.weak.pipeline.draw_stages", lambda *_: None)
     return tmp_path / "runs"
 
 
@@ -46,14 +46,14 @@ def do(home):
 
 
 def test_one_call_gives_every_row(do, home):
-    found = do(seeds=(3,), plans=("report", "best"))
-    assert list(found.rows) == ["report", "best"]
-    for name, summary in found.rows.items():
-        (one,) = summary.chains
-        assert (one.seed, one.settings) == (3, name)
+    found = do(seeds=(3,), variants=("report", "best"))
+    assert list(found.variants) == ["report", "best"]
+    for name, summary in found.variants.items():
+        (one,) = summary.results
+        assert (one.seed, one.variant) == (3, name)
         assert (set(one.stages), set(one.kernels)) == (set(STAGES), {*KERNELS, "chosen"})
         assert runs.read(home / "all" / "seed-3" / name / "sec").complete
-    assert found.rows["report"].stage("twin") == found.rows["best"].stage("twin")
+    assert found.variants["report"].stage("twin") == found.variants["best"].stage("twin")
     assert not (home / "all" / "seed-3" / "unaries").exists()
     assert [path.name for path in found.files] == [
         "reproduce.json", "stages.png", "widths-report.png", "widths-best.png"
@@ -64,11 +64,11 @@ def test_one_call_gives_every_row(do, home):
 
 
 def test_stages_are_scored_as_evaluate_scores_them(do, home):
-    (one,) = do().rows["report"].chains
+    (one,) = do().variants["report"].results
     for stage, name in (("gradcam", "classifier"), ("sec", "report/sec"), ("mask", "twin")):
         segmenter = load(runs.read(home / "all" / "seed-0" / name), stage, engine="exact")
         key = "twin" if stage == "mask" else stage
-        crf = Parameters.from_json(one.chosen["crf"][key])
+        crf = Parameters.from_json(one.selected["crf"][key])
         dataset = open_data(TINY.data, "val", TINY.size)
         literal = score_stage(segmenter, dataset, {key: None, f"{key}+crf": crf})
         for row, score in literal.items():
@@ -76,28 +76,28 @@ def test_stages_are_scored_as_evaluate_scores_them(do, home):
 
 
 def test_kernels_are_those_of_sec(do):
-    (one,) = do().rows["report"].chains
+    (one,) = do().variants["report"].results
     assert one.kernels["unary"]["miou"] == one.stages["sec"]["miou"]
     assert one.kernels["both"]["miou"] == one.stages["sec+crf"]["miou"]
-    assert one.kernels["both"]["parameters"] == one.chosen["crf"]["sec"]
+    assert one.kernels["both"]["parameters"] == one.selected["crf"]["sec"]
     assert (one.grid["alphas"], one.grid["betas"]) == ([3.0], [10.0, 20.0])
     assert one.grid["split"] == "tune"
 
 
 def test_what_is_reported_decides_nothing(do):
     """Choices are the same whatever split is reported; so are the networks."""
-    ours = do(plans=("report", "best")).rows
-    theirs = do(replace(TINY, split="test"), plans=("report", "best")).rows
+    ours = do(variants=("report", "best")).variants
+    theirs = do(replace(TINY, split="test"), variants=("report", "best")).variants
     for name, summary in ours.items():
-        assert summary.chains[0].chosen == theirs[name].chains[0].chosen
-        assert summary.chains[0].stages != theirs[name].chains[0].stages
+        assert summary.results[0].selected == theirs[name].results[0].selected
+        assert summary.results[0].stages != theirs[name].results[0].stages
 
 
 def test_a_second_call_reads_everything_back(do, monkeypatch):
-    first = do(plans=("report", "best"))
+    first = do(variants=("report", "best"))
     monkeypatch.setattr(obtain, "train", None)
-    monkeypatch.setattr(chain, "load", None)
-    assert do(plans=("report", "best")) == first
+    monkeypatch.setattr(pipeline, "load", None)
+    assert do(variants=("report", "best")) == first
 
 
 @pytest.mark.parametrize("where", ["training classifier", "training sec", "CRFs of sec on tune"])
@@ -109,19 +109,19 @@ def test_an_interrupted_call_goes_on(do, home, where):
     with pytest.raises(KeyboardInterrupt):
         do(watch=stop)
     assert not (home / "all" / "reproduce.json").exists()
-    (ours,) = do().rows["report"].chains
-    (fresh,) = reproduce(TINY, folder=home / "fresh", device="cpu").rows["report"].chains
+    (ours,) = do().variants["report"].results
+    (fresh,) = reproduce(TINY, folder=home / "fresh", device="cpu").variants["report"].results
     assert ours.stages == fresh.stages
-    assert ours.asked == fresh.asked
+    assert ours.key == fresh.key
 
 
 def test_seeds_differ_and_can_be_added(do, home):
     do()
     before = (home / "all" / "seed-0" / "classifier" / WEIGHTS).stat().st_mtime_ns
-    found = do(seeds=(0, 1)).rows["report"]
+    found = do(seeds=(0, 1)).variants["report"]
     assert (home / "all" / "seed-0" / "classifier" / WEIGHTS).stat().st_mtime_ns == before
-    assert [one.seed for one in found.chains] == [0, 1]
-    assert found.chains[0].asked != found.chains[1].asked
+    assert [one.seed for one in found.results] == [0, 1]
+    assert found.results[0].key != found.results[1].key
 
 
 def test_runs_of_other_settings_are_not_passed_off_as_these(do, home):
@@ -133,23 +133,23 @@ def test_runs_of_other_settings_are_not_passed_off_as_these(do, home):
 
 
 @pytest.mark.parametrize(
-    ("plan", "found"),
+    ("variant", "found"),
     [
-        (Plan("", ("finer",), foregrounds=(0.35,), shares=(0.2,)), ("stride4", 0.35, 0.2, ())),
-        (Plan("", ("both",), (2.0,), sure=(0.6,)), ("stride8+stride4", 0.6, 0.1, "of its CRF")),
-        (Plan("", ("usual",)), ("stride8", 0.9, 0.3, ())),
+        (Variant("", ("finer",), foregrounds=(0.35,), shares=(0.2,)), ("stride4", 0.35, 0.2, ())),
+        (Variant("", ("both",), (2.0,), sure=(0.6,)), ("stride8+stride4", 0.6, 0.1, "of its CRF")),
+        (Variant("", ("usual",)), ("stride8", 0.9, 0.3, ())),
     ],
 )
-def test_sec_learns_what_was_chosen(do, home, monkeypatch, plan, found):
-    monkeypatch.setitem(chain.PLANS, "report", plan)
-    (one,) = do().rows["report"].chains
+def test_sec_learns_what_was_chosen(do, home, monkeypatch, variant, found):
+    monkeypatch.setitem(pipeline.VARIANTS, "report", variant)
+    (one,) = do().variants["report"].results
     sec = runs.read(home / "all" / "seed-0" / "report" / "sec").settings
     layer, foreground, background, crf = found
     assert (sec.cues.layer, sec.cues.foreground) == (layer, foreground)
     assert sec.cues.classifier == str(home / "all" / "seed-0" / "classifier")
     assert bool(sec.cues.background) == bool(background)
     if crf:
-        theirs = Parameters.from_json(one.chosen["crf"]["gradcam"])
+        theirs = Parameters.from_json(one.selected["crf"]["gradcam"])
         assert sec.cues.crf == (theirs.appearance_weight, 3.0, theirs.appearance_sigma_rgb)
         assert sec.cues.exponent == 2
     else:
@@ -192,8 +192,8 @@ def test_settings_cannot_be_chosen_where_they_are_reported():
 
 def test_photographs_hold_some_of_train_out_and_need_masks_there(do, voc_folder, home):
     photographs = replace(TINY, data=str(voc_folder), engine="lattice")  # many pixels for exact
-    found = do(photographs).rows["report"].chains[0]
-    assert found.chosen["split"] == "tune"
+    found = do(photographs).variants["report"].results[0]
+    assert found.selected["split"] == "tune"
     assert found.stages["sec"]["scenes"] == 4
     lists = voc_folder / "ImageSets" / "Segmentation"
     (lists / "train.txt").unlink()
@@ -210,19 +210,19 @@ def test_a_dataset_without_background_has_to_be_told(do, voc_folder, home):
     with pytest.raises(ValueError, match="give --background none"):
         do(bare)
     assert not home.exists()
-    (one,) = do(replace(bare, background=False), plans=("best",)).rows["best"].chains
-    assert one.chosen["cue_settings"]["background"] == 0
-    assert one.chosen["exponent"] is None
+    (one,) = do(replace(bare, background=False), variants=("best",)).variants["best"].results
+    assert one.selected["cue_settings"]["background"] == 0
+    assert one.selected["exponent"] is None
 
 
 def test_only_a_reproduction_is_gone_on_with_or_replaced(tmp_path):
     (tmp_path / "thesis").mkdir()
     for force in (False, True):
-        with pytest.raises(ValueError, match="holds thesis, which is none of ours"):
+        with pytest.raises(ValueError, match="holds thesis, which is no part of a reproduction"):
             claim(tmp_path, force)
     run = tmp_path / "thesis"
     (run / "config.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"holds config\.json, which is none of ours"):
+    with pytest.raises(ValueError, match=r"holds config\.json, which is no part of"):
         claim(run, True)
     with pytest.raises(ValueError, match="is a file"):
         claim(run / "config.json", False)
@@ -237,7 +237,7 @@ def test_a_training_that_diverges_elsewhere_still_says_so(monkeypatch, home):
         raise Diverged("loss", float("nan"), 3, run)
 
     monkeypatch.setattr("inference.experiments.weak.reproduce.run_seed", diverge)
-    part = chain.Seed(TINY, 0, ("report",), home, (4, 4))
+    part = pipeline.SeedTask(TINY, 0, ("report",), home, (4, 4))
     with pytest.raises(ArithmeticError, match="The loss became nan at step 3") as caught:
-        _in_process(print, part)
+        _run_task_elsewhere(print, part)
     assert type(caught.value) is ArithmeticError

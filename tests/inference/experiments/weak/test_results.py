@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from inference.experiments.weak.results import KERNELS, STAGES, Chain, Spread, Summary, kept
+from inference.experiments.weak.results import KERNELS, STAGES, AcrossSeeds, SeedResult, Summary
 
 
 def mious(names, values):
@@ -13,12 +13,12 @@ def mious(names, values):
 
 
 def chain(seed=0, stages=(10, 20, 30, 40, 50, 80), kernels=(1, 2, 2, 3), grid=((1.0, 2.0),)):
-    return Chain(
+    return SeedResult(
         seed=seed,
-        settings="report",
-        asked="this",
+        variant="report",
+        key="this",
         classifier={},
-        chosen={},
+        selected={},
         cues={},
         stages=mious(STAGES, stages),
         kernels=mious(KERNELS, kernels),
@@ -26,9 +26,12 @@ def chain(seed=0, stages=(10, 20, 30, 40, 50, 80), kernels=(1, 2, 2, 3), grid=((
     )
 
 
-def test_a_spread_is_that_of_a_sample():
-    assert (Spread((1.0, 3.0)).mean, Spread((1.0, 3.0)).deviation) == (2.0, pytest.approx(2**0.5))
-    assert Spread((7.0,)).deviation is None
+def test_the_deviation_is_that_of_a_sample():
+    assert (AcrossSeeds((1.0, 3.0)).mean, AcrossSeeds((1.0, 3.0)).deviation) == (
+        2.0,
+        pytest.approx(2**0.5),
+    )
+    assert AcrossSeeds((7.0,)).deviation is None
 
 
 @pytest.mark.parametrize(
@@ -64,10 +67,10 @@ def test_figures_are_averaged_over_seeds():
 def test_a_result_is_taken_only_for_what_it_is(tmp_path):
     path = tmp_path / "deep" / "result.json"
     made = chain().save(path)
-    assert kept(path, "this") == made == chain()
-    assert kept(path, "that") is None
+    assert SeedResult.read(path, "this") == made == chain()
+    assert SeedResult.read(path, "that") is None
     path.write_text(path.read_text()[:-20])
-    assert kept(path, "this") is None
+    assert SeedResult.read(path, "this") is None
     path.write_text("{}")
-    assert kept(path, "this") is None
+    assert SeedResult.read(path, "this") is None
     assert replace(made, seed=1).save(path).seed == 1

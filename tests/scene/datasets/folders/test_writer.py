@@ -115,7 +115,7 @@ def test_two_do_not_write_the_same_folder(tmp_path):
 def test_only_what_was_written_so_is_replaced(tmp_path):
     claim_folder(tmp_path / "new", force=False)
     (tmp_path / "mine.txt").write_text("")
-    with pytest.raises(ValueError, match="holds something else"):
+    with pytest.raises(ValueError, match=r"holds mine\.txt, which is no part of a dataset"):
         claim_folder(tmp_path, force=True)
     with pytest.raises(ValueError, match=r"mine\.txt is a file"):
         claim_folder(tmp_path / "mine.txt", force=True)

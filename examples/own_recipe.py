@@ -1,0 +1,59 @@
+"""A recipe of your own: MVAE, an objective of several terms, under a word of its own.
+
+MVAE (Wu & Goodman 2018, https://arxiv.org/abs/1802.05335, section 2.2) maximises the ELBO of all
+views, that of each view alone, and that of some subsets drawn at random. A recipe names a model, a
+function that puts the objective together, the options it takes, and their defaults:
+
+    scene train examples/own_recipe.py:MVAE --steps 300
+    scene train examples/own_recipe.py:MVAE --help
+"""
+
+from typing import Any
+
+from torch import Tensor
+
+from inference.build import bound_of
+from inference.objectives.bounds import Bound, Objective, Term
+from inference.settings.recipes import RECIPES, Recipe, recipe
+from inference.settings.settings import Settings
+from inference.training.session import train
+from scene.views import VIEWS, Views
+
+
+class SumOfELBOs(Objective):
+    """ELBO(all views) + Σ ELBO(each view alone), each with the posterior of what it sees."""
+
+    def __init__(self, bound: Bound) -> None:
+        super().__init__(bound.num_particles)
+        self.bound = bound
+
+    def terms(self, model: Any, guide: Any, views: Views) -> dict[str, Term]:
+        """Return a term for each set of views that some scene has."""
+        terms = {}
+        for name, seen in {"joint": VIEWS, **{view: (view,) for view in VIEWS}}.items():
+            terms[name] = self.bound.term(model, guide, views, given=seen, scored=seen)
+        return {name: term for name, term in terms.items() if term is not None}
+
+    def total(self, terms: Any, views: Views) -> Tensor:
+        """Return their sum, where `Objective` would take the mean."""
+        return super().total(terms, views) * max(len(terms), 1)
+
+
+def _objective(settings: Settings, model: Any, guide: Any) -> Objective:
+    return SumOfELBOs(bound_of(settings))
+
+
+MVAE = Recipe(
+    "MVAE: the ELBO of all views and of each alone.", "scene.models:JointScene", _objective,
+    uses=RECIPES["jvae"].uses, defaults={"guide": "poe", "objective": "elbo"},
+)  # fmt: skip
+
+
+def main(**settings: Any) -> None:
+    """Train it, and print how well it predicts masks from images."""
+    cell = train(recipe(f"{__file__}:MVAE").settings(**settings)).cell
+    print(f"{cell.title}: {cell.score}")
+
+
+if __name__ == "__main__":
+    main()

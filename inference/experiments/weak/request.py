@@ -1,0 +1,172 @@
+"""What to reproduce, as plain data: a request, and the variants of the pipeline.
+
+Nothing here imports torch, so that options can be listed and refused without delay.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ...settings.recipes import recipe
+from ...settings.settings import Settings
+
+TUNE_SPLIT = "tune"
+"""The split on which settings are selected."""
+
+TUNE_LIMIT = 200
+"""Scenes of it that are used, by default."""
+
+ALPHAS = (0.05, 0.1, 0.2, 0.4)
+"""Widths θα of the CRF, as shares of an image's side (the square root of its area): those of the
+report, 20, 40 and 80 pixels of about 430, and twice the last."""
+
+BETAS = (3.0, 5.0, 10.0, 13.0, 20.0)
+"""Widths θβ, on the scale 0-255: those of the report."""
+
+WEIGHTS = (4.0, 10.0)
+"""Weights of the appearance kernel."""
+
+SMOOTHNESS = ((1.0, 1.0), (1.0, 3.0), (3.0, 3.0))
+"""Widths in pixels and weights of the smoothness kernel."""
+
+Layer = Literal["usual", "finer", "both"]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A variant of the pipeline: candidates of the settings that are selected on the tune split.
+
+    With one candidate there is nothing to select. The parameters of the CRF after each stage are
+    selected in every variant.
+
+    Attributes:
+        about: One line for ``--help`` and tables.
+        layers: Layers whose maps are used: the classifier's ``usual`` layer, the deepest ``finer``
+            one, or the mean of ``both``.
+        exponents: Background is (1 − Σ of the present classes' maps) to this power.
+        foregrounds: Shares of a map's maximum above which a cell is a cue of the class.
+        shares: Shares of an image that are cues of background.
+        sure: Probabilities of the CRF after Grad-CAM above which a cell is a cue. Without any of
+            these three, cues are those of SEC's recipe.
+    """
+
+    about: str
+    layers: tuple[Layer, ...] = ("usual",)
+    exponents: tuple[float, ...] = (1.0,)
+    foregrounds: tuple[float, ...] = ()
+    shares: tuple[float, ...] = ()
+    sure: tuple[float, ...] = ()
+
+
+VARIANTS = {
+    "report": Variant("last layer, background 1 − Σ, the recipe's cues"),
+    "best": Variant(
+        "layers, background and cues are chosen, too",
+        layers=("usual", "both"),
+        exponents=(0.5, 1.0, 2.0, 3.0),
+        foregrounds=(0.5, 0.7, 0.9),
+        shares=(0.3, 0.6),
+        sure=(0.5, 0.6, 0.7, 0.8, 0.9),
+    ),
+}
+"""Variants by name."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to reproduce, with any seeds and variants.
+
+    Attributes:
+        data: As ``--data``.
+        size: Height and width of scenes for the networks; None = those of the recipes.
+        count: Training scenes; None = all.
+        split: The split that is reported; None = ``val``.
+        limit: Scenes of that split that are used; None = all.
+        tuned: Scenes of `TUNE_SPLIT` that settings are selected on.
+        backbone: Of the classifier. SEC and the twin are ``small`` if it is, else ``largefov``.
+        weights: Initial weights of all three, where they are not small.
+        background: Whether SEC has cues of background.
+        classifier_steps: Training steps of the classifier; None = those of the recipe.
+        sec_steps: Training steps of SEC; None = those of the recipe.
+        twin_steps: Training steps of the twin, SEC's network on true masks; None = those of the
+            recipe.
+        alphas: Widths θα in pixels; none = the shares `ALPHAS` of the first image's side.
+        betas: Widths θβ, on the scale 0-255.
+        engine: Of the CRF, as in `inference.crf.meanfield.refine`.
+
+    Raises:
+        ValueError: If a number is below 1, or the split is that of selection.
+    """
+
+    data: str = "synthetic:confounded"
+    size: tuple[int, int] | None = None
+    count: int | None = None
+    split: str | None = None
+    limit: int | None = None
+    tuned: int = TUNE_LIMIT
+    backbone: str = "small"
+    weights: str | None = None
+    background: bool = True
+    classifier_steps: int | None = None
+    sec_steps: int | None = None
+    twin_steps: int | None = None
+    alphas: tuple[float, ...] = ()
+    betas: tuple[float, ...] = BETAS
+    engine: str = "auto"
+
+    def __post_init__(self) -> None:
+        counts = {"--limit": self.limit, "--tune-limit": self.tuned}
+        for name, value in counts.items():
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be 1 or more, not {value}.")
+        if self.reported == TUNE_SPLIT:
+            raise ValueError(
+                f"Settings are chosen on {TUNE_SPLIT} and cannot be reported there; give another "
+                "--split."
+            )
+
+    @property
+    def reported(self) -> str:
+        """The split that is reported."""
+        return self.split or "val"
+
+    @property
+    def net(self) -> str:
+        """The network of SEC and its twin."""
+        return "small" if self.backbone == "small" else "largefov"
+
+    def classifier(self, seed: int) -> Settings:
+        """Return the settings of the classifier."""
+        return recipe("classifier").settings(
+            **self._shared(seed),
+            backbone=self.backbone,
+            backbone_weights=self.weights,
+            threshold="auto",
+            steps=self.classifier_steps,
+        )
+
+    def sec(self, seed: int, classifier: Path | None = None, **selected: Any) -> Settings:
+        """Return the settings of SEC: those of the recipe, and those selected."""
+        without = {} if self.background else {"background": 0.0}
+        return recipe("sec").settings(
+            **self._coarse(seed, classifier), steps=self.sec_steps, **{**selected, **without}
+        )
+
+    def twin(self, seed: int, classifier: Path | None = None) -> Settings:
+        """Return the settings of the twin, SEC's network on true masks."""
+        return recipe("twin").settings(**self._coarse(seed, classifier), steps=self.twin_steps)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return asdict(self)
+
+    def _shared(self, seed: int) -> dict[str, Any]:
+        size = self.size or recipe("sec").settings(net=self.net).data.size
+        return {"data": self.data, "size": size, "count": self.count, "seed": seed}
+
+    def _coarse(self, seed: int, classifier: Path | None) -> dict[str, Any]:
+        weights = None if self.net == "small" else self.weights
+        more = {"net": self.net, "backbone_weights": weights}
+        return {**self._shared(seed), **more, "classifier": classifier and str(classifier)}

@@ -1,0 +1,236 @@
+"""Selection of a variant's settings, on scenes that are not reported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any, Generic, TypeVar
+
+import torch
+
+from scene.datasets.base import SceneDataset
+from scene.discriminative import ClassifiedScene
+from scene.networks.classifiers import Classifier
+
+from ...build import Assembly
+from ...crf.parameters import Parameters
+from ...runs.run import Run
+from ...segmentation.cue_files import CueScore, CueScorer
+from ...segmentation.cues import CueSettings, maps_of, seeds_of
+from ...segmentation.segmenter import load
+from ..crf.unaries import Scenes
+from .evaluator import StageEvaluator
+from .request import SMOOTHNESS, TUNE_SPLIT, WEIGHTS, Layer, Variant
+
+T = TypeVar("T")
+
+_AT_ONCE = 50
+
+
+@dataclass(frozen=True)
+class Selection(Generic[T]):
+    """The best of several candidates.
+
+    Attributes:
+        value: The candidate selected.
+        scores: The score of each candidate, by its description; empty if there was only one.
+    """
+
+    value: T
+    scores: dict[str, float]
+
+
+def select_crf(evaluator: StageEvaluator, scenes: Scenes, title: str) -> Selection[Parameters]:
+    """Select a CRF by mean IoU: first its appearance kernel, then its smoothness kernel.
+
+    Args:
+        evaluator: Measures the candidates.
+        scenes: Scenes with unaries.
+        title: Name of the unaries in messages.
+    """
+    first = evaluator.crf_candidates
+    scores = dict(zip(first, evaluator.score(scenes, first, f"CRFs of {title}"), strict=True))
+    best = max(scores, key=lambda crf: scores[crf])
+    then = [replace(best, smoothness_sigma=s, smoothness_weight=w) for s, w in SMOOTHNESS]
+    scores |= zip(then, evaluator.score(scenes, then, f"CRFs of {title}"), strict=True)
+    return Selection(
+        max(scores, key=lambda crf: scores[crf]), {describe_crf(c): v for c, v in scores.items()}
+    )
+
+
+def select_maps(evaluator: StageEvaluator, run: Run, variant: Variant) -> Selection[CueSettings]:
+    """Select layer and background map, by the mean IoU after the best of a few CRFs.
+
+    Args:
+        evaluator: Measures the candidates.
+        run: The run of the classifier.
+        variant: Has the candidates.
+    """
+    stage = load(run, "gradcam", device=evaluator.device, engine=evaluator.request.engine)
+    assert isinstance(stage.assembly.model, ClassifiedScene)
+    net, labels = stage.assembly.model.net, evaluator.dataset(TUNE_SPLIT).schema.labels
+    layers = [layer_name(net, kind, evaluator.size) for kind in variant.layers]
+    exponents = variant.exponents if labels.background is not None else (1.0,)
+    looks: dict[str, CueSettings] = {}
+    for layer, exponent in product(layers, exponents):
+        kind = "sum" if exponent == 1 else "power"
+        name = layer if labels.background is None else f"{layer}, (1 − Σ)^{exponent:g}"
+        looks[name] = CueSettings(layer=layer, background_map=kind, exponent=exponent)
+    if len(looks) == 1:
+        return Selection(next(iter(looks.values())), {})
+    crfs = [
+        crf for crf in evaluator.crf_candidates if crf.appearance_sigma_xy in evaluator.alphas[-2:]
+    ]
+    crfs = [crf for crf in crfs if crf.appearance_weight == WEIGHTS[-1]]
+    scores = {}
+    for name, look in looks.items():
+        scenes = evaluator.scenes(replace(stage, look=look), run, "look", TUNE_SPLIT)
+        scores[name] = max(evaluator.score(scenes, crfs, "class maps"))
+    return Selection(looks[max(scores, key=lambda name: scores[name])], scores)
+
+
+def select_cues(
+    evaluator: StageEvaluator,
+    assembly: Assembly,
+    cells: tuple[int, int],
+    candidates: Sequence[CueSettings],
+) -> tuple[Selection[CueSettings], CueScore]:
+    """Select the cues of highest F½, see `cue_f_half`; return their score, too.
+
+    Args:
+        evaluator: Measures the candidates.
+        assembly: The classifier.
+        cells: Rows and columns of SEC's grid.
+        candidates: Settings of cues.
+    """
+    dataset, rows = evaluator.dataset(TUNE_SPLIT), evaluator.rows(TUNE_SPLIT)
+    results = score_cues(assembly, dataset, rows, cells, candidates)
+    values = [cue_f_half(result) for result in results]
+    best = max(range(len(values)), key=lambda i: values[i])
+    names = map(describe_cues, candidates)
+    scores = dict(zip(names, values, strict=True)) if len(values) > 1 else {}
+    return Selection(candidates[best], scores), results[best]
+
+
+def cue_candidates(
+    variant: Variant, recipe: CueSettings, look: CueSettings, crf: Parameters, scale: float
+) -> list[CueSettings]:
+    """List candidates of cue settings: thresholds of the maps, or of a CRF on the maps.
+
+    Args:
+        variant: Has the thresholds.
+        recipe: Settings of SEC's recipe, for a variant without thresholds.
+        look: Layer of the maps, and the background map that the CRF starts from.
+        crf: The CRF selected for Grad-CAM; its appearance kernel is used.
+        scale: Pixels of the network's image for each pixel of a stored image.
+    """
+    own = replace(recipe, layer=look.layer)
+    if not (variant.foregrounds or variant.shares or variant.sure):
+        return [own]
+    found = [
+        replace(own, foreground=foreground, background=recipe.background and share)
+        for foreground, share in product(variant.foregrounds, variant.shares)
+    ]
+    width = round(scale * crf.appearance_sigma_xy, 1)
+    kernel = (crf.appearance_weight, width, crf.appearance_sigma_rgb)
+    sure = replace(own, crf=kernel, background_map=look.background_map, exponent=look.exponent)
+    return found + [replace(sure, foreground=p) for p in variant.sure]
+
+
+def score_cues(
+    assembly: Assembly,
+    dataset: SceneDataset,
+    rows: Sequence[int],
+    cells: tuple[int, int],
+    candidates: Sequence[CueSettings],
+) -> list[CueScore]:
+    """Score cues against true masks.
+
+    Args:
+        assembly: A classifier.
+        dataset: The scenes.
+        rows: Indices of scenes, which have masks.
+        cells: Rows and columns of the grid of cues.
+        candidates: Settings of cues; all use the same maps.
+
+    Returns:
+        The score of each candidate.
+    """
+    labels = dataset.schema.labels
+    scorers = [CueScorer(labels) for _ in candidates]
+    for first in range(0, len(rows), _AT_ONCE):
+        views = dataset.views(rows[first : first + _AT_ONCE])
+        maps = maps_of(assembly, views["image"], candidates[0])
+        for scorer, settings in zip(scorers, candidates, strict=True):
+            found = seeds_of(maps, views["classes"], labels, views["image"], cells, settings)
+            for cues, mask in zip(found, views["mask"], strict=True):
+                scorer.add(cues, mask)
+    return [scorer.score() for scorer in scorers]
+
+
+def sec_settings(cues: CueSettings) -> dict[str, Any]:
+    """Return the settings of SEC's recipe that give such cues."""
+    refined = {"cue_crf": cues.crf, "exponent": cues.exponent} if cues.crf is not None else {}
+    return {
+        "layer": cues.layer,
+        "foreground": cues.foreground,
+        "background": cues.background or 0.0,
+        **refined,
+    }
+
+
+def cue_f_half(score: CueScore) -> float:
+    """Return F½ of precision and coverage of cues, averaged over labels, in percent.
+
+    F½ weighs precision more than coverage: SEC expands right cues, and learns wrong ones. The F½
+    of a label without any cue is 0.
+    """
+    found = []
+    for label, covered in score.coverage.items():
+        if label != "all" and covered is not None:
+            right = score.precision[label] or 0.0
+            total = 0.25 * right + covered
+            found.append(1.25 * right * covered / total if total else 0.0)
+    return sum(found) / len(found) if found else 0.0
+
+
+def layer_name(net: Classifier, kind: Layer, size: tuple[int, int]) -> str:
+    """Return the name of a layer, or of two joined by +, for images of some size."""
+    fine = net.layer if kind == "usual" else finer_layer(net, size)
+    return f"{net.layer}+{fine}" if kind == "both" and fine != net.layer else fine
+
+
+def finer_layer(net: Classifier, size: tuple[int, int]) -> str:
+    """Return the deepest layer with more cells than the usual one; without any, the usual one."""
+    image = torch.zeros(1, 3, *size, device=net.mean.device)
+    with torch.no_grad():
+        usual = net.maps(image).shape[-1]
+        found = [name for name in net.layers if net.maps(image, name).shape[-1] > usual]
+    return found[-1] if found else net.layer
+
+
+def describe_crf(crf: Parameters) -> str:
+    """Describe the kernels of a CRF.
+
+    >>> describe_crf(Parameters())
+    'w 10, 80 px, colour 13; smoothness w 3, 3 px'
+    """
+    return (
+        f"w {crf.appearance_weight:g}, {crf.appearance_sigma_xy:g} px, colour "
+        f"{crf.appearance_sigma_rgb:g}; smoothness w {crf.smoothness_weight:g}, "
+        f"{crf.smoothness_sigma:g} px"
+    )
+
+
+def describe_cues(cues: CueSettings) -> str:
+    """Describe settings of cues.
+
+    >>> describe_cues(CueSettings(foreground=0.9, background=0.3))
+    'above 0.9 of a map, background the lowest 0.3'
+    """
+    if cues.crf is not None:
+        weight, reach, unlike = cues.crf
+        return f"a CRF (w {weight:g}, {reach:g} px, colour {unlike:g}) above {cues.foreground:g}"
+    lowest = f", background the lowest {cues.background:g}" if cues.background else ""
+    return f"above {cues.foreground:g} of a map{lowest}"

@@ -1,0 +1,101 @@
+"""Outputs: whether a file or a folder may be written, so that nothing is replaced by accident."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from .locks import contents
+
+Foreign = Callable[[list[Path]], Path | None]
+"""Returns the first entry of a folder that is no part of an output, or None."""
+
+
+def require_free(
+    path: Path,
+    force: bool,
+    *,
+    folder: str = "",
+    foreign: Foreign | None = None,
+    suffix: str = "",
+    inputs: Iterable[Path] = (),
+) -> None:
+    """Refuse a path that an output may not be written to.
+
+    A path where nothing is, and an empty folder, are free. ``force`` frees a file, and a folder
+    that holds an earlier output of the same kind; nothing frees a folder that holds anything else.
+
+    Args:
+        path: Where the output would go.
+        force: Whether what is there may be replaced. An experiment that goes on with what is
+            there passes True.
+        folder: What the output is if it is a folder, such as ``a dataset``; empty = it is a file.
+        foreign: Finds what is no part of such a folder, see `without` and `unlike`; None = any
+            content may be replaced.
+        suffix: What the name of a file must end in, such as ``.png``; empty = anything.
+        inputs: Files that are read, and must not be replaced even with ``force``.
+
+    Raises:
+        FileExistsError: If something is there, and ``force`` does not allow replacing it.
+        ValueError: If the path is a folder and not a file, or the reverse; if it is an input, has
+            another suffix, lies below a file, or is a folder that holds something else.
+    """
+    parent = next(p for p in path.absolute().parents if p.exists())
+    if not parent.is_dir():
+        raise ValueError(f"{parent} is a file, so {path} cannot be made; choose another --out.")
+    if folder:
+        _require_folder(path, force, folder, foreign)
+        return
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name a {suffix + ' ' if suffix else ''}file in it.")
+    if suffix and path.suffix.lower() != suffix:
+        raise ValueError(f"{path} must end in {suffix}; call it {path.stem}{suffix}.")
+    if any(os.path.realpath(path) == os.path.realpath(file) for file in inputs):
+        raise ValueError(f"{path} is an input, and would be written over; choose another --out.")
+    if path.exists() and not force:
+        raise _exists(path)
+
+
+def without(*markers: str) -> Foreign:
+    """Return a test for outputs that hold one of some files: without any, all else is foreign."""
+
+    def foreign(entries: list[Path]) -> Path | None:
+        marked = any(entry.name in markers for entry in entries)
+        return None if marked else next(iter(entries), None)
+
+    return foreign
+
+
+def unlike(is_part: Callable[[Path], bool]) -> Foreign:
+    """Return a test for outputs all of whose entries are known: the first other is foreign."""
+    return lambda entries: next((entry for entry in entries if not is_part(entry)), None)
+
+
+def _require_folder(path: Path, force: bool, kind: str, foreign: Foreign | None) -> None:
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"{path} is a file; {kind} is a folder, choose another --out.")
+    entries = contents(path)
+    if foreign is not None and (entry := foreign(entries)) is not None:
+        raise ValueError(
+            f"{path} holds {entry.name}, which is no part of {kind}; choose another --out."
+        )
+    if entries and not force:
+        raise _exists(path)
+
+
+def _exists(path: Path) -> FileExistsError:
+    return FileExistsError(f"{path} exists; choose another --out, or --force to replace it.")
+
+
+def clear(folder: Path, keep: Iterable[str] = ()) -> None:
+    """Remove what is in a folder, but for its lock and the names of ``keep``."""
+    names = set(keep)
+    for path in contents(folder):
+        if path.name in names:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
