@@ -84,13 +84,13 @@ def test_a_classifier_never_sees_a_mask(tiny, undrawn, monkeypatch):
     """Whatever the masks are: crops that read classes from them would differ."""
     settings = tiny("classifier", steps=3, augment="crop", seed=1)
     found = [train(settings, device="cpu").run.path("weights.safetensors").read_bytes()]
-    paint = SyntheticScenes._paint
+    paint = SyntheticScenes._render
 
     def blank(scenes, chunk):
         paint(scenes, chunk)
         scenes._masks.zero_()
 
-    monkeypatch.setattr(SyntheticScenes, "_paint", blank)
+    monkeypatch.setattr(SyntheticScenes, "_render", blank)
     found.append(train(settings, device="cpu").run.path("weights.safetensors").read_bytes())
     assert found[0] == found[1]
 
