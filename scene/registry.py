@@ -1,4 +1,4 @@
-"""Finding things by name: built-ins from a table, a stranger's from ``path/file.py:Name``."""
+"""Loading by name: built-ins from a table, plugins from ``path/file.py:Name``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Seeds: draws that depend on a seed alone, and leave the random state as it was."""
+"""Seeds: random numbers that depend on a seed alone, with the global state restored."""
 
 from __future__ import annotations
 

@@ -72,6 +72,6 @@ class WeightedWeakMasks(SceneDataset):
         """Return one scene, with the weights of its weak views."""
         scene = self.scenes[index]
         if self.weight:
-            return replace(scene, weights=dict.fromkeys(scene.weak, self.weight))
+            return replace(scene, likelihood_weights=dict.fromkeys(scene.weak, self.weight))
         classes = None if "classes" in scene.weak else scene.classes
         return replace(scene, classes=classes, mask=None, weak=()) if scene.weak else scene

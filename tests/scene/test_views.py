@@ -100,19 +100,23 @@ def test_a_batch_knows_what_it_holds():
     ],
 )
 def test_views_that_disagree_on_the_number_of_scenes_are_refused(tensors, said):
-    with pytest.raises(ValueError, match="hold equally many scenes"):
+    with pytest.raises(ValueError, match="have the same number of scenes"):
         Views(tensors, *said)
 
 
 def test_what_a_view_counts_goes_with_its_scenes(schema):
     mask = torch.zeros(20, 18, dtype=torch.uint8)
-    weak = Scene(mask=mask, weak=("mask",), weights={"mask": 0.25})
+    weak = Scene(mask=mask, weak=("mask",), likelihood_weights={"mask": 0.25})
     views = stack([Scene(mask=mask), weak, Scene()], schema)
-    assert views.weights["mask"].tolist() == [1, 0.25, 1]
-    assert views.weights["image"].tolist() == views.weights["classes"].tolist() == [1, 1, 1]
+    assert views.likelihood_weights["mask"].tolist() == [1, 0.25, 1]
+    assert (
+        views.likelihood_weights["image"].tolist()
+        == views.likelihood_weights["classes"].tolist()
+        == [1, 1, 1]
+    )
     last = views.rows(torch.tensor([2, 1])).only(("mask",)).to("cpu")
-    assert list(last.weights) == ["mask"]
-    assert last.weights["mask"].tolist() == [1, 0.25]
+    assert list(last.likelihood_weights) == ["mask"]
+    assert last.likelihood_weights["mask"].tolist() == [1, 0.25]
 
 
 def test_what_comes_back_to_the_cpu_has_arrived(monkeypatch):

@@ -57,9 +57,9 @@ def test_weak_masks_count_less_and_all_else_is_as_it_was(mixed):
     assert 0 < weak.sum() == mixed.weak < len(weak)
     found, plain = WeightedWeakMasks(mixed, 0.25).views(every), mixed.views(every)
     assert equal(found, plain)
-    assert found.weights["mask"].equal(torch.where(weak, 0.25, 1.0))
-    assert all(found.weights[name].eq(1).all() for name in ("image", "classes"))
-    assert all(weights.eq(1).all() for weights in plain.weights.values())
+    assert found.likelihood_weights["mask"].equal(torch.where(weak, 0.25, 1.0))
+    assert all(found.likelihood_weights[name].eq(1).all() for name in ("image", "classes"))
+    assert all(weights.eq(1).all() for weights in plain.likelihood_weights.values())
 
 
 def test_weak_masks_of_weight_0_are_not_there(mixed, voc_folder):
@@ -89,7 +89,7 @@ def test_classes_read_from_a_weak_mask_are_as_weak(mixed, voc_folder):
         WeightedWeakMasks(scenes, 0.5).views(every),
         WeightedWeakMasks(scenes, 0.0).views(every),
     )
-    assert found.weights["classes"].equal(torch.where(weak, 0.5, 1.0))
+    assert found.likelihood_weights["classes"].equal(torch.where(weak, 0.5, 1.0))
     assert found.present["classes"].equal(found.present["mask"])
     assert hidden.present["classes"].equal(hidden.present["mask"])
     assert hidden.present["mask"].equal(found.present["mask"] & ~weak)
@@ -105,6 +105,6 @@ def test_a_crop_of_a_weak_mask_leaves_known_classes_alone(mixed):
 
 def test_data_without_weak_masks_cannot_be_trusted_less(hidden):
     with pytest.raises(
-        ValueError, match="of synthetic-confounded has no weak masks to be weighed"
+        ValueError, match="of synthetic-confounded has no weak masks for a weight of"
     ):
         WeightedWeakMasks(hidden.scenes, 0.3)
