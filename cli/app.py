@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
-from importlib.metadata import version
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from inference.interruption import Interruption, raised
 from scene.storage.user_folders import settle_matplotlib
@@ -26,8 +27,34 @@ from .segment import segment
 from .train import app as train
 from .tune import app as tune
 
+
+class _Root(TyperGroup):
+    """All commands; their list is plain text, which is written at once."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Show the help where no command is named: a mistake of usage."""
+        if not args:
+            typer.echo(ctx.get_help())
+            ctx.exit(2)
+        return super().parse_args(ctx, args)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write usage, commands and options."""
+        mode, self.rich_markup_mode = self.rich_markup_mode, None
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self.rich_markup_mode = mode
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the first sentence of each command's help, whole."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(n, _sentence_of(self.commands[n])) for n in self.commands])
+
+
 app = typer.Typer(
     name="scene",
+    cls=_Root,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -49,8 +76,15 @@ app.add_typer(data, name="data")
 app.add_typer(crf, name="crf")
 
 
+def _sentence_of(command: Any) -> str:
+    """Give the first sentence of a command's help, on one line."""
+    return re.split(r"(?<=[.]) ", " ".join((command.help or "").split()))[0]
+
+
 def _show_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         console.print(f"scene {version('scene-suite')}")
         raise typer.Exit
 

@@ -62,12 +62,9 @@ Jobs = Annotated[int, typer.Option(help="Processes that share scenes and cores."
 
 def parameters(file: Path | None, **given: Any) -> Parameters:
     """Read parameters from a file, or take everybody's, and change those that were given."""
-    from dataclasses import replace
+    from inference.api.segment import crf_parameters
 
-    from inference.crf.parameters import Parameters, load
-
-    base = load(file) if file is not None else Parameters()
-    return replace(base, **{name: value for name, value in given.items() if value is not None})
+    return crf_parameters(file, **given)
 
 
 @dataclass(frozen=True)
@@ -147,13 +144,12 @@ def source(
 ) -> Source:
     """Find out whence unaries come: one of a run, a folder and noise, or else the newest run."""
     from inference.devices import device_of
-    from inference.settings.recipes import able
     from scene.datasets.catalogue import splits_of
 
     if sum((run is not None, probs is not None, noise)) > 1:
         raise ValueError("Unaries come from one of --run, --probs and --noise; name just one.")
     if probs is None and not noise:
-        found = chosen(run, "a recipe that predicts masks", lambda r: able(r.settings, ("image",)))
+        found = chosen(run, "predict")
         data = data or found.settings.data.source
         size = found.settings.data.size
         placed = device_of(device)

@@ -15,7 +15,9 @@ from .options import (
     Force,
     Json,
     NamedRun,
+    RunArgument,
     chosen,
+    fitted,
     one_of,
 )
 
@@ -24,9 +26,7 @@ if TYPE_CHECKING:
 
 
 def cues(
-    run: Annotated[
-        Path | None, typer.Argument(help="A classifier's run; the newest if left out.")
-    ] = None,
+    run: RunArgument = None,
     named: NamedRun = None,
     data: Data = None,
     split: Annotated[str, typer.Option(help="train, tune, val or test.")] = "train",
@@ -65,19 +65,9 @@ def cues(
     """
     if limit is not None and limit < 1:
         raise ValueError(f"--limit must be 1 or more, not {limit}.")
-    found = chosen(
-        one_of(run, named),
-        "a classifier",
-        lambda run: run.settings.recipe == "classifier",
-        "classifier",
-    )
-    from inference.devices import device_of
-    from inference.runs.restore import restore
-    from inference.segmentation.classifier import cue_crf
-    from inference.segmentation.cue_files import claim, write_cues
-    from inference.segmentation.cues import CueSettings
-    from scene.datasets.catalogue import open_data
+    from inference.api.datasets import CueSettings, claim_cues, cue_crf, write_cues
 
+    found = chosen(one_of(run, named), "cues")
     settings = CueSettings(
         layer=layer,
         scales=tuple(_number("--scales", text) for text in scales.split(",")),
@@ -90,18 +80,15 @@ def cues(
         crf=cue_crf(tuple(_number("--crf", text) for text in crf.split(",") if text)),
     )
     folder = out or found.path(f"cues-{split}")
-    claim(folder, force)
-    dataset = open_data(
-        data or found.settings.data.source, split, found.settings.data.size, download=download
-    )
-    found.schema.labels.require(dataset.schema.labels, dataset.name)
-    assembly = restore(found, device=device_of(device))
+    claim_cues(folder, force)
+    model = fitted(found.folder, device=device)
+    dataset = model.dataset(split, data=data, download=download)
     about = {"run": str(found.folder), "data": dataset.name, "split": split}
     with notes.status("looking") as status:
         written = write_cues(
-            folder,
-            assembly,
+            model,
             dataset,
+            folder,
             settings,
             limit=limit,
             force=force,

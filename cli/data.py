@@ -69,7 +69,8 @@ def preview(
 ) -> None:
     """Draw some of DATA's scenes with their masks and classes."""
     from scene.datasets.catalogue import open_data
-    from scene.figures.grid import claim, draw_scenes
+    from scene.figures.claims import claim
+    from scene.figures.grid import draw_scenes
     from scene.sizes import parse_size
 
     if n < 1:
@@ -101,9 +102,9 @@ def labels(
     if (data is None) == (run is None):
         raise typer.BadParameter("Name data or a --run: one of the two.")
     if run is not None:
-        from inference.runs.run import read
+        from inference.api.runs import find_run
 
-        found = read(run).schema.labels
+        found = find_run(run).schema.labels
     else:
         found = labels_in(str(data), download=download)
     if json:

@@ -17,21 +17,21 @@ from .options import (
     Force,
     Json,
     NamedRun,
+    RunArgument,
     Seed,
     Trust,
     chosen,
+    fitted,
     one_of,
 )
 
 if TYPE_CHECKING:
-    from inference.runs.run import Run as RunFolder
+    from inference.api.runs import Run as RunFolder
     from scene.datasets.base import SceneDataset
 
 
 def diagnose(
-    run: Annotated[
-        Path | None, typer.Argument(help="A run with a latent z; the newest if left out.")
-    ] = None,
+    run: RunArgument = None,
     named: NamedRun = None,
     data: Data = None,
     split: Annotated[str, typer.Option(help="train, tune, val or test.")] = "val",
@@ -65,27 +65,21 @@ def diagnose(
             raise ValueError(f"{option} must be 1 or more, not {count}.")
     if gradients < 0 or gradients == 1:
         raise ValueError(f"--gradients must be 0, or 2 or more, not {gradients}.")
-    found = chosen(one_of(run, named), "a model with a latent z", _latent)
-    if not _latent(found):
+    from inference.api.diagnose import claim
+    from inference.api.diagnose import diagnose as examine
+    from inference.api.runs import has_latent
+
+    found = chosen(one_of(run, named), "diagnose")
+    if not has_latent(found):
         raise ValueError(
             f"A {found.settings.recipe} has no z to examine; take a run of cvae, jvae, jmvae or "
             "telbo."
         )
-    from inference.devices import device_of
-    from inference.diagnostics.diagnose import claim
-    from inference.diagnostics.diagnose import diagnose as examine
-    from inference.runs.restore import restore
-    from scene.datasets.catalogue import open_data
-
     folder = out or found.path("diagnose")
     claim(folder, force)
-    dataset = open_data(
-        data or found.settings.data.source, split, found.settings.data.size, download=download
-    )
-    found.schema.labels.require(dataset.schema.labels, dataset.name)
+    model = fitted(found.folder, device=device, trust=trust)
+    dataset = model.dataset(split, data=data, download=download)
     yardstick = _segmenter(segmenter, dataset)
-    where = device_of(device)
-    assembly = restore(found, device=where, trust=trust)
     told = {
         **about(found, dataset),
         "segmenter": None if yardstick is None else str(yardstick.folder),
@@ -93,13 +87,13 @@ def diagnose(
     }
     with notes.status("looking") as status:
         diagnosis = examine(
-            assembly,
+            model,
             dataset,
             folder,
             particles=particles,
             limit=limit,
             gradients=gradients,
-            segmenter=None if yardstick is None else restore(yardstick, device=where),
+            segmenter=yardstick,
             seed=seed,
             about=told,
             watch=lambda title: status.update(f"looking: {title}"),
@@ -111,16 +105,9 @@ def diagnose(
     console.print(entitled(folder, ", ".join(path.name for path in diagnosis.files)))
 
 
-def _latent(run: RunFolder) -> bool:
-    """Say whether a run's model has a latent, by its settings alone."""
-    from inference.settings.recipes import recipe
-
-    return recipe(run.settings.recipe).takes("latent")
-
-
 def _segmenter(folder: Path | None, dataset: SceneDataset) -> RunFolder | None:
     """Read the segmenter named, or find the newest of these data; say so if there is none."""
-    from inference.runs.run import newest, read
+    from inference.api.runs import find_run, newest
 
     schema = dataset.schema
     if folder is None:
@@ -139,7 +126,7 @@ def _segmenter(folder: Path | None, dataset: SceneDataset) -> RunFolder | None:
                 style="dim",
             )
             return None
-    run = read(folder)
+    run = find_run(folder)
     if run.settings.recipe != "segmenter":
         raise ValueError(
             f"{folder} is a run of {run.settings.recipe}; --segmenter takes one of segmenter."

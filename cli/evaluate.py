@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -26,19 +25,20 @@ from .options import (
     Download,
     Json,
     NamedRun,
+    RunArgument,
     Seed,
     Trust,
-    chosen,
+    fitted,
     one_of,
 )
 from .stage_options import BackgroundMap, Exponent, Flip, Layer, Scales, Stages
 
 if TYPE_CHECKING:
-    from inference.prediction.evaluate import Cell
+    from inference.prediction.evaluate import Cell, Evaluation
 
 
 def evaluate(
-    run: Annotated[Path | None, typer.Argument(help="A run; the newest if left out.")] = None,
+    run: RunArgument = None,
     named: NamedRun = None,
     data: Data = None,
     split: Annotated[str | None, typer.Option(help="test, else val, if left out.")] = None,
@@ -75,31 +75,18 @@ def evaluate(
         evaluate_stages(run, stage, given)
         return
     refuse_without_stage(given)
-    from inference.devices import device_of
-    from inference.prediction.evaluate import DRAWS
-    from inference.prediction.evaluate import evaluate as score
-    from inference.runs.restore import restore
-    from inference.settings.recipes import recipe
-    from scene.datasets.catalogue import evaluation_split, open_data
-
     if draws is not None and draws < 1:
         raise ValueError(f"--draws must be 1 or more, not {draws}.")
-    found = chosen(run, "any recipe")
-    source = data or found.settings.data.source
-    target = "classes" if recipe(found.settings.recipe).explains == ("classes",) else "mask"
-    split = split or evaluation_split(source, download=download, target=target)
-    dataset = open_data(source, split, found.settings.data.size, download=download)
-    found.schema.labels.require(dataset.schema.labels, dataset.name)
-    assembly = restore(found, device=device_of(device), trust=trust)
-    protocols: dict[str, dict[str, Any]] = {f"{DRAWS} draws": {"draws": DRAWS}}
-    if draws is not None and draws != DRAWS:
+    model = fitted(run, device=device, trust=trust)
+    dataset = model.dataset(split, data=data, download=download)
+    protocols: dict[str, dict[str, Any]] = {"8 draws": {}}
+    if draws is not None and draws != 8:
         protocols[f"{draws} draws"] = {"draws": draws}
     if at_mean:
         protocols["at mean"] = {"at_mean": True}
     with notes.status("scoring") as status:
         results = {
-            name: score(
-                assembly,
+            name: model.evaluate(
                 dataset,
                 seed=seed,
                 watch=lambda title: status.update(f"scoring {title}"),
@@ -108,9 +95,9 @@ def evaluate(
             for name, options in protocols.items()
         }
     told = {
-        **about(found, dataset),
+        **about(model.run, dataset),
         "scenes": len(dataset),
-        "threshold": assembly.model.threshold,
+        "threshold": model.model.threshold,
         "covered": dataset.coverage(),
     }
     if json:
@@ -120,7 +107,7 @@ def evaluate(
     _show(told, results, dataset.schema.labels)
 
 
-def _show(told: dict[str, Any], results: dict[str, list[Cell]], labels: Any) -> None:
+def _show(told: dict[str, Any], results: dict[str, Evaluation], labels: Any) -> None:
     console.print(heading(told, told["scenes"]))
     rows = list(zip(*results.values(), strict=True))
     masks = [row for row in rows if row[0].target == "mask"]

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from inference.segmentation.stages import STAGES
 from inference.settings.settings import flag
 
 from .console import console
 from .crf_options import bar
-from .stage_options import CRF, STOCK, chosen_stage, found_run, loaded, require_stages
+from .stage_options import CRF, STOCK, chosen_stage, crf_of, found_run, look_of, require_stages
 
 if TYPE_CHECKING:
-    from inference.segmentation.score import StageScore
+    from inference.api.segment import StageScore
 
 
 def evaluate_stages(run: Path | None, stages: Sequence[str], given: dict[str, Any]) -> None:
@@ -30,31 +29,29 @@ def evaluate_stages(run: Path | None, stages: Sequence[str], given: dict[str, An
     require_stages(stages)
     if given["draws"] is not None or given["at_mean"]:
         raise typer.BadParameter("--draws and --at-mean have no part in --stage; leave them out.")
-    from inference.segmentation.score import common_classes, score_stage
-    from scene.datasets.catalogue import evaluation_split, open_data, splits_of
+    from inference import load
+    from inference.api.segment import score_stages
     from scene.notices import against_weak
 
     found = found_run(run, stages[0])
-    names = [chosen_stage(found, name, False, False) for name in dict.fromkeys(stages)]
-    source, size, download = (
-        given["data"] or found.settings.data.source,
-        found.settings.data.size,
-        given["download"],
+    for name in stages:
+        chosen_stage(found, name, False, False)
+    crf, look = crf_of(given), look_of(given)
+    fitted = load(found, device=given["device"], trust=given["trust"])
+    dataset = fitted.dataset(
+        given["split"], data=given["data"], download=given["download"], target="mask"
     )
-    split = given["split"] or evaluation_split(source, download=download)
-    dataset = open_data(source, split, size, download=download)
-    found.schema.labels.require(dataset.schema.labels, dataset.name)
-    segmenter = loaded(found, names[0], given)
-    rows = {name: segmenter.crf if STAGES[name].crf else None for name in names}
+    split = dataset.split
     with bar() as watch:
         watch("counting classes", 0, len(dataset))
-        trained = "train" in splits_of(source)
-        common = common_classes(source, size, count=found.settings.data.count) if trained else ()
-        scores = score_stage(
-            segmenter,
+        scores = score_stages(
+            fitted,
+            stages,
             dataset,
-            rows,
-            common=common,
+            crf=crf,
+            look=look,
+            engine=given["engine"],
+            seed=given["seed"],
             watch=lambda done, total: watch(f"scoring {split}", done, total),
         )
     one = next(iter(scores.values()))

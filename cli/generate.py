@@ -9,14 +9,26 @@ import typer
 
 from .console import console, entitled
 from .crf_options import bar
-from .options import Data, Device, Force, Json, Run, Seed, Trust, chosen
+from .options import (
+    Data,
+    Device,
+    Force,
+    Json,
+    NamedRun,
+    RunArgument,
+    Seed,
+    Trust,
+    chosen,
+    one_of,
+)
 
 if TYPE_CHECKING:
     from inference.experiments.generate import Generated
 
 
 def generate(
-    run: Run = None,
+    run: RunArgument = None,
+    named: NamedRun = None,
     n: Annotated[
         int, typer.Option("-n", help="How many scenes to draw.", min=0, max=10**6)
     ] = 1000,
@@ -53,21 +65,20 @@ def generate(
     A scene is kept if it is not among the least likely, and if its mask has just the classes that
     were decoded. Other splits come along with true masks: scene train segmenter --data generated.
     """
-    from inference.experiments.generate import Wish
-    from inference.experiments.generate import generate as write
-    from inference.runs.run import read
-    from inference.settings.recipes import generates
+    from inference.api.datasets import GenerationSettings
+    from inference.api.datasets import generate as write
+    from inference.api.runs import find_run
     from scene.datasets.folders.writer import claim_folder
 
-    wish = Wish(n, origin, sampled, drop, min_area, agreement, keep_train, seed)
+    asked = GenerationSettings(n, origin, sampled, drop, min_area, agreement, keep_train, seed)
     claim_folder(out, force)
-    found = chosen(run, "a joint model", lambda run: generates(run.settings))
+    found = chosen(one_of(run, named), "generate")
     with bar() as watch:
         made = write(
             found,
-            wish,
+            asked,
             out,
-            judge=read(judge) if judge is not None else None,
+            judge=find_run(judge) if judge is not None else None,
             source=data,
             device=device,
             trust=trust,

@@ -3,41 +3,64 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
-    from inference.runs.run import Run as RunFolder
+    from inference import Fitted
+    from inference.api.runs import Run as RunFolder
+    from inference.api.runs import Task
 
 Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"],
-    typer.Option(help="Where to compute; auto takes a GPU where there is one."),
+    typer.Option(help="Where to compute; auto takes a GPU if there is one."),
 ]
 Data = Annotated[
     str | None,
     typer.Option(
-        help="synthetic, synthetic:confounded, voc2012, or a folder in VOC layout.",
-        show_default="synthetic",
+        help="The data: synthetic, synthetic:confounded, voc2012, or a folder in VOC layout.",
+        show_default="the run's own, or synthetic",
     ),
 ]
 Size = Annotated[
     str | None,
     typer.Option(help="Height x width of scenes in pixels.", metavar="HxW", show_default="64x64"),
 ]
+RunArgument = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[RUN]", help="The folder of a run.", show_default="the newest that fits"
+    ),
+]
 Run = Annotated[
-    Path | None, typer.Option("--run", help="A run; the newest that fits if left out.")
+    Path | None,
+    typer.Option(
+        "--run", help="The folder of a run.", metavar="RUN", show_default="the newest that fits"
+    ),
 ]
 NamedRun = Annotated[
-    Path | None, typer.Option("--run", help="RUN, as other commands take it: give one of the two.")
+    Path | None,
+    typer.Option("--run", help="The run, if it is not named as [RUN].", metavar="RUN"),
 ]
-Trust = Annotated[bool, typer.Option("--trust", help="Run code that came with the run.")]
-Download = Annotated[bool, typer.Option("--download", help="Fetch voc2012 if it is not there.")]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON in place of a table.")]
-Seed = Annotated[int, typer.Option(help="Of every draw.", min=0, max=2**32 - 1)]
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="Run the code of a run that was not trained on this machine."),
+]
+Download = Annotated[
+    bool, typer.Option("--download", help="Fetch voc2012 (2 GB) if it is not there.")
+]
+Force = Annotated[
+    bool, typer.Option("--force", help="Replace what an earlier call wrote to --out.")
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document in place of lines and tables.")
+]
+Seed = Annotated[
+    int, typer.Option(help="Seed of every random draw, 0 to 4294967295.", min=0, max=2**32 - 1)
+]
 
 
 def one_of(place: Path | None, named: Path | None) -> Path | None:
@@ -47,19 +70,27 @@ def one_of(place: Path | None, named: Path | None) -> Path | None:
     return named if place is None else place
 
 
-def chosen(
-    folder: Path | None,
-    wanted: str,
-    fits: Callable[[RunFolder], bool] = lambda run: True,
-    recipe: str = "telbo",
-) -> RunFolder:
-    """Read the run named, or take the newest complete one that fits and say which."""
-    from inference.runs.run import newest, read
+def chosen(folder: Path | None, task: Task = "any", observed: Sequence[str] = ()) -> RunFolder:
+    """Read the run that is named, or take the newest complete one for a task and say which."""
+    from inference.api.runs import find_run
 
     from .console import notes
 
-    if folder is not None:
-        return read(folder)
-    run = newest(fits, wanted, recipe)
-    notes.print(f"run {run.folder}", style="dim")
+    run = find_run(folder, task, observed=observed)
+    if folder is None:
+        notes.print(f"run {run.folder}", style="dim")
     return run
+
+
+def fitted(
+    folder: Path | None,
+    task: Task = "any",
+    observed: Sequence[str] = (),
+    *,
+    device: Any = "auto",
+    trust: bool = False,
+) -> Fitted:
+    """Load the run that is named, or the newest complete one for a task, and say which."""
+    from inference import load
+
+    return load(chosen(folder, task, observed), device=device, trust=trust)

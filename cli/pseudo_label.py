@@ -19,7 +19,18 @@ from .crf_options import (
     SmoothnessWeight,
     bar,
 )
-from .options import Data, Device, Download, Force, Json, Run, Seed, Trust
+from .options import (
+    Data,
+    Device,
+    Download,
+    Force,
+    Json,
+    NamedRun,
+    RunArgument,
+    Seed,
+    Trust,
+    one_of,
+)
 from .stage_options import (
     BackgroundMap,
     Exponent,
@@ -36,7 +47,8 @@ from .stage_options import (
 
 
 def pseudo_label(
-    run: Run = None,
+    run: RunArgument = None,
+    named: NamedRun = None,
     stage: Stage = None,
     data: Data = None,
     split: Annotated[str, typer.Option(help="Whose scenes get weak masks.")] = "train",
@@ -83,12 +95,12 @@ def pseudo_label(
     whose masks are weak, for --weak-weight of scene train.
     """
     given: dict[str, Any] = dict(locals())
-    from inference.experiments.pseudo_label import pseudo_label as write
+    from inference.api.datasets import pseudo_label as write
     from scene.datasets.catalogue import splits_of
     from scene.datasets.folders.writer import claim_folder
 
     claim_folder(out, force)
-    found = found_run(run, stage)
+    found = found_run(one_of(run, named), stage)
     name = chosen_stage(found, stage, no_crf, crf_asked(given))
     source = data or found.settings.data.source
     splits_of(source, download=download)

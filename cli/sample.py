@@ -8,42 +8,59 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from .console import console, entitled
-from .options import Data, Device, Force, Run, Seed, Trust, chosen
+from .options import Data, Device, Force, NamedRun, RunArgument, Seed, Trust, fitted, one_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from inference.prediction.refine import Refined, Refinement
-    from inference.runs.run import Run as RunFolder
-
-MOST = 10_000
-"""The most scenes drawn at once."""
+    from inference.prediction.refine import RefinedPosterior
 
 _SOURCES = ("--from-image", "--from-mask", "--from-classes")
 
 
 def sample(
-    run: Run = None,
+    run: RunArgument = None,
+    named: NamedRun = None,
     from_image: Annotated[
-        str | None, typer.Option(help="A picture's path, or test:N; bare: test:0.")
+        str | None,
+        typer.Option(help="An image to condition on: a path or test:N; bare: test:0."),
     ] = None,
-    from_mask: Annotated[str | None, typer.Option(help="Likewise a mask.")] = None,
+    from_mask: Annotated[
+        str | None,
+        typer.Option(help="A mask to condition on: a path or test:N; bare: test:0."),
+    ] = None,
     from_classes: Annotated[
-        str | None, typer.Option(help="Names, as circle,cross, or test:N; bare: test:0.")
+        str | None,
+        typer.Option(
+            help="Classes to condition on: names, as circle,cross, or test:N; bare: test:0."
+        ),
     ] = None,
-    n: Annotated[int, typer.Option("-n", help="How many scenes to draw.")] = 16,
+    n: Annotated[int, typer.Option("-n", help="How many scenes to draw, 1 to 10000.")] = 16,
     walk: Annotated[
-        bool, typer.Option("--walk", help="Walk through z in a straight line.")
+        bool,
+        typer.Option("--walk", help="Let the scenes lie on a straight line through z."),
     ] = False,
     refine: Annotated[
         Literal["svi", "hmc"] | None,
-        typer.Option(help="Refine the belief for these views: climb its ELBO, or run a chain."),
+        typer.Option(
+            help="Refine the posterior for these views: svi climbs its ELBO, hmc runs a chain."
+        ),
     ] = None,
     refine_steps: Annotated[
-        int | None, typer.Option(help="Of Adam (svi: 50), or of warm-up (hmc: 100).")
+        int | None,
+        typer.Option(
+            help="Steps of --refine: of Adam (svi), or of warm-up (hmc).",
+            show_default="svi: 50, hmc: 100",
+        ),
     ] = None,
-    picture: Annotated[Path | None, typer.Option(help="Where the grid goes.")] = None,
-    out: Annotated[Path | None, typer.Option(help="A folder for each view as a file.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where to write: NAME.png for the picture, or a folder for each view as a file.",
+            show_default="RUN/samples/",
+        ),
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Where the picture goes, if --out is a folder.")
+    ] = None,
     data: Data = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -55,29 +72,38 @@ def sample(
     The three --from options combine into any of the 7 sets of views; with --refine, also into
     those that the run's guide cannot read.
     """
-    from inference.prediction.sample import Request, draw_request
+    from scene.figures.claims import claim_output, is_picture_path
 
-    if n < 1:
-        raise ValueError(f"-n must be 1 or more, not {n}.")
-    if n > MOST:
-        raise ValueError(f"-n is at most {MOST}, not {n}; draw the rest with another --seed.")
+    if out is not None and picture is None and is_picture_path(out):
+        out, picture = None, out
     given = {"image": from_image, "classes": from_classes, "mask": from_mask}
-    asked = {name: text for name, text in given.items() if text is not None}
-    how = _refinement(refine, refine_steps, asked)
-    found = chosen(
-        run,
-        f"a model that samples from {' + '.join(asked) or 'its prior'}",
-        _can(asked, how is not None),
+    asked = [name for name, text in given.items() if text is not None]
+    if refine is not None and not asked:
+        raise ValueError("There is nothing to refine by; add --from-image, -classes or -mask.")
+    for place in (picture, out):
+        if place is not None:
+            claim_output(place, force)
+    model = fitted(
+        one_of(run, named), "refine" if refine else "sample", asked, device=device, trust=trust
     )
-    request = Request(asked, n, walk, seed, data or found.settings.data.source, how)
-    made = draw_request(
-        found, request, picture=picture, out=out, device=device, trust=trust, force=force
+    samples = model.sample(
+        n,
+        image=from_image,
+        classes=from_classes,
+        mask=from_mask,
+        walk=walk,
+        refine=refine,
+        refine_steps=refine_steps,
+        seed=seed,
+        data=data,
     )
-    console.print(entitled(made.picture, made.title))
-    if how is not None and made.refined is not None:
-        console.print(_gain(how, made.refined, " + ".join(asked)))
-    if made.out is not None:
-        console.print(entitled(made.out, f"{made.files} files"))
+    picture = picture or _free(model.run.path("samples"), f"from-{'+'.join(asked) or 'prior'}")
+    samples.save(picture, force=force)
+    console.print(entitled(picture, samples.title))
+    if samples.refined is not None:
+        console.print(_gain(samples.refined, " + ".join(asked)))
+    if out is not None:
+        console.print(entitled(out, f"{len(samples.save(out, force=force))} files"))
 
 
 def with_stock_sources(words: list[str]) -> list[str]:
@@ -96,31 +122,17 @@ def with_stock_sources(words: list[str]) -> list[str]:
     return filled
 
 
-def _can(asked: dict[str, str], refine: bool) -> Callable[[RunFolder], bool]:
-    """Say which runs could answer, by their settings alone."""
-    from inference.settings.recipes import able, refinable
-
-    fits = refinable if refine else able
-    return lambda run: fits(run.settings, tuple(asked))
-
-
-def _refinement(method: str | None, steps: int | None, asked: dict[str, str]) -> Refinement | None:
-    """Say how to refine; None where that was not asked."""
-    if method is None:
-        if steps is not None:
-            raise ValueError("--refine-steps goes with --refine svi or --refine hmc.")
-        return None
-    if not asked:
-        raise ValueError("There is nothing to refine by; add --from-image, -classes or -mask.")
-    from inference.prediction.refine import Refinement
-
-    return Refinement("svi" if method == "svi" else "hmc", steps)
+def _free(folder: Path, stem: str) -> Path:
+    number = 1
+    while (folder / f"{stem}-{number}.png").exists():
+        number += 1
+    return folder / f"{stem}-{number}.png"
 
 
-def _gain(how: Refinement, found: Refined, views: str) -> str:
-    """Say what refining came to."""
-    before, after = float(found.before.mean()), float(found.after.mean())
-    done = f"{how.method}, {how.length} steps"
-    if found.acceptance is not None:
-        done += f" of warm-up, acceptance {float(found.acceptance.mean()):.2f}"
-    return f"ELBO of {views}: {before:.1f} → {after:.1f} nats ({done})"
+def _gain(refined: RefinedPosterior, views: str) -> str:
+    """Say what refining gained."""
+    how = f"{refined.how.method}, {refined.how.length} steps"
+    before, after = float(refined.elbo_before.mean()), float(refined.elbo_after.mean())
+    if refined.acceptance is not None:
+        how += f" of warm-up, acceptance {float(refined.acceptance.mean()):.2f}"
+    return f"ELBO of {views}: {before:.1f} → {after:.1f} nats ({how})"

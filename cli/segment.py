@@ -36,7 +36,7 @@ from .stage_options import (
 )
 
 if TYPE_CHECKING:
-    from inference.segmentation.photos import Done, Failed
+    from inference.api.segment import Done, Failed
 
 
 def segment(
@@ -98,7 +98,7 @@ def segment(
     other, but the exit status is then 1.
     """
     given = dict(locals())
-    from inference.segmentation.photos import photos_of, plan, segment_files
+    from inference.api.segment import photos_of, plan, segment_files
 
     found = found_run(run, stage)
     name = chosen_stage(found, stage, no_crf, crf_asked(given))
@@ -139,7 +139,7 @@ def _watched(results: Iterable[Any], total: int) -> Iterable[Any]:
 
 
 def _is_failed(result: Done | Failed) -> bool:
-    from inference.segmentation.photos import Failed
+    from inference.api.segment import Failed
 
     return isinstance(result, Failed)
 

@@ -12,11 +12,10 @@ from inference.segmentation.stages import STAGES, Name, stage_of
 from scene.registry import unknown
 
 from .console import notes
-from .crf_options import parameters
 
 if TYPE_CHECKING:
-    from inference.runs.run import Run as RunFolder
-    from inference.segmentation.segmenter import Segmenter
+    from inference.api.runs import Run as RunFolder
+    from inference.api.segment import CueSettings, Parameters, Segmenter
 
 _STAGE_HELP = f"One of {', '.join(STAGES)}; by default the last that the run has."
 
@@ -63,12 +62,11 @@ STOCK = {
 
 def found_run(run: Path | None, stage: str | None = None) -> RunFolder:
     """Read the run named, or take the newest to segment with and say which."""
-    from inference.runs.run import read
-    from inference.segmentation.segmenter import newest_run
+    from inference.api.runs import find_run
 
+    found = find_run(run, "segment", stage=stage)
     if run is not None:
-        return read(run)
-    found = newest_run(stage)
+        return found
     recipe = found.settings.recipe
     instead = {"sec": "", "classifier": ": no run of sec, so class maps"}
     other = f": no run of sec or of a classifier, so masks of {recipe}"
@@ -95,21 +93,34 @@ def loaded(run: RunFolder, stage: str, given: dict[str, Any]) -> Segmenter:
             ``flip``, ``background_map``, ``exponent``, ``device``, ``trust``, and perhaps
             ``pixels``, ``seed`` and ``engine``.
     """
-    from inference.devices import device_of
-    from inference.segmentation.cues import CueSettings
-    from inference.segmentation.segmenter import load as load_run
+    from inference import load
+    from inference.api.segment import segmenter
 
-    crf = parameters(given["params"], **{name: given[name] for name in CRF})
-    look = CueSettings(
+    crf = STAGES[stage].crf and crf_of(given)  # read, and refused, before the run is loaded
+    more = {k: given[k] for k in ("pixels", "seed", "engine") if given.get(k) is not None}
+    look = look_of(given)
+    fitted = load(run, device=given["device"], trust=given["trust"])
+    return segmenter(fitted, stage, crf, look=look, **more)
+
+
+def crf_of(given: dict[str, Any]) -> Parameters:
+    """Make the CRF's parameters of a command's arguments."""
+    from inference.api.segment import crf_parameters
+
+    return crf_parameters(given["params"], **{name: given[name] for name in CRF})
+
+
+def look_of(given: dict[str, Any]) -> CueSettings:
+    """Make of a command's arguments how a classifier's maps are made."""
+    from inference.api.segment import CueSettings
+
+    return CueSettings(
         layer=given["layer"],
         scales=_scales(given["scales"]),
         flip=given["flip"],
         background_map=given["background_map"],
         exponent=given["exponent"],
     )
-    more = {k: given[k] for k in ("pixels", "seed", "engine") if given.get(k) is not None}
-    device = device_of(given["device"])
-    return load_run(run, stage, crf=crf, look=look, device=device, trust=given["trust"], **more)
 
 
 def require_stages(names: Iterable[str]) -> None:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torchmetrics.classification import MulticlassConfusionMatrix
-from torchmetrics.functional.classification import binary_average_precision, binary_f1_score
 
 from .labels import VOID, Labels
 
@@ -60,23 +58,35 @@ class MaskScorer:
 
     def __init__(self, labels: Labels) -> None:
         self.labels = labels
-        self._counts = MulticlassConfusionMatrix(max(2, len(labels.names)), ignore_index=VOID)
+        self._counts = torch.zeros(len(labels.names), len(labels.names), dtype=torch.int64)
 
     def add(self, predicted: Tensor, true: Tensor) -> None:
-        """Count masks of label ids of equal shape; pixels whose truth is 255 do not count."""
-        self._counts.update(predicted.cpu(), true.cpu().to(torch.int64))
+        """Count masks of label ids of equal shape; pixels whose truth is 255 do not count.
+
+        Raises:
+            ValueError: If the shapes differ, or an id is no label's.
+        """
+        if predicted.shape != true.shape:
+            raise ValueError(
+                f"A mask {tuple(predicted.shape)} cannot be scored against one of "
+                f"{tuple(true.shape)}; give both one size."
+            )
+        count, known = len(self.labels.names), true.cpu() != VOID
+        rows, columns = (ids.cpu()[known].to(torch.int64) for ids in (true, predicted))
+        for name, ids in (("ground truth", rows), ("prediction", columns)):
+            if ids.numel() and not 0 <= int(ids.min()) <= int(ids.max()) < count:
+                raise ValueError(f"The {name} holds an id that is none of the {count} labels.")
+        pairs = torch.bincount(rows * count + columns, minlength=count * count)
+        self._counts += pairs.view(count, count)
 
     @property
     def counts(self) -> Tensor:
         """Pixels by true label (row) and predicted label (column), ``(L, L)`` int64."""
-        count = len(self.labels.names)
-        found: Tensor = self._counts.confmat[:count, :count].clone()
-        return found
+        return self._counts.clone()
 
     def add_counts(self, counts: Tensor) -> None:
         """Add what another scorer of the same labels has counted."""
-        count = len(self.labels.names)
-        self._counts.confmat[:count, :count] += counts
+        self._counts += counts
 
     def score(self) -> MaskScore:
         """Score all that was counted."""
@@ -100,9 +110,30 @@ def class_score(labels: Labels, probs: Tensor, true: Tensor, threshold: float = 
     columns = zip(labels.classes, probs.cpu().T, true.cpu().long().T, strict=True)
     for name, guess, truth in columns:
         if truth.any():
-            f1[name] = 100 * float(binary_f1_score(guess, truth, threshold))
-            ap[name] = 100 * float(binary_average_precision(guess, truth))
+            f1[name] = 100 * _f1(guess > threshold, truth.bool())
+            ap[name] = 100 * _average_precision(guess, truth)
     return ClassScore(f1, _mean(f1.values()), ap, _mean(ap.values()))
+
+
+def _f1(predicted: Tensor, true: Tensor) -> float:
+    """Return the F1 of one class over N scenes, both ``(N,)`` bool."""
+    hits = (predicted & true).sum()
+    return float(2 * hits / (predicted.sum() + true.sum()))
+
+
+def _average_precision(probs: Tensor, true: Tensor) -> float:
+    """Return the area under precision over recall, as a step function; both ``(N,)``.
+
+    Scenes of equal probability are ranked together.
+    """
+    order = probs.argsort(descending=True)
+    ranked = probs[order]
+    ends = (ranked[1:] != ranked[:-1]).nonzero().squeeze(-1)
+    last = torch.cat([ends, ends.new_tensor([len(order) - 1])])
+    hits = true[order].cumsum(0)[last]
+    precision = (hits / (last + 1)).flip(0)
+    recall = torch.cat([(hits / hits[-1]).flip(0), torch.zeros(1)])
+    return -float(((recall[1:] - recall[:-1]) * precision).sum())
 
 
 def _mean(values: Iterable[float | None]) -> float:

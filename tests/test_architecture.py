@@ -116,8 +116,11 @@ def test_every_file_says_what_it_is_for():
 
 
 def test_an_init_holds_a_docstring_only():
+    """But that of `inference`, which names the public interface without importing it."""
     inits = [name for name in FILES if name.endswith("__init__.py")]
-    assert not [name for name in inits if len(_tree(name).body) != 1]
+    public = "inference/__init__.py"
+    assert not [name for name in inits if len(_tree(name).body) != 1 and name != public]
+    assert _imported(_at_import(_tree(public))) <= {"importlib", "typing"}
 
 
 def test_a_file_fits_a_sitting():
@@ -133,7 +136,9 @@ def test_every_folder_of_code_is_a_package():
 
 
 def test_everything_has_a_home_and_a_name():
-    assert not [name for name in FILES if Path(name).name in ("utils.py", "helpers.py")]
+    named_by_others = {"inference/crf/pydensecrf/utils.py"}  # scripts import it by that name
+    vague = {name for name in FILES if Path(name).name in ("utils.py", "helpers.py")}
+    assert not vague - named_by_others
 
 
 def test_tests_are_no_package():

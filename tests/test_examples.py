@@ -35,6 +35,7 @@ QUICK = {
     "own_dataset": {"steps": 1, "size": (16, 16), "width": 2, "count": 8},
     "own_recipe": {"steps": 1, "batch_size": 8, **TINY},
     "own_view": {"steps": 1, "batch_size": 8, **TINY},
+    "pydensecrf_script": {"height": 60, "width": 80},
     "pyro_svi": {"steps": 2},
     "why_the_gap": {
         "argv": [*TABLE, "--width", "2", "--guide-width", "2", "--rows", "report's form;j-VAE"],

@@ -76,7 +76,7 @@ def read_probs(path: Path, check: Callable[[Shape], object] = lambda shape: None
 
 
 def float_array(values: np.ndarray) -> np.ndarray:
-    """Give numbers as float32; those that are too large for it become infinite."""
+    """Convert numbers to float32; those that are too large for it become infinite."""
     with np.errstate(over="ignore", invalid="ignore"):
         return np.asarray(values, dtype=np.float32)
 
@@ -118,7 +118,7 @@ def _header(file: IO[bytes]) -> Header:
 
 
 def _require_probs(path: Path, header: Header) -> Shape:
-    """Refuse what are not three axes of plain numbers; give their lengths."""
+    """Refuse an array that is not three axes of plain numbers; return their lengths."""
     shape, dtype = header.shape, header.dtype
     if not all(type(extent) is int and extent >= 0 for extent in shape):
         raise ValueError(f"{path} is damaged: its shape is {shape!r}; save it again.")
@@ -138,22 +138,22 @@ def _none(path: Path) -> ValueError:
 
 def _numbers(file: IO[bytes], header: Header) -> np.ndarray:
     """Read as many numbers as the header says, and the end of the file, which proves them."""
-    found = np.empty(math.prod(header.shape), header.dtype)
-    place, done = found.view(np.uint8), 0
-    while done < len(place):
-        some = file.read(min(len(place) - done, _AT_ONCE))
+    numbers = np.empty(math.prod(header.shape), header.dtype)
+    memory, done = numbers.view(np.uint8), 0
+    while done < len(memory):
+        some = file.read(min(len(memory) - done, _AT_ONCE))
         if not some:
             raise EOFError
-        place[done : done + len(some)] = np.frombuffer(some, np.uint8)
+        memory[done : done + len(some)] = np.frombuffer(some, np.uint8)
         done += len(some)
     if file.read(1):
         raise EOFError
-    return found.reshape(header.shape, order="F" if header.fortran else "C")
+    return numbers.reshape(header.shape, order="F" if header.fortran else "C")
 
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """Say in one sentence whatever a damaged file raises: that depends on how it is compressed."""
+    """Turn any error of a damaged file, which depends on its compression, into one sentence."""
     try:
         yield
     except MemoryError:

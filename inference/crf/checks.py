@@ -1,4 +1,4 @@
-"""What is refused before mean field begins, each in one sentence."""
+"""Checks of the input of mean field; each error is one sentence."""
 
 from __future__ import annotations
 
@@ -17,25 +17,29 @@ SLACK = 1e-2
 """How far from one probabilities may sum: rounding of half precision, not a missing softmax."""
 
 
-def taken(values: Any, name: str) -> Tensor:
-    """Take a tensor, an array or a picture as a tensor, sharing its memory if it can be shared.
+def to_tensor(values: Any, name: str) -> Tensor:
+    """Convert a tensor, an array or a picture to a tensor, sharing its memory where possible.
+
+    Args:
+        values: Numbers or booleans of any shape.
+        name: What the values are, for the error message.
 
     Raises:
-        ValueError: If these are no numbers.
+        ValueError: If these are not numbers.
     """
     if isinstance(values, Tensor):
         return _signed(values)
-    found = np.asarray(values)
-    if found.dtype.kind not in "biuf":
-        raise ValueError(f"{name} must be an array or a tensor of numbers, not {found.dtype}.")
-    backwards = any(step < 0 for step in found.strides)
-    if backwards or not (found.flags.writeable and found.dtype.isnative):
-        found = np.array(found, dtype=found.dtype.newbyteorder("="), order="C")
-    return _signed(torch.from_numpy(found))
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be an array or a tensor of numbers, not {array.dtype}.")
+    backwards = any(step < 0 for step in array.strides)
+    if backwards or not (array.flags.writeable and array.dtype.isnative):
+        array = np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
+    return _signed(torch.from_numpy(array))
 
 
 def _signed(values: Tensor) -> Tensor:
-    """Give unsigned numbers of more than 8 bits as signed ones: torch can hardly do without."""
+    """Convert unsigned integers of more than 8 bits to signed ones, which torch supports fully."""
     wide = values.dtype in (torch.uint16, torch.uint32, torch.uint64)
     return (
         values.to(torch.int32 if values.dtype == torch.uint16 else torch.int64) if wide else values
@@ -43,26 +47,26 @@ def _signed(values: Tensor) -> Tensor:
 
 
 def check_probs(probs: Tensor) -> None:
-    """Refuse what are not probabilities over labels.
+    """Refuse values that are not probabilities over labels.
 
     Raises:
         ValueError: Saying what came, and what to pass instead.
     """
     least, _ = _numbers(probs, "probs")
-    found = probs.detach()
+    values = probs.detach()
     if least < 0:
         raise ValueError(
             "probs hold negative numbers; if they are logits, use refine_logits instead."
         )
-    total = found.sum(-3, dtype=torch.float32)
+    total = values.sum(-3, dtype=torch.float32)
     worst = (total - 1).abs().max()
     if bool(worst > SLACK):
         for axis in (-1, -2):
-            sums = found.sum(axis, dtype=torch.float32)
+            sums = values.sum(axis, dtype=torch.float32)
             if bool(((sums - 1).abs() < SLACK).all()):
                 raise ValueError(
-                    f"probs are {_shape(found)} and sum to one over axis {axis}, not over labels: "
-                    "pass (L, H, W), for instance probs.transpose(2, 0, 1) of (H, W, L)."
+                    f"probs are {_shape(values)} and sum to one over axis {axis}, not over "
+                    "labels: pass (L, H, W), for instance probs.transpose(2, 0, 1) of (H, W, L)."
                 )
         odd = total.flatten()[(total - 1).abs().argmax()].item()
         raise ValueError(
@@ -72,7 +76,7 @@ def check_probs(probs: Tensor) -> None:
 
 
 def check_logits(logits: Tensor) -> float:
-    """Refuse what is not ``(L, H, W)`` or ``(B, L, H, W)`` of finite numbers.
+    """Refuse logits that are not ``(L, H, W)`` or ``(B, L, H, W)`` of finite numbers.
 
     Returns:
         The largest magnitude.
@@ -84,23 +88,22 @@ def check_logits(logits: Tensor) -> float:
 
 
 def check_labels(labels: Tensor, count: int, confidence: float) -> None:
-    """Refuse label ids out of range, and confidences that are none.
+    """Refuse label ids and confidences out of range.
 
     Raises:
         ValueError: Saying what came, and what to pass instead.
     """
-    found = labels
-    if found.ndim not in (2, 3) or found.numel() == 0:
-        raise ValueError(f"labels must be (H, W) or (B, H, W), not {_shape(found)}.")
-    if found.is_floating_point() or found.dtype == torch.bool:
-        raise ValueError(f"labels must be integers, not {found.dtype}.")
+    if labels.ndim not in (2, 3) or labels.numel() == 0:
+        raise ValueError(f"labels must be (H, W) or (B, H, W), not {_shape(labels)}.")
+    if labels.is_floating_point() or labels.dtype == torch.bool:
+        raise ValueError(f"labels must be integers, not {labels.dtype}.")
     if not _whole(count) or count < 1:
         raise ValueError(f"count is how many labels there are, 1 or more, not {count!r}.")
-    found = found.long()
-    odd = (found < 0) | ((found >= count) & (found != 255))
+    ids = labels.long()
+    odd = (ids < 0) | ((ids >= count) & (ids != 255))
     if bool(odd.any()):
         raise ValueError(
-            f"labels hold {int(found[odd][0])}, but with {count} labels ids run from 0 to "
+            f"labels hold {int(ids[odd][0])}, but with {count} labels ids run from 0 to "
             f"{count - 1}, and 255 where nothing is known."
         )
     if count > 1 and not 1 / count < confidence < 1:
@@ -110,7 +113,7 @@ def check_labels(labels: Tensor, count: int, confidence: float) -> None:
 
 
 def check_iterations(iterations: Any) -> None:
-    """Refuse a number of iterations that is none.
+    """Refuse a number of iterations that is not a whole number of 0 or more.
 
     Raises:
         ValueError: Saying what came.
@@ -150,7 +153,7 @@ def check_kernels(kernels: Any, batch: Tensor, image: Tensor | None) -> None:
 
 
 def _require_scale(image: Tensor) -> None:
-    """Refuse colours that are plainly on another scale than 0-255."""
+    """Refuse colours that are evidently on another scale than 0-255."""
     largest = float(image.amax())
     if image.is_floating_point() and 0 < largest <= 1:
         raise ValueError(
@@ -170,12 +173,11 @@ def check_image(image: Tensor, batch: Tensor, single: bool) -> None:
     Raises:
         ValueError: Saying which way round things are.
     """
-    found = image
     size = tuple(batch.shape[-2:])
     wanted = (*size, 3) if single else (len(batch), *size, 3)
-    if tuple(found.shape) != wanted:
-        raise ValueError(_misfit(found, batch, wanted))
-    if not all(map(math.isfinite, _extremes(found))):
+    if tuple(image.shape) != wanted:
+        raise ValueError(_misfit(image, batch, wanted))
+    if not all(map(math.isfinite, _extremes(image))):
         raise ValueError("The image holds a NaN or an infinity.")
 
 
@@ -193,7 +195,7 @@ def check_void(void: Tensor, batch: Tensor, single: bool) -> None:
 
 
 def _numbers(values: Tensor, name: str) -> tuple[float, float]:
-    """Give the least and the largest, after refusing what is not finite or of no such shape."""
+    """Return the least and the largest number; refuse infinities, NaNs and other shapes."""
     if values.ndim not in (3, 4):
         raise ValueError(f"{name} must be (L, H, W) or (B, L, H, W), not {_shape(values)}.")
     if values.shape[-3] == 0:
@@ -207,7 +209,7 @@ def _numbers(values: Tensor, name: str) -> tuple[float, float]:
 
 
 def _extremes(values: Tensor) -> tuple[float, float]:
-    """Give the least and the largest, without a copy; a NaN is both."""
+    """Return the least and the largest number, without a copy; both are NaN if one is."""
     if values.is_complex():
         return math.nan, math.nan
     least, largest = values.detach().aminmax()
@@ -219,7 +221,7 @@ def _whole(number: Any) -> bool:
 
 
 def _misfit(image: Tensor, batch: Tensor, wanted: tuple[int, ...]) -> str:
-    """Say how an image of the wrong shape differs from the one wanted."""
+    """Return a sentence on how an image of the wrong shape differs from the one wanted."""
     labels, height, width = batch.shape[-3:]
     shape = tuple(image.shape[-3:])
     scene = f"the probs are {labels}×{height}×{width} (L, H, W)"

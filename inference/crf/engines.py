@@ -1,4 +1,4 @@
-"""The engines of the dense CRF: one interface, several ways of filtering, found by name."""
+"""The engines of the dense CRF by name: one interface, several ways of filtering."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from .kernels import Kernel
 
 ENGINES = {
     "exact": "inference.crf.exact:Exact",
-    "lattice": "inference.crf.lattice:Lattice",
-    "fused": "inference.crf.fused:Fused",
+    "lattice": "inference.crf.lattice.engine:Lattice",
+    "fused": "inference.crf.fused.engine:Fused",
     "pydensecrf": "inference.crf.reference:Reference",
 }
-"""Engines by name: dense products, a lattice in torch, one in numba, the reference's C++."""
+"""Engines by name: exact products, a lattice in torch, a lattice in Numba, the reference C++."""
 
 SMALL = 64 * 64
-"""Pixels up to which a dense product is the fastest differentiable engine."""
+"""Pixels up to which the exact engine is the fastest with gradients."""
 
 Filter = Callable[[Tensor], Tensor]
 """Multiplies values ``(B, L, N)`` by an ``(N, N)`` matrix an image."""
@@ -30,32 +30,32 @@ Filter = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Field:
-    """A batch of random fields over pixels of one size: everything mean field is told.
+    """A batch of random fields over images of one size: the input of mean field.
 
     Attributes:
         logits: ``(B, L, H, W)``: minus the unary energies, float.
         image: ``(B, H, W, 3)``, on the scale 0-255, or None.
         kernels: The pairwise terms.
-        void: ``(B, H, W)`` bool, pixels that say nothing: they pull no other pixel and count
-            in no normalisation, but are pulled; None = there are none.
-        spent: Nobody reads the logits again: an engine may write its answer in their place.
+        void: ``(B, H, W)`` bool: pixels that send no messages and count in no normalisation, but
+            receive messages; None is no such pixels.
+        in_place: Whether an engine may overwrite the logits with the marginals.
     """
 
     logits: Tensor
     image: Tensor | None
     kernels: tuple[Kernel, ...]
     void: Tensor | None = None
-    spent: bool = False
+    in_place: bool = False
 
     @cached_property
-    def speaking(self) -> Tensor | None:
-        """1 where a pixel is heard, 0 where it is void, ``(B, 1, N)``; None = all are heard."""
+    def valid(self) -> Tensor | None:
+        """0 where a pixel is void, else 1, ``(B, 1, N)``; None if no pixel is void."""
         if self.void is None:
             return None
         return (~self.void).to(self.logits).flatten(1).unsqueeze(1)
 
     def differentiable(self) -> bool:
-        """Say whether a gradient is wanted of anything here."""
+        """Return whether a gradient with respect to any part of the field is wanted."""
         held = [self.logits, *(part for kernel in self.kernels for part in vars(kernel).values())]
         return torch.is_grad_enabled() and any(
             isinstance(part, Tensor) and part.requires_grad for part in _flat(held)
@@ -63,7 +63,7 @@ class Field:
 
 
 class Engine:
-    """A way of doing mean field: subclasses say `marginals`, and `filtered` for measuring it.
+    """An implementation of mean field: `marginals`, and `filtered` to measure its accuracy.
 
     Attributes:
         gradients: Whether gradients flow to logits, weights and compatibilities.
@@ -74,23 +74,36 @@ class Engine:
     def marginals(self, field: Field, iterations: int) -> Tensor:
         """Iterate Q ← softmax(logits + Σ weight · compatibility · K Q) from softmax(logits).
 
+        Args:
+            field: Scenes, kernels and void pixels.
+            iterations: How many; with 0 the softmax of the logits.
+
         Returns:
-            ``(B, L, H, W)`` of the type of the field's logits.
+            Q, ``(B, L, H, W)``, of the type of the field's logits.
         """
         raise NotImplementedError
 
     def filtered(self, field: Field, kernel: Kernel, values: Tensor) -> Tensor:
-        """Multiply ``values``, ``(B, L, H, W)``, by the normalised matrix of one kernel."""
+        """Multiply values by the normalised matrix of one kernel.
+
+        Args:
+            field: Says the size, the images and the void pixels.
+            kernel: The kernel; its weight and compatibility count for nothing.
+            values: ``(B, L, H, W)``.
+
+        Returns:
+            ``(B, L, H, W)``, of the type of the values.
+        """
         raise NotImplementedError
 
 
 class TorchEngine(Engine):
-    """Mean field in torch, given `raw`: a way to multiply by K. Gradients flow through it."""
+    """Mean field in torch from one method, `raw`, which multiplies by K; it has gradients."""
 
     gradients = True
 
     def raw(self, features: Tensor) -> Filter:
-        """Prepare to multiply by K, unnormalised, with its self term.
+        """Return a function that multiplies by K, unnormalised, with its self term.
 
         Args:
             features: ``(B, D, N)``, or ``(1, D, N)`` if all images share them.
@@ -98,42 +111,45 @@ class TorchEngine(Engine):
         raise NotImplementedError
 
     def marginals(self, field: Field, iterations: int) -> Tensor:
-        """Iterate as the base class says; see there."""
+        """Run mean field, as `Engine.marginals` says."""
         logits = field.logits.flatten(2)
         filters = [(kernel, self._normalised(field, kernel)) for kernel in field.kernels]
         q = logits.softmax(1)
         for _ in range(iterations):
             total = logits
             for kernel, filtered in filters:
-                total = total + pull(kernel, filtered(q))
+                total = total + message(kernel, filtered(q))
             q = total.softmax(1)
         return q.reshape(field.logits.shape)
 
     def filtered(self, field: Field, kernel: Kernel, values: Tensor) -> Tensor:
-        """Multiply by one normalised kernel; see the base class."""
+        """Multiply values by the normalised matrix of one kernel, as `Engine.filtered` says."""
         return self._normalised(field, kernel)(values.flatten(2)).reshape(values.shape)
 
     def _normalised(self, field: Field, kernel: Kernel) -> Filter:
         raw = self.raw(kernel.features(field.image, field.logits).flatten(2))
-        speaking = field.speaking
+        valid = field.valid
         ones = torch.ones_like(field.logits[:, :1]).flatten(2)
-        mass = raw(ones if speaking is None else speaking)
+        mass = raw(ones if valid is None else valid)
         before, after = scaling(kernel, mass)
 
         def filtered(values: Tensor) -> Tensor:
-            heard = values * before if speaking is None else values * (before * speaking)
-            found = raw(heard)
-            return (found if kernel.self_term else found - heard) * after
+            scaled = values * before if valid is None else values * (before * valid)
+            product = raw(scaled)
+            return (product if kernel.self_term else product - scaled) * after
 
         return filtered
 
 
 def scaling(kernel: Kernel, mass: Tensor) -> tuple[Tensor, Tensor]:
-    """Give what values are multiplied by before and after K, by the kernel's normalisation.
+    """Return what values are multiplied by before and after K, to normalise it.
 
     Args:
         kernel: Says the normalisation.
         mass: D = K·1, ``(B, 1, N)``.
+
+    Returns:
+        Two tensors, each ``(B, 1, N)``; a mass of 0 counts as 1e-20.
     """
     mass = mass.clamp_min(1e-20)
     one = torch.ones_like(mass)
@@ -150,34 +166,44 @@ def scaling(kernel: Kernel, mass: Tensor) -> tuple[Tensor, Tensor]:
             return one, one
 
 
-def pull(kernel: Kernel, found: Tensor) -> Tensor:
-    """Say what filtered marginals ``(B, L, N)`` add to the logits."""
-    weight = torch.as_tensor(kernel.weight, dtype=found.dtype, device=found.device)
+def message(kernel: Kernel, filtered: Tensor) -> Tensor:
+    """Return what a kernel adds to the logits: weight · compatibility · filtered marginals.
+
+    Args:
+        kernel: Says weight and compatibility.
+        filtered: K Q, ``(B, L, N)``.
+    """
+    weight = torch.as_tensor(kernel.weight, dtype=filtered.dtype, device=filtered.device)
     if kernel.compatibility is None:
-        return weight * found
-    compatibility = kernel.compatibility.to(found)
+        return weight * filtered
+    compatibility = kernel.compatibility.to(filtered)
     if compatibility.ndim == 1:
-        return weight * compatibility.unsqueeze(-1) * found
-    return weight * torch.einsum("lm,bmn->bln", compatibility, found)
+        return weight * compatibility.unsqueeze(-1) * filtered
+    return weight * torch.einsum("lm,bmn->bln", compatibility, filtered)
 
 
-def engine(name: str, field: Field) -> Engine:
-    """Find an engine by name; ``auto`` is the fastest that can do what the field wants.
+def choose_engine(name: str, field: Field) -> Engine:
+    """Return an engine by name.
+
+    Args:
+        name: A key of `ENGINES`, ``path/file.py:Name``, or ``auto``: with gradients or on a GPU
+            exact up to 64×64 pixels and lattice above; otherwise fused.
+        field: What it is for.
 
     Raises:
-        LookupError: If there is none of that name; the message suggests the nearest.
-        ValueError: If gradients are wanted of an engine that has none.
+        LookupError: If no engine has that name; the message suggests the nearest.
+        ValueError: If gradients are wanted and the engine has none.
     """
-    found = _made(_auto(field) if name == "auto" else name)
-    if field.differentiable() and not found.gradients:
+    chosen = _load(_auto(field) if name == "auto" else name)
+    if field.differentiable() and not chosen.gradients:
         raise ValueError(
             f"The engine {name!r} gives no gradients; use exact or lattice, or torch.no_grad()."
         )
-    return found
+    return chosen
 
 
-def _made(name: str) -> Engine:
-    """Make an engine; ours need nothing of `scene`, so that refining works beside any module."""
+def _load(name: str) -> Engine:
+    """Load an engine; ours need nothing of `scene`, so that refining works beside any module."""
     if name in ENGINES:
         module, _, kind = ENGINES[name].partition(":")
         return cast(Engine, getattr(import_module(module), kind)())

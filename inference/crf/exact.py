@@ -8,18 +8,18 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from .engines import Field, Filter, TorchEngine, pull, scaling
+from .engines import Field, Filter, TorchEngine, message, scaling
 from .kernels import Kernel
 from .tiles import BOUND, product, tile
 
 HELD = 2**27
-"""Elements of a matrix that may be held at once; larger products are summed tile by tile."""
+"""Elements of a matrix that may be stored; larger products are summed tile by tile."""
 
 
 class Exact(TorchEngine):
     """Multiply by K itself: the oracle of all other engines, and the fastest where N is small.
 
-    Up to 107×107 pixels K is held (O(N²) memory), and the matrices of Potts kernels are added up
+    Up to 107×107 pixels K is stored (O(N²) memory), and the matrices of Potts kernels are added up
     once, so that an iteration is one batched product. Above, products are summed tile by tile
     (O(N) memory), and `inference.crf.tiles.tile` says what is left out: less than ``bound`` of any
     row or column of a normalised matrix.
@@ -27,15 +27,15 @@ class Exact(TorchEngine):
     Gradients flow to all there is: logits, weights, compatibilities, kernel widths and features.
 
     Attributes:
-        bound: See above.
-        held: Elements of a matrix that may be held.
+        bound: Of each row and column of a normalised matrix, what may be left out.
+        held: Elements of a matrix that may be stored.
     """
 
     bound = BOUND
     held = HELD
 
     def raw(self, features: Tensor) -> Filter:
-        """Prepare to multiply by K; see the base class."""
+        """Return a function that multiplies by K, as `TorchEngine.raw` says."""
         if self._fit(features.shape[-1]):
             matrix = gram(features)
             return lambda values: values @ matrix
@@ -51,35 +51,35 @@ class Exact(TorchEngine):
         return summed
 
     def marginals(self, field: Field, iterations: int) -> Tensor:
-        """Iterate as the base class says, as many scenes at once as may be held."""
+        """Run mean field, as `Engine.marginals` says, on as many scenes at once as fit."""
         with full_precision(field.logits.device):
             at_once = self._fit(field.logits[0, 0].numel())
             if not at_once:
                 return super().marginals(field, iterations)
-            logits, speaking = field.logits.flatten(2), field.speaking
+            logits, valid = field.logits.flatten(2), field.valid
             features = [k.features(field.image, field.logits).flatten(2) for k in field.kernels]
-            found = []
+            marginals = []
             for first in range(0, len(logits), at_once):
                 some = slice(first, first + at_once)
                 terms = [
-                    (kernel, matrix(kernel, f if len(f) == 1 else f[some], _of(speaking, some)))
+                    (kernel, matrix(kernel, f if len(f) == 1 else f[some], _of(valid, some)))
                     for kernel, f in zip(field.kernels, features, strict=True)
                 ]
-                found.append(_iterate(logits[some], terms, iterations))
-            return torch.cat(found).reshape(field.logits.shape)
+                marginals.append(_iterate(logits[some], terms, iterations))
+            return torch.cat(marginals).reshape(field.logits.shape)
 
     def filtered(self, field: Field, kernel: Kernel, values: Tensor) -> Tensor:
-        """Multiply by one normalised kernel; see the base class."""
+        """Multiply values by the normalised matrix of one kernel, as `Engine.filtered` says."""
         with full_precision(field.logits.device):
             return super().filtered(field, kernel, values)
 
     def _fit(self, pixels: int) -> int:
-        """Say of how many scenes the matrices may be held at once."""
+        """Return of how many scenes the matrices may be stored at once."""
         return self.held // pixels**2
 
 
 def gram(features: Tensor) -> Tensor:
-    """Write K down: exp(−|f_i − f_j|²/2) of ``features``, ``(B, D, N)``, as ``(B, N, N)``.
+    """Return K, exp(−|f_i − f_j|²/2) of features ``(B, D, N)``, as ``(B, N, N)``.
 
     Squared distances are differences of large numbers, so they are worked out in double.
     """
@@ -91,20 +91,20 @@ def gram(features: Tensor) -> Tensor:
     return exponent.to(features.dtype).exp()
 
 
-def matrix(kernel: Kernel, features: Tensor, speaking: Tensor | None) -> Tensor:
-    """Write down the normalised matrix of a kernel, ``(B, N, N)``: values are on its left.
+def matrix(kernel: Kernel, features: Tensor, valid: Tensor | None) -> Tensor:
+    """Return the normalised matrix of a kernel, ``(B, N, N)``, for products ``values @ matrix``.
 
     Args:
         kernel: Says the normalisation, and whether the self term stays.
         features: ``(B, D, N)``.
-        speaking: As of `Field`.
+        valid: 0 where a pixel is void, else 1, ``(B, 1, N)``; None if no pixel is void.
     """
-    found = gram(features)
-    mass = found.sum(1, keepdim=True) if speaking is None else speaking @ found
+    k = gram(features)
+    mass = k.sum(1, keepdim=True) if valid is None else valid @ k
     before, after = scaling(kernel, mass)
     if not kernel.self_term:
-        found = found - torch.eye(found.shape[-1]).to(found)
-    return found * (before if speaking is None else before * speaking).mT * after
+        k = k - torch.eye(k.shape[-1]).to(k)
+    return k * (before if valid is None else before * valid).mT * after
 
 
 @contextmanager
@@ -120,18 +120,18 @@ def full_precision(device: torch.device) -> Iterator[None]:
 
 
 def _iterate(logits: Tensor, terms: list[tuple[Kernel, Tensor]], iterations: int) -> Tensor:
-    """Do mean field on ``(B, L, N)`` with matrices; those of Potts kernels become one."""
-    potts = [pull(k, m) for k, m in terms if k.compatibility is None]
+    """Run mean field on ``(B, L, N)`` with matrices; those of Potts kernels become one."""
+    potts = [message(k, m) for k, m in terms if k.compatibility is None]
     others = [(kernel, m) for kernel, m in terms if kernel.compatibility is not None]
     alike = sum(potts[1:], potts[0]) if potts else None
     q = logits.softmax(1)
     for _ in range(iterations):
         total = logits if alike is None else logits + q @ alike
         for kernel, m in others:
-            total = total + pull(kernel, q @ m)
+            total = total + message(kernel, q @ m)
         q = total.softmax(1)
     return q
 
 
-def _of(speaking: Tensor | None, some: slice) -> Tensor | None:
-    return None if speaking is None else speaking[some]
+def _of(valid: Tensor | None, some: slice) -> Tensor | None:
+    return None if valid is None else valid[some]

@@ -26,7 +26,7 @@ from .parameters import Parameters
 
 @dataclass(frozen=True)
 class Refined:
-    """What became of a photograph.
+    """What `refine_files` wrote.
 
     Attributes:
         files: What was written: the mask, the overlay, and the marginals if they were wanted.
@@ -54,7 +54,7 @@ def refine_files(
     save_probs: Path | None = None,
     force: bool = False,
 ) -> Refined:
-    """Refine probabilities or a mask of a photograph, and write what comes of it.
+    """Refine probabilities or a mask of a photograph, and write a mask and an overlay.
 
     Everything is worked out before the first file is written, and each file is written whole.
 
@@ -63,16 +63,16 @@ def refine_files(
         probs: ``.npy`` or ``.npz`` of ``(L, H, W)`` probabilities.
         mask: A palette, greyscale or RGB mask, in place of ``probs``; 255 = unknown.
         labels: Names and colours; if None, labels are numbered, and coloured as VOC's.
-        parameters: Of the CRF.
+        parameters: Of the CRF; None is the defaults.
         confidence: Probability that a label of ``mask`` is right.
-        engine: As in `inference.crf.meanfield.refine`.
+        engine: ``auto``, or a key of `inference.crf.engines.ENGINES`, or ``path/file.py:Name``.
         out: Folder of ``<stem>_mask.png`` and ``<stem>_overlay.png``.
-        save_probs: Where to keep the marginals, float32 ``.npy``.
-        force: Overwrite what is there.
+        save_probs: Where to write the marginals, float32 ``.npy``; None writes none.
+        force: Overwrite files that exist.
 
     Raises:
-        FileExistsError: If something is there.
-        FileNotFoundError: If an input is not.
+        FileExistsError: If an output exists.
+        FileNotFoundError: If an input does not exist.
         ValueError: If inputs do not fit each other, or an output would replace an input.
     """
     if (probs is None) == (mask is None):
@@ -90,8 +90,8 @@ def refine_files(
     else:
         assert mask is not None
         ids = read_mask_of(mask, labels or NUMBERED, photo, alone=True)
-        found = _from_mask(mask, ids, image, labels, parameters, confidence, engine)
-        labels, before, marginals = found
+        refined = _from_mask(mask, ids, image, labels, parameters, confidence, engine)
+        labels, before, marginals = refined
     after = marginals.argmax(0)
     write_mask(targets[0], after, labels)
     write_image(targets[1], overlaid(image, after, labels))
@@ -100,13 +100,13 @@ def refine_files(
     return Refined(files, _shares(after, labels), int((after != before).sum()), after.numel())
 
 
-_Found = tuple[Labels, Tensor, Tensor]
+_Refinement = tuple[Labels, Tensor, Tensor]
 
 
 def _from_probs(
     path: Path, image: Tensor, labels: Labels | None, parameters: Parameters, engine: str
-) -> _Found:
-    """Give the labels, the most probable label of each pixel, and the marginals."""
+) -> _Refinement:
+    """Return the labels, the most probable label of each pixel, and the marginals."""
     pixels = image.permute(1, 2, 0)
 
     def check(shape: tuple[int, ...]) -> None:
@@ -114,7 +114,7 @@ def _from_probs(
             check_image(pixels, torch.empty(1, *shape, device="meta"), single=True)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
-        _require_room(shape[0], image)
+        _require_memory(shape[0], image)
 
     values = torch.from_numpy(float_array(read_probs(path, check)))
     try:
@@ -138,8 +138,8 @@ def _from_mask(
     parameters: Parameters,
     confidence: float,
     engine: str,
-) -> _Found:
-    """Give the labels, those of each pixel as they were, and the marginals."""
+) -> _Refinement:
+    """Return the labels, the label of each pixel in the mask, and the marginals."""
     pixels = image.permute(1, 2, 0)
     if ids.shape != pixels.shape[:2]:
         (h, w), (tall, wide) = pixels.shape[:2], ids.shape
@@ -155,14 +155,14 @@ def _from_mask(
             "--labelmap a file with the lines background:0,0,0:: and object:255,255,255::."
         )
     labels = labels or _numbered(int(known.max()) + 1, path)
-    _require_room(len(labels.names), image)
+    _require_memory(len(labels.names), image)
     more = {"count": len(labels.names), "confidence": confidence}
     marginals = _refined(refine_labels, ids, pixels, labels, parameters, engine, **more)
     return labels, ids.long(), marginals
 
 
 def _refined(
-    do: Any,
+    refine_one: Any,
     values: Tensor,
     pixels: Tensor,
     labels: Labels,
@@ -172,14 +172,14 @@ def _refined(
 ) -> Tensor:
     parameters.require(len(labels.names))
     kernels, iterations = parameters.kernels(), parameters.iterations
-    found: Tensor = do(
+    marginals: Tensor = refine_one(
         values, pixels, kernels=kernels, iterations=iterations, engine=engine, **more
     )
-    return found
+    return marginals
 
 
-def _require_room(count: int, image: Tensor) -> None:
-    """Refuse more probabilities than are worked with at once."""
+def _require_memory(count: int, image: Tensor) -> None:
+    """Refuse more probabilities than fit memory."""
     height, width = image.shape[-2:]
     if count * height * width > MOST_VALUES:
         raise ValueError(
@@ -196,11 +196,11 @@ def _numbered(count: int, path: Path) -> Labels:
 
 
 def _claim(files: tuple[Path, ...], inputs: list[Path], force: bool) -> None:
-    """Refuse to write over what is there, and over what is read in any case."""
+    """Refuse to overwrite existing files unless forced, and input files in any case."""
     for path in files:
         if path.is_dir():
             raise ValueError(f"{path} is a folder; choose another --out.")
-        if any(os.path.realpath(path) == os.path.realpath(given) for given in inputs):
+        if any(os.path.realpath(path) == os.path.realpath(read) for read in inputs):
             raise ValueError(
                 f"{path} is an input, and would be written over; choose another --out."
             )

@@ -1,4 +1,4 @@
-"""Gibbs sampling of the dense CRF: slow, and right wherever mean field is only near."""
+"""Gibbs sampling of the dense CRF: slow, but without the bias of mean field."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def gibbs(
 ) -> Tensor:
     """Estimate marginals of p(x) ∝ exp(Σ_i logit_i(x_i) + Σ_{i<j} w k(i, j) μ(x_i, x_j)).
 
-    That is the distribution mean field approximates if kernels have no self term, which is left
-    out here whatever they say: with one label a pixel it would be no pull, but a bias. Chains run
-    side by side, each redrawing one pixel after another given all others; what is averaged are
-    the probabilities drawn from, which vary less than the draws. Time grows with the square of
-    the number of pixels, and an energy with several modes needs more sweeps than anyone has.
+    That is the distribution which mean field approximates if kernels have no self term; it is left
+    out here whatever they say, because with one label a pixel it would only be a bias. Chains run
+    side by side; each draws one pixel after another conditioned on all others. The probabilities
+    drawn from are averaged: they vary less than the draws. Time grows with the square of the
+    number of pixels, and an energy with several modes needs too many sweeps to be practical.
 
     Args:
         field: Its kernels normalised symmetrically or by one number, compatibilities symmetric,
@@ -46,11 +46,11 @@ def gibbs(
     """
     _check(field, sweeps, chains)
     random = torch.Generator(field.logits.device).manual_seed(seed)
-    logits, found = field.logits.flatten(2), []
+    logits, marginals = field.logits.flatten(2), []
     for index in range(len(logits)):
         couplings = _couplings(field, index)
-        found.append(_scene(logits[index].T, couplings, (burn_in, sweeps), chains, random))
-    return torch.stack(found).mT.reshape(field.logits.shape)
+        marginals.append(_scene(logits[index].T, couplings, (burn_in, sweeps), chains, random))
+    return torch.stack(marginals).mT.reshape(field.logits.shape)
 
 
 def _scene(
@@ -60,17 +60,17 @@ def _scene(
     chains: int,
     random: torch.Generator,
 ) -> Tensor:
-    """Sample one scene with logits ``(N, L)``; give mean probabilities of the same shape."""
+    """Sample one scene with logits ``(N, L)``; return mean probabilities, ``(N, L)``."""
     pixels, labels = logits.shape
     total = torch.zeros_like(logits)
     drawn = torch.multinomial(logits.softmax(1), chains, replacement=True, generator=random)
     x = torch.nn.functional.one_hot(drawn, labels).to(logits)  # (N, chains, L)
     for sweep in range(sum(sweeps)):
         for i in range(pixels):
-            told = logits[i].expand(chains, labels)
+            conditional = logits[i].expand(chains, labels)
             for k, mu in couplings:
-                told = told + (k[i] @ x.flatten(1)).view(chains, labels) @ mu
-            q = told.softmax(1)
+                conditional = conditional + (k[i] @ x.flatten(1)).view(chains, labels) @ mu
+            q = conditional.softmax(1)
             x[i] = 0
             x[i].scatter_(1, torch.multinomial(q, 1, generator=random), 1)
             if sweep >= sweeps[0]:
@@ -79,7 +79,7 @@ def _scene(
 
 
 def _couplings(field: Field, index: int) -> list[tuple[Tensor, Tensor]]:
-    """Give each term's ``(N, N)`` and ``(L, L)``; those of Potts kernels become one."""
+    """Return each kernel's ``(N, N)`` and ``(L, L)``; those of Potts kernels become one."""
     couplings: list[tuple[Tensor, Tensor]] = []
     for kernel in field.kernels:
         features = kernel.features(field.image, field.logits).flatten(2)
@@ -104,13 +104,15 @@ def _compatibility(kernel: Kernel, like: Tensor) -> Tensor:
 
 def _check(field: Field, sweeps: int, chains: int) -> None:
     if field.void is not None:
-        raise ValueError("A void pixel is pulled but does not pull: there is no energy to sample.")
+        raise ValueError(
+            "Void pixels receive messages but send none: there is no energy; leave void out."
+        )
     for kernel in field.kernels:
         mu = kernel.compatibility
         if kernel.normalization not in SYMMETRIC or not (mu is None or torch.equal(mu, mu.T)):
             raise ValueError(
-                "An energy needs pairs that pull each other alike: normalise symmetrically, and "
-                "give symmetric compatibilities."
+                "An energy needs symmetric pairs: choose the normalization symmetric, mean or "
+                "none, and a symmetric compatibility."
             )
     if sweeps < 1 or chains < 1:
         raise ValueError(f"There must be a sweep and a chain, not {sweeps} and {chains}.")

@@ -1,4 +1,4 @@
-"""The kernels of a dense CRF: which pixels are neighbours, and how strongly they pull."""
+"""The kernels of a dense CRF: which pixels are similar, and how strongly they agree."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Kernel:
     logits.
 
     Attributes:
-        weight: How strongly neighbours pull; a tensor with one element if it is to be learned.
+        weight: w, the strength of the kernel; a tensor with one element if it is to be learned.
         compatibility: ``(L, L)``: what a neighbour labelled m (column) adds to the logit of label
-            l (row); or ``(L,)``, its diagonal; None is Potts, the identity. A penalty μ as papers
-            write it is −compatibility; adding the same row to every row changes nothing.
-        normalization: See above.
-        self_term: Keep a pixel's pull on itself, as the reference engine does. Without it, K − 1
-            stands in place of K, and D stays as it was.
+            l (row); or ``(L,)``, its diagonal; None is Potts, the identity. The penalty μ of
+            papers is −compatibility; a row that is added to every row changes nothing.
+        normalization: One of ``symmetric``, ``before``, ``after``, ``mean`` and ``none``.
+        self_term: Keep a pixel's message to itself, as the reference C++ does. Without it, K − 1
+            takes the place of K; D is unchanged.
 
     Source:
         Krähenbühl & Koltun (2011), Efficient Inference in Fully Connected CRFs with Gaussian Edge
@@ -55,14 +55,14 @@ class Kernel:
             _check_compatibility(self.compatibility)
 
     def features(self, image: Tensor | None, like: Tensor) -> Tensor:
-        """Give each pixel's place in the space where distances are measured.
+        """Return the feature vector of each pixel, in which distances are measured.
 
         Args:
             image: ``(B, H, W, 3)`` on the scale 0-255, or None if there is none.
             like: ``(..., H, W)``; says the size, the device and the float type.
 
         Returns:
-            ``(B, D, H, W)``, or ``(1, D, H, W)`` if all images share them; each divided by its σ.
+            ``(B, D, H, W)``, or ``(1, D, H, W)`` if all images share them; divided by σ.
 
         Raises:
             ValueError: If the kernel needs an image and there is none.
@@ -87,7 +87,7 @@ class Smoothness(Kernel):
             _positive("sigma", width)
 
     def features(self, image: Tensor | None, like: Tensor) -> Tensor:
-        """Give positions, ``(1, 2, H, W)``."""
+        """Return positions divided by σ, ``(1, 2, H, W)``."""
         return positions(self.sigma, like).unsqueeze(0)
 
 
@@ -111,12 +111,12 @@ class Appearance(Kernel):
         _positive("sigma_rgb", self.sigma_rgb)
 
     def features(self, image: Tensor | None, like: Tensor) -> Tensor:
-        """Give positions and colours, ``(B, 5, H, W)``."""
+        """Return positions and colours divided by their σ, ``(B, 5, H, W)``."""
         if image is None:
             raise ValueError(
                 "An appearance kernel compares colours; pass an image, or leave the kernel out."
             )
-        colours = image.to(like).permute(0, 3, 1, 2) / _beside(self.sigma_rgb, like)
+        colours = image.to(like).permute(0, 3, 1, 2) / _like(self.sigma_rgb, like)
         places = positions(self.sigma_xy, like).expand(len(image), -1, -1, -1)
         return torch.cat((places, colours), dim=1)
 
@@ -155,7 +155,7 @@ class FeatureMap(Kernel):
             _positive("sigma_xy", width)
 
     def features(self, image: Tensor | None, like: Tensor) -> Tensor:
-        """Give the map, and positions if they are asked for: ``(B, D or D + 2, H, W)``."""
+        """Return positions, if ``sigma_xy`` is set, and the map: ``(B, D + 2 or D, H, W)``."""
         values = self.values if self.values.ndim == 4 else self.values.unsqueeze(0)
         if values.shape[-2:] != like.shape[-2:]:
             raise ValueError(
@@ -171,22 +171,21 @@ class FeatureMap(Kernel):
 
 
 def positions(sigma: Width | tuple[Width, Width], like: Tensor) -> Tensor:
-    """Give rows and columns of a grid over their widths, ``(2, H, W)``, about its centre."""
+    """Return rows and columns from the image's centre divided by σ, ``(2, H, W)``."""
     across = [
-        (torch.arange(n, dtype=like.dtype, device=like.device) - (n - 1) / 2)
-        / _beside(width, like)
+        (torch.arange(n, dtype=like.dtype, device=like.device) - (n - 1) / 2) / _like(width, like)
         for n, width in zip(like.shape[-2:], pair(sigma), strict=True)
     ]
     return torch.stack(torch.meshgrid(*across, indexing="ij"))
 
 
 def pair(width: Width | tuple[Width, Width]) -> tuple[Width, Width]:
-    """Give a width of positions for each axis: vertical, then horizontal."""
+    """Return the widths of positions: vertical, horizontal."""
     return width if isinstance(width, tuple) else (width, width)
 
 
 def too_narrow(kernel: Kernel, features: Tensor, most: str) -> str:
-    """Name the width that is too small for the keys of a lattice, and say what to do.
+    """Return the error message for a width that is too small for the keys of a lattice.
 
     Args:
         kernel: Whose width it is.
@@ -208,7 +207,7 @@ def too_narrow(kernel: Kernel, features: Tensor, most: str) -> str:
     )
 
 
-def _beside(width: Width, like: Tensor) -> Width:
+def _like(width: Width, like: Tensor) -> Width:
     return width.to(like) if isinstance(width, Tensor) else width
 
 

@@ -1,4 +1,4 @@
-"""Refining what each pixel is by what similar pixels are: the front door of the dense CRF."""
+"""Mean field of the dense CRF for probabilities, logits or labels: the functions to call."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from .checks import (
     check_logits,
     check_probs,
     check_void,
-    taken,
+    to_tensor,
 )
-from .engines import Field, engine
+from .engines import Field, choose_engine
 from .kernels import DEFAULT, Kernel
 
 FLOOR = 1e-5
@@ -31,7 +31,7 @@ HUGE = 1e30
 """Logits beyond it are measured from the largest of their pixel, lest differences overflow."""
 
 VOID = 255
-"""The label of a pixel of which nothing is known."""
+"""The label of a pixel whose label is unknown."""
 
 
 def refine(
@@ -45,23 +45,24 @@ def refine(
 ) -> Any:
     """Refine probabilities: marginals of a dense CRF whose unaries are −log ``probs``.
 
-    Tensors and NumPy arrays are taken alike, and the answer is what ``probs`` is: its kind, type
-    and device, and its gradient if the engine has one. Lists of scenes of different sizes give
+    Tensors and NumPy arrays are accepted; the result is of the kind, dtype and device of
+    ``probs``, with its gradient if the engine has one. Lists of scenes of different sizes return
     lists.
 
-    A process that called this and then forks (as `multiprocessing.Pool` does on Linux) leaves its
-    children without torch's threads, for which they would wait for ever. Let them begin with
-    ``torch.set_num_threads(1)``, or start them by ``multiprocessing.get_context("spawn")``.
+    If a process calls this and then forks (as `multiprocessing.Pool` does on Linux), its children
+    lack torch's threads and would wait for them for ever. Let children call
+    ``torch.set_num_threads(1)`` first, or start them by ``multiprocessing.get_context("spawn")``.
 
     Args:
         probs: ``(L, H, W)`` or ``(B, L, H, W)``, in [0, 1], summing to one over labels.
         image: ``(H, W, 3)`` or ``(B, H, W, 3)``, uint8, or float on the scale 0-255; None if no
-            kernel looks at it.
+            kernel compares colours.
         kernels: The pairwise terms, by default smoothness (σ 3, w 3) and appearance (σ_xy 80,
             σ_rgb 13, w 10).
-        iterations: Of mean field; 0 gives ``probs`` back.
+        iterations: Of mean field, 0 to 10,000; with 0 the result is ``probs``, floored at 1e-5.
         engine: ``auto``, or a key of `inference.crf.engines.ENGINES`, or ``path/file.py:Name``.
-        void: ``(H, W)`` or ``(B, H, W)`` bool: pixels that say nothing, to themselves or others.
+        void: ``(H, W)`` or ``(B, H, W)`` bool: pixels whose ``probs`` are ignored; they send no
+            messages and receive them from the others.
 
     Returns:
         Marginals in the shape of ``probs``.
@@ -83,10 +84,11 @@ def refine(
     options: dict[str, Any] = {"kernels": kernels, "iterations": iterations, "engine": engine}
     if isinstance(probs, (list, tuple)):
         return _each(refine, probs, image, void, options)
-    found = taken(probs, "probs")
-    check_probs(found)
-    logits = _float(found).clamp_min(FLOOR).log_()
-    return _like(_refined(logits, image, void, kernels, iterations, engine, spent=True), probs)
+    tensor = to_tensor(probs, "probs")
+    check_probs(tensor)
+    logits = _float(tensor).clamp_min(FLOOR).log_()
+    marginals = _refined(logits, image, void, kernels, iterations, engine, in_place=True)
+    return _like(marginals, probs)
 
 
 def refine_logits(
@@ -98,13 +100,35 @@ def refine_logits(
     engine: str = "auto",
     void: Any = None,
 ) -> Any:
-    """Refine logits, that is minus the unary energies: otherwise as `refine`."""
+    """Refine logits, that is minus the unary energies.
+
+    Args:
+        logits: ``(L, H, W)`` or ``(B, L, H, W)``, finite; a list of ``(L, H, W)`` returns a list.
+        image: ``(H, W, 3)`` or ``(B, H, W, 3)``, uint8, or float on the scale 0-255; None if no
+            kernel compares colours.
+        kernels: The pairwise terms, by default smoothness (σ 3, w 3) and appearance (σ_xy 80,
+            σ_rgb 13, w 10).
+        iterations: Of mean field, 0 to 10,000; with 0 the result is the softmax.
+        engine: ``auto``, or a key of `inference.crf.engines.ENGINES`, or ``path/file.py:Name``.
+        void: ``(H, W)`` or ``(B, H, W)`` bool: pixels whose logits are ignored; they send no
+            messages and receive them from the others.
+
+    Returns:
+        Marginals, probabilities, in the shape, kind and dtype of ``logits``.
+
+    Raises:
+        ValueError: If the shapes do not fit, or a logit is not finite; one sentence.
+        LookupError: If there is no such engine.
+
+    >>> refine_logits(torch.zeros(2, 3, 3), kernels=())[0, 0, 0]
+    tensor(0.5000)
+    """
     options: dict[str, Any] = {"kernels": kernels, "iterations": iterations, "engine": engine}
     if isinstance(logits, (list, tuple)):
         return _each(refine_logits, logits, image, void, options)
-    given = taken(logits, "logits")
-    found = _refined(given, image, void, kernels, iterations, engine, spent=False)
-    return _like(found, logits)
+    tensor = to_tensor(logits, "logits")
+    marginals = _refined(tensor, image, void, kernels, iterations, engine, in_place=False)
+    return _like(marginals, logits)
 
 
 def refine_labels(
@@ -117,18 +141,20 @@ def refine_labels(
     iterations: int = 10,
     engine: str = "auto",
 ) -> Any:
-    """Refine hard labels, each believed with some confidence.
+    """Refine hard labels, each right with some probability.
 
     Args:
         labels: ``(H, W)`` or ``(B, H, W)`` integer, 0 to ``count`` − 1; 255 where nothing is
-            known: such pixels start uniform, and are pulled by the others.
-        image: As in `refine`.
+            known: such pixels start uniform, and take their labels from the others.
+        image: ``(H, W, 3)`` or ``(B, H, W, 3)``, uint8, or float on the scale 0-255; None if no
+            kernel compares colours.
         count: L, how many labels there are.
         confidence: Probability that a given label is right, above 1 / L and below 1; the rest is
             spread evenly over the others.
-        kernels: As in `refine`.
-        iterations: As in `refine`.
-        engine: As in `refine`.
+        kernels: The pairwise terms, by default smoothness (σ 3, w 3) and appearance (σ_xy 80,
+            σ_rgb 13, w 10).
+        iterations: Of mean field, 0 to 10,000.
+        engine: ``auto``, or a key of `inference.crf.engines.ENGINES`, or ``path/file.py:Name``.
 
     Returns:
         Marginals, ``(L, H, W)`` or ``(B, L, H, W)``, float32.
@@ -144,7 +170,7 @@ def refine_labels(
     if isinstance(labels, (list, tuple)):
         more = {"count": count, "confidence": confidence}
         return _each(refine_labels, labels, image, None, {**options, **more})
-    ids = taken(labels, "labels")
+    ids = to_tensor(labels, "labels")
     check_labels(ids, count, confidence)
     logits = logits_of_labels(ids.long(), count, confidence)
     marginals = refine_logits(logits, image, **options)
@@ -152,12 +178,12 @@ def refine_labels(
 
 
 def logits_of_labels(labels: Tensor, count: int, confidence: float) -> Tensor:
-    """Give the logits of labels believed with some confidence.
+    """Return the logits of labels that are right with some probability.
 
     Args:
-        labels: ``(..., H, W)`` integer below ``count``, or 255, which says nothing.
+        labels: ``(..., H, W)`` integer below ``count``, or 255 where nothing is known.
         count: L.
-        confidence: Probability of the label given; the others share the rest.
+        confidence: Probability of the label; the others share the rest.
 
     Returns:
         ``(..., L, H, W)`` float32.
@@ -168,40 +194,39 @@ def logits_of_labels(labels: Tensor, count: int, confidence: float) -> Tensor:
     right = labels.unsqueeze(-3) == ids
     known = (labels != VOID).unsqueeze(-3)
     other = math.log((1 - confidence) / (count - 1))
-    said = torch.where(right, math.log(confidence), other)
-    return torch.where(known, said, -math.log(count))
-
-
-_engine = engine
+    logits = torch.where(right, math.log(confidence), other)
+    return torch.where(known, logits, -math.log(count))
 
 
 def _refined(
-    given: Tensor,
+    logits: Tensor,
     image: Any,
     void: Any,
     kernels: Sequence[Kernel],
     iterations: int,
     engine: str,
-    spent: bool,
+    in_place: bool,
 ) -> Tensor:
-    """Refine a tensor of logits, which may be written over if it is ``spent``."""
-    largest = check_logits(given)
+    """Refine a tensor of logits, which may be overwritten if ``in_place``."""
+    largest = check_logits(logits)
     check_iterations(iterations)
-    single = given.ndim == 3
-    batch = _float(given).unsqueeze(0) if single else _float(given)
+    single = logits.ndim == 3
+    batch = _float(logits).unsqueeze(0) if single else _float(logits)
     if largest > HUGE:
         batch = (batch - batch.amax(1, keepdim=True)).clamp_min(-HUGE)
     colours = _image(image, batch, single)
     check_kernels(kernels, batch, colours)
-    quiet = _void(void, batch, single)
-    field = Field(batch, colours, tuple(kernels), quiet, spent and not batch.requires_grad)
-    if quiet is not None:
-        field = replace(field, logits=batch.masked_fill(quiet.unsqueeze(1), 0.0))
-    found = _engine(engine, field).marginals(field, iterations)
-    return found[0] if single else found
+    mask = _void(void, batch, single)
+    field = Field(batch, colours, tuple(kernels), mask, in_place and not batch.requires_grad)
+    if mask is not None:
+        field = replace(field, logits=batch.masked_fill(mask.unsqueeze(1), 0.0))
+    marginals = choose_engine(engine, field).marginals(field, iterations)
+    return marginals[0] if single else marginals
 
 
-def _each(do: Any, scenes: Any, images: Any, voids: Any, options: dict[str, Any]) -> list[Any]:
+def _each(
+    refine_one: Any, scenes: Any, images: Any, voids: Any, options: dict[str, Any]
+) -> list[Any]:
     """Refine scenes one by one, for they may differ in size."""
     for name, others in (("images", images), ("void masks", voids)):
         if others is not None and len(others) != len(scenes):
@@ -209,36 +234,36 @@ def _each(do: Any, scenes: Any, images: Any, voids: Any, options: dict[str, Any]
     images = [None] * len(scenes) if images is None else images
     more = [{}] * len(scenes) if voids is None else [{"void": void} for void in voids]
     return [
-        do(scene, image, **options, **void)
+        refine_one(scene, image, **options, **void)
         for scene, image, void in zip(scenes, images, more, strict=True)
     ]
 
 
 def _float(values: Tensor) -> Tensor:
-    """Let double stay double; everything else is float32."""
+    """Return float64 as it is, and everything else as float32."""
     return values if values.dtype == torch.float64 else values.float()
 
 
-def _like(found: Tensor, given: Any) -> Any:
-    """Give the answer as what was given: an array for an array, and of its float type."""
-    if isinstance(given, Tensor):
-        return found.to(given.dtype) if given.is_floating_point() else found
-    numbers = found.detach().cpu().numpy()
-    given = np.asarray(given)
-    return numbers.astype(given.dtype, copy=False) if given.dtype.kind == "f" else numbers
+def _like(result: Tensor, like: Any) -> Any:
+    """Return the result as an array where ``like`` is one, and of its float dtype."""
+    if isinstance(like, Tensor):
+        return result.to(like.dtype) if like.is_floating_point() else result
+    numbers = result.detach().cpu().numpy()
+    dtype = np.asarray(like).dtype
+    return numbers.astype(dtype, copy=False) if dtype.kind == "f" else numbers
 
 
 def _image(image: Any, batch: Tensor, single: bool) -> Tensor | None:
     if image is None:
         return None
-    found = taken(image, "the image").to(batch.device)
-    check_image(found, batch, single)
-    return found.unsqueeze(0) if single else found
+    colours = to_tensor(image, "the image").to(batch.device)
+    check_image(colours, batch, single)
+    return colours.unsqueeze(0) if single else colours
 
 
 def _void(void: Any, batch: Tensor, single: bool) -> Tensor | None:
     if void is None:
         return None
-    found = taken(void, "void").to(batch.device)
-    check_void(found, batch, single)
-    return found.unsqueeze(0) if single else found
+    mask = to_tensor(void, "void").to(batch.device)
+    check_void(mask, batch, single)
+    return mask.unsqueeze(0) if single else mask

@@ -72,16 +72,16 @@ class Parameters:
             _require_square(self.compatibility)
 
     def kernels(self) -> tuple[Kernel, ...]:
-        """Give the kernels whose weight is not 0."""
+        """Return the kernels whose weight is not 0."""
         import torch
 
         from .kernels import Appearance, Smoothness
 
         shared = self.compatibility
         compatibility = None if shared is None else torch.tensor(shared)
-        found: list[Kernel] = []
+        kernels: list[Kernel] = []
         if self.smoothness_weight:
-            found.append(
+            kernels.append(
                 Smoothness(
                     sigma=self.smoothness_sigma,
                     weight=self.smoothness_weight,
@@ -89,7 +89,7 @@ class Parameters:
                 )
             )
         if self.appearance_weight:
-            found.append(
+            kernels.append(
                 Appearance(
                     sigma_xy=self.appearance_sigma_xy,
                     sigma_rgb=self.appearance_sigma_rgb,
@@ -97,7 +97,7 @@ class Parameters:
                     compatibility=compatibility,
                 )
             )
-        return tuple(found)
+        return tuple(kernels)
 
     def require(self, count: int) -> None:
         """Refuse another number of labels than the compatibility is for.
@@ -112,7 +112,7 @@ class Parameters:
             )
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data that `from_json` reads back."""
+        """Return plain data that `from_json` reads back."""
         return asdict(self)
 
     @classmethod
@@ -130,7 +130,7 @@ class Parameters:
 
 
 def save(path: Path, parameters: Parameters, about: Mapping[str, Any]) -> None:
-    """Write parameters, and what there is to say about them, as JSON, whole or not at all."""
+    """Write parameters, and facts about them, as JSON, whole or not at all."""
     from scene.storage.files import replace_file
 
     data = {"format": FORMAT, "parameters": parameters.to_json(), **about}
@@ -165,7 +165,7 @@ def load(path: Path) -> Parameters:
 
 
 def _number(value: object) -> bool:
-    """Say whether this is a finite number; one that no float holds is refused as too large."""
+    """Return whether this is a finite number; an int no float can hold is refused elsewhere."""
     if isinstance(value, float):
         return math.isfinite(value)
     return isinstance(value, int) and not isinstance(value, bool)
@@ -191,13 +191,13 @@ def _rows(value: Any) -> Any:
     return tuple(tuple(row) if isinstance(row, list) else row for row in value)
 
 
-def _require_square(found: Any) -> None:
+def _require_square(table: Any) -> None:
     wrong = ValueError("A compatibility is a square matrix of numbers, or its diagonal.")
-    if not isinstance(found, tuple) or not found:
+    if not isinstance(table, tuple) or not table:
         raise wrong
-    flat = not any(isinstance(row, tuple) for row in found)
-    rows = [found] if flat else found
-    if not all(isinstance(row, tuple) and len(row) == len(found) for row in rows):
+    flat = not any(isinstance(row, tuple) for row in table)
+    rows = [table] if flat else table
+    if not all(isinstance(row, tuple) and len(row) == len(table) for row in rows):
         raise wrong
     values = [value for row in rows for value in row]
     if not all(map(_number, values)):

@@ -1,4 +1,4 @@
-"""The reference engine: the C++ that papers measured with, if it is installed, made safe."""
+"""The reference engine: the C++ of the paper's authors, from ``pydensecrf2``, made safe."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ MISSING = (
     "pip install 'scene-suite[pydensecrf]' (this takes a C++ compiler and a minute or two)."
 )
 NORMALIZATIONS = {"symmetric": 3, "before": 1, "after": 2}
-"""Its numbers for ours. Its fourth, none, leaves the lattice's own scale, which is not K's."""
+"""The C++'s numbers of our normalisations; its NO_NORMALIZATION has another scale than K."""
 
 DIAGONAL = 1
-"""Its number for a kernel whose widths are one a feature; they only matter to its learning."""
+"""The C++'s number of a kernel with one width a feature; it only matters to its learning."""
 
 TOO_LARGE = "{pixels} pixels with {labels} labels are too many for pydensecrf; use another engine."
 
@@ -30,11 +30,11 @@ KEYS = 2**15 - 16
 
 
 Term = tuple[Kernel, "float | np.ndarray[Any, Any]"]
-"""A kernel, and what it does to labels: a penalty, or of Potts' a reward."""
+"""A kernel and its compatibility: a penalty, or of Potts a reward."""
 
 
-class Random(Protocol):
-    """The part of its ``DenseCRF2D`` that is used here."""
+class DenseCRF(Protocol):
+    """The methods of the C++'s ``DenseCRF2D`` that are used here."""
 
     addPairwiseGaussian: Callable[..., None]
     addPairwiseBilateral: Callable[..., None]
@@ -46,7 +46,7 @@ class Random(Protocol):
 
 
 class Reference(Engine):
-    """Hand a field to ``pydensecrf2``, image by image: float32, one thread, no gradients.
+    """Run ``pydensecrf2`` on a field, image by image: float32, one thread, no gradients.
 
     It knows no void pixels, always keeps the self term, and takes symmetric compatibilities only.
     What would make its C++ read out of bounds, overflow or abort is refused before it is called.
@@ -63,10 +63,10 @@ class Reference(Engine):
             from pydensecrf.densecrf import DenseCRF2D
         except ImportError as missing:
             raise LookupError(MISSING) from missing
-        self._random = DenseCRF2D
+        self._kind = DenseCRF2D
 
     def marginals(self, field: Field, iterations: int) -> Tensor:
-        """Iterate in C++; see the base class.
+        """Run mean field in C++, as `Engine.marginals` says.
 
         Raises:
             ValueError: If the field asks for what it cannot do, or is too large for it.
@@ -76,55 +76,55 @@ class Reference(Engine):
         if labels == 1:  # there is nothing to decide
             return torch.ones_like(field.logits)
         terms = [(kernel, _compatibility(kernel)) for kernel in field.kernels]
-        found = []
+        marginals = []
         for index, logits in enumerate(field.logits.detach().flatten(2)):
-            random = self._make(field, index, terms, labels)
-            random.setUnaryEnergy(_array((logits.amax(0) - logits).clamp_max(1e30)))
-            found.append(torch.from_numpy(np.asarray(random.inference(iterations))))
-        return torch.stack(found).to(field.logits).reshape(field.logits.shape)
+            crf = self._make(field, index, terms, labels)
+            crf.setUnaryEnergy(_array((logits.amax(0) - logits).clamp_max(1e30)))
+            marginals.append(torch.from_numpy(np.asarray(crf.inference(iterations))))
+        return torch.stack(marginals).to(field.logits).reshape(field.logits.shape)
 
     def filtered(self, field: Field, kernel: Kernel, values: Tensor) -> Tensor:
-        """Multiply by one normalised matrix; see the base class.
+        """Multiply values by the normalised matrix of one kernel, as `Engine.filtered` says.
 
-        It shows no filter of its own, so a label of zeros is added and one iteration taken: the
+        The C++ has no function for it, so a label of zeros is added and one iteration taken: the
         logarithm of the ratio of two marginals is then what the filter added.
         """
         labels = values.shape[1] + 1
         _check(field, (kernel,), labels)
         largest = values.abs().max().clamp_min(1e-30)
-        found = []
+        products = []
         for index, scene in enumerate((values / largest).detach().flatten(2)):
-            random = self._make(field, index, [(kernel, 1.0)], labels)
-            q, *rest = random.startInference()
+            crf = self._make(field, index, [(kernel, 1.0)], labels)
+            q, *rest = crf.startInference()
             held = np.asarray(q)  # a view: what is written here is written there
             held[:-1], held[-1] = _array(scene), 0.0
-            random.stepInference(q, *rest)
+            crf.stepInference(q, *rest)
             logs = np.log(held)
-            found.append(torch.from_numpy(logs[:-1] - logs[-1:]))
-        return torch.stack(found).to(values).reshape(values.shape) * largest
+            products.append(torch.from_numpy(logs[:-1] - logs[-1:]))
+        return torch.stack(products).to(values).reshape(values.shape) * largest
 
-    def _make(self, field: Field, index: int, terms: Sequence[Term], labels: int) -> Random:
-        """Make its random field of one image; it takes width before height."""
+    def _make(self, field: Field, index: int, terms: Sequence[Term], labels: int) -> DenseCRF:
+        """Make a C++ field of one image; it takes width before height."""
         height, width = field.logits.shape[-2:]
-        random: Random = self._random(width, height, labels)
+        crf: DenseCRF = self._kind(width, height, labels)
         image = None if field.image is None else _bytes(field.image[index])
         for kernel, compatibility in terms:
             how = (compatibility, DIAGONAL, NORMALIZATIONS[kernel.normalization])
             if isinstance(kernel, Smoothness):
                 down, across = map(_number, pair(kernel.sigma))
-                random.addPairwiseGaussian((across, down), *how)
+                crf.addPairwiseGaussian((across, down), *how)
             elif isinstance(kernel, Appearance) and image is not None:
                 down, across = map(_number, pair(kernel.sigma_xy))
                 colour = _number(kernel.sigma_rgb)
-                random.addPairwiseBilateral((across, down), colour, image, *how)
+                crf.addPairwiseBilateral((across, down), colour, image, *how)
             else:
                 features = kernel.features(field.image, field.logits).detach().flatten(2)
-                random.addPairwiseEnergy(_array(features[index % len(features)]), *how)
-        return random
+                crf.addPairwiseEnergy(_array(features[index % len(features)]), *how)
+        return crf
 
 
 def _check(field: Field, kernels: Sequence[Kernel], labels: int) -> None:
-    """Refuse what the reference cannot do, and what would crash it."""
+    """Refuse what the C++ cannot do, and what would crash it."""
     if field.void is not None:
         raise ValueError("pydensecrf knows no void pixels; use another engine.")
     pixels, bytes_ = field.logits[0, 0].numel(), 32 * labels
@@ -167,16 +167,16 @@ def _check_keys(features: Tensor) -> None:
 
 
 def _compatibility(kernel: Kernel) -> float | np.ndarray[Any, Any]:
-    """Say what it calls compatibility: of Potts' a reward, otherwise a penalty."""
+    """Return the C++'s compatibility: of Potts a reward, otherwise a penalty."""
     weight = _number(kernel.weight)
     if kernel.compatibility is None:
         return weight
-    found = kernel.compatibility.detach()
-    if found.ndim == 2 and not torch.equal(found, found.mT):
+    compatibility = kernel.compatibility.detach()
+    if compatibility.ndim == 2 and not torch.equal(compatibility, compatibility.mT):
         raise ValueError(
             "pydensecrf takes only label compatibilities that are symmetric; use another engine."
         )
-    return -weight * _array(found)
+    return -weight * _array(compatibility)
 
 
 def _number(value: float | Tensor) -> float:
@@ -184,20 +184,20 @@ def _number(value: float | Tensor) -> float:
 
 
 def _array(values: Tensor) -> np.ndarray[Any, Any]:
-    """Give what its C++ reads: float32, C order, writeable."""
+    """Return an array that the C++ reads: float32, C order, writeable."""
     return np.require(values.detach().float().cpu().numpy(), np.float32, ["C", "W"])
 
 
 def _bytes(image: Tensor) -> np.ndarray[Any, Any] | None:
-    """Give an image as bytes in C order, if that loses nothing."""
-    found = image.to("cpu", torch.uint8)
-    if image.dtype != torch.uint8 and not torch.equal(found.to(image), image):
+    """Return an image as uint8 in C order, or None if that would lose something."""
+    colours = image.to("cpu", torch.uint8)
+    if image.dtype != torch.uint8 and not torch.equal(colours.to(image), image):
         return None
-    return np.require(found.numpy(), np.uint8, ["C", "W"])
+    return np.require(colours.numpy(), np.uint8, ["C", "W"])
 
 
 def _memory() -> float:
-    """Give the bytes of memory of this machine, if it tells."""
+    """Return the bytes of memory of this machine, or infinity if it is unknown."""
     try:
         return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     except (AttributeError, OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Sums over all pairs of pixels without holding them, less those proved to add next to nothing."""
+"""Products with K tile by tile: without storing it, and without pairs proved to be negligible."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST = {"cpu": 96, "cuda": 2048}
 """Pixels of a tile: small ones leave more out, large ones are fewer to look at."""
 
 AT_ONCE = {"cpu": 2**19, "cuda": 2**27}
-"""Pairs worked on at once: what a cache holds, or what keeps a device busy."""
+"""Pairs worked on at once: what fits a cache, or what keeps a GPU busy."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,18 +35,18 @@ class Tiles:
     kept: Tensor
 
     def gather(self, values: Tensor) -> Tensor:
-        """Sort ``values``, ``(L, N)``, into tiles, ``(L, T, S)``; fillings are silent."""
+        """Sort values ``(L, N)`` into tiles, ``(L, T, S)``; places that only fill a tile are 0."""
         return values[:, self.order] * self.real
 
     def scatter(self, sums: Tensor) -> Tensor:
         """Undo `gather`: ``(L, T, S)`` to ``(L, N)``."""
-        found = sums.new_empty(len(sums), int(self.real.sum()))
-        found[:, self.order[self.real]] = sums[:, self.real]
-        return found
+        values = sums.new_empty(len(sums), int(self.real.sum()))
+        values[:, self.order[self.real]] = sums[:, self.real]
+        return values
 
 
 def tile(features: Tensor, bound: float = BOUND) -> Tiles:
-    """Sort pixels into tiles and say which pairs of tiles may be left out.
+    """Sort pixels into tiles, and find which pairs of tiles may be left out.
 
     Tiles come of halving the pixels again and again at the median of their widest feature. Two
     tiles whose boxes lie g apart hold no pair above exp(−g²/2), and D = K·1 of a tile is at least
@@ -58,7 +58,8 @@ def tile(features: Tensor, bound: float = BOUND) -> Tiles:
 
     Args:
         features: ``(D, N)``, each divided by its σ.
-        bound: See above; 0 leaves nothing out.
+        bound: Of each row and column of the normalised matrix, what may be left out; 0 leaves
+            nothing out.
     """
     order, real = _halve(features.T)
     places = features.T[order]
@@ -78,13 +79,21 @@ def tile(features: Tensor, bound: float = BOUND) -> Tiles:
 
 
 def product(features: Tensor, values: Tensor, tiles: Tiles) -> Tensor:
-    """Multiply ``values``, ``(L, N)``, by K of ``features``, ``(D, N)``.
+    """Multiply values by K.
 
-    Time grows with the pairs kept, memory with N. Gradients flow to both; K is worked out anew for
-    them.
+    Time grows with the pairs of tiles that are kept, memory with N. Gradients flow to features and
+    values; K is computed again for them.
+
+    Args:
+        features: ``(D, N)``, each divided by its σ.
+        values: ``(L, N)``.
+        tiles: What `tile` made of the features.
+
+    Returns:
+        ``(L, N)``.
     """
-    found: Tensor = _Product.apply(features, values, tiles)
-    return found
+    result: Tensor = _Product.apply(features, values, tiles)
+    return result
 
 
 class _Product(torch.autograd.Function):
@@ -92,10 +101,11 @@ class _Product(torch.autograd.Function):
     def forward(ctx: Any, features: Tensor, values: Tensor, tiles: Tiles) -> Tensor:
         ctx.save_for_backward(features, values)
         ctx.tiles = tiles
-        places, heard = features.T[tiles.order], tiles.gather(values)
-        sums = torch.zeros_like(heard)
+        points, sorted_values = features.T[tiles.order], tiles.gather(values)
+        sums = torch.zeros_like(sorted_values)
         for row, columns in _blocks(tiles):
-            ahead, back = _block(places[row], places[columns], heard[:, row], heard[:, columns])
+            pair = sorted_values[:, row], sorted_values[:, columns]
+            ahead, back = _block(points[row], points[columns], *pair)
             _add(sums, ahead, back, row, columns)
         return tiles.scatter(sums)
 
@@ -105,29 +115,29 @@ class _Product(torch.autograd.Function):
         if not ctx.needs_input_grad[0]:  # K is its own adjoint
             return None, _Product.apply(features, gradients[0], ctx.tiles), None
         tiles: Tiles = ctx.tiles
-        places, heard = features.T[tiles.order], tiles.gather(values)
-        pulled = tiles.gather(gradients[0])
-        to_places, to_heard = torch.zeros_like(places), torch.zeros_like(heard)
+        points, sorted_values = features.T[tiles.order], tiles.gather(values)
+        slopes = tiles.gather(gradients[0])
+        to_points, to_values = torch.zeros_like(points), torch.zeros_like(sorted_values)
         for row, columns in _blocks(tiles):
-            given = (places[row], places[columns], heard[:, row], heard[:, columns])
-            parts = [part.detach().requires_grad_() for part in given]
+            pair = sorted_values[:, row], sorted_values[:, columns]
+            inputs = [x.detach().requires_grad_() for x in (points[row], points[columns], *pair)]
             with torch.enable_grad():
-                made = _block(*parts)
-            outer = pulled[:, columns]
+                outputs = _block(*inputs)
+            outer = slopes[:, columns]
             outer[:, : int(columns[0] == row)] = 0  # a tile with itself is no two pairs
-            found = torch.autograd.grad(made, parts, (pulled[:, row], outer))
-            place, others, ahead, back = found
-            to_places[row] += place
-            to_places.index_add_(0, columns, others)
-            to_heard[:, row] += ahead
-            to_heard.index_add_(1, columns, back)
+            grads = torch.autograd.grad(outputs, inputs, (slopes[:, row], outer))
+            own_point, other_points, own_value, other_values = grads
+            to_points[row] += own_point
+            to_points.index_add_(0, columns, other_points)
+            to_values[:, row] += own_value
+            to_values.index_add_(1, columns, other_values)
         to_features = torch.zeros_like(features.T)
-        to_features.index_add_(0, tiles.order.flatten(), to_places.flatten(0, 1))
-        return to_features.T, tiles.scatter(to_heard), None
+        to_features.index_add_(0, tiles.order.flatten(), to_points.flatten(0, 1))
+        return to_features.T, tiles.scatter(to_values), None
 
 
 def _block(a: Tensor, b: Tensor, at_a: Tensor, at_b: Tensor) -> tuple[Tensor, Tensor]:
-    """Give what tiles ``b`` add to tile ``a``, and what it adds to them.
+    """Return what tiles ``b`` add to tile ``a``, and what it adds to them.
 
     Args:
         a: Features, ``(S, D)``.
@@ -154,7 +164,7 @@ def _add(sums: Tensor, ahead: Tensor, back: Tensor, row: int, columns: Tensor) -
 
 
 def _blocks(tiles: Tiles) -> Iterator[tuple[int, Tensor]]:
-    """Give each pair of tiles that is kept once: a tile, and some at or after it."""
+    """Yield each pair of tiles that is kept once: a tile, and some at or after it."""
     size = tiles.order.shape[1]
     step = max(1, AT_ONCE.get(tiles.order.device.type, 2**19) // size**2)
     for row, kept in enumerate(tiles.kept):

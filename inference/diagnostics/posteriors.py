@@ -14,7 +14,7 @@ from scene.views import Views
 
 from ..build import Assembly
 from ..objectives.telbo import divergence
-from ..prediction.predict import belief
+from ..prediction.predict import posterior
 
 ViewNames = tuple[str, ...]
 """Names of views, in the order of `scene.views.VIEWS`."""
@@ -157,7 +157,7 @@ def sample_prior(assembly: Assembly, views: Views) -> Tensor:
 def _looked(
     assembly: Assembly, seen: Views
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor, Tensor]:
-    q, prior = belief(assembly, seen), assembly.model.prior(seen)
+    q, prior = posterior(assembly, seen), assembly.model.prior(seen)
     assert q is not None
     assert prior is not None
     by_unit = _kl_by_unit(q, prior)

@@ -13,8 +13,9 @@ from scene.labels import Labels
 from scene.views import Views
 
 from ..build import Assembly
-from ..prediction.figures import named, sampled
+from ..prediction.figures import named
 from ..prediction.predict import draw
+from ..prediction.sample import decided, probable
 from .active_units import Units
 
 REACH, STEPS, ROWS = 3.0, 7, 6
@@ -86,7 +87,8 @@ def draw_traversals(
     own = " of its own prior" if bool((prior.mean != 0).any()) else " of the prior"
     panels, names = [], []
     for unit, walk in zip(chosen, walks, strict=True):
-        views = sampled(assembly, walk[:, None], scene)
+        decoded = decided(probable(assembly, walk[:, None], scene))
+        views = {name: view.squeeze(1) for name, view in decoded.items()}
         for view in (name for name in ("image", "mask") if name in views):
             panels.append(_line(view, views, labels))
             names.append(f"z{unit} {view}\nE[z] varies {float(found.variance[unit]):.2f}")

@@ -63,7 +63,7 @@ _PATIENCE = 2000  # draws after which one in five hundred must have been kept
 
 
 @dataclass(frozen=True)
-class Wish:
+class GenerationSettings:
     """What to generate.
 
     Attributes:
@@ -137,7 +137,7 @@ class Generated:
 
 def generate(
     run: Run,
-    wish: Wish,
+    asked: GenerationSettings,
     folder: Path,
     *,
     judge: Run | None = None,
@@ -154,7 +154,7 @@ def generate(
 
     Args:
         run: Of a joint model.
-        wish: What to generate.
+        asked: What to generate.
         folder: Where to; its parent may have to be made.
         judge: A run that segments images, such as one of segmenter; None = nobody judges.
         source: As ``--data``; the run's own if left out.
@@ -181,20 +181,20 @@ def generate(
     labels, sieved, shown = run.schema.labels, Sieved(), list[Scene]()
     with new_folder(folder) as part:
         writer = VOCWriter(part, labels)
-        kept = bring(writer, real, watch, wish.keep) if wish.keep else {}
-        with seeded(wish.seed, at):
-            places = origin(wish.origin, assembly, real)
-            for scene in _passing(assembly, places, wish, judging, labels, sieved):
+        kept = bring(writer, real, watch, asked.keep) if asked.keep else {}
+        with seeded(asked.seed, at):
+            places = origin(asked.origin, assembly, real)
+            for scene in _passing(assembly, places, asked, judging, labels, sieved):
                 assert scene.image is not None
                 assert scene.mask is not None
                 writer.add("train", scene.name, scene.image, scene.mask, scene.classes)
                 shown = [*shown, scene] if len(shown) < 16 else shown
-                watch("drawing", sieved.kept, wish.count)
-        scenes = {"train": wish.count + kept.get("train", 0)}
+                watch("drawing", sieved.kept, asked.count)
+        scenes = {"train": asked.count + kept.get("train", 0)}
         scenes |= bring_others(writer, source, run.schema.size, "train", watch)
-        draw_scenes(part / PREVIEW, shown or [real[i] for i in range(min(16, wish.keep))], labels)
+        draw_scenes(part / PREVIEW, shown or [real[i] for i in range(min(16, asked.keep))], labels)
         judged = str(judge.folder) if judge is not None else None
-        about = {"run": str(run.folder), "judge": judged, "data": source, "wish": asdict(wish)}
+        about = {"run": str(run.folder), "judge": judged, "data": source, "asked": asdict(asked)}
         writer.finish({**about, "scenes": scenes, **asdict(sieved)})
     return Generated(folder, scenes, sieved, folder / PREVIEW)
 
@@ -202,13 +202,13 @@ def generate(
 def _passing(
     assembly: Assembly,
     places: Places,
-    wish: Wish,
+    asked: GenerationSettings,
     judge: Assembly | None,
     labels: Labels,
     sieved: Sieved,
 ) -> Iterator[Scene]:
     """Draw batch after batch, and give what passes the sieve, until there is enough."""
-    while sieved.kept < wish.count:
+    while sieved.kept < asked.count:
         if sieved.drawn >= _PATIENCE and 500 * sieved.kept < sieved.drawn:
             fallen = ", ".join(f"{n} {reason}" for reason, n in sieved.dropped.items() if n)
             raise ValueError(
@@ -216,10 +216,10 @@ def _passing(
                 "model for longer, take another --from, or lower --min-area or --agreement."
             )
         with torch.no_grad():
-            views, log_p = _decoded(assembly, places(TOGETHER), wish.sampled)
-            reasons = _reasons(views, log_p, wish, judge, labels)
+            views, log_p = _decoded(assembly, places(TOGETHER), asked.sampled)
+            reasons = _reasons(views, log_p, asked, judge, labels)
         for row, reason in enumerate(reasons):
-            if sieved.kept == wish.count:
+            if sieved.kept == asked.count:
                 return
             sieved.drawn += 1
             if reason is not None:
@@ -242,19 +242,19 @@ def _decoded(assembly: Assembly, z: Tensor, sampled: bool) -> tuple[Views, Tenso
 
 
 def _reasons(
-    views: Views, log_p: Tensor, wish: Wish, judge: Assembly | None, labels: Labels
+    views: Views, log_p: Tensor, asked: GenerationSettings, judge: Assembly | None, labels: Labels
 ) -> list[Reason | None]:
     """Say of each scene why it is dropped, the first reason that holds; None = it is kept."""
     ranks = log_p.argsort().argsort()
-    seen = labels.vector(views["mask"], wish.least_area).bool()
+    seen = labels.vector(views["mask"], asked.least_area).bool()
     falls: dict[Reason, Tensor] = {
-        "improbable": ranks < round(wish.drop * len(views)),
+        "improbable": ranks < round(asked.drop * len(views)),
         "empty": ~seen.any(-1),
         "incoherent": (seen != views["classes"].bool()).any(-1),
     }
     if judge is not None:
         judged = predict(judge, views.only(("image",)), ["mask"]).mask
-        falls["misjudged"] = overlap(judged, views["mask"], labels) < wish.overlap
+        falls["misjudged"] = overlap(judged, views["mask"], labels) < asked.overlap
     columns = {reason: fallen.tolist() for reason, fallen in falls.items()}
     return [
         next((reason for reason, fallen in columns.items() if fallen[row]), None)

@@ -19,7 +19,7 @@ from ..prediction.evaluate import DRAWS
 from ..prediction.predict import able, predict
 from ..runs.restore import restore
 from ..runs.run import Run
-from ..segmentation.segmenter import Segmenter, spread
+from ..segmentation.segmenter import Segmenter, upsample
 from ..segmentation.stages import STAGES
 from .cache import dataset_digest, digest, read_result, weights_digest, write_result
 
@@ -64,7 +64,7 @@ class Predictions:
             return dataset.restore(probs, index)
         assert scene.image is not None
         size = (scene.image.shape[-2], scene.image.shape[-1])
-        return spread(probs, size), torch.ones(size, dtype=torch.bool)
+        return upsample(probs, size), torch.ones(size, dtype=torch.bool)
 
     def fingerprint(self) -> str:
         """Return the digest of everything that they depend on."""
@@ -154,8 +154,8 @@ def predict_stage(
 
     def some(indices: list[int]) -> Iterable[tuple[int, Tensor]]:
         images = [dataset.original(index).image for index in indices]
-        framed = torch.stack([segmenter.framed(image) for image in images if image is not None])
-        return zip(indices, segmenter.believed(framed).float().cpu(), strict=True)
+        framed = torch.stack([segmenter.resized(image) for image in images if image is not None])
+        return zip(indices, segmenter.probabilities(framed).float().cpu(), strict=True)
 
     _fill(predictions, rows, STAGE_BATCH, some, watch)
     return predictions

@@ -6,24 +6,27 @@ scored at the pixels their images were stored with.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from scene.datasets.base import SceneDataset
+from scene.labels import Labels
 from scene.metrics import ClassScore, MaskScore, MaskScorer, class_score
 from scene.seeds import seeded
+from scene.storage.files import replace_file
 from scene.views import VIEWS, Views
 
 from ..build import Assembly
+from .predict import DRAWS as DRAWS
 from .predict import able, predict, trained
-
-DRAWS = 8
-"""Draws of z that a prediction averages, unless told otherwise."""
 
 MASKS = (("image",), ("image", "classes"), ("mask",), VIEWS)
 """What masks are predicted from."""
@@ -34,6 +37,108 @@ CLASSES = (("image",), ("mask",), ("image", "mask"))
 
 Guess = tuple[list[int], Views, Tensor]
 """The indices of some scenes, their views, and the probabilities predicted for them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Scores of a model on one split, by direction of inference.
+
+    Attributes:
+        cells: One for each direction, in order.
+        data: The name of the dataset.
+        split: Its split.
+        scenes: How many scenes the split has.
+        labels: The vocabulary.
+        draws: Draws of z that each prediction averaged; None = it was taken at the mean.
+    """
+
+    cells: tuple[Cell, ...]
+    data: str
+    split: str
+    scenes: int
+    labels: Labels
+    draws: int | None
+
+    def __iter__(self) -> Iterator[Cell]:
+        return iter(self.cells)
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    def cell(self, given: str | Collection[str], target: str = "mask") -> Cell:
+        """Find the score of one direction, such as ``cell("image")`` or ``cell("all")``.
+
+        Raises:
+            LookupError: If it was not scored; the message lists those that were.
+        """
+        names = {given} if isinstance(given, str) else set(given)
+        names = set(VIEWS) if names == {"all"} else names
+        for cell in self.cells:
+            if set(cell.given) == names and cell.target == target:
+                return cell
+        listed = "; ".join(cell.title for cell in self.cells)
+        raise LookupError(f"{' + '.join(sorted(names))} → {target} was not scored; {listed} were.")
+
+    def numpy(self) -> dict[str, np.ndarray]:
+        """Give the headline score of each direction by title, in percent; NaN = not scored."""
+        return {cell.title: np.array(_headline(cell)) for cell in self.cells}
+
+    def to_json(self) -> dict[str, Any]:
+        """Give plain data."""
+        return {
+            "data": self.data,
+            "split": self.split,
+            "scenes": self.scenes,
+            "draws": self.draws,
+            "cells": [cell.to_json() for cell in self.cells],
+        }
+
+    def save(self, path: str | Path, *, force: bool = False) -> list[Path]:
+        """Write the scores as ``.json``, or a bar chart of them as ``.png``.
+
+        Raises:
+            FileExistsError: If it exists, and ``force`` does not allow replacing it.
+            ValueError: If the suffix is another.
+        """
+        place = Path(path)
+        if place.suffix.lower() not in (".json", ".png"):
+            raise ValueError(f"Scores are kept as {place.stem}.json or .png, not as {place.name}.")
+        if place.exists() and not force:
+            raise FileExistsError(f"{place} exists; choose another, or --force to replace it.")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if place.suffix.lower() == ".png":
+            self._draw(place)
+        else:
+            text = json.dumps(self.to_json(), indent=2, allow_nan=False) + "\n"
+            replace_file(place, lambda part: part.write_text(text))
+        return [place]
+
+    def __str__(self) -> str:
+        """Write a line for each direction: its title and its score."""
+        lines = [f"{self.data} {self.split}, {self.scenes} scenes"]
+        for cell in self.cells:
+            score = _headline(cell)
+            unit = "mIoU" if cell.target == "mask" else "macro-F1"
+            mark = "" if cell.trained or cell.score is None else " †"
+            lines.append(f"{cell.title}: {unit} {score:.1f}{mark}" if cell.score else
+                         f"{cell.title}: –")  # fmt: skip
+        return "\n".join(lines)
+
+    def _repr_png_(self) -> bytes:
+        from .outputs import png_of
+
+        return png_of(self._draw)
+
+    def _draw(self, path: Path) -> None:
+        from scene.figures.bars import Bars, draw_bars
+
+        scored = [cell for cell in self.cells if cell.score is not None]
+        bars = Bars(
+            tuple(cell.title for cell in scored),
+            {"score": [[_headline(cell)] for cell in scored]},
+        )
+        draw_bars(path, bars, scale="mIoU of masks, macro-F1 of classes, %",
+                  title=f"{self.data} {self.split}")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -82,7 +187,7 @@ def evaluate(
     batch_size: int = 50,
     directions: tuple[tuple[tuple[str, ...], str], ...] | None = None,
     watch: Callable[[str], None] = lambda title: None,
-) -> list[Cell]:
+) -> Evaluation:
     """Score every direction of inference.
 
     Args:
@@ -121,7 +226,17 @@ def evaluate(
                 else:
                     cell = replace(cell, **_classes(dataset, guesses, assembly.model.threshold))
         cells.append(cell)
-    return cells
+    scored = None if at_mean else draws
+    return Evaluation(
+        tuple(cells), dataset.name, dataset.split, len(dataset), dataset.schema.labels, scored
+    )
+
+
+def _headline(cell: Cell) -> float:
+    """Give mIoU or macro-F1 in percent; NaN where there is no score."""
+    if isinstance(cell.score, MaskScore):
+        return cell.score.miou
+    return cell.score.macro_f1 if cell.score is not None else float("nan")
 
 
 def _known(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

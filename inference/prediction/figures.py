@@ -1,4 +1,4 @@
-"""Pictures of what a model believes: predictions beside the truth, and samples."""
+"""Pictures of predictions beside the ground truth, and of samples."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from torch import Tensor
 from scene.datasets.base import SceneDataset
 from scene.figures.grid import Panel, draw_grid
 from scene.labels import Labels
-from scene.likelihoods import entropy
 from scene.seeds import seeded
 from scene.views import VIEWS, Views
 
 from ..build import Assembly
-from .predict import able, expected, predict
+from .predict import able, predict
 
 DIRECTIONS = (
     (("image",), "mask"),
@@ -81,15 +80,16 @@ def draw_samples(
     title: str,
     means: Mapping[str, Tensor] = NOTHING,
 ) -> None:
-    """Draw samples of a scene in a grid; above them what was given, and what they come to.
+    """Draw samples of a scene in a grid; above them the observed views, and the averages.
 
     Args:
         path: Where the PNG goes.
         given: One scene's views that were conditioned on, or None.
-        samples: Views of N samples: means or probabilities, as `sampled` gives them.
+        samples: Of N samples: images ``(N, 3, H, W)``, class probabilities ``(N, C)``, masks
+            ``(N, H, W)``, whichever there are.
         labels: The vocabulary.
         title: Above everything.
-        means: As `averaged` gives them.
+        means: Their averages: ``image``, ``classes``, ``mask``, and its ``entropy``.
     """
     count = len(next(iter(samples.values())))
     shown = [n for n in ("image", "mask") if given is not None and n in given]
@@ -110,47 +110,36 @@ def draw_samples(
     draw_grid(path, rows, labels, rows=names, title=title)
 
 
-def sampled(assembly: Assembly, z: Tensor | None, given: Views | None) -> dict[str, Tensor]:
-    """Decode draws of z into pictures: as `probable`, but masks ``(N, H, W)`` of label ids."""
-    return decided(probable(assembly, z, given))
-
-
-def decided(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Take the most probable label of every pixel, where there are label probabilities."""
-    return {n: view.argmax(-3) if n == "mask" else view for n, view in found.items()}
-
-
-def averaged(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Average over N draws, and say how undecided the labels are then.
+def draw_prediction(
+    path: Path, observed: Views | None, views: Mapping[str, Tensor], labels: Labels
+) -> None:
+    """Draw predicted views of scenes, one a row, behind the views they were predicted from.
 
     Args:
-        found: As `probable` gives it.
-
-    Returns:
-        Of each view there is: ``image`` ``(3, H, W)``; ``classes`` ``(C,)``; ``mask``
-        ``(H, W)``, the labels that are most probable on average, with ``entropy`` ``(H, W)``.
+        path: Where the PNG goes.
+        observed: B scenes' views that were conditioned on, or None.
+        views: Images ``(B, 3, H, W)``, masks ``(B, H, W)``, class probabilities ``(B, C)``.
+        labels: The vocabulary.
     """
-    means = {name: view.mean(0) for name, view in found.items()}
-    doubt = {"entropy": entropy(means["mask"])} if "mask" in means else {}
-    return {**decided(means), **doubt}
-
-
-def probable(assembly: Assembly, z: Tensor | None, given: Views | None) -> dict[str, Tensor]:
-    """Decode draws of z into what is expected of every view.
-
-    Args:
-        assembly: Model and guide.
-        z: ``(N, 1, L)``; None for a model without latent.
-        given: One scene's views, for a model with conditions.
-
-    Returns:
-        Mean images ``(N, 3, H, W)``, class probabilities ``(N, C)``, label probabilities
-        ``(N, labels, H, W)``.
-    """
-    with torch.no_grad():
-        decoded = assembly.model.decode(z, given, assembly.model.views)
-    found = {name: expected(x) for name, x in decoded.items()}
-    return {name: value.squeeze(1) if z is not None else value for name, value in found.items()}
+    columns, titles = [], []
+    for name in ("image", "mask"):
+        if observed is not None and name in observed:
+            columns.append([Panel(view) for view in observed[name].cpu()])
+            titles.append(name)
+    for name in ("image", "mask"):
+        if name in views:
+            columns.append([Panel(view) for view in views[name]])
+            titles.append(f"→ {name}")
+    if "classes" in views:
+        captions = [named(labels, vector) for vector in views["classes"]]
+        if not columns:
+            columns.append([Panel(torch.ones(3, 8, 8)) for _ in captions])
+            titles.append("→ classes")
+        columns[-1] = [
+            Panel(panel.picture, caption)
+            for panel, caption in zip(columns[-1], captions, strict=True)
+        ]
+    draw_grid(path, list(zip(*columns, strict=True)), labels, columns=titles)
 
 
 def named(labels: Labels, vector: Tensor) -> str:
@@ -159,7 +148,7 @@ def named(labels: Labels, vector: Tensor) -> str:
 
 
 def _means(means: Mapping[str, Tensor], labels: Labels) -> list[Panel]:
-    """Draw what samples come to; doubt as grey, white where all labels are alike."""
+    """Draw averages of samples; entropy as grey, white where all labels are equally likely."""
     says = f"mean: {named(labels, means['classes'])}" if "classes" in means else "mean"
     panels = [Panel(means["image"], "mean")] if "image" in means else []
     if "mask" in means:

@@ -1,42 +1,131 @@
-"""Any view from any others: draw z from what was seen, decode what was asked for."""
+"""Any view from any others: draw z from the posterior, decode the views asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import pyro.distributions as dist
 import torch
 from torch import Tensor
 
-from scene.likelihoods import ClassVector, LabelMap
+from scene.labels import Labels
+from scene.likelihoods import ClassVector, LabelMap, entropy
 from scene.models import standard_normal
 from scene.views import Views
 
 from ..build import Assembly
+from .arrays import as_arrays
+
+DRAWS = 8
+"""Draws of z that a prediction averages, unless told otherwise."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prediction:
-    """What is believed of B scenes, averaged over draws of z.
+    """Views predicted from others, averaged over draws of z.
+
+    Shapes are those of B scenes; of one scene that was given alone they lack the B.
 
     Attributes:
-        views: Mean image ``(B, 3, H, W)``; class probabilities ``(B, C)``; label probabilities
-            ``(B, labels, H, W)``.
+        views: Mean image ``(B, 3, H, W)`` in [0, 1]; class probabilities ``(B, C)``; label
+            probabilities ``(B, L, H, W)``: whichever were predicted.
+        labels: The vocabulary; None where nobody said it.
+        observed: The views that it was predicted from.
     """
 
     views: dict[str, Tensor]
+    labels: Labels | None = None
+    observed: Views | None = None
+
+    @property
+    def image(self) -> Tensor:
+        """The mean image, ``(B, 3, H, W)`` in [0, 1]."""
+        return self._view("image")
+
+    @property
+    def classes(self) -> Tensor:
+        """The probability of each class, ``(B, C)``."""
+        return self._view("classes")
+
+    @property
+    def probs(self) -> Tensor:
+        """The probability of each label at every pixel, ``(B, L, H, W)``."""
+        return self._view("mask")
 
     @property
     def mask(self) -> Tensor:
         """The most probable label of every pixel, ``(B, H, W)`` int64."""
-        return self.views["mask"].argmax(1)
+        return self.probs.argmax(-3)
+
+    @property
+    def entropy(self) -> Tensor:
+        """How uncertain the label of every pixel is, ``(B, H, W)``: 0 = certain, 1 = uniform."""
+        return entropy(self.probs)
+
+    def numpy(self) -> dict[str, np.ndarray]:
+        """Give arrays: ``image`` (…, H, W, 3) in [0, 1], ``classes``, ``probs``, ``mask``."""
+        if "mask" not in self.views:
+            return as_arrays(self.views)
+        return {**as_arrays({**self.views, "mask": self.mask}), "probs": self.probs.cpu().numpy()}
+
+    def save(self, path: str | Path, *, force: bool = False) -> list[Path]:
+        """Write a picture (``.png``), or a folder of one file for each view of each scene.
+
+        Args:
+            path: Where to; the suffix says which of the two.
+            force: Replace what is there.
+
+        Returns:
+            The files that were written.
+
+        Raises:
+            FileExistsError: If it exists, and ``force`` does not allow replacing it.
+        """
+        from .outputs import save_views
+
+        return save_views(path, self._scenes(), self._labels(), draw=self._draw, force=force)
+
+    def _repr_png_(self) -> bytes:
+        from .outputs import png_of
+
+        return png_of(self._draw)
+
+    def _draw(self, path: Path) -> None:
+        from .figures import draw_prediction
+
+        draw_prediction(path, self.observed, self._scenes(), self._labels())
+
+    def _scenes(self) -> dict[str, Tensor]:
+        """Give images, class probabilities and masks with a dimension for scenes, on the CPU."""
+        alone = {"image": 3, "classes": 1, "mask": 2}
+        shown = {name: view for name, view in self.views.items() if name in alone}
+        if "mask" in shown:
+            shown["mask"] = self.mask
+        return {
+            name: (view[None] if view.ndim == alone[name] else view).cpu()
+            for name, view in shown.items()
+        }
+
+    def _labels(self) -> Labels:
+        if self.labels is None:
+            raise ValueError("This prediction does not know its labels; set them with replace().")
+        return self.labels
+
+    def _view(self, name: str) -> Tensor:
+        if name not in self.views:
+            raise LookupError(
+                f"The {name} was not predicted; this prediction holds {', '.join(self.views)}."
+            )
+        return self.views[name]
 
 
 def able(assembly: Assembly, given: Collection[str], target: str) -> bool:
-    """Say whether the model explains ``target`` and has a belief about z given these views.
+    """Say whether the model explains ``target`` and z has a posterior given these views.
 
-    A view the model conditions on must be given; if nothing else is, its prior is the belief.
+    A view the model conditions on must be given; if nothing else is, its prior stands in.
     """
     model, evidence = assembly.model, _evidence(assembly, given)
     if target not in model.views or not set(model.conditions) <= set(given):
@@ -45,7 +134,7 @@ def able(assembly: Assembly, given: Collection[str], target: str) -> bool:
 
 
 def trained(assembly: Assembly, given: Collection[str]) -> bool:
-    """Say whether a term of the objective trained the belief given just these views."""
+    """Say whether a term of the objective trained the posterior given just these views."""
     if not _evidence(assembly, given):
         return True
     return frozenset(given) in assembly.objective.conditionings(assembly.guide)
@@ -61,35 +150,39 @@ def draw(
         given: The views to condition on; None = none.
         draws: K.
         scenes: B, which only matters where nothing is given.
-        at_mean: Take the mean of the belief, once, in place of draws.
+        at_mean: Take the mean of the posterior, once, in place of draws.
 
     Returns:
         ``(K, B, L)``, or None if the model has no latent.
 
     Raises:
-        ValueError: If there is no belief given just these views.
+        ValueError: If there is no posterior given just these views.
     """
-    if given is not None:
-        found = belief(assembly, given)
-    else:
-        latent = assembly.model.latent
-        found = standard_normal(scenes, latent, assembly.device) if latent else None
-    if found is None:
+    q = posterior(assembly, given, scenes)
+    if q is None:
         return None
-    return _mean(found)[None] if at_mean else found.sample(torch.Size((draws,)))
+    return _mean(q)[None] if at_mean else q.sample(torch.Size((draws,)))
 
 
-def belief(assembly: Assembly, given: Views) -> dist.Distribution | None:
-    """Say what is believed of z given some views: the posterior, or the prior.
+def posterior(
+    assembly: Assembly, given: Views | None, scenes: int = 1
+) -> dist.Distribution | None:
+    """Return q(z | views), or the prior where only the model's conditions are given.
 
-    The prior it is where nothing is given but what the model conditions on.
+    Args:
+        assembly: Model and guide.
+        given: The views to condition on; None = none: the prior.
+        scenes: B, where nothing is given.
 
     Returns:
         Batch shape ``(B,)``, event shape ``(L,)``; None if the model has no latent.
 
     Raises:
-        ValueError: If there is no belief given just these views.
+        ValueError: If there is no posterior given just these views.
     """
+    if given is None:
+        latent = assembly.model.latent
+        return standard_normal(scenes, latent, assembly.device) if latent else None
     if not _evidence(assembly, given.names):
         return assembly.model.prior(given)
     assembly.guide.require(given.names)
@@ -101,7 +194,7 @@ def predict(
     given: Views | None,
     names: Iterable[str],
     *,
-    draws: int = 8,
+    draws: int = DRAWS,
     scenes: int = 1,
     at_mean: bool = False,
 ) -> Prediction:
@@ -113,10 +206,10 @@ def predict(
         names: The views to predict.
         draws: K, the draws of z.
         scenes: B, where nothing is given.
-        at_mean: Use the mean of the belief in place of draws.
+        at_mean: Use the mean of the posterior in place of draws.
 
     Raises:
-        ValueError: If there is no belief given just these views.
+        ValueError: If there is no posterior given just these views.
     """
     with torch.no_grad():
         z = draw(assembly, given, draws, scenes, at_mean)
@@ -125,7 +218,7 @@ def predict(
 
 
 def expected(likelihood: object) -> Tensor:
-    """Give a likelihood's mean image, or its probabilities."""
+    """Return a likelihood's mean image, or its probabilities."""
     if isinstance(likelihood, LabelMap | ClassVector):
         return likelihood.probs
     return likelihood.mean  # type: ignore[attr-defined,no-any-return]
@@ -139,8 +232,8 @@ def _average(value: Tensor, z: Tensor | None) -> Tensor:
     return value.mean(0) if z is not None else value
 
 
-def _mean(found: dist.Distribution) -> Tensor:
+def _mean(q: dist.Distribution) -> Tensor:
     try:
-        return found.mean  # type: ignore[no-any-return]
+        return q.mean  # type: ignore[no-any-return]
     except NotImplementedError:
-        return found.sample(torch.Size((64,))).mean(0)  # type: ignore[no-any-return]
+        return q.sample(torch.Size((64,))).mean(0)  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""Refining a belief at test time: q(z | views) made better for the very scenes it is asked of."""
+"""Posteriors refined at test time: q(z | views) improved for the very scenes observed."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ import warnings
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pyro
 import pyro.distributions as dist
 import torch
 from pyro import poutine
-from pyro.infer import MCMC, NUTS
 from torch import Tensor
 
+from scene.storage.files import replace_file
 from scene.views import Views
 
 from ..build import Assembly
 from ..objectives.bounds import elbo
 from ..objectives.importance_weights import Evidence, evidence
-from .predict import belief
+from .predict import posterior
 
 CHAIN = 200
 """States that a chain keeps at least, so that their mean and scatter say something."""
@@ -56,28 +58,67 @@ class Refinement:
         return self.steps or {"svi": 50, "hmc": 100}[self.method]
 
 
-@dataclass(frozen=True)
-class Refined:
-    """What refining gave for B scenes.
+@dataclass(frozen=True, eq=False)
+class RefinedPosterior:
+    """The refined posteriors of B scenes.
 
     Attributes:
-        q: A diagonal Normal, batch ``(B,)``, event ``(L,)``: what was climbed to, or what has
-            the chain's mean and scatter.
-        z: Draws, ``(K, B, L)``: from q, or states of the chain.
-        before: ELBO of the given views at the amortised belief, ``(B,)`` in nats.
-        after: The same at ``q``.
+        posterior: A diagonal Normal, batch ``(B,)``, event ``(L,)``: the end of the climb, or the
+            Normal of the chain's mean and standard deviation.
+        z: Draws, ``(K, B, L)``: of the posterior, or states of the chain.
+        elbo_before: ELBO of the observed views at the amortised posterior, ``(B,)`` in nats.
+        elbo_after: ELBO of the observed views at ``posterior``, ``(B,)`` in nats.
+        how: The method and its steps.
         acceptance: Mean acceptance probability of each chain, ``(B,)``; None for ``svi``.
     """
 
-    q: dist.Distribution
+    posterior: dist.Distribution
     z: Tensor
-    before: Tensor
-    after: Tensor
+    elbo_before: Tensor
+    elbo_after: Tensor
+    how: Refinement
     acceptance: Tensor | None = None
 
+    def numpy(self) -> dict[str, np.ndarray]:
+        """Give arrays: ``loc`` and ``scale`` (B, L), ``z`` (K, B, L), both ELBOs (B,)."""
+        q: Any = self.posterior
+        held = {
+            "loc": q.mean,
+            "scale": q.stddev,
+            "z": self.z,
+            "elbo_before": self.elbo_before,
+            "elbo_after": self.elbo_after,
+        }
+        if self.acceptance is not None:
+            held["acceptance"] = self.acceptance
+        return {name: value.detach().cpu().numpy() for name, value in held.items()}
 
-def refined(assembly: Assembly, given: Views, how: Refinement, draws: int = 8) -> Refined:
-    """Refine the belief of each scene given some of its views; the generators stay as they are.
+    def save(self, path: str | Path, *, force: bool = False) -> list[Path]:
+        """Write the arrays of `numpy` to an ``.npz`` that is either whole or not there.
+
+        Raises:
+            FileExistsError: If it exists, and ``force`` does not allow replacing it.
+            ValueError: If its name does not end in ``.npz``.
+        """
+        place = Path(path)
+        if place.suffix != ".npz":
+            raise ValueError(f"A posterior is kept as {place.stem}.npz, not as {place.name}.")
+        if place.exists() and not force:
+            raise FileExistsError(f"{place} exists; choose another, or --force to replace it.")
+        place.parent.mkdir(parents=True, exist_ok=True)
+
+        def write(part: Path) -> None:
+            with part.open("wb") as file:
+                np.savez(file, **self.numpy())  # type: ignore[arg-type]
+
+        replace_file(place, write)
+        return [place]
+
+
+def refine_posterior(
+    assembly: Assembly, given: Views, how: Refinement, draws: int = 8
+) -> RefinedPosterior:
+    """Refine the posterior of each scene given some of its views; the generators stay as they are.
 
     It starts at the amortised posterior, or at the prior where the guide has none for this set
     of views: so any subset of what the model explains will do, whatever the guide can read.
@@ -101,7 +142,9 @@ def refined(assembly: Assembly, given: Views, how: Refinement, draws: int = 8) -
     before = bound(model, given, start)
     if how.method == "svi":
         q = climb(model, given, start, steps=how.length)
-        return Refined(q, q.sample(torch.Size((draws,))), before, bound(model, given, q))
+        return RefinedPosterior(
+            q, q.sample(torch.Size((draws,))), before, bound(model, given, q), how
+        )
     near = climb(model, given, start)
     states, acceptance = explore(model, given, near, states=max(CHAIN, draws), warmup=how.length)
     scatter = states.std(0)
@@ -109,7 +152,7 @@ def refined(assembly: Assembly, given: Views, how: Refinement, draws: int = 8) -
         raise ValueError("A chain never moved; give it more warm-up, such as --refine-steps 100.")
     q = dist.Normal(states.mean(0), scatter).to_event(1)
     apart = torch.linspace(0, len(states) - 1, draws).round().long().to(states.device)
-    return Refined(q, states[apart], before, bound(model, given, q), acceptance)
+    return RefinedPosterior(q, states[apart], before, bound(model, given, q), how, acceptance)
 
 
 def require_refinable(assembly: Assembly, given: Collection[str]) -> None:
@@ -213,7 +256,7 @@ def _start(assembly: Assembly, given: Views) -> dist.Distribution:
     """Give the amortised posterior, or the prior where there is none given these views."""
     with torch.no_grad():
         if assembly.guide.accepts(given.names):
-            found = belief(assembly, given)
+            found = posterior(assembly, given)
         else:
             found = assembly.model.prior(given)
     assert found is not None
@@ -236,7 +279,7 @@ def _weighed(model: Any, given: Views, q: dist.Distribution, particles: int) -> 
 
 
 def _say(q: dist.Distribution, scenes: int) -> Tensor:
-    """Be the Pyro program of a belief."""
+    """Be the Pyro program of a posterior."""
     with pyro.plate("scenes", scenes, dim=-1):
         return pyro.sample("z", q)  # type: ignore[no-any-return]
 
@@ -257,6 +300,8 @@ def _chain(
         return -trace.log_prob_sum()  # type: ignore[no-any-return]
 
     accepted: list[float] = []  # the running mean, which the sampler forgets when it is done
+    from pyro.infer import MCMC, NUTS
+
     kernel = NUTS(potential_fn=potential, step_size=0.1, max_tree_depth=_DEPTH)
     sampler = MCMC(
         kernel,

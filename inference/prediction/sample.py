@@ -1,246 +1,333 @@
-"""Scenes drawn on request: find the views given, draw z, decode, and write what came out."""
+"""Samples: scenes drawn given any views of one, or from the prior, and their average."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from scene.datasets.base import SPLITS
-from scene.datasets.catalogue import evaluation_split, open_data
-from scene.datasets.framing import Frame
-from scene.figures.grid import claim
-from scene.images.io import picture_size, read_image, read_mask, read_mask_of
+from scene.figures.claims import is_picture_path
 from scene.labels import Labels
+from scene.likelihoods import entropy
 from scene.seeds import seeded
-from scene.storage.user_folders import expanded
-from scene.views import VIEWS, Scene, Schema, Views, stack
+from scene.views import Views
 
 from ..build import Assembly
-from ..devices import Device, device_of
-from ..runs.restore import restore
-from ..runs.run import Run
-from .figures import averaged, decided, draw_samples, named, probable
-from .predict import draw
-from .refine import Refined, Refinement, refined, require_refinable
-from .view_files import claim_views, write_views
+from .arrays import as_arrays
+from .outputs import png_of, save_views
+from .predict import draw, expected
+from .refine import RefinedPosterior, Refinement, refine_posterior, require_refinable
 
-_SCENE = re.compile(f"({'|'.join(SPLITS)}):([0-9]{{1,9}})")
+MOST = 10_000
+"""The most scenes drawn at once."""
 
 
-@dataclass(frozen=True)
-class Request:
-    """What to draw.
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """N scenes drawn from a model.
 
-    Attributes:
-        given: For each view to condition on: a path, ``test:N``, or names of classes.
-        count: How many scenes.
-        walk: Whether they lie on a straight line through z, between two draws.
-        seed: Of the draws.
-        data: Where ``test:N`` is looked up.
-        refine: How to refine the belief for these views; None = as the guide says it.
-    """
-
-    given: Mapping[str, str]
-    count: int
-    walk: bool
-    seed: int
-    data: str
-    refine: Refinement | None = None
-
-
-@dataclass(frozen=True)
-class Made:
-    """What was drawn.
+    Shapes are those of one scene that was observed, or of none; where a batch of B was observed,
+    B stands behind N. A view that the model does not explain is None.
 
     Attributes:
-        picture: Where it is.
-        title: What it says above everything.
-        out: The folder of raw views.
-        files: How many are in it.
-        refined: What refining came to, if that was asked.
+        image: Mean images, ``(N, 3, H, W)`` in [0, 1].
+        classes: Class probabilities, ``(N, C)``.
+        mask: The most probable label of each pixel, ``(N, H, W)`` int64.
+        mean_image: The average image, ``(3, H, W)``; of a walk there is no average of anything.
+        mean_classes: Average class probabilities, ``(C,)``.
+        mean_mask: The labels that are most probable on average, ``(H, W)``.
+        entropy: How uncertain the label of each pixel then is, ``(H, W)``, 0 to 1.
+        observed: The views conditioned on, a batch; None = the samples are of the prior.
+        labels: The vocabulary.
+        title: How they were drawn, in words.
+        refined: The refined posterior that z was drawn from, if that was asked.
     """
 
-    picture: Path
+    image: Tensor | None
+    classes: Tensor | None
+    mask: Tensor | None
+    mean_image: Tensor | None
+    mean_classes: Tensor | None
+    mean_mask: Tensor | None
+    entropy: Tensor | None
+    observed: Views | None
+    labels: Labels
     title: str
-    out: Path | None
-    files: int
-    refined: Refined | None = None
+    refined: RefinedPosterior | None = None
+    batched: bool = field(default=False, repr=False)
+
+    def __len__(self) -> int:
+        """Count the samples, N."""
+        return len(next(iter(self.views.values())))
+
+    @property
+    def views(self) -> dict[str, Tensor]:
+        """The views that were drawn, by name."""
+        held = {"image": self.image, "classes": self.classes, "mask": self.mask}
+        return {name: view for name, view in held.items() if view is not None}
+
+    @property
+    def means(self) -> dict[str, Tensor]:
+        """The averages that there are, by the name of the view, and ``entropy``."""
+        held = {
+            "image": self.mean_image,
+            "classes": self.mean_classes,
+            "mask": self.mean_mask,
+            "entropy": self.entropy,
+        }
+        return {name: view for name, view in held.items() if view is not None}
+
+    def numpy(self) -> dict[str, np.ndarray]:
+        """Give arrays: ``image`` (N, H, W, 3) in [0, 1], ``classes`` (N, C), ``mask`` uint8."""
+        return as_arrays(self.views)
+
+    def scenes(self) -> list[Samples]:
+        """Take a batch apart: the samples of each observed scene."""
+        if not self.batched:
+            return [self]
+        count = len(self.observed) if self.observed is not None else 1
+        return [self._scene(row) for row in range(count)]
+
+    def save(self, path: str | Path, *, force: bool = False) -> list[Path]:
+        """Write a picture (``.png``), or a folder of one file for each view of each sample.
+
+        The folder holds ``000_image.png``, ``000_mask.png``, …, ``classes.json``, and the
+        averages. Of a batch, a folder holds one such folder for each scene, ``scene_000``, ….
+
+        Args:
+            path: Where to; the suffix says which of the two.
+            force: Replace what is there.
+
+        Returns:
+            The files that were written.
+
+        Raises:
+            FileExistsError: If it exists, and ``force`` does not allow replacing it.
+            ValueError: If a picture is to show the samples of a batch.
+        """
+        place = Path(path)
+        if not self.batched:
+            return save_views(
+                place, self.views, self.labels, self.means, draw=self._draw, force=force
+            )
+        if is_picture_path(place):
+            raise ValueError(f"{place} shows samples of one scene; take one of scenes(), or name "
+                             "a folder.")  # fmt: skip
+        files: list[Path] = []
+        for row, scene in enumerate(self.scenes()):
+            files += scene.save(place / f"scene_{row:03}", force=force)
+        return files
+
+    def _repr_png_(self) -> bytes:
+        return png_of(self.scenes()[0]._draw)
+
+    def _draw(self, path: Path) -> None:
+        from .figures import draw_samples
+
+        draw_samples(path, self.observed, self.views, self.labels, self.title, self.means)
+
+    def _scene(self, row: int) -> Samples:
+        observed = self.observed
+        if observed is not None:
+            observed = observed.rows(torch.tensor([row], device=observed.device))
+        views = {name: view[:, row] for name, view in self.views.items()}
+        means = {name: mean[row] for name, mean in self.means.items()}
+        return _samples(views, means, observed, self.labels, self.title, None, False)
 
 
-def draw_request(
-    run: Run,
-    request: Request,
+def sample(
+    assembly: Assembly,
+    observed: Views | None,
+    labels: Labels,
     *,
-    picture: Path | None = None,
-    out: Path | None = None,
-    device: Device = "auto",
-    trust: bool = False,
-    force: bool = False,
-) -> Made:
-    """Draw scenes with a run's model and write them.
+    n: int = 16,
+    walk: bool = False,
+    refinement: Refinement | None = None,
+    seed: int = 0,
+    recipe: str = "model",
+    batched: bool = False,
+) -> Samples:
+    """Draw scenes given some views, or from the prior.
 
-    Everything that can be refused is refused before anything is written.
+    Args:
+        assembly: Model and guide, in evaluation mode.
+        observed: B scenes' views to condition on; None = draw from the prior.
+        labels: The vocabulary.
+        n: How many scenes, 1 to `MOST`.
+        walk: Let them lie on a straight line through z, between two draws.
+        refinement: How to refine the posterior first; None = take the guide's.
+        seed: Of the draws.
+        recipe: What to call the model in messages.
+        batched: Keep the dimension B.
 
     Raises:
-        LookupError: If a class or a scene is unknown.
-        FileExistsError: If an output exists and ``force`` is not set.
-        ValueError: If a view cannot be read or has other labels than the model, or the model has
-            no belief given these views, or nothing to walk through.
+        ValueError: If the model has no posterior given these views, or no z to walk through, or
+            a number is out of range.
     """
-    if picture is not None:
-        claim(picture, force)
-    if out is not None:
-        claim_views(out, force)
-    assembly = restore(run, device=device_of(device), trust=trust)
-    given = gather(request, run.schema)
-    given = given.to(assembly.device) if given is not None else None
-    _require(assembly, given, run.settings.recipe, request.refine)
-    if request.walk and not assembly.model.latent:
-        raise ValueError(f"A {run.settings.recipe} has no z to walk through; leave out --walk.")
-    with seeded(request.seed, assembly.device):
-        z, better = _latents(assembly, given, request)
-        found = {name: view.cpu() for name, view in probable(assembly, z, given).items()}
-    samples, means = decided(found), {} if request.walk else averaged(found)
-    title = _title(request, given, run.schema.labels)
-    picture = picture or _free(run.folder / "samples", _stem(request))
-    draw_samples(
-        picture,
-        given.to("cpu") if given is not None else None,
-        samples,
-        run.schema.labels,
-        title,
-        means,
-    )
-    files = write_views(out, samples, run.schema.labels, means) if out is not None else 0
-    return Made(picture, title, out, files, better)
+    if n < 1:
+        raise ValueError(f"-n must be 1 or more, not {n}.")
+    if n > MOST:
+        raise ValueError(f"-n is at most {MOST}, not {n}; draw the rest with another --seed.")
+    given = observed.to(assembly.device) if observed is not None else None
+    _require(assembly, given, recipe, refinement)
+    if walk and not assembly.model.latent:
+        raise ValueError(f"A {recipe} has no z to walk through; leave out --walk.")
+    with seeded(seed, assembly.device):
+        z, refined = _latents(assembly, given, n, walk, refinement)
+        decoded = {name: view.cpu() for name, view in probable(assembly, z, given).items()}
+    means = {} if walk else averaged(decoded)
+    views = decided(decoded)
+    if not batched:
+        views = {name: view.squeeze(1) for name, view in views.items()}
+        means = {name: view.squeeze(0) for name, view in means.items()}
+    held = given.to("cpu") if given is not None else None
+    title = _title(held, labels, walk, refinement)
+    return _samples(views, means, held, labels, title, refined, batched)
 
 
-def gather(request: Request, schema: Schema) -> Views | None:
-    """Find the views to condition on, as a batch of one scene; None if there are none.
-
-    Pictures are resized and cropped to the schema's size, masks by nearest neighbour.
-    """
-    if not request.given:
-        return None
-    found = {name: _view(name, text, request, schema) for name, text in request.given.items()}
-    names = [name for name in VIEWS if name in found]
-    scene = Scene(found.get("image"), found.get("classes"), found.get("mask"))
-    return stack([scene], schema).only(names)
-
-
-def walk(ends: Tensor, steps: int) -> Tensor:
+def straight_line(ends: Tensor, steps: int) -> Tensor:
     """Step in a straight line between two latents: ``(2, B, L)`` to ``(steps, B, L)``.
 
-    >>> walk(torch.tensor([[[0.0]], [[2.0]]]), 3).flatten()
+    >>> straight_line(torch.tensor([[[0.0]], [[2.0]]]), 3).flatten()
     tensor([0., 1., 2.])
     """
     along = torch.linspace(0, 1, steps, device=ends.device).view(-1, 1, 1)
     return torch.lerp(ends[:1], ends[1:], along)
 
 
+def probable(assembly: Assembly, z: Tensor | None, given: Views | None) -> dict[str, Tensor]:
+    """Decode draws of z into the expectation of every view.
+
+    Args:
+        assembly: Model and guide.
+        z: ``(N, B, L)``; None for a model without latent, whose N is 1.
+        given: B scenes' views, for a model with conditions.
+
+    Returns:
+        Mean images ``(N, B, 3, H, W)``, class probabilities ``(N, B, C)``, label probabilities
+        ``(N, B, L, H, W)``.
+    """
+    with torch.no_grad():
+        decoded = assembly.model.decode(z, given, assembly.model.views)
+    views = {name: expected(x) for name, x in decoded.items()}
+    return {name: value if z is not None else value[None] for name, value in views.items()}
+
+
+def decided(views: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Take the most probable label of every pixel, where there are label probabilities."""
+    return {n: view.argmax(-3) if n == "mask" else view for n, view in views.items()}
+
+
+def averaged(views: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Average over N draws, and measure how uncertain the labels are then.
+
+    Args:
+        views: As `probable` returns them.
+
+    Returns:
+        Of each view there is: ``image`` ``(B, 3, H, W)``; ``classes`` ``(B, C)``; ``mask``
+        ``(B, H, W)``, the labels that are most probable on average, with ``entropy``
+        ``(B, H, W)``.
+    """
+    means = {name: view.mean(0) for name, view in views.items()}
+    uncertainty = {"entropy": entropy(means["mask"])} if "mask" in means else {}
+    return {**decided(means), **uncertainty}
+
+
+def _samples(
+    views: Mapping[str, Tensor],
+    means: Mapping[str, Tensor],
+    observed: Views | None,
+    labels: Labels,
+    title: str,
+    refined: RefinedPosterior | None,
+    batched: bool,
+) -> Samples:
+    return Samples(
+        image=views.get("image"),
+        classes=views.get("classes"),
+        mask=views.get("mask"),
+        mean_image=means.get("image"),
+        mean_classes=means.get("classes"),
+        mean_mask=means.get("mask"),
+        entropy=means.get("entropy"),
+        observed=observed,
+        labels=labels,
+        title=title,
+        refined=refined,
+        batched=batched,
+    )
+
+
 def _latents(
-    assembly: Assembly, given: Views | None, request: Request
-) -> tuple[Tensor | None, Refined | None]:
-    """Draw z, ``(N, 1, L)``, and give what refining came to, if that was asked."""
-    draws = 2 if request.walk else request.count
-    better = None
-    if request.refine is not None and given is not None:
-        better = refined(assembly, given, request.refine, draws)
-    z = better.z if better else draw(assembly, given, draws, 1)
-    return (walk(z, request.count) if request.walk and z is not None else z), better
+    assembly: Assembly,
+    given: Views | None,
+    n: int,
+    walk: bool,
+    refinement: Refinement | None,
+) -> tuple[Tensor | None, RefinedPosterior | None]:
+    """Draw z, ``(N, B, L)``, and return the refined posterior, if that was asked."""
+    draws = 2 if walk else n
+    refined = None
+    if refinement is not None and given is not None:
+        refined = refine_posterior(assembly, given, refinement, draws)
+    z = refined.z if refined else draw(assembly, given, draws, 1)
+    return (straight_line(z, n) if walk and z is not None else z), refined
 
 
 def _require(
-    assembly: Assembly, given: Views | None, recipe: str, refine: Refinement | None
+    assembly: Assembly, given: Views | None, recipe: str, refinement: Refinement | None
 ) -> None:
     names = given.names if given is not None else ()
-    if missing := [name for name in assembly.model.conditions if name not in names]:
-        raise ValueError(f"A {recipe} draws given an {missing[0]}; add --from-{missing[0]}.")
-    if refine is not None:
+    require_conditions(assembly, names, recipe)
+    if refinement is not None:
         require_refinable(assembly, names)
         return
+    require_posterior(assembly, names, recipe)
+
+
+def require_conditions(assembly: Assembly, names: Any, recipe: str) -> None:
+    """Refuse views that lack what the model takes as given.
+
+    Raises:
+        ValueError: Naming the view that is missing.
+    """
+    if missing := [name for name in assembly.model.conditions if name not in names]:
+        raise ValueError(f"A {recipe} draws given an {missing[0]}; add --from-{missing[0]}.")
+
+
+def require_posterior(assembly: Assembly, names: Any, recipe: str) -> None:
+    """Refuse views that the guide has no posterior given.
+
+    Raises:
+        ValueError: Naming them, and what could be done.
+    """
     evidence = set(names) - set(assembly.model.conditions)
     if evidence and not assembly.guide.accepts(names):
         raise ValueError(
-            f"This {recipe} has no belief given just {' + '.join(names)}; give other views, or "
-            "take a run that accepts any, such as one of telbo, or add --refine svi."
+            f"This {recipe} has no posterior given just {' + '.join(names)}; give other views, "
+            "or take a run that accepts any, such as one of telbo, or add --refine svi."
         )
 
 
-def _view(name: str, text: str, request: Request, schema: Schema) -> Tensor:
-    labels = schema.labels
-    if scene := _SCENE.fullmatch(text):
-        return _of_scene(name, request.data, scene[1], int(scene[2]), schema)
-    if name == "classes":
-        return labels.encode(word.strip() for word in text.split(",") if word.strip())
-    path = expanded(text)
-    picture = read_image(path) if name == "image" else _mask(path, request, labels)
-    frame = Frame((picture.shape[-2], picture.shape[-1]), schema.size)
-    return frame.apply_image(picture) if name == "image" else frame.apply_mask(picture)
-
-
-def _mask(path: Path, request: Request, labels: Labels) -> Tensor:
-    """Read a mask; with a photo beside it, as drawn on that.
-
-    Raises:
-        ValueError: If the two do not show the same pixels.
-    """
-    text = request.given.get("image", "test:0")
-    if _SCENE.fullmatch(text):
-        return read_mask(path, labels)
-    photo = expanded(text)
-    mask, (h, w) = read_mask_of(path, labels, photo, alone=True), picture_size(photo)
-    if mask.shape != (h, w):
-        tall, wide = mask.shape
-        raise ValueError(
-            f"{photo} is {w}×{h} but {path} is {wide}×{tall}; give an image and its mask at one "
-            "size."
-        )
-    return mask
-
-
-def _of_scene(name: str, data: str, split: str, number: int, schema: Schema) -> Tensor:
-    if split == "test":  # folders often have none
-        split = evaluation_split(data)
-    dataset = open_data(data, split, schema.size)
-    if number >= len(dataset):
-        raise LookupError(
-            f"{split}:{number} is not there; {dataset.name} {split} has scenes 0 to "
-            f"{len(dataset) - 1}."
-        )
-    if name != "image":
-        schema.labels.require(dataset.schema.labels, dataset.name)
-    found: Tensor | None = getattr(dataset[number], name)
-    if found is None:
-        raise LookupError(f"{split}:{number} of {dataset.name} has no {name}; choose another.")
-    return found
-
-
-def _title(request: Request, given: Views | None, labels: Labels) -> str:
-    if given is None:
-        start = "drawn from the prior"
-    else:
+def _title(
+    observed: Views | None, labels: Labels, walk: bool, refinement: Refinement | None
+) -> str:
+    title = "drawn from the prior"
+    if observed is not None:
+        one = len(observed) == 1
         source = " + ".join(
-            named(labels, given["classes"][0]) if name == "classes" else f"the {name}"
-            for name in given
+            (", ".join(labels.decode(observed["classes"][0])) or "none")
+            if name == "classes" and one
+            else f"the {name}"
+            for name in observed
         )
-        start = f"drawn given {source}"
-    if request.refine is not None:
-        start += f", refined by {request.refine.method}"
-    return f"{start}, a walk" if request.walk else start
-
-
-def _stem(request: Request) -> str:
-    return "from-" + ("+".join(n for n in VIEWS if n in request.given) or "prior")
-
-
-def _free(folder: Path, stem: str) -> Path:
-    number = 1
-    while (folder / f"{stem}-{number}.png").exists():
-        number += 1
-    return folder / f"{stem}-{number}.png"
+        title = f"drawn given {source}"
+    if refinement is not None:
+        title += f", refined by {refinement.method}"
+    return f"{title}, a walk" if walk else title

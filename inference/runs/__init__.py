@@ -1,1 +1,1 @@
-"""Runs: the folder that training writes, claimed, read back and trusted."""
+"""Runs: folders that training writes, and how they are claimed, read, restored and trusted."""

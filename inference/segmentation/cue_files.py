@@ -87,8 +87,8 @@ class CueScorer:
 
 
 @dataclass(frozen=True)
-class Written:
-    """What came of writing cues: where they are, how many scenes, and how right."""
+class CueFiles:
+    """A folder of cues: where it is, of how many scenes, and how right they are."""
 
     folder: Path
     scenes: int
@@ -105,7 +105,7 @@ def write_cues(
     force: bool = False,
     about: dict[str, Any] | None = None,
     watch: Callable[[int, int], None] = lambda done, scenes: None,
-) -> Written:
+) -> CueFiles:
     """Write maps and cues of a split, whole or not at all.
 
     Each scene's ``<name>.npz`` holds ``maps`` ``(C, h, w)``, each divided by its maximum;
@@ -134,7 +134,7 @@ def write_cues(
         scorer = _fill(part, assembly, dataset, settings, count, watch)
         report = {"scenes": count, "settings": asdict(settings), **asdict(scorer.score())}
         write_json(part / REPORT, {**(about or {}), **report})
-    return Written(folder, count, scorer.score())
+    return CueFiles(folder, count, scorer.score())
 
 
 def claim(folder: Path, force: bool) -> None:

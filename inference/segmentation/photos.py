@@ -9,28 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
-
 from scene.datasets.folders.layouts import ARCHIVES
 from scene.images.folder import SUFFIXES, is_junk, is_picture
-from scene.images.io import read_image, write_grey, write_image, write_mask
-from scene.images.legend import with_legend
-from scene.images.overlay import overlaid
-from scene.storage.files import read_text, replace_file, sweep
+from scene.images.io import read_image
+from scene.storage.files import read_text, sweep
 from scene.storage.user_folders import expanded
 
+from .output import KINDS, write
 from .segmentation import Segmentation
 from .segmenter import Segmenter
 
 LISTS = (".txt", ".list")
 """Files that name pictures, one a line."""
-
-KINDS = {"mask": ".png", "overlay": ".png", "uncertainty": ".png", "probs": ".npz"}
-"""What may be written of a photograph, ``<stem>_<kind><suffix>``, with its suffix."""
-
-_ROWS = 64  # of an overlay at once
 
 
 @dataclass(frozen=True)
@@ -166,62 +156,12 @@ def segment_files(
         try:
             image = read_image(job.photo)
             found = segmenter.segment(image)
-            _write(job, image, found, opacity)
+            for kind, path in job.files.items():
+                write(kind, path, found, opacity)
         except (OSError, ValueError) as error:
             yield Failed(str(job.photo), _sentence(error))
         else:
             yield Done(job, found)
-
-
-def overlay_of(image: Tensor, found: Segmentation, opacity: float = 0.5) -> Tensor:
-    """Lay a segmentation over its photograph, with a legend of the labels present.
-
-    Args:
-        image: ``(3, H, W)`` uint8.
-        found: Its segmentation.
-        opacity: Of the mask, 0 to 1.
-
-    Returns:
-        ``(3, H', W')`` uint8, see `scene.images.legend.with_legend`.
-    """
-    whole = torch.empty_like(image)
-    parts = zip(*(x.split(_ROWS, -2) for x in (whole, image, found.mask)), strict=True)
-    for there, rows, ids in parts:
-        there.copy_(overlaid(rows, ids, found.labels, opacity))
-    return with_legend(whole, found.labels, [share.id for share in found.shares])
-
-
-def write_probs(path: Path, found: Segmentation) -> None:
-    """Write the probabilities of a segmentation as an ``.npz`` that is either whole or not there.
-
-    Args:
-        path: Where to; its folder is made.
-        found: Its ``grid`` becomes ``probs``, ``(L, h, w)`` float32: at the photograph's own
-            pixels, or where it has more than the segmenter's ``pixels``, at those that the CRF
-            worked on, and without a CRF at the model's own. ``labels`` are the L names, and
-            ``size`` is the photograph's height and width.
-    """
-    probs = found.grid.numpy()
-    labels, size = np.array(found.labels.names), np.array(found.size)
-
-    def save(part: Path) -> None:
-        with part.open("wb") as file:
-            np.savez(file, probs=probs, labels=labels, size=size)
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, save)
-
-
-def _write(job: Job, image: Tensor, found: Segmentation, opacity: float) -> None:
-    for kind, path in job.files.items():
-        if kind == "mask":
-            write_mask(path, found.mask, found.labels)
-        elif kind == "overlay":
-            write_image(path, overlay_of(image, found, opacity))
-        elif kind == "uncertainty":
-            write_grey(path, found.entropy)
-        else:
-            write_probs(path, found)
 
 
 def _meant(name: str, piped: Iterable[str]) -> Iterator[Path]:

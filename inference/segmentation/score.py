@@ -114,10 +114,11 @@ def score_stage(
         if not batch:
             continue
         weak += pseudo
-        found = segmenter.believed(torch.stack([segmenter.framed(image) for image, _ in batch]))
+        resized = torch.stack([segmenter.resized(image) for image, _ in batch])
+        found = segmenter.probabilities(resized)
         for probs, (image, mask) in zip(found, batch, strict=True):
             for name, crf in refinements.items():
-                scorers[name].add(segmenter.refined(probs, image, None, crf).mask, mask)
+                scorers[name].add(segmenter.refine(probs, image, None, crf).mask, mask)
         scenes += len(batch)
         watch(done, total)
     if not scenes:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -43,17 +45,21 @@ class Share:
 
 @dataclass(frozen=True, eq=False)
 class Segmentation:
-    """What is believed of every pixel of one photograph.
+    """The label probabilities of every pixel of one photograph.
 
     Attributes:
         grid: ``(L, h, w)`` probabilities, on the CPU; the photograph's own pixels, or fewer.
         size: Height and width of the photograph.
         labels: The vocabulary.
+        image: The photograph, ``(3, H, W)`` uint8; None where nobody kept it.
+        name: What files of it are called, such as the stem of the photograph's own.
     """
 
     grid: Tensor
     size: tuple[int, int]
     labels: Labels
+    image: Tensor | None = None
+    name: str = "photo"
 
     @property
     def probs(self) -> Tensor:
@@ -72,7 +78,7 @@ class Segmentation:
 
     @cached_property
     def entropy(self) -> Tensor:
-        """How undecided every pixel is, ``(H, W)``: 0 = not at all, 1 = all labels alike."""
+        """How uncertain every pixel is, ``(H, W)``: 0 = certain, 1 = all labels equally likely."""
         return torch.cat([entropy(band) for _, band in self.bands()])
 
     @cached_property
@@ -117,6 +123,52 @@ class Segmentation:
             "classes": [vars(share) for share in self.shares],
             "confidence": sum(share.pixels * share.confidence for share in self.shares),
         }
+
+    def numpy(self) -> np.ndarray:
+        """Give the mask as an array, ``(H, W)`` uint8 label ids."""
+        return self.mask.numpy()
+
+    def save(self, path: str | Path, *, force: bool = False) -> list[Path]:
+        """Write the mask (``.png``), the probabilities (``.npz``), or a folder of files.
+
+        The folder gets ``NAME_mask.png`` and, where the photograph is held, ``NAME_overlay.png``.
+
+        Args:
+            path: Where to; the suffix says which of the three.
+            force: Replace files that are there.
+
+        Returns:
+            The files that were written.
+
+        Raises:
+            FileExistsError: If one exists, and ``force`` does not allow replacing it.
+        """
+        from .output import write
+
+        place = Path(path)
+        files = {"probs" if place.suffix == ".npz" else "mask": place}
+        if not place.suffix or place.is_dir():
+            kinds = ("mask",) if self.image is None else ("mask", "overlay")
+            files = {kind: place / f"{self.name}_{kind}.png" for kind in kinds}
+        for file in files.values():
+            if file.exists() and not force:
+                raise FileExistsError(f"{file} exists; choose another, or --force to replace it.")
+        for kind, file in files.items():
+            write(kind, file, self)
+        return list(files.values())
+
+    def _repr_png_(self) -> bytes:
+        from io import BytesIO
+
+        from PIL import Image
+
+        from .output import overlay_of
+
+        shown = torch.from_numpy(self.labels.palette)[self.mask.long()].permute(2, 0, 1)
+        pixels = shown if self.image is None else overlay_of(self)
+        buffer = BytesIO()
+        Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy()).save(buffer, format="PNG")
+        return buffer.getvalue()
 
     @cached_property
     def _chosen(self) -> tuple[Tensor, Tensor]:

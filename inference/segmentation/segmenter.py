@@ -16,7 +16,6 @@ from scene.seeds import seeded
 from scene.views import Schema
 
 from ..build import Assembly
-from ..crf.meanfield import refine_logits
 from ..crf.parameters import Parameters
 from ..prediction.predict import able
 from ..runs.restore import restore
@@ -82,16 +81,16 @@ class Segmenter:
             known: ``(C,)``, 1 where a class is known to be present and 0 where it is known not
                 to be; None = nothing is known.
         """
-        told = None if known is None else known[None]
-        found = self.believed(self.framed(image)[None], told)[0]
-        return self.refined(found, image, known, self.crf if STAGES[self.stage].crf else None)
+        present = None if known is None else known[None]
+        probs = self.probabilities(self.resized(image)[None], present)[0]
+        return self.refine(probs, image, known, self.crf if STAGES[self.stage].crf else None)
 
-    def framed(self, image: Tensor) -> Tensor:
+    def resized(self, image: Tensor) -> Tensor:
         """Resize a whole photograph, ``(3, H, W)`` uint8, to the model's size, in [0, 1]."""
         return _shrunk(image, self.schema.size).float() / 255
 
-    def believed(self, images: Tensor, known: Tensor | None = None) -> Tensor:
-        """Say what the stage believes before its CRF.
+    def probabilities(self, images: Tensor, known: Tensor | None = None) -> Tensor:
+        """Return the label probabilities of the stage before its CRF.
 
         Args:
             images: ``(B, 3, H, W)`` in [0, 1], of the model's size.
@@ -101,26 +100,26 @@ class Segmenter:
             ``(B, L, H, W)``, on the model's device.
         """
         device = self.assembly.device
-        told = None if known is None else known.to(device)
+        present = None if known is None else known.to(device)
         source = load_named(STAGES[self.stage].source, SOURCES, "stage")
         with seeded(self.seed, device):
-            found: Tensor = source(
-                self.assembly, images.to(device), self.schema.labels, told, self.look
+            probs: Tensor = source(
+                self.assembly, images.to(device), self.schema.labels, present, self.look
             )
-        return found
+        return probs
 
     @torch.no_grad()
-    def refined(
+    def refine(
         self,
-        found: Tensor,
+        probs: Tensor,
         image: Tensor,
         known: Tensor | None = None,
         crf: Parameters | None = None,
     ) -> Segmentation:
-        """Bring beliefs to a photograph's pixels, and refine them there.
+        """Bring probabilities to a photograph's pixels, and refine them there by the CRF.
 
         Args:
-            found: ``(L, h, w)``, as `believed` gives them.
+            probs: ``(L, h, w)``, as `probabilities` returns them.
             image: ``(3, H, W)`` uint8.
             known: As in `segment`.
             crf: Of the CRF; None = there is none.
@@ -128,22 +127,23 @@ class Segmenter:
         size = (image.shape[-2], image.shape[-1])
         working = self._working(size)
         if working == size or crf is not None:
-            found = spread(found, working)
+            probs = upsample(probs, working)
         if crf is not None:
-            logits = log_probs(found)
-            found = refine_logits(
-                logits,
-                _shrunk(image, working).permute(1, 2, 0).to(found.device),
+            from ..crf.meanfield import refine_logits
+
+            probs = refine_logits(
+                log_probs(probs),
+                _shrunk(image, working).permute(1, 2, 0).to(probs.device),
                 kernels=crf.kernels(),
                 iterations=crf.iterations,
                 engine=self.engine,
             )
             if known is not None:  # the floor had left a little of the others
-                found = restricted(found[None], known[None], self.schema.labels)[0]
-        return Segmentation(found.float().cpu(), size, self.schema.labels)
+                probs = restricted(probs[None], known[None], self.schema.labels)[0]
+        return Segmentation(probs.float().cpu(), size, self.schema.labels, image)
 
     def _working(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Say at how many rows and columns the CRF works."""
+        """Say on how many rows and columns the CRF works."""
         most = min(self.pixels, VALUES // len(self.schema.labels.names))
         scale = math.sqrt(most / math.prod(size))
         if scale >= 1:
@@ -172,8 +172,8 @@ def load(
         crf: Parameters of the CRF; by default those everybody starts from.
         look: How a classifier's maps are found.
         pixels: As in `Segmenter`.
-        seed: Likewise.
-        engine: Likewise.
+        seed: Of the draws of z, the same for every photograph.
+        engine: Of the CRF, as in `inference.crf.meanfield.refine`.
         device: Where to compute.
         trust: Run the code that the run carries even if it was not trained here.
 
@@ -182,8 +182,31 @@ def load(
         PermissionError: If it carries code that is not trusted.
         ValueError: If the run does not have that stage, or its model cannot read images.
     """
-    name = stage_of(run, stage)
+    stage_of(run, stage)  # refused before anything is loaded
     assembly = restore(run, device=device, trust=trust)
+    return segmenter_of(
+        run, assembly, stage, crf=crf, look=look, pixels=pixels, seed=seed, engine=engine
+    )
+
+
+def segmenter_of(
+    run: Run,
+    assembly: Assembly,
+    stage: str | None = None,
+    *,
+    crf: Parameters = _CRF,
+    look: CueSettings = _LOOK,
+    pixels: int = PIXELS,
+    seed: int = 0,
+    engine: str = "auto",
+) -> Segmenter:
+    """Segment with a run that is loaded; the arguments are those of `load`.
+
+    Raises:
+        LookupError: If there is no such stage.
+        ValueError: If the run does not have that stage, or its model cannot read images.
+    """
+    name = stage_of(run, stage)
     if STAGES[name].source != "gradcam" and not able(assembly, ("image",), "mask"):
         raise ValueError(
             f"{run.folder} predicts no masks from images alone; take a run of sec, segmenter, "
@@ -221,7 +244,7 @@ def newest_run(stage: str | None = None) -> Run:
     )
 
 
-def spread(probs: Tensor, size: tuple[int, int]) -> Tensor:
+def upsample(probs: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize probabilities ``(L, h, w)`` bilinearly; they still sum to one."""
     if probs.shape[-2:] == size:
         return probs

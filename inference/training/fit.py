@@ -228,7 +228,10 @@ def _step(fabric: Fabric, module: Any, learning: Learning, views: Views, run: Ru
     fabric.backward(loss)
     if settings.optimizer.clip:
         norm = fabric.clip_gradients(
-            module, learning.optimizer, max_norm=settings.optimizer.clip, error_if_nonfinite=False
+            module,
+            learning.optimizer,
+            max_norm=settings.optimizer.clip,
+            error_if_nonfinite=False,
         )
         if norm is not None and not torch.isfinite(norm):
             raise Diverged("gradient", float(norm), learning.step + 1, run)

@@ -243,7 +243,11 @@ def _open(
     size = settings.data.size
     train: SceneDataset
     train = open_data(
-        settings.data.source, "train", size, download=download, count=settings.data.count
+        settings.data.source,
+        "train",
+        size,
+        download=download,
+        count=settings.data.count,
     )
     if settings.data.weak_weight != 1:
         train = WeightedWeakMasks(train, settings.data.weak_weight)

@@ -32,21 +32,6 @@ class Panel:
     caption: str = ""
 
 
-def claim(path: Path, force: bool) -> None:
-    """Refuse a path that a picture may not be written to.
-
-    Raises:
-        FileExistsError: If it exists, and ``force`` does not allow replacing it.
-        ValueError: If its name does not end in ``.png``, or it is a folder.
-    """
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder; name a .png file in it.")
-    if path.suffix.lower() != ".png":
-        raise ValueError(f"A grid is a PNG; call it {path.stem}.png, not {path.name}.")
-    if path.exists() and not force:
-        raise FileExistsError(f"{path} exists; choose another, or --force to replace it.")
-
-
 def coloured(mask: Tensor, labels: Labels) -> np.ndarray:
     """Paint a mask in its labels' colours, void in VOC's: ``(H, W)`` to ``(H, W, 3)`` uint8."""
     return labels.palette[mask.cpu().numpy().astype(np.uint8)]

@@ -100,28 +100,56 @@ def is_turned(path: Path) -> bool:
         return orientation(picture) != 1
 
 
-def _mask(path: Path, labels: Labels) -> tuple[Tensor, int]:
-    """Read label ids, and how EXIF turned them."""
-    with _opened(path) as picture:
-        kind, number, mode = picture.format, orientation(picture), picture.mode
-        turn_upright(picture)
-        palette = np.reshape(picture.getpalette("RGB") or [], (-1, 3)).astype(np.uint8)
-        if mode == "1":
-            white = {(0, 0, 0), (255, 255, 255)} <= set(labels.colours)
-            pixels = np.asarray(picture.convert("L") if white else picture)
-        elif mode in ("P", "PA", "L", "LA", "F") or mode.startswith("I"):
-            pixels = np.asarray(picture.getchannel(0) if mode in ("PA", "LA") else picture)
-        else:
-            pixels = np.asarray(picture if mode == "RGB" else picture.convert("RGB"))
+def image_of(picture: Image.Image) -> Tensor:
+    """Give the pixels of an open, upright picture of any mode, ``(3, H, W)`` uint8.
+
+    Transparency is laid on white, 16-bit grey becomes 8-bit.
+    """
+    return _pixels(picture)
+
+
+def mask_of(picture: Image.Image, labels: Labels, path: Path, kind: str | None = None) -> Tensor:
+    """Read the label ids of an open, upright picture, as `read_mask` does those of a file.
+
+    Args:
+        picture: Of any mode.
+        labels: The vocabulary.
+        path: What to call the mask in messages.
+        kind: The format of the file that it comes from; None = of none.
+
+    Returns:
+        ``(H, W)`` uint8 label ids, 255 = void.
+
+    Raises:
+        ValueError: As `read_mask`.
+    """
+    mode = picture.mode
+    palette = np.reshape(picture.getpalette("RGB") or [], (-1, 3)).astype(np.uint8)
+    if mode == "1":
+        white = {(0, 0, 0), (255, 255, 255)} <= set(labels.colours)
+        pixels = np.asarray(picture.convert("L") if white else picture)
+    elif mode in ("P", "PA", "L", "LA", "F") or mode.startswith("I"):
+        pixels = np.asarray(picture.getchannel(0) if mode in ("PA", "LA") else picture)
+    else:
+        pixels = np.asarray(picture if mode == "RGB" else picture.convert("RGB"))
     require_lossless(kind, path)
     if pixels.ndim == 3:
-        return torch.from_numpy(ids_from_colours(pixels, labels, path)), number
+        return torch.from_numpy(ids_from_colours(pixels, labels, path))
     if mode == "F" and not (np.isfinite(pixels) & (pixels == pixels.round())).all():
         raise ValueError(f"{path} holds fractions, not label ids; export it as 8-bit PNG.")
     numbers = pixels.astype(np.int32) if mode == "F" else pixels
     numbers = numbers.astype(np.uint8) if mode == "1" else numbers
     shown = palette if mode in ("P", "PA") else None
-    return torch.from_numpy(ids_from_numbers(numbers, shown, labels, path)), number
+    return torch.from_numpy(ids_from_numbers(numbers, shown, labels, path))
+
+
+def _mask(path: Path, labels: Labels) -> tuple[Tensor, int]:
+    """Read label ids, and how EXIF turned them."""
+    with _opened(path) as picture:
+        kind, number = picture.format, orientation(picture)
+        turn_upright(picture)
+        upright = picture.copy()
+    return mask_of(upright, labels, path, kind), number
 
 
 def picture_size(path: str | Path) -> tuple[int, int]:

@@ -8,9 +8,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from inference.crf.engines import Field, engine
+from inference.crf.engines import Field, choose_engine
 from inference.crf.kernels import Appearance, Smoothness
-from inference.crf.lattice import Lattice
+from inference.crf.lattice.engine import Lattice
 from scene.images.io import read_image
 
 HEIGHT, WIDTH, LABELS, ITERATIONS = 375, 500, 21, 10
@@ -97,7 +97,7 @@ def test_forward_and_backward_cost_three_forwards_at_most(field, say):
 def test_photographs_take_less_time_than_by_the_reference(photographs, say):
     """The lattice built anew each time; the reference has one thread, this one two."""
     pytest.importorskip("pydensecrf", reason="the reference is not installed")
-    reference = engine("pydensecrf", photographs[0])
+    reference = choose_engine("pydensecrf", photographs[0])
     totals = [0.0, 0.0]
     for one in photographs:
         with torch.no_grad():

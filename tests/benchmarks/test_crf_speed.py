@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from inference.crf.engines import Field
-from inference.crf.fused import Fused
+from inference.crf.fused.engine import Fused
 from inference.crf.kernels import DEFAULT, Appearance, Smoothness
 from scene.images.io import read_image
 

@@ -132,13 +132,16 @@ def test_a_guide_file_that_is_not_there(refused):
         (["--picture", "text.png"], "text.png exists; choose another, or --force to replace it."),
         (["--picture", "a.jpg"], "A grid is a PNG; call it a.png, not a.jpg."),
         (["--out", "full"], "full exists; choose another, or --force to replace it."),
-        (["--out", "text.png", "--force"], "text.png is a file; --out names a folder."),
+        (["--out", "text", "--force"], "text is a file; --out names a folder."),
+        (["--out", "text.png"], "text.png exists; choose another, or --force to replace it."),
+        (["--out", "a.jpg"], "A grid is a PNG; call it a.png, not a.jpg."),
         (["--from-mask", "--data", "sinthetic"], "There is no data at 'sinthetic'."),
     ],
 )
 def test_what_cannot_be_sampled(refused, trained, place, words, sentence):
     trained()
     (place / "text.png").write_text("no picture")
+    (place / "text").write_text("no folder")
     (place / "full").mkdir()
     labels = Labels(tuple("abcdefghij"))
     write_mask(place / "high.png", torch.full((18, 20), 9), labels)
@@ -167,7 +170,7 @@ def test_a_run_that_cannot_do_what_is_asked(refused, trained):
     assert "A segmenter draws given an image; add --from-image." in refused(
         "sample", "--run", segmenter, "--from-mask"
     )
-    assert "This jvae has no belief given just mask; give other views" in refused(
+    assert "This jvae has no posterior given just mask; give other views" in refused(
         "sample", "--run", jvae, "--from-mask"
     )
 

@@ -134,13 +134,20 @@ def test_what_is_typed_reaches_the_settings(scene, place):
     settings = read(place / "mine").settings
     assert settings.guide.encode == ("mask", "image")
     assert settings.objective.view_weights == {"mask": 2.0, "classes": 0.5}
-    assert (settings.optimizer.learning_rate, settings.data.count, settings.objective.warmup) == (
+    assert (
+        settings.optimizer.learning_rate,
+        settings.data.count,
+        settings.objective.warmup,
+    ) == (
         0.01,
         5,
         3,
     )
     assert settings.model.learn_scale
-    assert (settings.objective.bound, settings.data.source) == ("elbo", "synthetic:default")
+    assert (settings.objective.bound, settings.data.source) == (
+        "elbo",
+        "synthetic:default",
+    )
 
 
 def test_partly_labelled_scenes_are_trained_on_and_evaluated(scene, voc_folder, tmp_path):

@@ -41,9 +41,7 @@ def test_labels_that_occur_nowhere_are_counted(scene, trained, monkeypatch):
 
 
 def test_common_classes_have_a_mean_without_them(scene, trained, monkeypatch):
-    monkeypatch.setattr(
-        "inference.segmentation.score.common_classes", lambda *_, **__: ("circle",)
-    )
+    monkeypatch.setattr("inference.api.segment.common_classes", lambda *_, **__: ("circle",))
     run = trained("segmenter")
     told = scene("evaluate", run, "--stage", "mask", "--json", *CPU)
     score = json.loads(told.out)["stages"]["mask"]

@@ -59,7 +59,10 @@ def checked(plan: Plan, device: Device, download: bool) -> tuple[Direction, str]
 def _assembled(plan: Plan, point: Point) -> Assembly:
     settings = plan.settings(point)
     dataset = open_data(
-        settings.data.source, "train", settings.data.size, count=settings.data.count
+        settings.data.source,
+        "train",
+        settings.data.size,
+        count=settings.data.count,
     )
     augmenter(settings.data.augment or dataset.augmentation, dataset.schema.labels)
     assembly = assemble(settings, dataset.schema)

@@ -7,7 +7,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from inference.crf.engines import Field, engine
+from inference.crf.engines import Field, choose_engine
 from inference.crf.kernels import Appearance, FeatureMap, Smoothness
 from inference.crf.meanfield import refine_logits
 
@@ -97,8 +97,8 @@ def test_engines_agree(each_engine, scene, batch, normalization):
         Appearance(sigma_xy=30.0, sigma_rgb=40.0, normalization=normalization, weight=2.0),
     )
     field = scene(kernels, (30, 41), batch=batch)
-    right = engine("exact", field).marginals(field, 10)
-    found = engine(each_engine, field).marginals(field, 10)
+    right = choose_engine("exact", field).marginals(field, 10)
+    found = choose_engine(each_engine, field).marginals(field, 10)
     assert variation(field.logits.softmax(1), right) > 0.1
     assert variation(found, right) < NEAR[each_engine]
 
@@ -106,16 +106,16 @@ def test_engines_agree(each_engine, scene, batch, normalization):
 def test_engines_agree_on_a_map_of_features(each_engine, scene):
     depth = torch.linspace(0, 3, 41).expand(1, 30, 41)
     field = scene((FeatureMap(values=depth, sigma=0.3, sigma_xy=9.0, weight=4.0),), (30, 41))
-    right = engine("exact", field).marginals(field, 10)
+    right = choose_engine("exact", field).marginals(field, 10)
     assert variation(field.logits.softmax(1), right) > 0.1
-    found = engine(each_engine, field).marginals(field, 10)
+    found = choose_engine(each_engine, field).marginals(field, 10)
     assert variation(found, right) < 2 * NEAR[each_engine]  # 0.018 ± 0.004 over seeds
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_answers_are_of_the_type_of_the_field(each_engine, scene, dtype):
     field = scene(KERNELS, dtype=dtype, batch=2)
-    found = engine(each_engine, field)
+    found = choose_engine(each_engine, field)
     assert found.marginals(field, 1).dtype == dtype
     assert found.filtered(field, KERNELS[0], field.logits).dtype == dtype
 
@@ -123,7 +123,7 @@ def test_answers_are_of_the_type_of_the_field(each_engine, scene, dtype):
 def test_engines_leave_what_they_are_given_alone(each_engine, scene):
     field = scene(KERNELS)
     before = field.logits.clone(), field.image.clone()
-    found = engine(each_engine, field)
+    found = choose_engine(each_engine, field)
     found.marginals(field, 2)
     found.filtered(field, KERNELS[1], field.logits)
     assert torch.equal(field.logits, before[0])
@@ -134,21 +134,21 @@ def test_gradients_are_given_or_refused(each_engine, scene):
     field = scene(KERNELS)
     wanted = Field(field.logits.requires_grad_(), field.image, field.kernels)
     with torch.no_grad():
-        gives = engine(each_engine, wanted).gradients
+        gives = choose_engine(each_engine, wanted).gradients
     if gives:
-        engine(each_engine, wanted).marginals(wanted, 2)[:, 0].sum().backward()
+        choose_engine(each_engine, wanted).marginals(wanted, 2)[:, 0].sum().backward()
         assert wanted.logits.grad.abs().sum() > 0
     else:
         with pytest.raises(ValueError, match="gives no gradients; use exact or lattice"):
-            engine(each_engine, wanted)
+            choose_engine(each_engine, wanted)
 
 
 def test_auto_picks_by_size_and_by_what_is_wanted(scene):
     field, large = scene(KERNELS), scene(KERNELS, (65, 65))
-    assert type(engine("auto", field)).__name__ == "Fused"
+    assert type(choose_engine("auto", field)).__name__ == "Fused"
     for each, name in ((field, "Exact"), (large, "Lattice")):
         wanted = Field(each.logits.requires_grad_(), each.image, each.kernels)
-        assert type(engine("auto", wanted)).__name__ == name
+        assert type(choose_engine("auto", wanted)).__name__ == name
 
 
 def variation(one, other):

@@ -95,7 +95,7 @@ def test_the_same_seed_gives_the_same_marginals(scene):
 @pytest.mark.parametrize(
     ("kernel", "sentence"),
     [
-        (Smoothness(normalization="after"), "pull each other alike"),
+        (Smoothness(normalization="after"), "symmetric pairs"),
         (Smoothness(compatibility=torch.tensor([[0.0, 1.0], [0.0, 0.0]])), "symmetric compat"),
     ],
 )
@@ -105,7 +105,7 @@ def test_what_has_no_energy_is_refused(scene, kernel, sentence):
 
 
 def test_void_pixels_have_no_energy(scene):
-    with pytest.raises(ValueError, match="does not pull"):
+    with pytest.raises(ValueError, match="but send none"):
         gibbs(scene(MILD, (2, 2), void=torch.ones(1, 2, 2, dtype=torch.bool)))
 
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from inference.experiments import generate as generation
-from inference.experiments.generate import Wish, generate
+from inference.experiments.generate import GenerationSettings, generate
 from inference.experiments.latent_sources import origin
-from inference.prediction.predict import Prediction, belief
+from inference.prediction.predict import Prediction, posterior
 from inference.runs.restore import restore
 from scene.datasets.folders.voc import VOCScenes
 from scene.datasets.synthetic.dataset import SyntheticScenes
@@ -55,8 +55,8 @@ def _say(z):
 
 
 def _made(run, folder, **choices):
-    wish = Wish(**{"count": 20, **choices})
-    return generate(run, wish, folder, device="cpu")
+    asked = GenerationSettings(**{"count": 20, **choices})
+    return generate(run, asked, folder, device="cpu")
 
 
 def test_the_result_is_a_dataset_of_coherent_scenes(run, tmp_path):
@@ -148,13 +148,13 @@ def test_a_judge_that_sees_something_else_is_obeyed(run, tmp_path, monkeypatch, 
     monkeypatch.setattr(generation, "predict", lambda *_: blank)
     monkeypatch.setattr("inference.experiments.generate._PATIENCE", 100)
     for overlap, passes in ((0.0, True), (0.9, False)):
-        wish = Wish(20, overlap=overlap)
+        asked = GenerationSettings(20, overlap=overlap)
         if passes:
-            made = generate(run, wish, tmp_path / "new", judge=judge, device="cpu")
+            made = generate(run, asked, tmp_path / "new", judge=judge, device="cpu")
             assert made.sieved.dropped["misjudged"] == 0
         else:
             with pytest.raises(ValueError, match=r"only 0 passed \(.* misjudged\); train"):
-                generate(run, wish, tmp_path / "none", judge=judge, device="cpu")
+                generate(run, asked, tmp_path / "none", judge=judge, device="cpu")
     assert not (tmp_path / "none").exists()
 
 
@@ -163,7 +163,7 @@ def test_the_prior_and_the_aggregate_posterior_are_where_z_comes_from(run):
     torch.manual_seed(0)
     assert origin("prior", assembly, scenes)(2000).std() == pytest.approx(1, abs=0.05)
     z = origin("posterior", assembly, scenes)(2000)
-    q = belief(assembly, scenes.views(range(len(scenes))).only(VIEWS))
+    q = posterior(assembly, scenes.views(range(len(scenes))).only(VIEWS))
     mixture = q.mean.mean(0)
     spread = (q.variance.mean(0) + q.mean.var(0, correction=0)).sqrt()
     assert ((z.mean(0) - mixture) / spread).abs().max() < 0.15
@@ -204,12 +204,12 @@ def test_a_folder_is_replaced_only_by_force_and_only_if_it_is_ours(run, tmp_path
     folder = _made(run, tmp_path / "new", count=1).folder
     with pytest.raises(FileExistsError, match="exists; choose another --out, or --force"):
         _made(run, folder)
-    generate(run, Wish(2), folder, device="cpu", force=True)
+    generate(run, GenerationSettings(2), folder, device="cpu", force=True)
     assert len(VOCScenes(folder, "train", (16, 16))) == 2
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "a").touch()
     with pytest.raises(ValueError, match="which is no part of a dataset"):
-        generate(run, Wish(2), tmp_path / "mine", device="cpu", force=True)
+        generate(run, GenerationSettings(2), tmp_path / "mine", device="cpu", force=True)
 
 
 @pytest.mark.parametrize(
@@ -223,4 +223,4 @@ def test_a_folder_is_replaced_only_by_force_and_only_if_it_is_ours(run, tmp_path
 )
 def test_numbers_that_mean_nothing_are_refused(choices, sentence):
     with pytest.raises(ValueError, match=sentence):
-        Wish(**{"count": 1, **choices})
+        GenerationSettings(**{"count": 1, **choices})

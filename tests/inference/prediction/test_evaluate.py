@@ -105,8 +105,8 @@ def test_masks_are_scored_as_a_slow_count_scores_them(built, voc_folder):
 def test_the_same_seed_gives_the_same_scores(built, scenes):
     assembly = built(scenes.schema)
     one, two, other = (evaluate(assembly, scenes, seed=seed, draws=1) for seed in (1, 1, 2))
-    assert one == two
-    assert one != other
+    assert one.cells == two.cells
+    assert one.cells != other.cells
 
 
 def test_the_global_random_state_is_not_touched(built, scenes):
@@ -119,9 +119,8 @@ def test_the_global_random_state_is_not_touched(built, scenes):
 
 def test_scores_at_the_mean_do_not_depend_on_the_seed(built, scenes):
     assembly = built(scenes.schema)
-    assert evaluate(assembly, scenes, at_mean=True, seed=1) == evaluate(
-        assembly, scenes, at_mean=True, seed=2
-    )
+    one, two = (evaluate(assembly, scenes, at_mean=True, seed=seed) for seed in (1, 2))
+    assert one.cells == two.cells
 
 
 POSSIBLE = {

@@ -3,15 +3,8 @@
 import pytest
 import torch
 
-from inference.prediction.figures import (
-    averaged,
-    decided,
-    draw_predictions,
-    draw_samples,
-    named,
-    probable,
-    sampled,
-)
+from inference.prediction.figures import draw_predictions, draw_samples, named
+from inference.prediction.sample import averaged, decided, probable
 from inference.settings.recipes import RECIPES
 from scene.datasets.folders.voc import VOCScenes
 from scene.datasets.synthetic.dataset import SyntheticScenes
@@ -90,12 +83,17 @@ def test_pictures_are_drawn_from_a_seed_and_leave_the_random_state(ready, tmp_pa
     assert not all(a.equal(b) for a, b in zip(first, other, strict=True))
 
 
+def decoded(assembly, z, given):
+    """Decode draws of z of one scene: probabilities, or means."""
+    return {name: view.squeeze(1) for name, view in probable(assembly, z, given).items()}
+
+
 @pytest.mark.parametrize("count", [1, 3, 8, 11])
 @pytest.mark.parametrize("given", [None, ("image",), ("classes",), ("image", "classes", "mask")])
 def test_samples_make_rows_of_equal_length(ready, tmp_path, grids, schema, views, given, count):
     assembly = ready(schema)
     one = views.rows(torch.tensor([0])).only(given) if given else None
-    samples = sampled(assembly, torch.randn(count, 1, 4), one)
+    samples = decided(decoded(assembly, torch.randn(count, 1, 4), one))
     draw_samples(tmp_path / "a.png", one, samples, schema.labels, "drawn")
     ((_, rows, _, more),) = grids
     assert len({len(row) for row in rows}) == 1
@@ -107,11 +105,12 @@ def test_samples_make_rows_of_equal_length(ready, tmp_path, grids, schema, views
 
 
 @pytest.mark.parametrize("given", [None, ("image", "mask")])
-def test_means_and_doubt_stand_above_samples(ready, tmp_path, grids, schema, views, given):
+def test_means_and_entropy_stand_above_samples(ready, tmp_path, grids, schema, views, given):
     assembly = ready(schema)
     one = views.rows(torch.tensor([0])).only(given) if given else None
-    found = probable(assembly, torch.randn(2, 1, 4), one)
-    means = averaged(found)
+    found = decoded(assembly, torch.randn(2, 1, 4), one)
+    batch = averaged({name: view[:, None] for name, view in found.items()})
+    means = {name: view.squeeze(0) for name, view in batch.items()}
     draw_samples(tmp_path / "a.png", one, decided(found), schema.labels, "drawn", means)
     ((_, rows, _, more),) = grids
     top = [panel for panel in rows[0] if panel.picture is not None]
@@ -123,14 +122,14 @@ def test_means_and_doubt_stand_above_samples(ready, tmp_path, grids, schema, vie
 
 def test_a_title_is_written_as_it_is(ready, tmp_path, grids, schema, views):
     one = views.rows(torch.tensor([0])).only(["classes"])
-    samples = sampled(ready(schema), torch.randn(2, 1, 4), one)
+    samples = decided(decoded(ready(schema), torch.randn(2, 1, 4), one))
     draw_samples(tmp_path / "a.png", one, samples, schema.labels, "drawn given cat")
     assert grids[0][-1]["title"] == "drawn given cat"
 
 
 def test_what_is_sampled_is_what_the_model_says(ready, schema):
     assembly, z = ready(schema), torch.randn(3, 1, 4)
-    found = sampled(assembly, z, None)
+    found = decided(decoded(assembly, z, None))
     with torch.no_grad():
         wanted = assembly.model.decode(z, None, ("image", "classes", "mask"))
     assert found["image"].equal(wanted["image"].mean[:, 0])

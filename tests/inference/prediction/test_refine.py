@@ -6,8 +6,8 @@ import pyro.distributions as dist
 import pytest
 import torch
 
-from inference.prediction.predict import belief
-from inference.prediction.refine import Refinement, bound, climb, explore, refined
+from inference.prediction.predict import posterior
+from inference.prediction.refine import Refinement, bound, climb, explore, refine_posterior
 from scene.models import standard_normal
 from scene.views import Views
 
@@ -77,15 +77,15 @@ def test_refining_raises_the_elbo_and_leaves_the_generators_alone(ready, schema,
     assembly, seen = ready(schema), views.only(given)
     weights = [p.clone() for p in assembly.model.parameters()]
     torch.manual_seed(0)
-    found = refined(assembly, seen, Refinement("svi"))
+    found = refine_posterior(assembly, seen, Refinement("svi"))
     assert found.z.shape == (8, 6, 4)
-    assert (found.after > found.before - 1).all()
-    assert found.after.mean() > found.before.mean()
+    assert (found.elbo_after > found.elbo_before - 1).all()
+    assert found.elbo_after.mean() > found.elbo_before.mean()
     assert all(map(torch.equal, assembly.model.parameters(), weights))
     assert all(p.grad is None for p in assembly.model.parameters())
-    q = belief(assembly, seen)
+    q = posterior(assembly, seen)
     torch.manual_seed(0)
-    assert found.before.equal(bound(assembly.model, seen, q))
+    assert found.elbo_before.equal(bound(assembly.model, seen, q))
 
 
 @pytest.fixture
@@ -109,17 +109,17 @@ def test_without_a_posterior_refining_starts_at_the_prior(ready, schema, views):
     seen = views.only(("mask",))
     assert not assembly.guide.accepts(seen.names)
     torch.manual_seed(0)
-    found = refined(assembly, seen, Refinement("svi"))
+    found = refine_posterior(assembly, seen, Refinement("svi"))
     torch.manual_seed(0)
     prior = standard_normal(6, 4, torch.device("cpu"))
-    assert found.before.equal(bound(assembly.model, seen, prior))
-    assert found.after.mean() > found.before.mean() + 20
+    assert found.elbo_before.equal(bound(assembly.model, seen, prior))
+    assert found.elbo_after.mean() > found.elbo_before.mean() + 20
 
 
 def test_a_conditional_model_keeps_its_learned_prior(ready, schema, views):
     assembly = ready(schema, "cvae", prior="learned")
-    found = refined(assembly, views.only(("image", "mask")), Refinement("svi"))
-    assert found.after.mean() > found.before.mean()
+    found = refine_posterior(assembly, views.only(("image", "mask")), Refinement("svi"))
+    assert found.elbo_after.mean() > found.elbo_before.mean()
 
 
 def test_views_not_observed_in_a_scene_do_not_pull_at_it(ready, schema, views):
@@ -133,7 +133,7 @@ def test_views_not_observed_in_a_scene_do_not_pull_at_it(ready, schema, views):
 def test_a_chain_of_scenes_gives_as_many_draws_as_asked(ready, schema, views, monkeypatch):
     monkeypatch.setattr("inference.prediction.refine.CHAIN", 6)
     few = views.rows(torch.tensor([0, 1])).only(("classes",))
-    make = partial(refined, ready(schema), few, Refinement("hmc", 5), draws=3)
+    make = partial(refine_posterior, ready(schema), few, Refinement("hmc", 5), draws=3)
     torch.manual_seed(1)
     found = make()
     torch.manual_seed(1)
@@ -153,7 +153,7 @@ def test_a_chain_of_scenes_gives_as_many_draws_as_asked(ready, schema, views, mo
 )
 def test_what_cannot_be_refined_is_a_sentence(ready, schema, views, name, given, sentence):
     with pytest.raises(ValueError, match=sentence):
-        refined(ready(schema, name), views.only(given), Refinement("svi"))
+        refine_posterior(ready(schema, name), views.only(given), Refinement("svi"))
 
 
 def test_a_chain_that_never_moved_is_a_sentence(ready, schema, views, monkeypatch):
@@ -162,4 +162,4 @@ def test_a_chain_that_never_moved_is_a_sentence(ready, schema, views, monkeypatc
 
     monkeypatch.setattr("inference.prediction.refine.explore", stuck)
     with pytest.raises(ValueError, match="A chain never moved; give it more warm-up"):
-        refined(ready(schema), views.only(("mask",)), Refinement("hmc", 1))
+        refine_posterior(ready(schema), views.only(("mask",)), Refinement("hmc", 1))

@@ -254,7 +254,8 @@ RECIPE = """
 from inference.settings.recipes import RECIPES
 from dataclasses import replace
 print("own code runs")
-Mine = replace(RECIPES["segmenter"], defaults={"learning_rate": 2e-3})
+own = RECIPES["segmenter"]
+Mine = replace(own, defaults={**own.defaults, "learning_rate": 2e-3})
 """
 
 DATA = """

@@ -209,8 +209,14 @@ def test_largefov_is_trained_as_its_authors_did():
         15,
         8000,
     )
-    assert (settings.optimizer.name, settings.optimizer.learning_rate) == ("layerwise", 1e-3)
-    assert (settings.optimizer.schedule, settings.model.backbone_weights) == ("stairs", "imagenet")
+    assert (settings.optimizer.name, settings.optimizer.learning_rate) == (
+        "layerwise",
+        1e-3,
+    )
+    assert (settings.optimizer.schedule, settings.model.backbone_weights) == (
+        "stairs",
+        "imagenet",
+    )
     assert (settings.cues.foreground, settings.cues.background) == (0.2, 0.1)
     assert (settings.crf.weight, settings.crf.sigma_xy, settings.crf.sigma_rgb) == (
         10,

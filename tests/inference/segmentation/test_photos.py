@@ -6,7 +6,8 @@ import torch
 from inference.build import Assembly
 from inference.guides import EmptyGuide
 from inference.objectives.bounds import IWAE
-from inference.segmentation.photos import Done, Failed, overlay_of, photos_of, plan, segment_files
+from inference.segmentation.output import overlay_of
+from inference.segmentation.photos import Done, Failed, photos_of, plan, segment_files
 from inference.segmentation.segmentation import Segmentation
 from inference.segmentation.segmenter import Segmenter
 from scene.discriminative import SegmentedScene
@@ -125,10 +126,12 @@ def test_a_picture_that_cannot_be_read_stops_no_other(folder, segmenter):
 def test_overlays_are_worked_out_in_parts(monkeypatch):
     image = torch.randint(256, (3, 300, 260), dtype=torch.uint8)
     draw = torch.Generator().manual_seed(0)
-    found = Segmentation(torch.rand(3, 300, 260, generator=draw).softmax(0), (300, 260), PETS)
+    found = Segmentation(
+        torch.rand(3, 300, 260, generator=draw).softmax(0), (300, 260), PETS, image
+    )
     whole = overlaid(image, found.mask, PETS, 0.3)
-    monkeypatch.setattr("inference.segmentation.photos._ROWS", 7)
-    assert overlay_of(image, found, 0.3)[:, :300].equal(whole)
+    monkeypatch.setattr("inference.segmentation.output._ROWS", 7)
+    assert overlay_of(found, 0.3)[:, :300].equal(whole)
 
 
 def test_a_pipe_in_a_list_stops_no_other(folder, segmenter):

@@ -62,7 +62,7 @@ def test_a_photograph_too_large_for_the_crf_is_shrunk_for_it_and_for_nothing_els
     assert found.grid.shape == (3, 24, 16)
     assert found.mask.shape == (60, 40)
     small = F.interpolate(image[None], (24, 16), mode="bilinear", antialias=True)[0]
-    again = made.refined(made.believed(made.framed(image)[None])[0], small, None, made.crf)
+    again = made.refine(made.probabilities(made.resized(image)[None])[0], small, None, made.crf)
     torch.testing.assert_close(found.grid, again.grid)
     assert segmenter(stage="mask", pixels=24 * 16).segment(image).grid.shape == (3, 32, 24)
 

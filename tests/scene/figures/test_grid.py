@@ -6,7 +6,8 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from scene.figures.grid import Panel, claim, coloured, draw_grid, draw_scenes
+from scene.figures.claims import claim
+from scene.figures.grid import Panel, coloured, draw_grid, draw_scenes
 from scene.labels import VOID, Labels
 from scene.views import Scene
 

@@ -1,0 +1,61 @@
+"""Diagnosing a fitted model: how tight, active and calibrated its posteriors are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from scene.datasets.base import SceneDataset
+
+from ..diagnostics.diagnose import Diagnosis
+from ..diagnostics.diagnose import claim as claim
+from ..diagnostics.diagnose import diagnose as examine
+from ..runs.restore import restore
+from ..runs.run import Run
+from .loaded import LoadedRun
+
+
+def diagnose(
+    fitted: LoadedRun,
+    scenes: SceneDataset,
+    folder: Path,
+    *,
+    particles: int = 64,
+    limit: int | None = None,
+    gradients: int = 32,
+    segmenter: Run | None = None,
+    seed: int = 0,
+    about: dict[str, Any] | None = None,
+    watch: Callable[[str], None] = lambda title: None,
+) -> Diagnosis:
+    """Examine a model with a latent z on a split, and write figures and pictures.
+
+    Args:
+        fitted: The model.
+        scenes: The split; scenes that lack a view that the model or the guide knows are left out.
+        folder: Where ``diagnose.json`` and the pictures go.
+        particles: Draws of z for each log-likelihood.
+        limit: Only the first so many scenes.
+        gradients: Gradients for each estimate of their noise; 0 leaves it out.
+        segmenter: A run that segments drawn images, to compare with drawn masks.
+        seed: Of every draw.
+        about: More for the head of the JSON.
+        watch: Called with the title of each part before it is done.
+
+    Raises:
+        ValueError: If no scene is complete.
+    """
+    judge = None if segmenter is None else restore(segmenter, device=fitted.device)
+    return examine(
+        fitted.assembly,
+        scenes,
+        folder,
+        particles=particles,
+        limit=limit,
+        gradients=gradients,
+        segmenter=judge,
+        seed=seed,
+        about=about,
+        watch=watch,
+    )

@@ -1,0 +1,162 @@
+"""Segmenting with a fitted model: stage and CRF as one asks for them, one photograph or files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from scene.datasets.base import SceneDataset
+from scene.datasets.catalogue import splits_of
+from scene.datasets.observations import Picture, photograph
+from scene.registry import unknown
+
+from ..crf.parameters import Parameters as Parameters
+from ..crf.parameters import load as load_parameters
+from ..segmentation.cues import CueSettings as CueSettings
+from ..segmentation.photos import Done as Done
+from ..segmentation.photos import Failed as Failed
+from ..segmentation.photos import photos_of as photos_of
+from ..segmentation.photos import plan as plan
+from ..segmentation.photos import segment_files as segment_files
+from ..segmentation.score import StageScore as StageScore
+from ..segmentation.score import Watch, common_classes, score_stage
+from ..segmentation.segmentation import Segmentation
+from ..segmentation.segmenter import PIXELS, segmenter_of
+from ..segmentation.segmenter import Segmenter as Segmenter
+from ..segmentation.stages import STAGES, stage_of
+from .loaded import LoadedRun
+
+_LOOK = CueSettings()
+
+
+def crf_parameters(file: Path | None = None, **changes: Any) -> Parameters:
+    """Read parameters of the CRF from a file, or take the usual ones, and change some.
+
+    Args:
+        file: One that ``scene crf fit`` wrote; None = the usual ones.
+        changes: By name; None = as it is.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        LookupError: If there is no such parameter.
+        ValueError: If one is out of range, or the file is damaged.
+    """
+    known = [field.name for field in fields(Parameters)]
+    for name in changes:
+        if name not in known:
+            raise LookupError(unknown(name, known, "parameter of the CRF") + ".")
+    base = load_parameters(file) if file is not None else Parameters()
+    return replace(base, **{name: value for name, value in changes.items() if value is not None})
+
+
+def segmenter(
+    fitted: LoadedRun,
+    stage: str | None = None,
+    crf: Parameters | Mapping[str, Any] | bool | None = None,
+    *,
+    look: CueSettings = _LOOK,
+    pixels: int = PIXELS,
+    seed: int = 0,
+    engine: str = "auto",
+) -> Segmenter:
+    """Choose the stage of a fitted model and its CRF.
+
+    Args:
+        fitted: Of any recipe that predicts masks from images, or of a classifier.
+        stage: A key of `inference.segmentation.stages.STAGES`; None = the run's last.
+        crf: With or without the CRF, or with these parameters; None = as the stage has it.
+        look: How a classifier's maps are made.
+        pixels: Photographs with more are reduced to so many for the CRF.
+        seed: Of the draws of z, the same for every photograph.
+        engine: Of the CRF, as in `inference.crf.meanfield.refine`.
+
+    Raises:
+        LookupError: If there is no such stage, or no such parameter.
+        ValueError: If the run does not have that stage, or it contradicts ``crf``.
+    """
+    wanted = None if crf is None else crf is not False
+    name = stage_of(fitted.run, stage, wanted)
+    if wanted is not None and STAGES[name].crf != wanted:
+        raise ValueError(
+            f"The stage {name} {'has no' if wanted else 'is with the'} CRF, which contradicts "
+            f"crf={crf!r}; leave one out."
+        )
+    parameters = Parameters()
+    if isinstance(crf, Parameters):
+        parameters = crf
+    elif isinstance(crf, Mapping):
+        parameters = crf_parameters(**crf)
+    return segmenter_of(
+        fitted.run,
+        fitted.assembly,
+        name,
+        crf=parameters,
+        look=look,
+        pixels=pixels,
+        seed=seed,
+        engine=engine,
+    )
+
+
+def segment(with_stage: Segmenter, photo: Picture, known: Tensor | None = None) -> Segmentation:
+    """Segment one photograph of any form.
+
+    Args:
+        with_stage: As `segmenter` returns it.
+        photo: A path, a Pillow image, an array or a tensor.
+        known: ``(C,)``, 1 where a class is known to be present, 0 where it is not.
+    """
+    segmentation = with_stage.segment(photograph(photo), known)
+    if isinstance(photo, str | PathLike):
+        return replace(segmentation, name=Path(photo).stem)
+    return segmentation
+
+
+def score_stages(
+    fitted: LoadedRun,
+    stages: Sequence[str],
+    scenes: SceneDataset,
+    *,
+    crf: Parameters | None = None,
+    look: CueSettings = _LOOK,
+    engine: str = "auto",
+    seed: int = 0,
+    watch: Watch = lambda done, total: None,
+) -> dict[str, StageScore]:
+    """Score the masks of stages of one run at all stored pixels of a split.
+
+    Args:
+        fitted: The run.
+        stages: Keys of `inference.segmentation.stages.STAGES`.
+        scenes: The split; those without a mask are left out.
+        crf: Parameters of the CRF, where a stage has one; None = the usual ones.
+        look: How a classifier's maps are made.
+        engine: Of the CRF.
+        seed: Of the draws of z.
+        watch: Told how many scenes are done, of how many.
+
+    Raises:
+        LookupError: If there is no such stage.
+        ValueError: If the run does not have it, or no scene has a mask.
+    """
+    names = [stage_of(fitted.run, name) for name in dict.fromkeys(stages)]
+    first = segmenter_of(
+        fitted.run,
+        fitted.assembly,
+        names[0],
+        crf=crf or Parameters(),
+        look=look,
+        seed=seed,
+        engine=engine,
+    )
+    source = scenes.source
+    common: tuple[str, ...] = ()
+    if "train" in splits_of(source):
+        common = common_classes(source, fitted.schema.size, count=fitted.settings.data.count)
+    rows = {name: first.crf if STAGES[name].crf else None for name in names}
+    return score_stage(first, scenes, rows, common=common, watch=watch)

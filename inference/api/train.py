@@ -1,0 +1,96 @@
+"""Training in one call: a recipe by name, its settings as keywords."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from scene.registry import unknown
+
+from ..devices import Device
+from ..runs.run import Run
+from ..settings.recipes import recipe as find_recipe
+from ..settings.settings import Settings
+from .fitted import Fitted
+from .load import load
+from .runs import find_run
+
+if TYPE_CHECKING:
+    from ..training.log import Report
+
+
+def train(
+    recipe: str,
+    *,
+    data: str | Path | None = None,
+    out: str | Path | None = None,
+    force: bool = False,
+    device: Device = "auto",
+    download: bool = False,
+    start: Fitted | Run | Path | str | None = None,
+    watch: Callable[[Report], None] | None = None,
+    started: Callable[[Run], None] | None = None,
+    **settings: Any,
+) -> Fitted:
+    """Train a recipe, as ``scene train`` does, and return what was fitted.
+
+    Same seed, same device, same numbers as the command line; see ``seed=`` among the settings.
+
+    Args:
+        recipe: ``telbo``, ``jvae``, ``jmvae``, ``cvae``, ``segmenter``, ``classifier``, ``sec`` or
+            ``twin``.
+        data: ``synthetic``, ``synthetic:confounded``, ``voc2012``, or a folder in VOC layout; the
+            recipe's own if left out.
+        out: The folder of the run; a new one under ``runs/`` (or ``SCENE_RUNS``) if left out.
+        force: Replace a run that is there.
+        device: Where to compute: ``auto`` takes a GPU if there is one.
+        download: Let ``voc2012`` be fetched.
+        start: A fitted model, a run or its folder, whose weights are the first ones where names
+            and shapes fit.
+        watch: Called with a report after every step.
+        started: Called with the run before its first step.
+        settings: By the names of `inference.settings`: ``steps=500``, ``particles=5``, ….
+
+    Raises:
+        FileExistsError: If ``out`` already holds a run, and ``force`` does not replace it.
+        LookupError: If the recipe, a setting, or the name of a choice is unknown.
+        ValueError: If a setting is out of range, or is not used by the recipe.
+    """
+    from ..training.session import train as learn
+
+    chosen = _settings(recipe, {**settings, **({} if data is None else {"data": str(data)})})
+    first = start.run if isinstance(start, Fitted) else start
+    outcome = learn(
+        chosen,
+        folder=None if out is None else Path(out),
+        force=force,
+        device=device,
+        download=download,
+        start=None if first is None else find_run(first),
+        watch=watch or (lambda report: None),
+        started=started or (lambda run: None),
+    )
+    return load(outcome.run, device=device)
+
+
+def _settings(name: str, keywords: dict[str, Any]) -> Settings:
+    """Make settings of keywords; one that there is not is named, with the nearest."""
+    try:
+        return find_recipe(name).settings(**keywords)
+    except TypeError as error:
+        odd = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        if odd is None:
+            raise
+        raise LookupError(unknown(odd[1], sorted(_names(Settings)), "setting") + ".") from None
+
+
+def _names(kind: Any) -> set[str]:
+    """List the fields of a dataclass, those of its parts included."""
+    hints, names = get_type_hints(kind), set[str]()
+    for field in fields(kind):
+        part = hints[field.name]
+        names |= _names(part) if is_dataclass(part) else {field.name}
+    return names

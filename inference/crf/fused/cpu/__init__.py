@@ -1,0 +1,1 @@
+"""The CPU as the fused engine uses it: compilation by Numba, SIMD vectors, threads."""

@@ -1,0 +1,1 @@
+"""The permutohedral lattice in Numba: its vertices, their hash table, and their neighbours."""
