@@ -81,6 +81,7 @@ def fit(
     """
     from inference.experiments.crf.learning import candidates, learn, write
     from scene.datasets.catalogue import evaluation_split
+    from scene.storage.outputs import require_free
 
     start = parameters(
         params,
@@ -95,7 +96,7 @@ def fit(
         numbers(name, text)
         for name, text in (("--alphas", alphas), ("--betas", betas), ("--weights", weights))
     ]
-    _claim(out, force)
+    require_free(out, force, suffix=".json")
     asked = source(
         run, probs, noise, data, seed=seed, device=device, trust=trust, download=download
     )
@@ -124,15 +125,6 @@ def fit(
         return
     _show(found)
     console.print(entitled(out, found.verdict))
-
-
-def _claim(path: Path, force: bool) -> None:
-    if path.suffix != ".json":
-        raise ValueError(f"Parameters are JSON; call them {path.stem}.json, not {path.name}.")
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder; name a .json file in it.")
-    if path.exists() and not force:
-        raise FileExistsError(f"{path} exists; choose another --out, or --force to replace it.")
 
 
 def _show(found: Learned) -> None:

@@ -129,12 +129,21 @@ def test_a_guide_file_that_is_not_there(refused):
         (["--from-mask", "test:6"], "test:6 is not there; synthetic-default test has scenes 0 to"),
         (["--run", "gone"], "There is no run gone; `ls "),
         (["--run", "."], ". is not a run: it holds no config.json."),
-        (["--picture", "text.png"], "text.png exists; choose another, or --force to replace it."),
-        (["--picture", "a.jpg"], "A grid is a PNG; call it a.png, not a.jpg."),
-        (["--out", "full"], "full exists; choose another, or --force to replace it."),
-        (["--out", "text", "--force"], "text is a file; --out names a folder."),
-        (["--out", "text.png"], "text.png exists; choose another, or --force to replace it."),
-        (["--out", "a.jpg"], "A grid is a PNG; call it a.png, not a.jpg."),
+        (
+            ["--picture", "text.png"],
+            "text.png exists; choose another --out, or --force to replace it.",
+        ),
+        (["--picture", "a.jpg"], "a.jpg must end in .png; call it a.png."),
+        (["--out", "full"], "full exists; choose another --out, or --force to replace it."),
+        (
+            ["--out", "text", "--force"],
+            "text is a file; a set of views is a folder, choose another --out.",
+        ),
+        (
+            ["--out", "text.png"],
+            "text.png exists; choose another --out, or --force to replace it.",
+        ),
+        (["--out", "a.jpg"], "a.jpg must end in .png; call it a.png."),
         (["--from-mask", "--data", "sinthetic"], "There is no data at 'sinthetic'."),
     ],
 )
