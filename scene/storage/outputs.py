@@ -44,7 +44,7 @@ def require_free(
         ValueError: If the path is a folder and not a file, or the reverse; if it is an input, has
             another suffix, lies below a file, or is a folder that holds something else.
     """
-    parent = next(p for p in path.absolute().parents if p.exists())
+    parent = next((p for p in path.parents if p.exists()), Path())
     if not parent.is_dir():
         raise ValueError(f"{parent} is a file, so {path} cannot be made; choose another --out.")
     if folder:

@@ -152,6 +152,7 @@ def test_what_cannot_be_sampled(refused, trained, place, words, sentence):
     (place / "text.png").write_text("no picture")
     (place / "text").write_text("no folder")
     (place / "full").mkdir()
+    (place / "full" / "mine").touch()
     labels = Labels(tuple("abcdefghij"))
     write_mask(place / "high.png", torch.full((18, 20), 9), labels)
     write_mask(place / "m.png", torch.zeros(20, 18), labels)

@@ -252,7 +252,7 @@ def test_a_grid_that_finds_nothing_better_says_so(scene, voc_folder):
     ("words", "sentence"),
     [
         (("--split", "val"), "What is fitted on val cannot be compared there;"),
-        (("--out", "crf.yaml"), "call them crf.json"),
+        (("--out", "crf.yaml"), "call it crf.json"),
         (("--smoothness-weight", 0, "--appearance-weight", 0), "there is no kernel to fit"),
         (("--split", "tset"), "has no split 'tset'; it has"),
         (("--out", "there.json"), "there.json exists;"),
