@@ -91,7 +91,8 @@ def test_of_each_batch_the_least_likely_are_dropped(run, tmp_path, monkeypatch):
     """Where nothing else is wrong, those kept are the likeliest: the surest masks."""
     z = torch.zeros(64, 4)
     z[:, 0], z[:, 3] = 1.0, torch.randperm(64) / 20
-    monkeypatch.setattr("inference.experiments.generate.latent_sampler", lambda *_: lambda count: z)
+    sampler = "inference.experiments.generate.latent_sampler"
+    monkeypatch.setattr(sampler, lambda *_: lambda count: z)
     seen = []
     monkeypatch.setattr(
         "inference.experiments.generate._scene", lambda v, row, name: seen.append(row)
@@ -173,7 +174,8 @@ def test_the_prior_and_the_aggregate_posterior_are_where_z_comes_from(run):
 def test_a_walk_lies_between_its_ends(run, monkeypatch):
     assembly, scenes = restore(run), SyntheticScenes("train", size=(16, 16))
     ends = [torch.zeros(500, 4), torch.ones(400, 4)]
-    monkeypatch.setattr("inference.experiments.latent_sources._sample_posterior", lambda *_: ends.pop(0))
+    posterior = "inference.experiments.latent_sources._sample_posterior"
+    monkeypatch.setattr(posterior, lambda *_: ends.pop(0))
     z = latent_sampler("walk", assembly, scenes)(500)
     assert z.shape == (400, 4)
     assert z.equal(z[:, :1].expand(-1, 4))
