@@ -26,10 +26,10 @@ def parse_size(text: str) -> tuple[int, int]:
     >>> parse_size("96x64")
     (96, 64)
     """
-    found = re.fullmatch(r"\s*(\d{1,5})\s*[x×]\s*(\d{1,5})\s*", text.lower())
-    if not found:
+    match = re.fullmatch(r"\s*(\d{1,5})\s*[x×]\s*(\d{1,5})\s*", text.lower())
+    if not match:
         raise ValueError(f"{text!r} is not a size; write height x width in pixels, like 96x64.")
-    size = int(found[1]), int(found[2])
+    size = int(match[1]), int(match[2])
     require_size(size)
     return size
 

@@ -93,7 +93,7 @@ class Views:
                 f"The views of a batch have the same number of scenes, not {counts}, and "
                 "an entry of present and of likelihood_weights for each."
             )
-        self._memory: dict[Any, Any] | None = None
+        self._cache: dict[Any, Any] | None = None
 
     def __getitem__(self, name: str) -> Tensor:
         return self._tensors[name]
@@ -128,19 +128,19 @@ class Views:
             {n: of[n] for n in kept}
             for of in (self._tensors, self.present, self.likelihood_weights)
         )
-        found = Views(tensors, present, likelihood_weights)
-        found._memory = self._memory
-        return found
+        batch = Views(tensors, present, likelihood_weights)
+        batch._cache = self._cache
+        return batch
 
-    def remembering(self) -> Views:
+    def with_cache(self) -> Views:
         """Return the same batch with an empty cache for `recall`, shared by batches of `only`.
 
         A batch of `rows` has a cache of its own, the same for the same rows. A cache is valid
         while no network changes, such as within one training step.
         """
-        found = self.only(self.names)
-        found._memory = {}
-        return found
+        batch = self.only(self.names)
+        batch._cache = {}
+        return batch
 
     def recall(self, name: str, reader: Hashable, read: Callable[[], Any]) -> Any:
         """Return the cached result of an encoder for a view, or compute it.
@@ -150,12 +150,12 @@ class Views:
             reader: The encoder, part of the key of the cache.
             read: Computes the result.
         """
-        if self._memory is None:
+        if self._cache is None:
             return read()
         key = name, reader, torch.is_grad_enabled()
-        if key not in self._memory:
-            self._memory[key] = read()
-        return self._memory[key]
+        if key not in self._cache:
+            self._cache[key] = read()
+        return self._cache[key]
 
     def having(self, names: Iterable[str]) -> Tensor:
         """Return which scenes have every view named: ``(B,)`` bool."""
@@ -168,12 +168,12 @@ class Views:
         """Return only the scenes of ``index``: ``(B,)`` bool or ``(N,)`` int64."""
         if index.dtype == torch.bool and bool(index.all()):
             return self
-        if self._memory is None:
+        if self._cache is None:
             return self._each(lambda t: t[index])
         key = self.names, index.dtype, tuple(index.tolist())
-        if key not in self._memory:
-            self._memory[key] = self._each(lambda t: t[index]).remembering()
-        part: Views = self._memory[key]
+        if key not in self._cache:
+            self._cache[key] = self._each(lambda t: t[index]).with_cache()
+        part: Views = self._cache[key]
         return part
 
     def to(self, device: torch.device | str) -> Views:
@@ -210,9 +210,9 @@ def stack(scenes: Sequence[Scene], schema: Schema) -> Views:
     }
     tensors, present, likelihood_weights = {}, {}, {}
     for name, blank in blanks.items():
-        found = [getattr(scene, name) for scene in scenes]
-        tensors[name] = torch.stack([blank if view is None else view for view in found])
-        present[name] = torch.tensor([view is not None for view in found])
+        some = [getattr(scene, name) for scene in scenes]
+        tensors[name] = torch.stack([blank if view is None else view for view in some])
+        present[name] = torch.tensor([view is not None for view in some])
         likelihood_weights[name] = torch.tensor(
             [scene.likelihood_weights.get(name, 1.0) for scene in scenes]
         )

@@ -134,7 +134,7 @@ def test_what_comes_back_to_the_cpu_has_arrived(monkeypatch):
 
 def test_a_batch_that_remembers_is_read_once():
     """By each reader, with and without gradients; parts of it share what it remembers."""
-    views, read = _of([True, True], [True, True]).remembering(), []
+    views, read = _of([True, True], [True, True]).with_cache(), []
 
     def recall(batch, reader="eyes"):
         return batch.recall("image", reader, lambda: read.append(reader) or len(read))
@@ -145,7 +145,7 @@ def test_a_batch_that_remembers_is_read_once():
     with torch.no_grad():
         assert recall(views) == 3
     first = torch.tensor([0])
-    for others in (views.rows(first), views.remembering(), views.to("cpu")):
+    for others in (views.rows(first), views.with_cache(), views.to("cpu")):
         assert recall(others) == len(read)
     assert [recall(views.rows(first)), recall(views.only(["image"]).rows(first))] == [4, 7]
     assert len(read) == 7
@@ -153,5 +153,5 @@ def test_a_batch_that_remembers_is_read_once():
 
 def test_a_batch_remembers_nothing_unless_asked_to():
     views = _of([True, True], [True, True])
-    views.remembering().recall("image", "eyes", lambda: 1)
+    views.with_cache().recall("image", "eyes", lambda: 1)
     assert [views.recall("image", "eyes", lambda n=n: n) for n in (2, 3)] == [2, 3]
