@@ -33,7 +33,7 @@ def device_of(name: Device) -> torch.device:
 def flush_denormals() -> Iterator[None]:
     """Let the calling thread round numbers below 1e-38 to 0: many processors are slow on them.
 
-    Softmaxes of confident pixels are full of such numbers: they were measured to make the dense CRF
+    Softmaxes of confident pixels are full of them: they were measured to make the dense CRF
     five times slower, and a step of SEC two and a half times.
 
     >>> with flush_denormals():

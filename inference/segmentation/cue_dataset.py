@@ -148,4 +148,4 @@ class CuedScenes(SceneDataset):
         """Give a batch of scenes; ``views["cues"]`` is ``(B, L, h, w)`` bool."""
         found = self.scenes.views(indices)
         tensors = {**dict(found.items()), CUES: self.cues.of(indices)}
-        return Views(tensors, found.present, found.weights)
+        return Views(tensors, found.present, found.likelihood_weights)
