@@ -15,11 +15,12 @@ import numpy as np
 
 from .blur import VertexRange, blur_lattice
 from .convolution import Plane, blur_grid, blur_pixels
-from .cpu.jit import Float32s, Span
+from .cpu.jit import Float32s, Int64s, Span
 from .cpu.simd import WIDE, WIDTH
 from .cpu.threads import ThreadPool
 from .fused_pass import fused_pass, scratch_size
 from .layout import Shape, to_channels_last
+from .permutohedral.chains import join_chains
 from .permutohedral.lattice import PermutohedralLattice
 from .single_thread import GridBlurs, LatticeBlurs, PixelBlurs, iterate
 from .tables import GridArrays, LatticeArrays, Mode, PixelArrays, share_rows
@@ -110,7 +111,7 @@ class MeanField:
                 self.lattice_terms.append(LatticeTerm(term, term.lattice, rows))
                 own = term.lattice.vertices
                 vertices.append(own + np.int32(rows) if rows else own)
-                rows += term.lattice.size + 1
+                rows += term.lattice.size
         rows += rows % 2  # so that no vector straddles two cache lines
         empty = np.empty((pixels, 0), np.float32)
         total = rows * self.shape.padded
@@ -124,7 +125,6 @@ class MeanField:
             self.sums[0],
             side_by_side.shape[1],
         )
-        self.blur_scratch = _zeros(2, total)
 
     def _lay_out_grids(self, terms: list[Term], pixels: int) -> None:
         self.grid_terms = terms
@@ -180,20 +180,13 @@ class MeanField:
         self, logits: Float32s, iterations: int, channels_first: bool, out: Float32s
     ) -> None:
         """Take all passes and blurs in one call, on this thread."""
-        batch, pixels = self.shape.batch, self.shape.batch * self.shape.height * self.shape.width
+        pixels = self.shape.batch * self.shape.height * self.shape.width
         lattices = [one.lattice for one in self.lattice_terms]
-        table = [
-            (one.base, one.lattice.size, *one.lattice.vertex_ranges(batch))
-            for one in self.lattice_terms
-        ]
-        neighbours = [lattice.neighbours.reshape(-1) for lattice in lattices]
         lattice_blurs = LatticeBlurs(
-            np.array(table, np.int64).reshape(-1, 2 + 3 * batch),
-            np.concatenate(neighbours) if neighbours else np.empty(0, np.int32),
+            self._vertex_table(),
+            join_chains([lattice.chains for lattice in lattices]),
             self._all_scales([one.term for one in self.lattice_terms]),
             np.array([lattice.spacing.side for lattice in lattices], np.float64),
-            len(lattices[0].neighbours) if lattices else 0,
-            self.blur_scratch,
             self.sums,
         )
         grid_blurs = GridBlurs(
@@ -226,6 +219,19 @@ class MeanField:
             pixel_blurs,
         )
 
+    def _vertex_table(self) -> Int64s:
+        """Return the row of each lattice's first vertex, and the vertex range of each scene."""
+        batch, offset = self.shape.batch, 0
+        table = np.empty((len(self.lattice_terms), 1 + 5 * batch), np.int64)
+        for row, one in zip(table, self.lattice_terms, strict=True):
+            lattice, bounds = one.lattice, one.lattice.bounds(batch)
+            axes, row[0] = len(lattice.neighbours), one.base
+            for scene, (first, last) in enumerate(pairwise(bounds)):
+                occupied = min(last, lattice.occupied)
+                row[1 + 5 * scene :][:5] = first, occupied, last, offset + scene * axes, axes
+            offset += len(lattice.chains.offsets) - 1
+        return table
+
     def _blur(self) -> None:
         """Blur all that was splatted, labels in parallel; then mix labels."""
         padded = self.shape.padded
@@ -253,17 +259,17 @@ class MeanField:
                 messages += target
 
     def _blur_lattice(self, one: LatticeTerm, labels: Span) -> None:
+        chains = one.lattice.chains
         blur_lattice(
             labels,
             self.shape.padded,
             one.base,
-            VertexRange(0, one.lattice.occupied, one.lattice.size),
-            one.lattice.neighbours,
+            VertexRange(0, one.lattice.occupied, one.lattice.size, 0, len(chains.offsets) - 1),
+            chains,
             self._scales(one.term),
             one.lattice.spacing.side,
             self.sums,
             self.lattice.values,
-            self.blur_scratch,
         )
 
     def _blur_grid(self, g: int, term: Term, labels: Span) -> None:
