@@ -30,6 +30,14 @@ CORNER = 1e-6
 """A kernel of 3×3 whose corners are less than this is applied to a pixel and four neighbours."""
 
 
+RING, NARROWEST = 6144, 16
+"""Numbers of a ring of rows that fit the nearest cache; and the fewest columns of a strip."""
+
+
+USUAL_REACH = 5
+"""Taps beside the centre of the default smoothness kernel: loops over so many are unrolled."""
+
+
 class Plane(NamedTuple):
     """The extent of what is convolved.
 
@@ -50,13 +58,14 @@ class PixelWeights(NamedTuple):
     Attributes:
         before: ``(P,)``.
         after: ``(P,)``.
-        used: Whether there are weights: then the input is left as it is, and the result is added.
-            Otherwise the input is set to zero, and the result replaces what was there.
+        used: Whether there are weights.
+        add: Whether the result is added; if not, it replaces what was there.
     """
 
     before: Pointer
     after: Pointer
     used: bool
+    add: bool
 
 
 class RowOutput(NamedTuple):
@@ -65,12 +74,30 @@ class RowOutput(NamedTuple):
     Attributes:
         values: ``(width, padded)``.
         weights: ``(width,)``: weights after the convolution.
-        add: Whether results are multiplied by the weights and added; if not, they are stored.
+        used: Whether results are multiplied by the weights.
+        add: Whether results are added; if not, they replace what was there.
     """
 
     values: Pointer
     weights: Pointer
+    used: bool
     add: bool
+
+
+class Strip(NamedTuple):
+    """Some columns of a row.
+
+    Attributes:
+        left: The first column.
+        columns: How many.
+        width: Of the row.
+        padded: Labels of a column.
+    """
+
+    left: int
+    columns: int
+    width: int
+    padded: int
 
 
 class Neighbour(NamedTuple):
@@ -97,7 +124,7 @@ def blur_grid(
     sums: Float32s,
     values: Float32s,
 ) -> None:
-    """Convolve a grid with a separable kernel, and set the sums to zero.
+    """Convolve a grid with a separable kernel.
 
     Args:
         labels: The labels to convolve, at multiples of 8.
@@ -107,10 +134,11 @@ def blur_grid(
         down: Taps of the kernel downwards from its centre, ``(R,)``.
         right: Taps of the kernel to the right from its centre, ``(R,)``.
         scales: ``(padded,)``: what each label is multiplied by.
-        sums: ``(rows, columns, padded)``, flat.
+        sums: ``(rows, columns, padded)``, flat; spare rows are added to others.
         values: ``(rows, columns, padded)``, flat; set.
     """
-    weights = PixelWeights(pointer(scales, 0), pointer(scales, 0), len(sums) < 0)
+    no = len(sums) < 0
+    weights = PixelWeights(pointer(scales, 0), pointer(scales, 0), no, no)
     for c in range(labels[0], labels[1] - WIDTH, WIDE):
         like = broadcast_wide(np.float32(0))
         _convolve(like, c, padded, plane, edges, down, right, scales, sums, values, weights)
@@ -135,59 +163,120 @@ def _convolve(
 ) -> None:
     """Convolve as many labels as ``zeros`` holds, from ``c`` on.
 
-    Rows are convolved to the right into a ring of as many rows as the kernel is high, from which
-    the rows of the result are summed: each number is read once and written once. All arguments
-    but the first two and the last are those of `blur_grid`.
+    Work goes strip by strip of columns. In a strip, rows are convolved to the right into a ring of
+    as many rows as the kernel is high, from which the rows of the result are summed; the ring fits
+    the nearest cache. All arguments but the first two and the last are those of `blur_grid`.
     """
     scenes, height, width = plane
     wide, reach, under = width_of(zeros), len(right) - 1, len(down) - 1
     source, target, scale = pointer(sums, c), pointer(values, c), load_like(scales, c, zeros)
-    across, along = pointer(right, 0), pointer(down, 0)
-    step, span = width * padded, width * wide
+    along, step, rows = pointer(down, 0), width * padded, 2 * under + 1
     for e in range(len(edges)):
         for x in range(width):
             at, spare = edges[e, 1] * step + x * padded, edges[e, 0] * step + x * padded
             store(source, at, add(load_like(source, at, zeros), load_like(source, spare, zeros)))
-            store(source, spare, zeros)
-    line = np.empty((width + 2 * reach) * wide, np.float32)
-    ring = np.empty((2 * under + 1) * span, np.float32)
-    zero(pointer(line, 0), len(line))
+    widest = min(width, max(NARROWEST, RING // (rows * wide)))
+    line = np.empty((widest + 2 * reach) * wide, np.float32)
+    ring = np.empty(rows * widest * wide, np.float32)
     for scene in range(scenes):
-        zero(pointer(ring, 0), len(ring))
-        for y in range(-under, height):
-            ahead = y + under
-            place = (ahead % (2 * under + 1)) * span
-            if ahead < height:
-                first = (scene * height + ahead) * step
-                for x in range(width):
-                    part = multiply(load_like(source, first + x * padded, zeros), scale)
-                    if weights.used:
-                        p = (scene * height + ahead) * width + x
-                        part = multiply(part, broadcast_like(get(weights.before, p), zeros))
-                    else:
-                        store(source, first + x * padded, zeros)
-                    store(line, (x + reach) * wide, part)
-                for x in range(width):
-                    at = (x + reach) * wide
-                    here = load_like(line, at, zeros)
-                    mass = multiply(broadcast_like(get(across, 0), zeros), here)
-                    for r in range(1, reach + 1):
-                        both = add(
-                            load_like(line, at - r * wide, zeros),
-                            load_like(line, at + r * wide, zeros),
-                        )
-                        mass = multiply_add(broadcast_like(get(across, r), zeros), both, mass)
-                    store(ring, place + x * wide, mass)
-            else:
-                zero(pointer(ring, place), span)
-            if y >= 0:
-                row = scene * height + y
-                to = RowOutput(
-                    pointer(target, row * step),
-                    pointer(weights.after, row * width if weights.used else 0),
-                    weights.used,
-                )
-                _sum_down(zeros, y, under, width, padded, along, pointer(ring, 0), to)
+        for left in range(0, width, widest):
+            columns = min(widest, width - left)
+            span = columns * wide
+            zero(pointer(ring, 0), rows * span)
+            for y in range(-under, height):
+                ahead = y + under
+                place = pointer(ring, (ahead % rows) * span)
+                if ahead < height:
+                    pixel = (scene * height + ahead) * width
+                    strip = Strip(left, columns, width, padded)
+                    _load_line(
+                        zeros, pixel, strip, reach, source, scale, weights, pointer(line, 0)
+                    )
+                    _convolve_line(
+                        zeros, columns, reach, pointer(right, 0), pointer(line, 0), place
+                    )
+                else:
+                    zero(place, span)
+                if y >= 0:
+                    p = (scene * height + y) * width + left
+                    to = RowOutput(
+                        pointer(target, p * padded),
+                        pointer(weights.after, p if weights.used else 0),
+                        weights.used,
+                        weights.add,
+                    )
+                    _sum_down(zeros, y, under, columns, padded, along, pointer(ring, 0), to)
+
+
+@jit
+def _load_line(
+    zeros: Any,
+    pixel: int,
+    strip: Strip,
+    reach: int,
+    source: Pointer,
+    scale: Any,
+    weights: PixelWeights,
+    line: Pointer,
+) -> None:
+    """Load a strip of a row, and ``reach`` columns on either side; multiply it by its weights.
+
+    Args:
+        zeros: As wide as the vectors to work with.
+        pixel: The first pixel of the row, counted over the batch.
+        strip: Which columns.
+        reach: R − 1.
+        source: ``(P, padded)``.
+        scale: A vector: what each label is multiplied by.
+        weights: What pixels are multiplied by.
+        line: ``(columns + 2 reach,)`` vectors, set; zero beyond the row's ends.
+    """
+    wide = width_of(zeros)
+    for i in range(strip.columns + 2 * reach):
+        x = strip.left + i - reach
+        part = zeros
+        if 0 <= x < strip.width:
+            p = pixel + x
+            part = multiply(load_like(source, p * strip.padded, zeros), scale)
+            if weights.used:
+                part = multiply(part, broadcast_like(get(weights.before, p), zeros))
+        store(line, i * wide, part)
+
+
+@jit
+def _convolve_line(
+    zeros: Any, columns: int, reach: int, taps: Pointer, line: Pointer, result: Pointer
+) -> None:
+    """Convolve a line with the taps of a symmetric kernel.
+
+    Args:
+        zeros: As wide as the vectors to work with.
+        columns: Of the result.
+        reach: R − 1.
+        taps: ``(R,)``, from the centre.
+        line: ``(columns + 2 reach,)`` vectors.
+        result: ``(columns,)`` vectors, set.
+    """
+    if reach == USUAL_REACH:
+        _convolve_line_by(zeros, columns, USUAL_REACH, taps, line, result)
+    else:
+        _convolve_line_by(zeros, columns, reach, taps, line, result)
+
+
+@jit_inline
+def _convolve_line_by(
+    zeros: Any, columns: int, reach: int, taps: Pointer, line: Pointer, result: Pointer
+) -> None:
+    wide = width_of(zeros)
+    for x in range(columns):
+        at = (x + reach) * wide
+        mass = multiply(broadcast_like(get(taps, 0), zeros), load_like(line, at, zeros))
+        for r in range(1, reach + 1):
+            both = add(
+                load_like(line, at - r * wide, zeros), load_like(line, at + r * wide, zeros)
+            )
+            mass = multiply_add(broadcast_like(get(taps, r), zeros), both, mass)
+        store(result, x * wide, mass)
 
 
 @jit
@@ -213,6 +302,23 @@ def _sum_down(
         ring: ``(2 R − 1, width)`` vectors.
         to: Where the sums go.
     """
+    if under == USUAL_REACH:
+        _sum_down_by(zeros, y, USUAL_REACH, width, padded, along, ring, to)
+    else:
+        _sum_down_by(zeros, y, under, width, padded, along, ring, to)
+
+
+@jit_inline
+def _sum_down_by(
+    zeros: Any,
+    y: int,
+    under: int,
+    width: int,
+    padded: int,
+    along: Pointer,
+    ring: Pointer,
+    to: RowOutput,
+) -> None:
     wide, rows = width_of(zeros), 2 * under + 1
     span, middle = width * wide, y % rows
     for x in range(width):
@@ -227,8 +333,8 @@ def _sum_down(
                 load_like(ring, below * span + x * wide, zeros),
             )
             mass = multiply_add(broadcast_like(get(along, r), zeros), both, mass)
-        if to.add:
-            here = load_like(to.values, x * padded, zeros)
+        here = load_like(to.values, x * padded, zeros) if to.add else zeros
+        if to.used:
             mass = multiply_add(broadcast_like(get(to.weights, x), zeros), mass, here)
         store(to.values, x * padded, mass)
 
@@ -245,8 +351,9 @@ def blur_pixels(
     after: Float32s,
     marginals: Float32s,
     messages: Float32s,
+    add: bool,
 ) -> None:
-    """Convolve marginals at full resolution, and add the results to the messages.
+    """Convolve marginals at full resolution.
 
     Args:
         labels: The labels to convolve, at multiples of 8.
@@ -258,15 +365,16 @@ def blur_pixels(
         before: ``(P,)``: what pixels are multiplied by first.
         after: ``(P,)``: what results are multiplied by.
         marginals: ``(P, padded)``, flat.
-        messages: ``(P, padded)``, flat; added to.
+        messages: ``(P, padded)``, flat; set, or added to.
+        add: Whether the results are added to the messages.
     """
     if len(down) == 2 and len(right) == 2 and down[1] * right[1] < CORNER:
         _convolve_cross(
-            labels, padded, plane, down, right, scales, before, after, marginals, messages
+            labels, padded, plane, down, right, scales, before, after, marginals, messages, add
         )
         return
     edges = np.empty((0, 2), np.int64)
-    by = PixelWeights(pointer(before, 0), pointer(after, 0), len(before) > 0)
+    by = PixelWeights(pointer(before, 0), pointer(after, 0), len(before) > 0, add)
     for c in range(labels[0], labels[1] - WIDTH, WIDE):
         like = broadcast_wide(np.float32(0))
         _convolve(like, c, padded, plane, edges, down, right, scales, marginals, messages, by)
@@ -287,6 +395,7 @@ def _convolve_cross(
     after: Float32s,
     marginals: Float32s,
     messages: Float32s,
+    add: bool,
 ) -> None:
     """Convolve with a kernel of 3×3 whose corners are nearly zero; arguments as `blur_pixels`."""
     scenes, height, width = plane
@@ -308,14 +417,16 @@ def _convolve_cross(
                 Neighbour(p + under, np.float32(under > 0) * share * edge * get(first, p + under)),
             )
             for c in range(labels[0], labels[1] - WIDTH, WIDE):
-                _add_five(broadcast_wide(np.float32(0)), c, p, padded, five, scale, source, target)
+                like = broadcast_wide(np.float32(0))
+                _sum_five(like, c, p, padded, five, scale, source, target, add)
             if (labels[1] - labels[0]) % WIDE:
                 c = labels[1] - WIDTH
-                _add_five(broadcast(np.float32(0)), c, p, padded, five, scale, source, target)
+                narrow = broadcast(np.float32(0))
+                _sum_five(narrow, c, p, padded, five, scale, source, target, add)
 
 
 @jit_inline
-def _add_five(
+def _sum_five(
     zeros: Any,
     c: int,
     p: int,
@@ -324,12 +435,13 @@ def _add_five(
     scale: Pointer,
     source: Pointer,
     target: Pointer,
+    add: bool,
 ) -> None:
-    """Add the weighted sum of five neighbours to a vector of labels of pixel ``p``."""
+    """Store, or add, the weighted sum of five neighbours in some labels of pixel ``p``."""
     mass = zeros
     for near in five:
         part = load_like(source, near.pixel * padded + c, zeros)
         mass = multiply_add(broadcast_like(near.weight, zeros), part, mass)
-    here = load_like(target, p * padded + c, zeros)
+    here = load_like(target, p * padded + c, zeros) if add else zeros
     by = load_like(scale, c, zeros)
     store(target, p * padded + c, multiply_add(by, mass, here))

@@ -250,13 +250,15 @@ class MeanField:
         for g, term in enumerate(self.grid_terms):
             self._mix(term, [self.grid_values[g].reshape(-1, padded)])
         messages = self.pixels.messages
-        messages[:] = 0
-        for term in self.pixel_terms:
-            target = messages if term.mixing is None else np.zeros_like(messages)
-            self.pool.map(partial(self._blur_pixels, term, target), blocks)
-            self._mix(term, [target.reshape(-1, padded)])
-            if term.mixing is not None:
-                messages += target
+        for i, term in enumerate(self.pixel_terms):
+            if term.mixing is None or i == 0:
+                self.pool.map(partial(self._blur_pixels, term, messages, i > 0), blocks)
+                self._mix(term, [messages.reshape(-1, padded)])
+            else:
+                mixed = np.empty_like(messages)
+                self.pool.map(partial(self._blur_pixels, term, mixed, False), blocks)
+                self._mix(term, [mixed.reshape(-1, padded)])
+                messages += mixed
 
     def _blur_lattice(self, one: LatticeTerm, labels: Span) -> None:
         chains = one.lattice.chains
@@ -285,7 +287,7 @@ class MeanField:
             self.grid_values[g],
         )
 
-    def _blur_pixels(self, term: Term, messages: Float32s, labels: Span) -> None:
+    def _blur_pixels(self, term: Term, messages: Float32s, add: bool, labels: Span) -> None:
         assert term.taps is not None
         blur_pixels(
             labels,
@@ -297,6 +299,7 @@ class MeanField:
             term.slice_weights,
             self.pixels.marginals,
             messages,
+            add,
         )
 
     def _label_blocks(self, table: Float32s) -> list[Float32s]:

@@ -13,9 +13,8 @@ import numpy as np
 from .blur import VertexRange, blur_lattice
 from .convolution import Plane, blur_grid, blur_pixels
 from .cpu.jit import Float32s, Int64s, jit
-from .cpu.simd import pointer
 from .fused_pass import fused_pass
-from .layout import Shape, zero
+from .layout import Shape
 from .permutohedral.chains import Chains
 from .tables import GridArrays, LatticeArrays, Mode, PixelArrays, RowRange
 
@@ -157,7 +156,6 @@ def iterate(
                 )
             messages = pixels.messages[p * padded : q * padded]
             marginals = pixels.marginals[p * padded : q * padded]
-            zero(pointer(messages, 0), len(messages))
             for n in range(len(pixel_blurs.taps)):
                 blur_pixels(
                     labels,
@@ -170,4 +168,5 @@ def iterate(
                     pixel_blurs.after[n, p:q],
                     marginals,
                     messages,
+                    n > 0,
                 )

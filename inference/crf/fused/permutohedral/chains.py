@@ -8,7 +8,7 @@ without neighbours is left as it is.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -41,16 +41,18 @@ def find_chains(neighbours: Int32s, bounds: Int64s) -> Chains:
     axes, size, scenes = len(neighbours), neighbours.shape[2], len(bounds) - 1
     order = np.empty(axes * size + 1, np.int32)
     links = np.empty(axes * size + 1, np.float32)
-    offsets = np.empty(scenes * axes + 1, np.int64)
+    offsets, firsts = np.empty(scenes * axes + 1, np.int64), np.empty(size + 1, np.int32)
     n = 0
     for scene in range(scenes):
         for axis in range(axes):
             offsets[scene * axes + axis] = n
             ahead, behind = neighbours[axis, 0], neighbours[axis, 1]
-            for first in range(bounds[scene], bounds[scene + 1]):
-                if behind[first] < size or ahead[first] == size:
-                    continue
-                v = np.int64(first)
+            count = 0
+            for w in range(bounds[scene], bounds[scene + 1]):  # without a branch
+                firsts[count] = w
+                count += (behind[w] == size) & (ahead[w] < size)
+            for i in range(count):
+                v: Any = np.int64(firsts[i])
                 links[n] = 0
                 while v < size:
                     order[n] = v
