@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .blur import VertexRange, blur_lattice
-from .convolution import Plane, blur_grid, blur_pixels
+from .convolution import blur_grid, blur_pixels
 from .cpu.jit import Float32s, Int64s, Span
 from .cpu.simd import WIDE, WIDTH
 from .cpu.threads import ThreadPool
@@ -22,6 +22,7 @@ from .fused_pass import fused_pass, scratch_size
 from .layout import Shape, to_channels_last
 from .permutohedral.chains import join_chains
 from .permutohedral.lattice import PermutohedralLattice
+from .separable import Plane
 from .single_thread import GridBlurs, LatticeBlurs, PixelBlurs, iterate
 from .tables import GridArrays, LatticeArrays, Mode, PixelArrays, share_rows
 from .terms import Term, all_taps
