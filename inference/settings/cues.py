@@ -80,7 +80,7 @@ class SeedCueSettings:
     )
     saliency: str = setting(
         "max",
-        "How the class maps of the classes present become one map of saliency.",
+        "Map of saliency: the largest of the class maps present, or their sum.",
         choices=("max", "sum"),
         spoils="loss",
     )
