@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .compiled import Floats, announced
-from .crew import Crew, spans
+from .crew import Crew, flushing, spans
 from .engines import Engine, Field, scaling
 from .job import Job
 from .kernels import Appearance, Kernel, Smoothness, pair, too_narrow
@@ -70,7 +70,7 @@ class Fused(Engine):
             part = slice(first * each, last * each)
             job.marginals(given[part], iterations, out[part])
 
-        with announced():
+        with announced(), flushing():
             self._share(len(field.logits), height * width, do)
         return torch.from_numpy(out).reshape(field.logits.shape).to(field.logits.dtype)
 
@@ -78,7 +78,7 @@ class Fused(Engine):
         """Multiply by one normalised kernel; see the base class."""
         batch, labels, height, width = values.shape
         out = np.empty(values.numel(), np.float32)
-        with announced(), Crew(self.threads) as crew:
+        with announced(), flushing(), Crew(self.threads) as crew:
             terms = _terms(kernel, field, _prepared(kernel, field), (0, batch), crew)
             Job((batch, labels, height, width), terms, crew).filtered(_flat(values), out)
         return torch.from_numpy(out).reshape(values.shape).to(values.dtype)
