@@ -63,7 +63,7 @@ class Crew:
 
 @contextmanager
 def flushing() -> Iterator[None]:
-    """Let this thread take numbers below 1e-38 for 0: many processors are 100 times slower on them.
+    """Let this thread take numbers below 1e-38 for 0: many processors are slow on them.
 
     Softmaxes of sure pixels are full of such numbers.
 
