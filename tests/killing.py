@@ -7,6 +7,7 @@ for a command, each line of standard output says how it ended, both as JSON.
 import contextlib
 import json
 import os
+import signal
 import sys
 import time
 import traceback
@@ -66,6 +67,9 @@ def run(words, folder, limit, number, file):
 def _command(words, folder):
     """Become the command; does not return."""
     os.setsid()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # nohup and & ignore some
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(folder)
     said = os.open("said.txt", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
     os.dup2(said, 1)
