@@ -12,7 +12,15 @@ from inference.settings.settings import flag
 
 from .console import console
 from .crf_options import bar
-from .stage_options import CRF, STOCK, chosen_stage, crf_of, found_run, look_of, require_stages
+from .stage_options import (
+    CRF,
+    STOCK,
+    chosen_stage,
+    class_maps_of,
+    crf_of,
+    found_run,
+    require_stages,
+)
 
 if TYPE_CHECKING:
     from inference.api.segment import StageScore
@@ -36,7 +44,7 @@ def evaluate_stages(run: Path | None, stages: Sequence[str], given: dict[str, An
     found = found_run(run, stages[0])
     for name in stages:
         chosen_stage(found, name, False, False)
-    crf, look = crf_of(given), look_of(given)
+    crf, class_maps = crf_of(given), class_maps_of(given)
     fitted = load(found, device=given["device"], trust=given["trust"])
     dataset = fitted.dataset(
         given["split"], data=given["data"], download=given["download"], target="mask"
@@ -49,7 +57,7 @@ def evaluate_stages(run: Path | None, stages: Sequence[str], given: dict[str, An
             stages,
             dataset,
             crf=crf,
-            look=look,
+            class_maps=class_maps,
             engine=given["engine"],
             seed=given["seed"],
             watch=lambda done, total: watch(f"scoring {split}", done, total),

@@ -108,9 +108,9 @@ def loaded(run: RunFolder, stage: str, given: dict[str, Any]) -> Segmenter:
 
     crf = STAGES[stage].crf and crf_of(given)  # read, and refused, before the run is loaded
     more = {k: given[k] for k in ("pixels", "seed", "engine") if given.get(k) is not None}
-    look = look_of(given)
+    class_maps = class_maps_of(given)
     fitted = load(run, device=given["device"], trust=given["trust"])
-    return segmenter(fitted, stage, crf, look=look, **more)
+    return segmenter(fitted, stage, crf, class_maps=class_maps, **more)
 
 
 def crf_of(given: dict[str, Any]) -> Parameters:
@@ -120,7 +120,7 @@ def crf_of(given: dict[str, Any]) -> Parameters:
     return crf_parameters(given["params"], **{name: given[name] for name in CRF})
 
 
-def look_of(given: dict[str, Any]) -> CueSettings:
+def class_maps_of(given: dict[str, Any]) -> CueSettings:
     """Make of a command's arguments how a classifier's maps are made."""
     from inference.api.segment import CueSettings
 

@@ -239,7 +239,7 @@ def test_a_model_that_is_kept_elsewhere_is_the_same_model(model, tmp_path):
         copy.path("weights.safetensors").read_bytes()
         == model.run.path("weights.safetensors").read_bytes()
     )
-    with pytest.raises(FileExistsError, match="already holds something"):
+    with pytest.raises(FileExistsError, match="exists; choose another --out"):
         model.save(tmp_path / "kept")
     model.save(tmp_path / "kept", force=True)
     with pytest.raises(ValueError, match="is the run itself"):
@@ -272,7 +272,7 @@ def test_training_returns_what_was_fitted(few, tmp_path):
     assert begun[0].folder == model.run.folder
     other = train("telbo", guide_width=4, out=tmp_path / "b", start=model, seed=4, **CPU, **small)
     assert other.run.folder == tmp_path / "b"
-    with pytest.raises(FileExistsError, match="already holds something"):
+    with pytest.raises(FileExistsError, match="exists; choose another --out"):
         train("telbo", out=tmp_path / "b", **CPU, **small)
 
 
@@ -306,5 +306,5 @@ def test_the_newest_complete_run_is_loaded(few, tmp_path, fitted, monkeypatch):
 def test_a_run_that_is_not_there_is_a_sentence(tmp_path):
     with pytest.raises(LookupError, match="There is no run runs/gone"):
         load("runs/gone")
-    with pytest.raises(ValueError, match="there is none; try --device auto"):
+    with pytest.raises(ValueError, match="This machine has no mps device; try --device auto"):
         load("runs/gone", device="mps")
