@@ -110,6 +110,7 @@ def ablate(
     from inference.api.crf import ablate as measure
     from inference.api.crf import write_ablation
     from scene.datasets.catalogue import evaluation_split, splits_of
+    from scene.storage.outputs import require_free, unlike
 
     require_folder(out)
     base = parameters(
@@ -139,7 +140,9 @@ def ablate(
             "as --choose-on tune, or on none to see the grid there without choosing."
         )
     folder = out or Path(f"crf-{_plain(asked.data)}-{_kind(probs, noise, asked)}")
-    _claim(folder)
+    parts = {"unaries", "results", "ablation.json", "grid.png"}
+    foreign = unlike(lambda path: path.name in parts)
+    require_free(folder, True, folder="an ablation", foreign=foreign)
     grid_elsewhere = choose_on != "none" and all(widths)
     if grid_elsewhere and choose_on not in splits_of(asked.data):
         raise ValueError(
@@ -193,17 +196,6 @@ def _kind(probs: Path | None, noise: bool, asked: Any) -> str:
     if noise:
         return "noise"
     return probs.name if probs is not None else str(asked.run.settings.recipe)
-
-
-def _claim(folder: Path) -> None:
-    """Refuse a folder that holds something else than an ablation."""
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file; results go to a folder, choose another --out.")
-    ours = {"unaries", "results", "ablation.json", "grid.png"}
-    if folder.is_dir() and (strange := sorted({p.name for p in folder.iterdir()} - ours)):
-        raise ValueError(
-            f"{folder} holds {strange[0]}, which is no ablation's; choose another --out."
-        )
 
 
 def _show(found: Ablation, elsewhere: bool) -> None:

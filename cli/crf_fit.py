@@ -126,6 +126,7 @@ def fit(
     """
     from inference.api.crf import candidates, learn, write_parameters
     from scene.datasets.catalogue import evaluation_split
+    from scene.storage.outputs import require_free
 
     start = parameters(
         params,
@@ -141,7 +142,7 @@ def fit(
         for name, text in (("--alphas", alphas), ("--betas", betas), ("--weights", weights))
     ]
     out = file_in(out, "crf.json")
-    _claim(out, force)
+    require_free(out, force, suffix=".json")
     asked = source(
         one_of(place, run),
         probs,
@@ -177,15 +178,6 @@ def fit(
         return
     _show(found)
     console.print(entitled(out, found.verdict))
-
-
-def _claim(path: Path, force: bool) -> None:
-    if path.suffix != ".json":
-        raise ValueError(f"Parameters are JSON; call them {path.stem}.json, not {path.name}.")
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder; name a .json file in it.")
-    if path.exists() and not force:
-        raise FileExistsError(f"{path} exists; choose another --out, or --force to replace it.")
 
 
 def _show(found: Learned) -> None:

@@ -77,16 +77,16 @@ def preview(
 ) -> None:
     """Draw some of DATA's scenes with their masks and classes."""
     from scene.datasets.catalogue import open_data
-    from scene.figures.claims import claim
     from scene.figures.grid import draw_scenes
     from scene.sizes import parse_size
+    from scene.storage.outputs import require_free
 
     if n < 1:
         raise ValueError(f"-n must be 1 or more, not {n}.")
     if n > MOST:
         raise ValueError(f"-n is at most {MOST}, the scenes that a picture has room for, not {n}.")
     out = file_in(out, "preview.png")
-    claim(out, force)
+    require_free(out, force, suffix=".png")
     found = open_data(data, split, parse_size(size) if size else None, download=download)
     draw_scenes(out, [found[i] for i in range(min(n, len(found)))], found.schema.labels)
     console.print(entitled(out, f"{min(n, len(found))} of {len(found)} scenes"))

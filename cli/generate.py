@@ -105,7 +105,7 @@ def generate(
 
 
 def _say(made: Generated, kept: int) -> None:
-    sieved = made.sieved
+    sieved = made.rejections
     others = ", ".join(f"{split} {n}" for split, n in made.scenes.items() if split != "train")
     real = f" and {made.scenes['train'] - sieved.kept} real ones" if kept else ""
     true = f"; {others} with true masks" if others else ""

@@ -72,9 +72,9 @@ def sample(
     The three --from options combine into any of the 7 sets of views; with --refine, also into
     those that the run's guide cannot read.
     """
-    from scene.figures.claims import claim_output, is_picture_path
+    from scene.storage.outputs import is_png_path, require_free_views
 
-    if out is not None and picture is None and is_picture_path(out):
+    if out is not None and picture is None and is_png_path(out):
         out, picture = None, out
     given = {"image": from_image, "classes": from_classes, "mask": from_mask}
     asked = [name for name, text in given.items() if text is not None]
@@ -82,7 +82,7 @@ def sample(
         raise ValueError("There is nothing to refine by; add --from-image, -classes or -mask.")
     for place in (picture, out):
         if place is not None:
-            claim_output(place, force)
+            require_free_views(place, force)
     model = fitted(
         one_of(run, named), "refine" if refine else "sample", asked, device=device, trust=trust
     )

@@ -32,7 +32,9 @@ class OutlinedScene(JointScene):
     def extend(self, views: Views) -> Views:
         """Return the views with outlines, which follow from masks."""
         edge = (views["mask"].diff(append=views["mask"][..., -1:]) != 0)[:, None].float()
-        return Views({**dict(views.items()), "outline": edge}, views.present, views.weights)
+        return Views(
+            {**dict(views.items()), "outline": edge}, views.present, views.likelihood_weights
+        )
 
     def decode(self, z: Any, *rest: Any) -> dict[str, Any]:
         """Return also p(outline | z), a Bernoulli at each pixel."""

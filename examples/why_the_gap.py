@@ -29,7 +29,7 @@ from inference.experiments.compare import (
 from inference.runs.restore import restore
 from inference.runs.run import home, read, write_json
 from scene.datasets.catalogue import evaluation_split, open_data
-from scene.figures.bars import Bars, draw_bars
+from scene.figures.charts import Bars, draw_bars
 from scene.sizes import parse_size
 
 GUIDE = {"guide": "retrofit"}

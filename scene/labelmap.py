@@ -1,4 +1,4 @@
-"""Label maps: the names and colours a folder declares."""
+"""Label maps: the names and colours of a folder's labels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .storage.files import MOST_TEXT, read_text
 from .storage.names import scene_name
 
 FILE = "labelmap.txt"
-"""Where a folder declares its labels, one ``label:r,g,b:parts:actions`` a line."""
+"""The file of a folder's labels, one ``label:r,g,b:parts:actions`` a line."""
 
 _MOST = 2**20  # bytes of a label map: 255 labels, and room for comments
 
@@ -22,14 +22,14 @@ VOC = Labels(
 """The 21 labels of PASCAL VOC."""
 
 NUMBERED = Labels(tuple(map(str, range(VOID))))
-"""Labels of which nothing is known but their numbers, in VOC's colours."""
+"""Labels named by their numbers, in the colours of PASCAL VOC."""
 
 
 def read_labelmap(path: Path) -> Labels:
-    """Read ``label:r,g,b:parts:actions`` lines; a label's id is its place among them.
+    """Read ``label:r,g,b:parts:actions`` lines; a label's id is its position.
 
     Lines that are blank or start with ``#`` are skipped; parts and actions are ignored. A line
-    without a colour takes that of PASCAL VOC's colour map for its id.
+    without a colour has that of PASCAL VOC's colour map for its id.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -46,10 +46,10 @@ def read_labelmap(path: Path) -> Labels:
             raise ValueError(f"Line {number} of {path} {reason}; write label:r,g,b:: there.")
         colour = _colour(rest.partition(":")[0], len(names), f"Line {number} of {path}")
         if colour in colours:
-            twin = names[colours.index(colour)]
+            other = names[colours.index(colour)]
             shown = ",".join(map(str, colour))
             raise ValueError(
-                f"Line {number} of {path} gives {name.strip()!r} the colour {shown} of {twin!r}; "
+                f"Line {number} of {path} gives {name.strip()!r} the colour {shown} of {other!r}; "
                 "give each label a colour of its own."
             )
         names.append(name.strip())
@@ -58,7 +58,7 @@ def read_labelmap(path: Path) -> Labels:
 
 
 def lines_of(path: Path, most: int = MOST_TEXT) -> list[str]:
-    """Read the lines of a small text file, stripped of space at both ends.
+    """Return the lines of a small text file, without space at both ends.
 
     Args:
         path: An ordinary file.
@@ -76,12 +76,12 @@ def lines_of(path: Path, most: int = MOST_TEXT) -> list[str]:
 
 
 def read_labels(path: Path) -> Labels:
-    """Read the labels of a folder from whichever file names them, by what that is called.
+    """Read labels from a file, in the format of its name.
 
     Args:
         path: ``labelmap.txt``; ``class_names.txt``, one name a line, as labelme writes it; or
-            ``_classes.csv``, lines of an id and a name, as Roboflow does. The latter two have
-            the colours of PASCAL VOC's colour map.
+            ``_classes.csv``, lines of an id and a name, as Roboflow does. Labels of the latter
+            two have the colours of PASCAL VOC's colour map.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -104,7 +104,7 @@ def read_labels(path: Path) -> Labels:
 
 
 def labelmap_lines(labels: Labels) -> list[str]:
-    """Write labels as the lines of a label map.
+    """Return labels as the lines of a label map.
 
     >>> labelmap_lines(Labels(("sky",), ((1, 2, 3),)))
     ['sky:1,2,3::']
@@ -114,7 +114,7 @@ def labelmap_lines(labels: Labels) -> list[str]:
 
 
 def _labels(names: list[str], colours: list[Colour], path: Path) -> Labels:
-    """Make labels of what a file lists; names may become names of files."""
+    """Make labels of a file's names and colours; names must be valid names of files."""
     if all(is_background(name) for name in names):
         raise ValueError(f"{path} lists no class; write label:r,g,b:: for each, ids from 0.")
     for name in names:
@@ -130,7 +130,7 @@ def _labels(names: list[str], colours: list[Colour], path: Path) -> Labels:
 
 
 def _colour(text: str, label: int, where: str) -> Colour:
-    """Parse ``r,g,b``, or fall back on PASCAL VOC's colour of the label's id."""
+    """Parse ``r,g,b``; without text return PASCAL VOC's colour of the label's id."""
     if not text.strip():
         return voc_colours(label + 1)[label]
     parts = [part.strip() for part in text.split(",")]

@@ -1,4 +1,4 @@
-"""The vocabulary of a dataset: what its classes are called, numbered and coloured."""
+"""The vocabulary of a dataset: names, ids and colours of its labels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from .registry import unknown
 
 VOID = 255
-"""The label of a pixel whose class is unknown; it is never scored and never drawn on."""
+"""The label of a pixel whose class is unknown; it is never scored."""
 
 Colour = tuple[int, int, int]
 
@@ -22,17 +22,16 @@ Colour = tuple[int, int, int]
 class Labels:
     """The labels of a mask, in the order of their ids.
 
-    Background exists only if a label is named so, see `is_background`; the class vector of a
-    scene leaves it out and otherwise covers every label, in the order of `classes`.
+    There is a background only if a label has that name, see `is_background`. The class vector of
+    a scene has an entry for every label but background, in the order of `classes`.
 
     Args:
         names: One name per label id, from 0.
-        colours: One RGB colour per label, each part from 0 to 255; the VOC colour map if left
-            empty.
+        colours: One RGB colour per label, each part from 0 to 255; empty = the VOC colour map.
 
     Raises:
-        ValueError: If there are no labels, more than 255, two of the same name, or colours that
-            are none or not one per label.
+        ValueError: If there are no labels, more than 255, or two of the same name; or if colours
+            are invalid or not one per label.
 
     >>> Labels(("background", "cat", "dog")).classes
     ('cat', 'dog')
@@ -66,7 +65,7 @@ class Labels:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The names a class vector covers: every label but background."""
+        """The names of the entries of a class vector: every label but background."""
         return tuple(self.names[i] for i in self.ids)
 
     @property
@@ -76,14 +75,14 @@ class Labels:
         return tuple(i for i in range(len(self.names)) if i != background)
 
     def vector(self, masks: Tensor, least: float = 0.0) -> Tensor:
-        """Say which classes occur in each mask.
+        """Return the class vector of each mask.
 
         Args:
             masks: Label ids, ``(..., H, W)``, integer; 255 is void.
             least: The smallest share of the pixels that counts; 0 = one pixel.
 
         Returns:
-            ``(..., C)`` floats, 1 where the class owns that many pixels.
+            ``(..., C)`` floats, 1 where the class has that many pixels.
 
         >>> Labels(("background", "cat", "dog")).vector(torch.tensor([[0, 2], [255, 2]]))
         tensor([0., 1.])
@@ -106,7 +105,7 @@ class Labels:
             )
 
     def encode(self, classes: Iterable[str]) -> Tensor:
-        """Turn class names into a class vector.
+        """Return the class vector of class names.
 
         Returns:
             ``(C,)`` floats, 1 for each class named.
@@ -122,19 +121,19 @@ class Labels:
         return vector
 
     def decode(self, vector: Tensor) -> tuple[str, ...]:
-        """Name the classes whose entry of ``vector`` ``(C,)`` is at least one half."""
+        """Return the names of the classes whose entry of ``vector`` ``(C,)`` is at least 0.5."""
         return tuple(n for n, p in zip(self.classes, vector.tolist(), strict=True) if p >= 0.5)
 
     @property
     def palette(self) -> np.ndarray:
-        """The 256 RGB colours, ``(256, 3)`` uint8, that a palette PNG of these labels carries."""
+        """The 256 RGB colours, ``(256, 3)`` uint8, of a palette PNG with these labels."""
         table = np.array(voc_colours(256), dtype=np.uint8)
         table[: len(self.colours)] = np.array(self.colours, dtype=np.uint8)
         return table
 
 
 def is_background(name: str) -> bool:
-    """Tell whether a label is called background, whatever its case and its underscores.
+    """Return whether a label's name is background, in any case and with any underscores.
 
     >>> [is_background(name) for name in ("background", "_background_", "BACKGROUND", "ground")]
     [True, True, True, False]
@@ -143,7 +142,7 @@ def is_background(name: str) -> bool:
 
 
 def voc_colours(count: int) -> tuple[Colour, ...]:
-    """List the first ``count`` colours of PASCAL VOC's colour map.
+    """Return the first ``count`` colours of PASCAL VOC's colour map.
 
     Source:
         The VOC 2012 development kit, ``VOClabelcolormap``: bits of the id, spread over RGB.

@@ -1,7 +1,7 @@
-"""How a view scatters around what the scene predicts: one fused density a view.
+"""Likelihoods p(view | z): one distribution for a whole view of one scene.
 
-Each is an ordinary Pyro distribution over a whole view of one scene, whose ``log_prob`` is a
-single reduction, so that images and masks cost no more than in hand-written PyTorch.
+Each is a Pyro distribution whose ``log_prob`` is a single reduction, so that images and masks
+cost no more than in hand-written PyTorch.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .labels import VOID
 
 
 class Pixels(TorchDistribution):
-    """An image around its mean, with independent Normal or Laplace noise on every value.
+    """An image with independent Normal or Laplace noise around its mean.
 
     Args:
         loc: Mean image, ``(..., 3, H, W)``, in [0, 1].
@@ -50,11 +50,11 @@ class Pixels(TorchDistribution):
         return self.loc
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Pixels:
-        """Repeat over a larger batch shape."""
+        """Return the distribution expanded to a larger batch shape."""
         return Pixels(self.loc.expand(*batch_shape, *self.event_shape), self.scale, self.noise)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Sum the log density over channels and pixels."""
+        """Return the log density, summed over channels and pixels: the batch shape."""
         error = value - self.loc
         count = math.prod(self.event_shape)
         if self.noise == "laplace":
@@ -64,7 +64,7 @@ class Pixels(TorchDistribution):
         return -distance - count * (self.scale.log() + 0.5 * math.log(2 * math.pi))
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
-        """Draw images."""
+        """Sample images."""
         shape = self._extended_shape(sample_shape)
         zero, one = torch.zeros_like(self.loc), torch.ones_like(self.loc)
         family = (
@@ -75,7 +75,7 @@ class Pixels(TorchDistribution):
 
 
 class LabelMap(TorchDistribution):
-    """A mask whose pixels are independent categoricals; void pixels say nothing.
+    """A mask whose pixels are independent categoricals; void pixels are left out.
 
     Args:
         logits: Unnormalised log probabilities, ``(..., C, H, W)``.
@@ -98,14 +98,14 @@ class LabelMap(TorchDistribution):
         return self.logits.softmax(-3)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> LabelMap:
-        """Repeat over a larger batch shape."""
+        """Return the distribution expanded to a larger batch shape."""
         return LabelMap(self.logits.expand(*batch_shape, *self.logits.shape[-3:]))
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Sum the log probability over pixels that are not void."""
+        """Return the log probability, summed over pixels that are not void: the batch shape."""
         batch = torch.broadcast_shapes(value.shape[:-2], self.batch_shape)
         loss = F.cross_entropy(
-            _flat(self.logits, batch, 3).contiguous(),  # channels-last, it takes 1.2 times longer
+            _flat(self.logits, batch, 3).contiguous(),  # channels-last takes 1.2 times as long
             _flat(value, batch, 2),
             ignore_index=VOID,
             reduction="none",
@@ -113,7 +113,7 @@ class LabelMap(TorchDistribution):
         return -loss.flatten(1).sum(-1).reshape(batch)
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
-        """Draw masks, each pixel on its own."""
+        """Sample masks, each pixel independently."""
         logits = self.logits.movedim(-3, -1)
         pixels = torch.distributions.Categorical(logits=logits, validate_args=False)
         mask: Tensor = pixels.sample(torch.Size(sample_shape))
@@ -121,7 +121,7 @@ class LabelMap(TorchDistribution):
 
 
 class ClassVector(TorchDistribution):
-    """Which classes are present: independent Bernoullis.
+    """A class vector of independent Bernoullis.
 
     Args:
         logits: Log odds, ``(..., C)``.
@@ -143,24 +143,24 @@ class ClassVector(TorchDistribution):
         return self.logits.sigmoid()
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> ClassVector:
-        """Repeat over a larger batch shape."""
+        """Return the distribution expanded to a larger batch shape."""
         return ClassVector(self.logits.expand(*batch_shape, *self.event_shape))
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Sum the log probability over classes."""
+        """Return the log probability, summed over classes: the batch shape."""
         logits, value = torch.broadcast_tensors(self.logits, value)
         return -F.binary_cross_entropy_with_logits(logits, value, reduction="none").sum(-1)
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
-        """Draw class vectors."""
+        """Sample class vectors."""
         probs = self.probs.expand(self._extended_shape(sample_shape))
         return torch.bernoulli(probs)
 
 
 def entropy(probs: Tensor) -> Tensor:
-    """Say how undecided every pixel is: ``(..., C, H, W)`` to ``(..., H, W)``, 0 to 1.
+    """Return the entropy of every pixel in units of log C: ``(..., C, H, W)`` to ``(..., H, W)``.
 
-    In units of log C: 0 = one label is certain, 1 = all labels are alike.
+    0 = one label is certain, 1 = all labels are equally probable.
 
     >>> entropy(torch.tensor([[[1.0, 0.5]], [[0.0, 0.5]]]))
     tensor([[0., 1.]])
@@ -170,6 +170,6 @@ def entropy(probs: Tensor) -> Tensor:
 
 
 def _flat(tensor: Tensor, batch: torch.Size, event: int) -> Tensor:
-    """Broadcast all but the last ``event`` dimensions to ``batch``, and make them one."""
+    """Broadcast all but the last ``event`` dimensions to ``batch``, and flatten them."""
     shape = tensor.shape[-event:]
     return tensor.expand(*batch, *shape).reshape(-1, *shape)

@@ -1,23 +1,23 @@
-"""Notices: what is assumed where a file leaves something open, and what a score is worth."""
+"""Notices: warnings about assumptions that a file's content leaves open, each given once."""
 
 import warnings
 
-_SAID: set[str] = set()  # as Python keeps what it warned of, but for good
+_SAID: set[str] = set()  # never cleared, unlike the registry of module `warnings`
 
 
 class Notice(UserWarning):
-    """One sentence about a folder, without the names of files in it."""
+    """A warning of one sentence about a folder, without names of files."""
 
 
 def notice(sentence: str) -> None:
-    """Warn once in a process: of a whole dataset's files, one sentence."""
+    """Warn once in a process, so that all files of a dataset give one sentence."""
     if sentence not in _SAID:
         warnings.warn(sentence, Notice, stacklevel=3)
         _SAID.add(sentence)
 
 
 def against_weak(weak: int, scenes: int) -> str:
-    """Say, after a number of scenes, how many of their masks are pseudo-labels, not the truth.
+    """Return text about pseudo-labels among the masks of a score, to follow the scene count.
 
     >>> against_weak(0, 9), against_weak(9, 9), against_weak(2, 9)
     ('', ', against weak masks', ', 2 against weak masks')

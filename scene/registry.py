@@ -1,4 +1,4 @@
-"""Finding things by name: built-ins from a table, a stranger's from ``path/file.py:Name``."""
+"""Loading by name: built-ins from a table, plugins from ``path/file.py:Name``."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ class Untrusted(str):
 
 
 def load(name: str, table: Mapping[str, str], kind: str) -> Any:
-    """Load what ``name`` stands for.
+    """Load an object by name.
 
     Args:
         name: A key of ``table``, or ``path/file.py:Name``, or ``package.module:Name``.
         table: Built-ins, each as ``module:Name``.
-        kind: What is looked for, for messages: guide, objective, ….
+        kind: Kind of object, for messages: guide, objective, ….
 
     Raises:
-        LookupError: If it cannot be found; the message suggests the nearest name.
+        LookupError: If there is none; the message suggests the nearest name.
         PermissionError: If it is `Untrusted`.
 
     >>> load("half", {"half": "fractions:Fraction"}, "number").__name__
@@ -71,7 +71,7 @@ def load(name: str, table: Mapping[str, str], kind: str) -> Any:
 
 
 def unknown(name: str, known: Iterable[str], kind: str) -> str:
-    """Say that there is no such name, and which is nearest; without a full stop.
+    """Return the message about an unknown name, with the nearest one; without a full stop.
 
     >>> unknown("peo", ("poe", "joint"), "guide")
     "No guide is called 'peo'. Did you mean 'poe'? Known: joint, poe"
@@ -84,7 +84,7 @@ def unknown(name: str, known: Iterable[str], kind: str) -> str:
 
 
 def foreign_file(name: str) -> Path | None:
-    """Give the file of a ``path/file.py:Name``, or None for any other name."""
+    """Return the file of a ``path/file.py:Name``, or None for any other name."""
     place, _, attribute = name.rpartition(":")
     return Path(place) if attribute and place.endswith(".py") else None
 
@@ -117,7 +117,7 @@ def _from_path(place: str, kind: str) -> ModuleType:
 
 
 def _reason(error: BaseException) -> str:
-    """Say in one sentence what a stranger's code met."""
+    """Return the error of a plugin's code as one sentence."""
     if isinstance(error, SystemExit):
         return "it ends the program (sys.exit) when it is imported."
     first, *_ = [*str(error).splitlines(), ""]

@@ -1,4 +1,4 @@
-"""Seeds: draws that depend on a seed alone, and leave the random state as it was."""
+"""Seeds: random numbers that depend on a seed alone, with the global state restored."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import torch
 
 @contextmanager
 def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
-    """Draw from a seed within, on the CPU and on ``device``; then put both back.
+    """Seed the CPU and ``device`` within, and restore their random states afterwards.
 
-    Other devices are neither seeded nor woken, as `torch.manual_seed` would.
+    It is `torch.random.fork_rng` with a seed. Unlike `torch.manual_seed`, it neither seeds nor
+    initialises other devices.
 
     >>> with seeded(3):
     ...     first = torch.rand(2)
@@ -20,28 +21,35 @@ def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
     ...     first.equal(torch.rand(2))
     True
 
+    Args:
+        seed: Of the generators.
+        device: The device besides the CPU.
+
     Raises:
         ValueError: If no generator takes such a seed.
     """
     if not -(2**63) <= seed < 2**64:
         raise ValueError(f"A seed is a whole number from 0 to {2**32 - 1}, not {seed}.")
-    generators = [torch.default_generator, *_generators(torch.device(device))]
-    states = [generator.get_state() for generator in generators]
-    for generator in generators:
-        generator.manual_seed(seed)
+    device = torch.device(device)
+    cuda = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(cuda), _mps_restored(device):
+        torch.default_generator.manual_seed(seed)
+        for where in cuda:
+            with torch.cuda.device(where):
+                torch.cuda.manual_seed(seed)
+        if device.type == "mps":
+            torch.mps.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def _mps_restored(device: torch.device) -> Iterator[None]:
+    """Restore the random state of Apple's GPU, which `torch.random.fork_rng` does not know."""
+    if device.type != "mps":
+        yield
+        return
+    state = torch.mps.get_rng_state()
     try:
         yield
     finally:
-        for generator, state in zip(generators, states, strict=True):
-            generator.set_state(state)
-
-
-def _generators(device: torch.device) -> list[torch.Generator]:
-    """Find the generator that a device draws from where nobody names another."""
-    if device.type == "cuda":
-        torch.cuda.init()
-        index = torch.cuda.current_device() if device.index is None else device.index
-        return [torch.cuda.default_generators[index]]
-    if device.type == "mps":
-        return [torch.mps._get_default_mps_generator()]
-    return []
+        torch.mps.set_rng_state(state)

@@ -19,7 +19,7 @@ def small():
     from scene.datasets.synthetic.dataset import COUNTS
 
     COUNTS.update(train=12, tune=4, val=4, test=4)
-    generate._reasons = lambda views, *_: [None] * len(views)
+    generate._rejection_reasons = lambda views, *_: [None] * len(views)
 
 
 def serve():

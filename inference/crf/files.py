@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from scene.images.overlay import overlaid
 from scene.labelmap import NUMBERED
 from scene.labels import VOID, Labels
 from scene.storage.files import replace_file
+from scene.storage.outputs import require_free
 
 from .arrays import float_array, read_probs
 from .checks import check_image, check_probs
@@ -82,7 +82,8 @@ def refine_files(
     targets = (out / f"{photo.stem}_mask.png", out / f"{photo.stem}_overlay.png")
     files = targets if save_probs is None else (*targets, save_probs)
     inputs = [path for path in (photo, probs, mask) if path is not None]
-    _claim(files, inputs, force)
+    for path in files:
+        require_free(path, force, inputs=inputs)
     image = read_image(photo)
     parameters = parameters or Parameters()
     if probs is not None:
@@ -193,26 +194,6 @@ def _numbered(count: int, path: Path) -> Labels:
     if count > VOID:
         raise ValueError(f"{path} holds {count} labels; a mask can tell {VOID} apart.")
     return Labels(NUMBERED.names[:count])
-
-
-def _claim(files: tuple[Path, ...], inputs: list[Path], force: bool) -> None:
-    """Refuse to overwrite existing files unless forced, and input files in any case."""
-    for path in files:
-        if path.is_dir():
-            raise ValueError(f"{path} is a folder; choose another --out.")
-        if any(os.path.realpath(path) == os.path.realpath(read) for read in inputs):
-            raise ValueError(
-                f"{path} is an input, and would be written over; choose another --out."
-            )
-        if path.exists() and not force:
-            raise FileExistsError(
-                f"{path} exists; choose another --out, or --force to replace it."
-            )
-        parent = next(p for p in path.absolute().parents if p.exists())
-        if not parent.is_dir():
-            raise ValueError(
-                f"{parent} is a file, so {path} cannot be made; choose another --out."
-            )
 
 
 def _write_array(path: Path, values: Tensor) -> None:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from scene.figures.bars import Bars, draw_log_bars
+from scene.figures.charts import Bars, draw_log_bars
 
 TOTAL = "total"
 """The name of the sum of all terms."""

@@ -1,4 +1,4 @@
-"""A dataset of scenes drawn from a model: decoded, sieved, and written in VOC layout."""
+"""Generated datasets: scenes sampled from a model, filtered, and written in VOC layout."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from torch import Tensor
 
 from scene.datasets.catalogue import open_data
 from scene.datasets.folders.writer import (
+    Progress,
     VOCWriter,
-    Watch,
-    bring,
-    bring_others,
     claim_folder,
+    copy_other_splits,
+    copy_split,
     new_folder,
 )
 from scene.figures.grid import draw_scenes
@@ -29,37 +29,15 @@ from ..devices import Device, device_of
 from ..prediction.predict import able, predict
 from ..runs.restore import restore
 from ..runs.run import Run
-from .latent_sources import Origin, Places, origin
+from .latent_sources import LatentSampler, Origin, latent_sampler
 
-
-def overlap(first: Tensor, second: Tensor, labels: Labels) -> Tensor:
-    """Give the mean intersection over union of two masks, over the labels in either.
-
-    Args:
-        first: ``(B, H, W)`` label ids.
-        second: The same.
-        labels: The vocabulary.
-
-    Returns:
-        ``(B,)`` in [0, 1]; 1 only if they are alike.
-
-    >>> overlap(torch.tensor([[[0, 0, 1, 1]]]), torch.tensor([[[0, 0, 0, 1]]]), Labels(("a", "b")))
-    tensor([0.5833])
-    """
-    ids = torch.arange(len(labels.names), device=first.device).view(-1, 1, 1)
-    a, b = first.flatten(1) == ids, second.flatten(1) == ids  # (labels, B, pixels)
-    union = (a | b).sum(-1)
-    ratios = (a & b).sum(-1) / union.clamp(min=1)
-    return ratios.sum(0) / (union > 0).sum(0)
-
-
-TOGETHER = 64
-"""Scenes drawn at once; the least likely share is dropped from each such batch."""
+BATCH = 64
+"""Scenes sampled at once; the least likely share of each batch is rejected."""
 
 PREVIEW = "preview.png"
-"""The picture in the folder."""
+"""Name of the preview in the folder."""
 
-_PATIENCE = 2000  # draws after which one in five hundred must have been kept
+_PATIENCE = 2000  # samples after which one in five hundred must be accepted
 
 
 @dataclass(frozen=True)
@@ -67,18 +45,19 @@ class GenerationSettings:
     """What to generate.
 
     Attributes:
-        count: How many scenes.
-        origin: Where z comes from: the ``prior``; the ``posterior`` of training scenes, each
-            drawn at random; or a place on the ``walk`` between two such.
-        sampled: Draw the label of each pixel; else it is the most probable one.
-        drop: The share of each batch that is least likely, and dropped.
-        least_area: The share of the pixels that a class covers, or it is not in the mask.
-        overlap: The least mean IoU of a mask and what the judge sees in the image.
-        keep: How many training scenes of the source to take along, with their true masks.
-        seed: Of every draw.
+        count: Number of generated scenes.
+        origin: Source of z: the ``prior``; the ``posterior`` of random training scenes; or a
+            random point on the ``walk`` between two samples of such posteriors.
+        sampled: Sample the label of each pixel; else use the most probable one.
+        drop: The share of each batch, the least likely scenes, that is rejected.
+        least_area: The smallest share of the pixels of a class in a mask; classes with fewer
+            pixels do not count as present.
+        overlap: The smallest mean IoU of a mask and the judge's prediction from the image.
+        keep: Number of training scenes of the source that are copied, with true masks.
+        seed: Of every random number.
 
     Raises:
-        ValueError: If a number is out of range, or no scene is asked for.
+        ValueError: If a number is out of range, or there would be no scene.
     """
 
     count: int
@@ -104,12 +83,15 @@ Reason = Literal["improbable", "empty", "incoherent", "misjudged"]
 
 
 @dataclass
-class Sieved:
-    """How many scenes were drawn, and how many of them fell for which reason.
+class Rejections:
+    """Number of scenes sampled and accepted, and of those rejected by reason.
 
-    ``improbable``: among the least likely of their batch. ``empty``: no class covers enough of
-    the mask. ``incoherent``: the classes decoded are not those of the mask. ``misjudged``: the
-    judge sees another mask in the image.
+    Attributes:
+        drawn: Scenes sampled.
+        kept: Scenes accepted.
+        dropped: Scenes rejected: ``improbable``: among the least likely of their batch.
+            ``empty``: no class has enough pixels. ``incoherent``: the decoded class vector is
+            not that of the mask. ``misjudged``: the judge predicts another mask from the image.
     """
 
     drawn: int = 0
@@ -123,21 +105,28 @@ class Sieved:
 
 @dataclass(frozen=True)
 class Generated:
-    """What was written: the folder, its splits, what the sieve did, and the picture."""
+    """A generated dataset.
+
+    Attributes:
+        folder: Where it is.
+        scenes: Number of scenes of each split.
+        rejections: Number of scenes sampled, accepted and rejected.
+        picture: The preview.
+    """
 
     folder: Path
     scenes: dict[str, int]
-    sieved: Sieved
+    rejections: Rejections
     picture: Path
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data."""
-        return {"folder": str(self.folder), "scenes": self.scenes, **asdict(self.sieved)}
+        """Return plain data for JSON."""
+        return {"folder": str(self.folder), "scenes": self.scenes, **asdict(self.rejections)}
 
 
 def generate(
     run: Run,
-    asked: GenerationSettings,
+    settings: GenerationSettings,
     folder: Path,
     *,
     judge: Run | None = None,
@@ -145,121 +134,154 @@ def generate(
     device: Device = "auto",
     trust: bool = False,
     force: bool = False,
-    watch: Watch = lambda title, done, total: None,
+    watch: Progress = lambda title, done, total: None,
 ) -> Generated:
-    """Write a dataset in VOC layout whose ``train`` was drawn from a run's model.
+    """Write a dataset in VOC layout whose ``train`` is sampled from a run's model.
 
-    The other splits of the source come along with their true masks. Nothing is there until all
-    of it is.
+    The other splits of the source are copied with their true masks. The folder appears when it is
+    complete.
 
     Args:
-        run: Of a joint model.
-        asked: What to generate.
-        folder: Where to; its parent may have to be made.
-        judge: A run that segments images, such as one of segmenter; None = nobody judges.
-        source: As ``--data``; the run's own if left out.
+        run: A run of a joint model.
+        settings: What to generate.
+        folder: The new folder; missing parents are made.
+        judge: A run that segments images, such as one of segmenter; None = scenes are not judged.
+        source: As ``--data``; None = the data of the run.
         device: Where to compute.
-        trust: Run code that the run carries.
-        force: Replace a dataset that was written so before.
-        watch: Told how far it has come.
+        trust: Whether to run code that the run contains.
+        force: Replace an earlier dataset.
+        watch: Told how far the work is.
 
     Raises:
-        FileExistsError: If the folder is there.
-        ValueError: If the model has no such scenes, the judge other labels or another size, or
-            next to nothing passes the sieve.
+        FileExistsError: If the folder exists.
+        ValueError: If the model decodes no such scenes, the judge has other labels or another
+            size, or hardly any scene is accepted.
     """
     claim_folder(folder, force)
-    at = device_of(device)
-    assembly, judging = restore(run, device=at, trust=trust), None
+    place = device_of(device)
+    assembly, judging = restore(run, device=place, trust=trust), None
     _require_joint(assembly, run)
     if judge is not None:
-        judging = restore(judge, device=at, trust=trust)
+        judging = restore(judge, device=place, trust=trust)
         _require_judge(judging, judge, run)
     source = source or run.settings.data.source
     real = open_data(source, "train", run.schema.size, count=run.settings.data.count)
     run.schema.labels.require(real.schema.labels, real.name)
-    labels, sieved, shown = run.schema.labels, Sieved(), list[Scene]()
+    labels, rejections, shown = run.schema.labels, Rejections(), list[Scene]()
     with new_folder(folder) as part:
         writer = VOCWriter(part, labels)
-        kept = bring(writer, real, watch, asked.keep) if asked.keep else {}
-        with seeded(asked.seed, at):
-            places = origin(asked.origin, assembly, real)
-            for scene in _passing(assembly, places, asked, judging, labels, sieved):
+        kept = copy_split(writer, real, watch, settings.keep) if settings.keep else {}
+        with seeded(settings.seed, place):
+            sample = latent_sampler(settings.origin, assembly, real)
+            for scene in _accepted(assembly, sample, settings, judging, labels, rejections):
                 assert scene.image is not None
                 assert scene.mask is not None
                 writer.add("train", scene.name, scene.image, scene.mask, scene.classes)
                 shown = [*shown, scene] if len(shown) < 16 else shown
-                watch("drawing", sieved.kept, asked.count)
-        scenes = {"train": asked.count + kept.get("train", 0)}
-        scenes |= bring_others(writer, source, run.schema.size, "train", watch)
-        draw_scenes(part / PREVIEW, shown or [real[i] for i in range(min(16, asked.keep))], labels)
+                watch("drawing", rejections.kept, settings.count)
+        scenes = {"train": settings.count + kept.get("train", 0)}
+        scenes |= copy_other_splits(writer, source, run.schema.size, "train", watch)
+        draw_scenes(
+            part / PREVIEW, shown or [real[i] for i in range(min(16, settings.keep))], labels
+        )
         judged = str(judge.folder) if judge is not None else None
-        about = {"run": str(run.folder), "judge": judged, "data": source, "asked": asdict(asked)}
-        writer.finish({**about, "scenes": scenes, **asdict(sieved)})
-    return Generated(folder, scenes, sieved, folder / PREVIEW)
+        about = {
+            "run": str(run.folder),
+            "judge": judged,
+            "data": source,
+            "settings": asdict(settings),
+        }
+        writer.finish({**about, "scenes": scenes, **asdict(rejections)})
+    return Generated(folder, scenes, rejections, folder / PREVIEW)
 
 
-def _passing(
+def _accepted(
     assembly: Assembly,
-    places: Places,
-    asked: GenerationSettings,
+    sample: LatentSampler,
+    settings: GenerationSettings,
     judge: Assembly | None,
     labels: Labels,
-    sieved: Sieved,
+    rejections: Rejections,
 ) -> Iterator[Scene]:
-    """Draw batch after batch, and give what passes the sieve, until there is enough."""
-    while sieved.kept < asked.count:
-        if sieved.drawn >= _PATIENCE and 500 * sieved.kept < sieved.drawn:
-            fallen = ", ".join(f"{n} {reason}" for reason, n in sieved.dropped.items() if n)
+    """Sample batches and yield the scenes accepted, until there are enough."""
+    while rejections.kept < settings.count:
+        if rejections.drawn >= _PATIENCE and 500 * rejections.kept < rejections.drawn:
+            rejected = ", ".join(f"{n} {reason}" for reason, n in rejections.dropped.items() if n)
             raise ValueError(
-                f"Of {sieved.drawn} scenes drawn only {sieved.kept} passed ({fallen}); train the "
-                "model for longer, take another --from, or lower --min-area or --agreement."
+                f"Of {rejections.drawn} scenes drawn only {rejections.kept} passed ({rejected}); "
+                "train the model for longer, take another --from, or lower --min-area or "
+                "--agreement."
             )
         with torch.no_grad():
-            views, log_p = _decoded(assembly, places(TOGETHER), asked.sampled)
-            reasons = _reasons(views, log_p, asked, judge, labels)
+            views, log_p = _decode(assembly, sample(BATCH), settings.sampled)
+            reasons = _rejection_reasons(views, log_p, settings, judge, labels)
         for row, reason in enumerate(reasons):
-            if sieved.kept == asked.count:
+            if rejections.kept == settings.count:
                 return
-            sieved.drawn += 1
+            rejections.drawn += 1
             if reason is not None:
-                sieved.dropped[reason] += 1
+                rejections.dropped[reason] += 1
             else:
-                sieved.kept += 1
-                yield _scene(views, row, f"generated_{sieved.kept:06d}")
+                rejections.kept += 1
+                yield _scene(views, row, f"generated_{rejections.kept:06d}")
 
 
-def _decoded(assembly: Assembly, z: Tensor, sampled: bool) -> tuple[Views, Tensor]:
-    """Decode z, and say how likely what came out is given it: log p of all three, ``(B,)``."""
-    found: dict[str, Any] = dict(assembly.model.decode(z, None, VIEWS))
+def _decode(assembly: Assembly, z: Tensor, sampled: bool) -> tuple[Views, Tensor]:
+    """Decode z; return the views and log p(image, classes, mask | z), ``(B,)``."""
+    likelihoods: dict[str, Any] = dict(assembly.model.decode(z, None, VIEWS))
     views = {
-        "image": found["image"].mean.clamp(0, 1),
-        "classes": (found["classes"].probs >= assembly.model.threshold).float(),
-        "mask": found["mask"].sample() if sampled else found["mask"].logits.argmax(1),
+        "image": likelihoods["image"].mean.clamp(0, 1),
+        "classes": (likelihoods["classes"].probs >= assembly.model.threshold).float(),
+        "mask": likelihoods["mask"].sample() if sampled else likelihoods["mask"].logits.argmax(1),
     }
-    likely = [found[name].log_prob(view) for name, view in views.items()]
-    return Views(views), torch.stack(likely).sum(0)
+    log_p = [likelihoods[name].log_prob(view) for name, view in views.items()]
+    return Views(views), torch.stack(log_p).sum(0)
 
 
-def _reasons(
-    views: Views, log_p: Tensor, asked: GenerationSettings, judge: Assembly | None, labels: Labels
+def _rejection_reasons(
+    views: Views,
+    log_p: Tensor,
+    settings: GenerationSettings,
+    judge: Assembly | None,
+    labels: Labels,
 ) -> list[Reason | None]:
-    """Say of each scene why it is dropped, the first reason that holds; None = it is kept."""
+    """Return the first reason to reject each scene, or None."""
     ranks = log_p.argsort().argsort()
-    seen = labels.vector(views["mask"], asked.least_area).bool()
-    falls: dict[Reason, Tensor] = {
-        "improbable": ranks < round(asked.drop * len(views)),
+    seen = labels.vector(views["mask"], settings.least_area).bool()
+    rejected: dict[Reason, Tensor] = {
+        "improbable": ranks < round(settings.drop * len(views)),
         "empty": ~seen.any(-1),
         "incoherent": (seen != views["classes"].bool()).any(-1),
     }
     if judge is not None:
         judged = predict(judge, views.only(("image",)), ["mask"]).mask
-        falls["misjudged"] = overlap(judged, views["mask"], labels) < asked.overlap
-    columns = {reason: fallen.tolist() for reason, fallen in falls.items()}
+        rejected["misjudged"] = overlap(judged, views["mask"], labels) < settings.overlap
+    columns = {reason: rows.tolist() for reason, rows in rejected.items()}
     return [
-        next((reason for reason, fallen in columns.items() if fallen[row]), None)
+        next((reason for reason, rows in columns.items() if rows[row]), None)
         for row in range(len(views))
     ]
+
+
+def overlap(first: Tensor, second: Tensor, labels: Labels) -> Tensor:
+    """Return the mean intersection over union of two masks, over the labels in either.
+
+    Args:
+        first: Label ids ``(B, H, W)``.
+        second: Label ids ``(B, H, W)``.
+        labels: The vocabulary.
+
+    Returns:
+        ``(B,)`` in [0, 1]; 1 only if the masks are equal.
+
+    >>> overlap(torch.tensor([[[0, 0, 1, 1]]]), torch.tensor([[[0, 0, 0, 1]]]), Labels(("a", "b")))
+    tensor([0.5833])
+    """
+    ids = torch.arange(len(labels.names), device=first.device).view(-1, 1, 1)
+    a, b = first.flatten(1) == ids, second.flatten(1) == ids  # (labels, B, pixels)
+    union = (a | b).sum(-1)
+    ratios = (a & b).sum(-1) / union.clamp(min=1)
+    return ratios.sum(0) / (union > 0).sum(0)
 
 
 def _scene(views: Views, row: int, name: str) -> Scene:

@@ -1,4 +1,4 @@
-"""Where the z of a generated scene comes from: the prior, posteriors, or between two of them."""
+"""Sources of z for generated scenes: the prior, posteriors, or points between two of them."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from ..prediction.predict import draw
 
 Origin = Literal["prior", "posterior", "walk"]
 
-Places = Callable[[int], Tensor]
-"""Gives up to so many z, at least one: ``(B, L)``."""
+LatentSampler = Callable[[int], Tensor]
+"""Samples 1 to so many z: ``(B, L)``."""
 
 _TRIES = 50
 
 
-def origin(name: Origin, assembly: Assembly, scenes: SceneDataset) -> Places:
-    """Say where z is drawn from.
+def latent_sampler(origin: Origin, assembly: Assembly, scenes: SceneDataset) -> LatentSampler:
+    """Return a function that samples z.
 
     Args:
-        name: ``prior``; ``posterior``: that of a scene chosen at random, given all that the guide
-            reads, so that all draws together are from the aggregate posterior; ``walk``: a place
-            chosen evenly on the straight line between draws of two scenes' posteriors.
+        origin: ``prior``; ``posterior``: of random scenes given all views of the guide, so that z
+            is sampled from the aggregate posterior; ``walk``: uniformly on the line between
+            samples of two scenes' posteriors.
         assembly: Model and guide, in evaluation mode.
-        scenes: Whose posteriors; those that lack a view the guide reads are passed over.
+        scenes: For posteriors; scenes that lack a view of the guide are skipped.
     """
-    if name == "prior":
+    if origin == "prior":
         return lambda count: _one(draw(assembly, None, 1, count))
-    if name == "posterior":
-        return lambda count: _remembered(assembly, scenes, count)
+    if origin == "posterior":
+        return lambda count: _sample_posterior(assembly, scenes, count)
 
     def walk(count: int) -> Tensor:
-        ends = [_remembered(assembly, scenes, count) for _ in range(2)]
+        ends = [_sample_posterior(assembly, scenes, count) for _ in range(2)]
         both = min(map(len, ends))
         along = torch.rand(both, 1).to(ends[0].device)
         return torch.lerp(ends[0][:both], ends[1][:both], along)
@@ -45,8 +45,8 @@ def origin(name: Origin, assembly: Assembly, scenes: SceneDataset) -> Places:
     return walk
 
 
-def _remembered(assembly: Assembly, scenes: SceneDataset, count: int) -> Tensor:
-    """Draw scenes, and z of each from its posterior; those that lack a view are passed over."""
+def _sample_posterior(assembly: Assembly, scenes: SceneDataset, count: int) -> Tensor:
+    """Sample scenes, and z of each from its posterior; scenes that lack a view are skipped."""
     names = assembly.guide.views
     for _ in range(_TRIES):
         chosen = torch.randint(len(scenes), (count,)).tolist()

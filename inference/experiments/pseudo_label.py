@@ -1,4 +1,4 @@
-"""Pseudo-labels: a dataset whose training masks were made by a stage, for any recipe to learn."""
+"""Pseudo-labels: a dataset whose training masks are predictions of a stage."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from torch import Tensor
 from scene.datasets.base import SceneDataset
 from scene.datasets.catalogue import open_data
 from scene.datasets.folders.writer import (
+    Progress,
     VOCWriter,
-    Watch,
-    bring_others,
     claim_folder,
+    copy_other_splits,
     new_folder,
-    stored,
+    picture_of,
 )
 from scene.labels import VOID
 
 from ..segmentation.segmenter import Segmenter
 
-Known = Literal["known", "predicted"]
+LabelSource = Literal["known", "predicted"]
 
 
 @dataclass(frozen=True)
-class Written:
-    """What was written.
+class PseudoLabelled:
+    """A dataset with pseudo-labels.
 
     Attributes:
-        folder: Where.
-        scenes: How many scenes each split has; those of ``train`` have weak masks but for a few,
-            the others their true ones.
-        true: How many of ``train`` have their true masks.
-        void: Share of the pixels of the weak masks that are void.
-        augmentation: How the source's scenes are varied in training; a folder cannot say so.
+        folder: Where it is.
+        scenes: Number of scenes of each split; ``train`` has weak masks except for ``true``
+            scenes, other splits have true masks.
+        true: Number of scenes of ``train`` with true masks.
+        void: Share of void pixels in the weak masks.
+        augmentation: Default augmentation of the source, which a folder does not store.
     """
 
     folder: Path
@@ -54,38 +54,38 @@ def pseudo_label(
     split: str = "train",
     limit: int | None = None,
     confidence: float = 0.7,
-    labels: Known = "known",
+    labels: LabelSource = "known",
     true: int = 0,
     seed: int = 0,
     copy: bool = False,
     force: bool = False,
     about: dict[str, Any] | None = None,
-    watch: Watch = lambda title, done, total: None,
-) -> Written:
+    watch: Progress = lambda title, done, total: None,
+) -> PseudoLabelled:
     """Write a dataset in VOC layout whose ``train`` has weak masks of a split's scenes.
 
-    They are listed in ``ImageSets/Segmentation/weak.txt``. Other splits that hold masks come
-    along with those. Nothing is there until all of it is.
+    They are listed in ``ImageSets/Segmentation/weak.txt``. Other splits with masks are copied.
+    The folder appears when it is complete.
 
     Args:
         segmenter: A model and its stage.
         source: As ``--data``.
-        folder: Where to; its parent may have to be made.
-        split: Whose scenes are segmented.
-        limit: Only the first so many of them.
+        folder: The new folder; missing parents are made.
+        split: The split to segment.
+        limit: Use the first so many scenes only; None = all.
         confidence: Pixels whose label is less probable are void.
-        labels: ``known``: a scene whose image-level labels are known gets no others;
-            ``predicted``: what is known is not looked at.
-        true: How many scenes, chosen by ``seed``, keep their true masks.
-        seed: Chooses these.
-        copy: Copy pictures where they could be linked.
-        force: Replace a dataset that was written so before.
-        about: What else to note in the folder.
-        watch: Told how far it has come.
+        labels: ``known``: known image-level labels of a scene exclude other labels;
+            ``predicted``: image-level labels are not used.
+        true: Number of random scenes that keep their true masks.
+        seed: Of the choice of these scenes.
+        copy: Copy images where they could be linked.
+        force: Replace an earlier dataset.
+        about: Further entries of ``about.json``.
+        watch: Told how far the work is.
 
     Raises:
-        FileExistsError: If the folder is there.
-        LookupError: If the source or the split is not known.
+        FileExistsError: If the folder exists.
+        LookupError: If the source or the split does not exist.
         ValueError: If the data have other labels, or a number is out of range.
     """
     _require(confidence, limit, true)
@@ -99,8 +99,8 @@ def pseudo_label(
         counts, void = _labelled(
             writer, segmenter, dataset, limit, kept, confidence, labels, watch
         )
-        scenes = {"train": counts, **bring_others(writer, source, size, split, watch)}
-        noted = {
+        scenes = {"train": counts, **copy_other_splits(writer, source, size, split, watch)}
+        summary = {
             "stage": segmenter.stage,
             "crf": segmenter.crf.to_json(),
             "data": source,
@@ -112,16 +112,16 @@ def pseudo_label(
             "seed": seed,
             "void": void,
         }
-        writer.finish({**(about or {}), **noted})
-    return Written(folder, scenes, len(kept), void, dataset.augmentation)
+        writer.finish({**(about or {}), **summary})
+    return PseudoLabelled(folder, scenes, len(kept), void, dataset.augmentation)
 
 
 def weak_mask(
     segmenter: Segmenter, image: Tensor, known: Tensor | None, confidence: float
 ) -> Tensor:
-    """Segment ``(3, H, W)`` uint8, and call void what is unsure: ``(H, W)`` uint8."""
-    found = segmenter.segment(image, known)
-    return torch.where(found.confidence < confidence, VOID, found.mask)
+    """Return the mask of an image, ``(H, W)`` uint8; pixels of less confidence are void."""
+    result = segmenter.segment(image, known)
+    return torch.where(result.confidence < confidence, VOID, result.mask)
 
 
 def _require(confidence: float, limit: int | None, true: int) -> None:
@@ -135,9 +135,9 @@ def _require(confidence: float, limit: int | None, true: int) -> None:
 
 
 def _chosen(dataset: SceneDataset, total: int, true: int, seed: int) -> set[int]:
-    """Choose so many of the first ``total`` scenes, of those that have a true mask.
+    """Return random scenes with a true mask, of the first ``total``.
 
-    A larger choice of the same seed holds the smaller ones.
+    With the same seed, a larger choice contains a smaller one.
     """
     order = torch.randperm(total, generator=torch.Generator().manual_seed(seed)).tolist()
     chosen = set[int]()
@@ -162,27 +162,27 @@ def _labelled(
     limit: int | None,
     kept: set[int],
     confidence: float,
-    labels: Known,
-    watch: Watch,
+    labels: LabelSource,
+    watch: Progress,
 ) -> tuple[int, float]:
     """Write scenes, those of ``kept`` with true masks and the others with weak ones.
 
     Returns:
-        How many, and what share of the weak masks' pixels is void.
+        Number of scenes, and share of void pixels in the weak masks.
     """
     total = min(len(dataset), limit or len(dataset))
     count, void, pixels = 0, 0, 0
     for index in range(total):
         scene = dataset.original(index)
         assert scene.image is not None
-        name, picture = stored(dataset, index, scene.image)
-        told = None if "classes" in scene.weak else scene.classes
+        name, picture = picture_of(dataset, index, scene.image)
+        classes = None if "classes" in scene.weak else scene.classes
         if index in kept and scene.mask is not None:
-            count += writer.add("train", name, picture, scene.mask, told)
+            count += writer.add("train", name, picture, scene.mask, classes)
         else:
-            known = told if labels == "known" else None
+            known = classes if labels == "known" else None
             mask = weak_mask(segmenter, scene.image, known, confidence)
-            count += writer.add("train", name, picture, mask, told, weak=True)
+            count += writer.add("train", name, picture, mask, classes, weak=True)
             void, pixels = void + int((mask == VOID).sum()), pixels + mask.numel()
         watch(f"labelling {dataset.split}", index + 1, total)
     return count, void / max(pixels, 1)

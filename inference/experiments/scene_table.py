@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from scene.datasets.catalogue import evaluation_split, open_data, splits_of
-from scene.figures.bars import Bars, draw_bars
+from scene.figures.charts import Bars, draw_bars
 from scene.storage.locks import locked
 from scene.storage.outputs import clear, require_free, unlike
 

@@ -166,8 +166,8 @@ class Bound(Objective):
     ) -> Term | None:
         """Bound log p(scored views), drawing z from q(z | given views).
 
-        What ``views.weights`` says multiplies each scene's log likelihoods; the mean is over
-        scenes, whatever that says of them.
+        ``views.likelihood_weights`` multiply each scene's log likelihoods; the mean is over all
+        scenes, whatever their weights.
 
         Args:
             model: Gives p.
@@ -199,7 +199,7 @@ class Bound(Objective):
             exact_kl=self.exact_kl,
             pathwise=self.pathwise,
         )
-        bound = self.bound(replace(found, trust=shown.weights))
+        bound = self.bound(replace(found, trust=shown.likelihood_weights))
         mean = bound.mean() if counts is None else _mean(bound, counts[rows])
         return Term(mean, count, _parts(found, shown))
 

@@ -210,7 +210,9 @@ class OnMasks(Objective):
         if not len(batch):
             return {}
         masks = batch["mask"]
-        found = batch.weights["mask"] * model.decode(None, batch, ["mask"])["mask"].log_prob(masks)
+        found = batch.likelihood_weights["mask"] * model.decode(None, batch, ["mask"])[
+            "mask"
+        ].log_prob(masks)
         return {"mask": _term(-found.sum() / (masks != VOID).sum().clamp(min=1), len(batch))}
 
 

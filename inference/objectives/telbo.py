@@ -188,7 +188,7 @@ class TELBO(Objective):
 
     def terms(self, model: Any, guide: Any, views: Views) -> dict[str, Term]:
         """Work out the joint term, then one for each subset."""
-        views = views.remembering()  # each is read once, however many posteriors ask
+        views = views.with_cache()  # each is read once, however many posteriors ask
         turn = _turn(self.subsets, self.turns != "all")
         sets = (tuple(guide.views), *(turn if self.turns == "step" else self.subsets))
         shares = deal(views, sets) if self.turns == "scene" else [None] * len(sets)
@@ -265,7 +265,7 @@ class JMVAE(Objective):
 
     def terms(self, model: Any, guide: Any, views: Views) -> dict[str, Term]:
         """Work out the joint term, and a penalty for each subset."""
-        views = views.remembering()
+        views = views.with_cache()
         found = self.joint.terms(model, guide, views)
         turn = _turn(self.subsets, self.turns == "step")
         return found | penalties(guide, views, turn) if found else found

@@ -130,7 +130,7 @@ class Evaluation:
         return png_of(self._draw)
 
     def _draw(self, path: Path) -> None:
-        from scene.figures.bars import Bars, draw_bars
+        from scene.figures.charts import Bars, draw_bars
 
         scored = [cell for cell in self.cells if cell.score is not None]
         bars = Bars(

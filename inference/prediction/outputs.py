@@ -10,10 +10,10 @@ from tempfile import TemporaryDirectory
 
 from torch import Tensor
 
-from scene.figures.claims import claim_output, is_picture_path
 from scene.images.io import write_grey, write_image, write_mask
 from scene.labels import Labels
 from scene.storage.locks import scratch
+from scene.storage.outputs import is_png_path, require_free_views
 
 Draw = Callable[[Path], None]
 """Draws a picture and writes it to a path."""
@@ -48,8 +48,8 @@ def save_views(
         FileExistsError: If it is there and ``force`` does not allow replacing it.
     """
     place = Path(path)
-    claim_output(place, force)
-    if is_picture_path(place):
+    require_free_views(place, force)
+    if is_png_path(place):
         draw(place)
         return [place]
     return write_views(place, views, labels, means or {})

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scene.figures.claims import is_picture_path
 from scene.labels import Labels
 from scene.likelihoods import entropy
 from scene.seeds import seeded
+from scene.storage.outputs import is_png_path
 from scene.views import Views
 
 from ..build import Assembly
@@ -115,7 +115,7 @@ class Samples:
             return save_views(
                 place, self.views, self.labels, self.means, draw=self._draw, force=force
             )
-        if is_picture_path(place):
+        if is_png_path(place):
             raise ValueError(f"{place} shows samples of one scene; take one of scenes(), or name "
                              "a folder.")  # fmt: skip
         files: list[Path] = []

@@ -148,4 +148,4 @@ class CuedScenes(SceneDataset):
         """Give a batch of scenes; ``views["cues"]`` is ``(B, L, h, w)`` bool."""
         views = self.scenes.views(indices)
         tensors = {**dict(views.items()), CUES: self.cues.of(indices)}
-        return Views(tensors, views.present, views.weights)
+        return Views(tensors, views.present, views.likelihood_weights)

@@ -16,6 +16,7 @@ from scene.datasets.base import SceneDataset
 from scene.datasets.folders.writer import new_folder
 from scene.labels import VOID, Labels
 from scene.storage.names import within
+from scene.storage.outputs import require_free, without
 
 from ..build import Assembly
 from ..runs.run import write_json
@@ -138,20 +139,8 @@ def write_cues(
 
 
 def claim(folder: Path, force: bool) -> None:
-    """Refuse a folder that cues may not be written to.
-
-    Raises:
-        FileExistsError: If it holds something, and ``force`` does not allow replacing it.
-        ValueError: If it is a file, or holds something other than cues.
-    """
-    if folder.is_file():
-        raise ValueError(f"{folder} is a file; cues go into a folder, choose another --out.")
-    if not folder.exists() or not any(folder.iterdir()):
-        return
-    if not force:
-        raise FileExistsError(f"{folder} exists; choose another --out, or --force to replace it.")
-    if not (folder / REPORT).is_file():
-        raise ValueError(f"{folder} holds no cues, so --force will not replace it.")
+    """Refuse a folder that cues may not be written to, see `require_free`."""
+    require_free(folder, force, folder="a set of cues", foreign=without(REPORT))
 
 
 def _fill(

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from scene.datasets.folders.layouts import ARCHIVES
-from scene.figures.claims import is_picture_path
 from scene.images.folder import SUFFIXES, is_junk, is_picture
 from scene.images.io import read_image
 from scene.storage.files import read_text, sweep
+from scene.storage.outputs import is_picture_path, require_free
 from scene.storage.user_folders import expanded
 
 from .output import KINDS, write
@@ -133,20 +133,12 @@ def plan(
         job = Job(photo, files)
         for path in job.files.values():
             place = path.absolute()
-            if place in inputs:
-                raise ValueError(
-                    f"{path}, where something of {photo} would go, is an input itself; name "
-                    "fewer, or choose another --out."
-                )
             if place in taken:
                 raise ValueError(
                     f"{taken[place]} and {photo} would both be written to {path}; segment them "
                     "into different folders with --out."
                 )
-            if path.exists() and not force:
-                raise FileExistsError(
-                    f"{path} exists; choose another --out, or --force to replace what is there."
-                )
+            require_free(path, force, inputs=[place] if place in inputs else [])
             taken[place] = photo
         jobs.append(job)
     return jobs

@@ -12,7 +12,7 @@ from pathlib import Path
 from scene.datasets.augment import augmenter
 from scene.datasets.base import SceneDataset
 from scene.datasets.catalogue import open_data, splits_of, summary_split
-from scene.datasets.weak import ImageLevel, Trusted
+from scene.datasets.weak import ImageLevel, WeightedWeakMasks
 from scene.discriminative import ClassifiedScene
 from scene.storage.locks import locked
 
@@ -250,7 +250,7 @@ def _open(
         count=settings.data.count,
     )
     if settings.data.weak_weight != 1:
-        train = Trusted(train, settings.data.weak_weight)
+        train = WeightedWeakMasks(train, settings.data.weak_weight)
     val = (
         open_data(settings.data.source, "val", size)
         if "val" in splits_of(settings.data.source)

@@ -1,4 +1,4 @@
-"""Augmentation: how a training scene is varied, all of its views alike, from a seed."""
+"""Augmentation of training scenes: the same transform of all views, from a seed."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from ..seeds import seeded
 from ..views import Scene
 
 Augmenter = Callable[[Scene, int], Scene]
-"""Takes a scene and a seed, gives a varied scene; the same seed varies it the same way."""
+"""Returns an augmented scene; the same scene and seed give the same result."""
 
 
 def augmenter(kind: str, labels: Labels) -> Augmenter:
-    """Find a way of varying training scenes by name.
+    """Return an augmentation by name.
 
-    ``none`` changes nothing; ``flip`` mirrors left and right half of the time; ``crop`` flips,
-    keeps 60 to 100 % of the area at about the same aspect, and shifts colours mildly. Where a
-    scene has a mask its class vector is read again from the varied mask; one without, or whose
-    mask alone is weak, keeps its vector, even if the crop left a class out. The global random
-    state is not touched.
+    ``none`` changes nothing; ``flip`` mirrors left and right with probability 1/2; ``crop`` also
+    crops 60 to 100 % of the area at about the same aspect and jitters colours mildly. The class
+    vector of a scene with a mask is computed from the augmented mask. A scene without a mask, or
+    with a weak mask but true classes, keeps its class vector, even if the crop removed a class.
+    The global random state is not changed.
 
     Args:
         kind: ``none``, ``flip`` or ``crop``.
-        labels: To read class vectors from masks.
+        labels: The vocabulary of the masks.
 
     Raises:
         LookupError: If no augmentation is called ``kind``.
@@ -47,13 +47,13 @@ def augmenter(kind: str, labels: Labels) -> Augmenter:
 
 
 def _flip(scene: Scene, seed: int) -> Scene:
-    """Mirror the scene if the seed says so."""
+    """Mirror the scene with probability 1/2."""
     generator = torch.Generator().manual_seed(seed)
     return _mirror(scene) if torch.rand((), generator=generator) < 0.5 else scene
 
 
 def _mirror(scene: Scene) -> Scene:
-    """Exchange left and right; the classes in the scene stay the same."""
+    """Mirror left and right; the class vector stays as it is."""
     image, mask = scene.image, scene.mask
     return replace(
         scene,
@@ -63,7 +63,7 @@ def _mirror(scene: Scene) -> Scene:
 
 
 def _crop(scene: Scene, seed: int, labels: Labels) -> Scene:
-    """Flip, zoom into a random part, and shift the colours."""
+    """Flip, crop and resize a random part, and jitter the colours."""
     view = scene.image if scene.image is not None else scene.mask
     if view is None:
         return scene

@@ -1,4 +1,4 @@
-"""What every dataset offers: scenes of one size by index, in batches, and at their own pixels."""
+"""The base class of datasets: scenes of one size by index, in batches, and at stored pixels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from ..views import Scene, Schema, Views, stack
 
 SPLITS = ("train", "tune", "val", "test")
-"""Every split a dataset may have; ``tune`` is where settings are chosen."""
+"""Every split a dataset may have; settings are selected on ``tune``."""
 
 
 class SceneDataset(Dataset[Scene]):
@@ -20,12 +20,12 @@ class SceneDataset(Dataset[Scene]):
 
     Attributes:
         splits: The splits that there are; a dataset of one's own may have fewer than `SPLITS`.
-        name: What to call the dataset in file names and tables, such as ``synthetic-default``.
+        name: Its name in file names and tables, such as ``synthetic-default``.
         split: One of the dataset's splits.
-        schema: The labels, and the size of the scenes given.
-        source: The text that opens it again, as ``--data`` takes it.
-        augmentation: How training scenes are varied by default, see `scene.datasets.augment`.
-        weak: How many of the scenes have a mask that is a pseudo-label.
+        schema: The labels, and the size of scenes.
+        source: The text that opens it, as of ``--data``.
+        augmentation: Default augmentation of training scenes, see `scene.datasets.augment`.
+        weak: Number of scenes whose mask is a pseudo-label.
     """
 
     splits: ClassVar[tuple[str, ...]] = SPLITS
@@ -37,34 +37,34 @@ class SceneDataset(Dataset[Scene]):
     weak: int = 0
 
     def __len__(self) -> int:
-        """Count the scenes."""
+        """Return the number of scenes."""
         raise NotImplementedError
 
     def __getitem__(self, index: int) -> Scene:
-        """Give one scene at ``schema.size``."""
+        """Return one scene at ``schema.size``."""
         raise NotImplementedError
 
     def views(self, indices: Sequence[int]) -> Views:
-        """Give a batch of scenes, in the order of ``indices``."""
+        """Return a batch of scenes, in the order of ``indices``."""
         return stack([self[i] for i in indices], self.schema)
 
     def original(self, index: int) -> Scene:
-        """Give one scene at the pixels it was stored with."""
+        """Return one scene at its stored pixels."""
         return self[index]
 
     def restore(self, probs: Tensor, index: int) -> tuple[Tensor, Tensor]:
-        """Undo resizing and cropping.
+        """Map predictions back to the stored pixels, undoing resize and crop.
 
         Args:
             probs: Per-pixel class probabilities ``(C, H, W)`` at ``schema.size``.
-            index: The scene they were predicted for.
+            index: Of the scene.
 
         Returns:
-            Probabilities ``(C, H0, W0)`` at the stored pixels, and ``(H0, W0)`` bool: which of
-            those pixels the crop covered.
+            Probabilities ``(C, H0, W0)`` at the stored pixels, and ``(H0, W0)`` bool: the pixels
+            that the crop covers.
         """
         return probs, torch.ones(probs.shape[-2:], dtype=torch.bool)
 
     def coverage(self) -> float:
-        """Say which share of the stored pixels of all masks the crop covers, 0 to 1."""
+        """Return the share of the stored pixels of all masks that the crop covers, 0 to 1."""
         return 1.0

@@ -1,4 +1,4 @@
-"""The catalogue: what the text of ``--data`` stands for, and what is in it."""
+"""The catalogue of datasets: what ``--data`` opens, its splits and its statistics."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ def open_data(
     download: bool = False,
     count: int | None = None,
 ) -> SceneDataset:
-    """Open a dataset by the text a person gives for it.
+    """Open a dataset by the text of ``--data``.
 
     Args:
         source: ``synthetic``, ``synthetic:<preset>``, ``voc2012``, a folder in VOC layout, or a
             subclass of `SceneDataset` of one's own, as ``path/file.py:Name``.
         split: One of `splits_of`.
         size: Height and width of the scenes in pixels; `STOCK_SIZE` if None.
-        download: Let ``voc2012`` be fetched (2 GB) if it is not there.
-        count: How many scenes to generate, or to keep of a folder; all of them if None.
+        download: Download ``voc2012`` (2 GB) if it is not there.
+        count: Number of scenes to generate, or of a folder to use; None = all.
 
     Raises:
         LookupError: If the source, the split or the preset is not known.
@@ -63,7 +63,7 @@ def open_data(
 
 
 def splits_of(source: str, *, download: bool = False) -> tuple[str, ...]:
-    """List the splits a source has; raises what `open_data` does."""
+    """Return the splits of a source; raises as `open_data`."""
     if source.partition(":")[0] == "synthetic":
         return SPLITS
     if (kind := _own(source)) is not None:
@@ -72,7 +72,7 @@ def splits_of(source: str, *, download: bool = False) -> tuple[str, ...]:
 
 
 def labels_in(source: str, *, download: bool = False) -> Labels:
-    """Read the labels of a source, whose splits need not be complete; raises as `open_data`."""
+    """Return the labels of a source, also of one without splits; raises as `open_data`."""
     if source.partition(":")[0] == "synthetic":
         return open_data(source, "val", count=1).schema.labels
     if (kind := _own(source)) is not None:
@@ -81,10 +81,11 @@ def labels_in(source: str, *, download: bool = False) -> Labels:
 
 
 def evaluation_split(source: str, *, download: bool = False, target: str = "mask") -> str:
-    """Choose the split to score on.
+    """Return the split to score on.
 
-    Masks are scored on ``test`` if it has any, else ``val``, else ``tune``. Classes alone, which
-    are a step on the way to masks, leave ``test`` for the end: on ``val``, else ``tune``.
+    Masks are scored on ``test`` if it has masks, else on ``val``, else on ``tune``. Classes, an
+    intermediate step to masks, are scored on ``val``, else on ``tune``, so that ``test`` remains
+    for the end.
 
     Raises:
         LookupError: If there is no such split.
@@ -108,15 +109,15 @@ def evaluation_split(source: str, *, download: bool = False, target: str = "mask
 
 
 def summary_split(source: str, *, target: str = "mask", masks: bool = True) -> str:
-    """Choose the split that sums up a training; where no split can be scored, one to look at.
+    """Return the split that a training is scored on at its end, or drawn if it has no scores.
 
     Args:
-        source: As `open_data` takes it.
+        source: As in `open_data`.
         target: As in `evaluation_split`.
         masks: Whether training needs masks.
 
     Raises:
-        LookupError: If it does, and there is none.
+        LookupError: If training needs masks, and there are none.
     """
     try:
         return evaluation_split(source, target=target)
@@ -128,14 +129,15 @@ def summary_split(source: str, *, target: str = "mask", masks: bool = True) -> s
 
 
 def describe(dataset: SceneDataset) -> dict[str, Any]:
-    """Count what is in a dataset, by reading every scene once.
+    """Compute statistics of a dataset, by reading every scene once.
 
     Returns:
-        ``name``, ``source``, ``split``, ``scenes``; ``views``: scenes with each view; ``weak``:
-        those whose mask is a pseudo-label; ``size``; ``labels``; ``background``: whether there is
-        one; ``frequency``: the share of scenes with known classes that each class is in;
-        ``pixels``: each label's share of the pixels that are not void; ``void``: the share of
-        masks' pixels that are. A share of nothing is 0.
+        ``name``, ``source``, ``split``, ``scenes``; ``views``: number of scenes with each view;
+        ``weak``: number of scenes whose mask is a pseudo-label; ``size``; ``labels``;
+        ``background``: whether there is a background label; ``frequency``: for each class, its
+        share of the scenes with known classes; ``pixels``: for each label, its share of the
+        pixels that are not void; ``void``: share of the masks' pixels that are void. A share of
+        no pixels or scenes is 0.
     """
     labels = dataset.schema.labels
     views = dict.fromkeys(VIEWS, 0)
@@ -209,7 +211,7 @@ def _opened(
 
 
 def _folder(source: str, download: bool) -> Path:
-    """Find the folder a source stands for, fetching PASCAL VOC if that is allowed."""
+    """Return the folder of a source; PASCAL VOC is downloaded if that is allowed."""
     if source == "voc2012":
         return _voc2012(download)
     folder = expanded(source)
@@ -231,7 +233,7 @@ def _folder(source: str, download: bool) -> Path:
 
 
 def _voc2012(download: bool) -> Path:
-    """Find PASCAL VOC 2012 where datasets are kept, or fetch it there, whole or not at all."""
+    """Return the folder of PASCAL VOC 2012, downloaded whole or not at all."""
     if named := os.environ.get("SCENE_DATA_HOME"):
         home = expanded(named)
     elif (cache := cache_folder()) is not None:

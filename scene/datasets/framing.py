@@ -1,4 +1,4 @@
-"""Framing: how a picture of any shape becomes one of the size asked for, and the way back."""
+"""Framing: resize and crop of an image of any shape to a fixed size, and the inverse."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Frame:
-    """Resize until the picture just covers the size asked for, then crop the centre.
+    """Resize until the image just covers a size, then crop the centre.
 
-    Images are resized bilinearly with antialiasing, masks by nearest neighbour; both keep pixel
-    centres where they are, so an image and its mask stay aligned.
+    Images are resized bilinearly with antialiasing, masks by nearest neighbour. Both keep pixel
+    centres, so an image and its mask stay aligned.
 
     Args:
         original: Stored height and width, in pixels.
-        size: Height and width asked for, in pixels.
+        size: Height and width of the result, in pixels.
 
     >>> Frame((200, 100), (64, 64)).resized
     (128, 64)
@@ -29,7 +29,7 @@ class Frame:
 
     @property
     def resized(self) -> tuple[int, int]:
-        """Height and width after resizing, before the crop: one of them is the size's own."""
+        """Height and width after resizing, before the crop: one of them is that of ``size``."""
         scale = max(new / old for new, old in zip(self.size, self.original, strict=True))
         height, width = (
             max(new, round(old * scale)) for new, old in zip(self.size, self.original, strict=True)
@@ -38,13 +38,13 @@ class Frame:
 
     @property
     def corner(self) -> tuple[int, int]:
-        """Row and column of the resized picture at which the crop begins."""
+        """Row and column of the resized image at which the crop begins."""
         (height, width), (tall, wide) = self.size, self.resized
         return (tall - height) // 2, (wide - width) // 2
 
     @property
     def covered(self) -> Tensor:
-        """Which stored pixels have their centre within the crop, ``(H0, W0)`` bool."""
+        """The stored pixels whose centre is within the crop, ``(H0, W0)`` bool."""
         down, across = (
             (at >= 0) & (at < extent) for at, extent in zip(self._places, self.size, strict=True)
         )
@@ -52,14 +52,14 @@ class Frame:
 
     @property
     def _places(self) -> tuple[Tensor, ...]:
-        """Where in the crop the centre of each stored row and column lies, in its pixels."""
+        """The centre of each stored row and column in the crop, in pixels of the crop."""
         return tuple(
             (torch.arange(old) + 0.5) * (new / old) - start
             for old, new, start in zip(self.original, self.resized, self.corner, strict=True)
         )
 
     def apply_image(self, image: Tensor) -> Tensor:
-        """Frame an image ``(3, H0, W0)`` as ``(3, H, W)``; the type is kept."""
+        """Frame an image ``(3, H0, W0)`` as ``(3, H, W)``, of the same type."""
         if self.resized != self.original:
             image = functional.interpolate(
                 image[None], self.resized, mode="bilinear", antialias=True
@@ -76,14 +76,13 @@ class Frame:
         return self._crop(mask)
 
     def undo(self, probs: Tensor) -> tuple[Tensor, Tensor]:
-        """Carry per-pixel probabilities back to the stored pixels, bilinearly.
+        """Map per-pixel probabilities back to the stored pixels, bilinearly.
 
         Args:
             probs: ``(C, H, W)`` float.
 
         Returns:
-            ``(C, H0, W0)``, and `covered`. Outside the crop the probabilities of the nearest edge
-            are repeated.
+            ``(C, H0, W0)``, and `covered`. Outside the crop they are those of the nearest edge.
         """
         covered = self.covered.to(probs.device)
         if self.resized == self.original == self.size:
@@ -91,7 +90,7 @@ class Frame:
         down, across = (
             2 * at.to(probs.device) / extent - 1
             for at, extent in zip(self._places, self.size, strict=True)
-        )  # as grid_sample counts: -1 and 1 are the outer edges of the crop
+        )  # for grid_sample, -1 and 1 are the outer edges of the crop
         grid = torch.stack(torch.meshgrid(across, down, indexing="xy"), dim=-1)[None]
         back = functional.grid_sample(
             probs[None], grid.to(probs.dtype), padding_mode="border", align_corners=False

@@ -1,4 +1,4 @@
-"""Weak labels in training: scenes with their masks hidden, or with weak masks that count less."""
+"""Weak labels in training: datasets without masks, and weak masks with a smaller weight."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from .base import SceneDataset
 
 
 class ImageLevel(SceneDataset):
-    """A dataset of which only images and classes are known.
+    """A dataset without its masks: images and classes only.
 
-    A scene that is varied keeps its classes, since nothing tells which of them a crop left out.
+    An augmented scene keeps its classes, since without a mask it is not known which of them a
+    crop removed.
 
     Args:
         scenes: The dataset.
@@ -24,29 +25,28 @@ class ImageLevel(SceneDataset):
         self.schema, self.augmentation = scenes.schema, scenes.augmentation
 
     def __len__(self) -> int:
-        """Count the scenes."""
+        """Return the number of scenes."""
         return len(self.scenes)
 
     def __getitem__(self, index: int) -> Scene:
-        """Give one scene, without its mask."""
+        """Return one scene, without its mask."""
         return replace(self.scenes[index], mask=None)
 
     def views(self, indices: Sequence[int]) -> Views:
-        """Give a batch of scenes; none holds a mask."""
+        """Return a batch of scenes without masks."""
         return self.scenes.views(indices).only(("image", "classes"))
 
 
-class Trusted(SceneDataset):
-    """A dataset whose weak masks count less in learning: their log likelihood, times a weight.
+class WeightedWeakMasks(SceneDataset):
+    """A dataset with a weight for the log likelihood of its weak masks.
 
-    A guide reads a weak mask as it reads any other: q(z | …, mask) has to learn what such a mask
-    says of its scene, while the generator need not explain its errors so closely. With weight 0
-    weak masks are hidden, and so are classes read from them: neither is scored, and no guide
-    takes them for evidence.
+    A guide conditions on a weak mask as on any other: q(z | …, mask) must learn what such a mask
+    says of its scene, while the decoder need not fit its errors as closely. With weight 0, weak
+    masks and the classes read from them are left out, for the model and for the guide.
 
     Args:
         scenes: The dataset.
-        weight: What the log likelihood of a weak view is multiplied by.
+        weight: Factor of the log likelihood of a weak view.
 
     Raises:
         ValueError: If no scene has a weak mask.
@@ -55,7 +55,7 @@ class Trusted(SceneDataset):
     def __init__(self, scenes: SceneDataset, weight: float) -> None:
         if not scenes.weak:
             raise ValueError(
-                f"The split {scenes.split!r} of {scenes.name} has no weak masks to be weighed by "
+                f"The split {scenes.split!r} of {scenes.name} has no weak masks for a weight of "
                 f"{weight:g}; list them in ImageSets/Segmentation/weak.txt, as scene pseudo-label "
                 "does, or leave --weak-weight out."
             )
@@ -65,13 +65,13 @@ class Trusted(SceneDataset):
         self.weak = scenes.weak if weight else 0
 
     def __len__(self) -> int:
-        """Count the scenes."""
+        """Return the number of scenes."""
         return len(self.scenes)
 
     def __getitem__(self, index: int) -> Scene:
-        """Give one scene, and say what its weak views count."""
+        """Return one scene, with the weights of its weak views."""
         scene = self.scenes[index]
         if self.weight:
-            return replace(scene, weights=dict.fromkeys(scene.weak, self.weight))
+            return replace(scene, likelihood_weights=dict.fromkeys(scene.weak, self.weight))
         classes = None if "classes" in scene.weak else scene.classes
         return replace(scene, classes=classes, mask=None, weak=()) if scene.weak else scene

@@ -1,4 +1,4 @@
-"""Letters of figures: any script that a font here has, and one line about those none has."""
+"""Text of figures: titles, and fonts for any script that an installed font has."""
 
 from __future__ import annotations
 
@@ -17,72 +17,71 @@ from matplotlib.text import Text
 
 from ..storage.files import replace_file
 
+log = logging.getLogger("scene")
+
 _PER_INCH = 12
 """Letters of a title in an inch."""
 
+_MISSING = re.compile(r"Glyph (\d+) .*missing from ")
+_UNSHAPED = re.compile(r"Matplotlib currently does not support ")
 
-def entitle(figure: Figure, title: str) -> None:
-    """Write a title above a figure, in as many lines as it needs; none where it is empty."""
+_WIDE = ("noto sans", "source han", "wenquanyi", "pingfang", "microsoft", "hiragino", "arial uni")
+"""First words of the names of fonts with many scripts, which are tried first."""
+
+_ODD = re.compile(r"Last Resort|cm[a-z]+10$|STIX(NonUnicode|Size)")
+"""Fonts with a box for every letter, or with other letters in their places."""
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, whole or not at all, with letters from any font that has them.
+
+    Args:
+        figure: The figure.
+        path: The PNG; missing folders are made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, lambda part: _write(figure, part))
+
+
+def set_title(figure: Figure, title: str) -> None:
+    """Set the title of a figure, wrapped to its width; an empty title changes nothing."""
     if title:
         width = int(_PER_INCH * figure.get_figwidth())
         lines = (textwrap.fill(line, width) for line in title.splitlines())
         figure.suptitle("\n".join(lines), fontsize=10)
 
 
-log = logging.getLogger("scene")
-
-_MISSING = re.compile(r"Glyph (\d+) .*missing from ")
-_UNSHAPED = re.compile(r"Matplotlib currently does not support ")
-
-_WIDE = ("noto sans", "source han", "wenquanyi", "pingfang", "microsoft", "hiragino", "arial uni")
-"""How the names of fonts with many scripts begin: they are looked into first."""
-
-_ODD = re.compile(r"Last Resort|cm[a-z]+10$|STIX(NonUnicode|Size)")
-"""Fonts with a box for every letter, or with others in their places."""
-
-
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, whole or not at all; letters come from any font that has them.
-
-    Args:
-        figure: What to draw.
-        path: Where to; missing folders are made.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, lambda part: _write(figure, part))
-
-
 def fonts_for(letters: Collection[str]) -> tuple[dict[str, Path], frozenset[str]]:
-    """Find fonts of this machine that have some letters.
+    """Return installed fonts that have some letters.
 
     Args:
         letters: Single characters.
 
     Returns:
-        The files of as few fonts as are met with, by name, and the letters that none has.
+        Files of fonts by name, and the letters that no font has.
     """
-    left, found = {ord(letter) for letter in letters}, {}
+    missing, fonts = {ord(letter) for letter in letters}, {}
     for name, path in _fonts():
-        if not left:
+        if not missing:
             break
         try:
-            known = left.intersection(get_font(path).get_charmap())
+            known = missing.intersection(get_font(path).get_charmap())
         except (OSError, RuntimeError):  # a font that is damaged
             continue
         if known:
-            found[name], left = Path(path), left - known
-    return found, frozenset(map(chr, left))
+            fonts[name], missing = Path(path), missing - known
+    return fonts, frozenset(map(chr, missing))
 
 
 def lacking(font: Path, text: str) -> set[str]:
-    """Give the printable letters of a text that a font lacks."""
+    """Return the printable letters of a text that a font lacks."""
     known = get_font(str(font)).get_charmap()
     return {letter for letter in text if letter.isprintable() and ord(letter) not in known}
 
 
 @cache
 def note_lost(letters: frozenset[str]) -> None:
-    """Say, once, that no font here has some letters."""
+    """Log, once, that no installed font has some letters."""
     some = "".join(sorted(letters)[:12]) + "…" * (len(letters) > 12)
     log.warning(
         "no font on this machine has the letters %s: they are drawn as boxes; install one that "
@@ -95,26 +94,26 @@ def _write(figure: Figure, part: Path) -> None:
     missing = _save(figure, part)
     if not missing:
         return
-    found, lost = fonts_for(missing)
-    if found:
+    fonts, lost = fonts_for(missing)
+    if fonts:
         for text in figure.findobj(Text):
-            text.set_fontfamily([*rcParams["font.family"], *found])
+            text.set_fontfamily([*rcParams["font.family"], *fonts])
         _save(figure, part)
     if lost:
         note_lost(lost)
 
 
 def _save(figure: Figure, part: Path) -> set[str]:
-    """Write a figure, and give the letters that its fonts lack."""
-    with warnings.catch_warnings(record=True) as said:
+    """Write a figure, and return the letters that its fonts lack."""
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         figure.savefig(part, format="png")
     missing = set()
-    for warning in said:
-        words = str(warning.message)
-        if glyph := _MISSING.match(words):
+    for warning in caught:
+        message = str(warning.message)
+        if glyph := _MISSING.match(message):
             missing.add(chr(int(glyph[1])))
-        elif not _UNSHAPED.match(words):
+        elif not _UNSHAPED.match(message):
             warnings.warn_explicit(
                 warning.message, warning.category, warning.filename, warning.lineno
             )
@@ -123,7 +122,7 @@ def _save(figure: Figure, part: Path) -> set[str]:
 
 @cache
 def _fonts() -> tuple[tuple[str, str], ...]:
-    """List upright fonts of normal weight, those with many scripts first."""
+    """Return upright fonts of normal weight, those with many scripts first."""
     plain = {
         font.name: font.fname
         for font in fontManager.ttflist

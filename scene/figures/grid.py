@@ -1,4 +1,4 @@
-"""Pictures of scenes: labelled grids of images, masks and classes."""
+"""Grids of images, masks and classes of scenes, with a legend of labels."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from torch import Tensor
 
 from ..labels import Labels
 from ..views import Scene
-from .fonts import save_figure
+from .fonts import save_figure, set_title
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One small picture of a grid.
+    """One panel of a grid.
 
     Attributes:
-        picture: An image ``(3, H, W)`` float in [0, 1], a mask ``(H, W)`` integer, or None for
-            an empty place.
-        caption: A line beneath.
+        picture: An image ``(3, H, W)`` float in [0, 1], a mask ``(H, W)`` integer, or None for an
+            empty panel.
+        caption: A line below it.
     """
 
     picture: Tensor | None = None
@@ -33,7 +33,7 @@ class Panel:
 
 
 def coloured(mask: Tensor, labels: Labels) -> np.ndarray:
-    """Paint a mask in its labels' colours, void in VOC's: ``(H, W)`` to ``(H, W, 3)`` uint8."""
+    """Return a mask in its labels' colours, void in VOC's: ``(H, W)`` to ``(H, W, 3)`` uint8."""
     return labels.palette[mask.cpu().numpy().astype(np.uint8)]
 
 
@@ -47,15 +47,15 @@ def draw_grid(
     rows: Sequence[str] = (),
     title: str = "",
 ) -> None:
-    """Draw rows of panels, with titles and a legend of the labels, as a PNG.
+    """Plot rows of panels, with titles and a legend of the labels, as a PNG.
 
     Args:
-        path: Where; replaced if it exists.
-        panels: Rows of equally many panels.
+        path: The PNG; replaced if it exists.
+        panels: Rows of panels, all of the same length.
         labels: For colours and the legend.
-        columns: Titles above the columns.
-        rows: Titles left of the rows.
-        title: Above everything.
+        columns: Titles of the columns.
+        rows: Titles of the rows.
+        title: Title of the figure.
     """
     high, wide = len(panels), max(map(len, panels))
     shape = next(p.picture.shape for row in panels for p in row if p.picture is not None)
@@ -76,14 +76,13 @@ def draw_grid(
         axes[0, column].set_title(text, fontsize=8)
     for row, text in enumerate(rows):
         axes[row, 0].set_ylabel(text, fontsize=8)
-    if title:
-        figure.suptitle(title, fontsize=10)
+    set_title(figure, title)
     figure.legend(handles=_legend(labels), loc="outside lower center", ncols=8, fontsize=7)
     save_figure(figure, path)
 
 
 def draw_scenes(path: Path, scenes: Sequence[Scene], labels: Labels, *, wide: int = 8) -> None:
-    """Draw scenes of a dataset: each image above its mask, with the names of its classes."""
+    """Plot scenes of a dataset: each image above its mask, with the names of its classes."""
     rows: list[list[Panel]] = []
     for start in range(0, len(scenes), wide):
         part = scenes[start : start + wide]

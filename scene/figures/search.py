@@ -1,4 +1,4 @@
-"""Searches: the score of every trial against each option, and how much each option mattered."""
+"""Results of a search: the score of each trial against each option, and importances."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from .fonts import save_figure
+from .fonts import save_figure, set_title
 
 _INK, _BEST, _FAINT = "#3b6ea5", "crimson", "#8a8a8a"
 
 
 @dataclass(frozen=True)
 class Axis:
-    """An option that was searched.
+    """One option of a search.
 
     Attributes:
-        name: What it is called.
-        values: Of each of N trials; numbers, or words.
-        log: Whether numbers are shown by their ratios.
-        words: All words there are, in order; None = numbers.
+        name: Its name.
+        values: Its value in each of N trials: numbers, or categories.
+        log: Whether the axis of numbers is logarithmic.
+        words: All categories, in order; None = values are numbers.
     """
 
     name: str
@@ -35,18 +35,18 @@ class Axis:
 
 
 @dataclass(frozen=True)
-class Searched:
-    """What to draw.
+class SearchTrials:
+    """The trials of a search.
 
     Attributes:
         axes: The options.
-        scores: Of each of N trials; None where there is none.
-        best: Which trial was best.
-        score: What the scores are.
-        importances: The share that each option explains; empty = not known.
-        without: What trials without a score are called.
-        deviations: By how much the score of each trial scatters, 0 where there is none; empty =
-            not known.
+        scores: The score of each of N trials, or None.
+        best: Index of the best trial.
+        score: Label of the scores.
+        importances: The importance of each option, a share; empty = not known.
+        without: Legend of trials without a score.
+        deviations: Standard deviation of each trial's score, 0 without a score; empty = not
+            known.
     """
 
     axes: Sequence[Axis]
@@ -59,51 +59,50 @@ class Searched:
 
 
 @rc_context({"text.parse_math": False})
-def draw_search(path: Path, searched: Searched, *, title: str = "") -> None:
-    """Draw one panel an option: each trial a dot, the best in red, those without a score below.
+def draw_search(path: Path, trials: SearchTrials, *, title: str = "") -> None:
+    """Plot one panel for each option: each trial a dot, the best in red, without a score a cross.
 
     Args:
-        path: Where the PNG goes; replaced if it exists.
-        searched: What to draw.
-        title: Above everything.
+        path: The PNG; replaced if it exists.
+        trials: The trials.
+        title: Title of the figure.
     """
-    panels = len(searched.axes) + bool(searched.importances)
+    panels = len(trials.axes) + bool(trials.importances)
     across = 2 if panels == 4 else min(panels, 3)
     down = -(-panels // across)
     figure = Figure(figsize=(0.8 + 3.3 * across, 0.5 + 2.9 * down), dpi=110, layout="constrained")
     places = figure.subplots(down, across, squeeze=False).flatten()
-    for place, axis in zip(places, searched.axes, strict=False):
-        _scatter(place, axis, searched)
-    if searched.importances:
-        _weigh(places[len(searched.axes)], searched.importances)
+    for place, axis in zip(places, trials.axes, strict=False):
+        _scatter(place, axis, trials)
+    if trials.importances:
+        _weigh(places[len(trials.axes)], trials.importances)
     for place in places[panels:]:
         place.set_axis_off()
-    for i, place in enumerate(places[: len(searched.axes)]):
+    for i, place in enumerate(places[: len(trials.axes)]):
         if i % across == 0:
-            place.set_ylabel(searched.score, fontsize=9)
+            place.set_ylabel(trials.score, fontsize=9)
     handles, names = places[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
-    if title:
-        figure.suptitle(title, fontsize=10)
+    set_title(figure, title)
     save_figure(figure, path)
 
 
-def _scatter(place: Any, axis: Axis, searched: Searched) -> None:
-    known = [i for i, score in enumerate(searched.scores) if score is not None]
+def _scatter(place: Any, axis: Axis, trials: SearchTrials) -> None:
+    known = [i for i, score in enumerate(trials.scores) if score is not None]
     at = _positions(axis)
-    heights = np.array([score for score in searched.scores if score is not None], dtype=float)
-    others = np.array([i != searched.best for i in known], dtype=bool)
+    heights = np.array([score for score in trials.scores if score is not None], dtype=float)
+    others = np.array([i != trials.best for i in known], dtype=bool)
     x = at[known]
-    if searched.deviations:
-        around = np.array(searched.deviations)[known]
+    if trials.deviations:
+        around = np.array(trials.deviations)[known]
         place.errorbar(x, heights, around, fmt="none", ecolor=_FAINT, elinewidth=1, zorder=1)
     place.plot(x[others], heights[others], "o", color=_INK, alpha=0.7, markersize=5, label="trial")
     place.plot(x[~others], heights[~others], "o", color=_BEST, markersize=8, label="best")
-    missing = [i for i, score in enumerate(searched.scores) if score is None]
+    missing = [i for i, score in enumerate(trials.scores) if score is None]
     if missing:
         low = [0.03] * len(missing)
         place.plot(
-            at[missing], low, "x", color=_FAINT, markersize=5, label=searched.without,
+            at[missing], low, "x", color=_FAINT, markersize=5, label=trials.without,
             transform=place.get_xaxis_transform(), clip_on=False,
         )  # fmt: skip
         place.margins(y=0.18)
@@ -123,7 +122,7 @@ def _scatter(place: Any, axis: Axis, searched: Searched) -> None:
 
 
 def _positions(axis: Axis) -> Any:
-    """Place each trial: at its number, or beside its word, so that equals stay apart."""
+    """Return the position of each trial: its number, or that of its category with jitter."""
     if axis.words is None:
         return np.array(axis.values, dtype=float)
     places = [axis.words.index(value) for value in axis.values]

@@ -1,4 +1,4 @@
-"""Files that are pictures: by which suffixes they are known, and how one is found by its name."""
+"""Image files in folders: their suffixes, and look-up of a file by a name without suffix."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ SUFFIXES = (
     ".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".jfif", ".gif", ".ppm", ".pgm",
     ".jp2", ".heic", ".heif", ".avif",
 )  # fmt: skip
-"""What a picture's name ends in, in any case; a file that is named may be called anything."""
+"""Suffixes of image files in a folder, in any case; a file given by its path may have any."""
 
 LOSSLESS_FIRST = (".png", *(suffix for suffix in SUFFIXES if suffix != ".png"))
-"""The same suffixes, in the order in which masks are looked for."""
+"""The suffixes in the order in which masks are looked up."""
 
-_JUNK = ("._", "__MACOSX", ".DS_Store")  # what macOS leaves beside files on other disks
+_JUNK = ("._", "__MACOSX", ".DS_Store")  # files of macOS on other disks
 
 
 def is_picture(path: Path) -> bool:
-    """Tell by its name whether a file is a picture, and none of macOS's ``._`` companions."""
+    """Return whether a file is an image by its name, and not a ``._`` file of macOS."""
     return path.suffix.lower() in SUFFIXES and not is_junk(path)
 
 
 def is_junk(path: Path) -> bool:
-    """Tell by its name whether a system left a file or a folder there, for itself only."""
+    """Return whether a file or folder belongs to the operating system, by its name."""
     return path.name.startswith(_JUNK)
 
 
 class PictureFolder:
-    """The pictures of a folder by name, suffix left out; each of its folders is listed once.
+    """The images of a folder, by name without suffix; each folder in it is listed once.
 
     Args:
-        folder: Where names start.
-        order: Which suffix is taken first, where two pictures differ in nothing else.
+        folder: The folder that names are relative to.
+        order: Suffixes in order of preference, for files that differ in the suffix only.
     """
 
     def __init__(self, folder: Path, order: tuple[str, ...] = SUFFIXES) -> None:
@@ -43,12 +43,12 @@ class PictureFolder:
         self._stems: dict[Path, dict[str, Path]] = {}
 
     def find(self, name: str) -> Path | None:
-        """Find the picture called ``name`` and any suffix, such as ``seq/0001``."""
+        """Return the image with a name, such as ``seq/0001``, and any suffix."""
         place = self.folder / name
         return self._listed(place.parent).get(place.name)
 
     def named(self, name: str) -> str | None:
-        """Give the name that `find` takes of a picture named with its suffix or without."""
+        """Return the name for `find` of an image that is named with or without suffix."""
         if self.find(name) is not None:
             return name
         stem, dot, suffix = name.rpartition(".")
@@ -56,31 +56,31 @@ class PictureFolder:
         return stem if known else None
 
     def near(self, name: str, known: Collection[Path] = ()) -> str | None:
-        """Name the file there that is called most like a picture that is not there.
+        """Return the name of the file most similar to the name of a missing image.
 
         Args:
-            name: What was looked for.
-            known: Files that are other pictures.
+            name: The name of the missing image.
+            known: Files of other images, which are left out.
         """
         place = self.folder / name
         files = [path for path in _files(place.parent) if path not in known and not is_junk(path)]
         folded = {_folded(path.stem): path.name for path in files if path.is_file()}
-        wanted = _folded(place.name)  # a picture of another number is another picture
-        alike = [key for key in folded if re.findall(r"\d+", key) == re.findall(r"\d+", wanted)]
-        found = get_close_matches(wanted, alike, n=1, cutoff=0.75)
-        return folded[found[0]] if found else None
+        target = _folded(place.name)  # another number is another image
+        alike = [key for key in folded if re.findall(r"\d+", key) == re.findall(r"\d+", target)]
+        matches = get_close_matches(target, alike, n=1, cutoff=0.75)
+        return folded[matches[0]] if matches else None
 
     def every(self) -> list[str]:
-        """Name every picture in the folder and in those within it, in order."""
-        found = []
+        """Return the names of all images in the folder and its subfolders, in order."""
+        names = []
         for place in [self.folder, *(p for p in self.folder.rglob("*") if p.is_dir())]:
             if not any(map(is_junk, (place, *place.relative_to(self.folder).parents))):
                 within = place.relative_to(self.folder)
-                found += [(within / stem).as_posix() for stem in self._listed(place)]
-        return sorted(found)
+                names += [(within / stem).as_posix() for stem in self._listed(place)]
+        return sorted(names)
 
     def _listed(self, place: Path) -> dict[str, Path]:
-        """Map the names of the pictures right in a folder to where they are."""
+        """Return the images directly in a folder, by name."""
         if place not in self._stems:
             ranked = sorted(
                 filter(is_picture, _files(place)), key=lambda p: self._rank[p.suffix.lower()]
@@ -93,7 +93,7 @@ class PictureFolder:
 
 
 def _folded(name: str) -> str:
-    """Leave out of a name what people write in different ways.
+    """Return a name without case, punctuation and leading zeros.
 
     >>> _folded("IMG-0012")
     'img12'
@@ -102,7 +102,7 @@ def _folded(name: str) -> str:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Give what is in a folder, in order; nothing if there is no such folder."""
+    """Yield the entries of a folder, in order; none if there is no such folder."""
     try:
         yield from sorted(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):

@@ -1,4 +1,4 @@
-"""Legends: the names of a picture's labels on a strip beneath it, each beside its colour."""
+"""Legends: a strip below an image with the colours and names of labels."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from ..figures.fonts import fonts_for, lacking, note_lost
 from ..labels import Labels
 
 SMALL = 256
-"""Pictures whose longer side has fewer pixels are enlarged, for their legend to be read."""
+"""Images with a smaller longer side, in pixels, are enlarged so that the legend is legible."""
 
 _PAPER, _INK, _EDGE = (255, 255, 255), (20, 20, 20), (150, 150, 150)
 
 
 def with_legend(picture: Tensor, labels: Labels, ids: Sequence[int]) -> Tensor:
-    """Add a strip that names some labels.
+    """Add a legend of some labels below an image.
 
     Args:
         picture: ``(3, H, W)`` uint8; a small one is enlarged by a whole number.
         labels: The vocabulary.
-        ids: The labels to name, in order; none = no strip.
+        ids: The labels of the legend, in order; none = no legend.
 
     Returns:
-        ``(3, H', W')`` uint8, the strip at its foot.
+        ``(3, H', W')`` uint8, with the legend at the bottom.
 
     >>> labels = Labels(("background", "cat"))
     >>> with_legend(torch.zeros(3, 300, 400, dtype=torch.uint8), labels, [1]).shape
@@ -65,7 +65,7 @@ def with_legend(picture: Tensor, labels: Labels, ids: Sequence[int]) -> Tensor:
 
 
 def _laid_out(lengths: Sequence[int], width: int) -> tuple[list[tuple[int, int]], int]:
-    """Put things in rows: the row and left edge of each, and how many rows there are."""
+    """Return row and left edge of each entry, and the number of rows."""
     places, row, left = [], 0, 0
     for length in lengths:
         if left and left + length > width:
@@ -76,7 +76,7 @@ def _laid_out(lengths: Sequence[int], width: int) -> tuple[list[tuple[int, int]]
 
 
 def _font(name: str) -> str:
-    """Find a font for a name: the one matplotlib brings along, or one here with more letters."""
+    """Return a font for a name: that of matplotlib, or an installed one with its letters."""
     usual = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
     if not (missing := lacking(usual, name)):
         return str(usual)

@@ -1,4 +1,4 @@
-"""What the pixels of a mask mean: label ids, or the labels' colours; the label map decides."""
+"""Label ids of mask pixels, which are ids themselves or the labels' colours."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from ..labels import VOID, Colour, Labels
 from ..notices import notice
 
 VOID_COLOURS: tuple[Colour, ...] = ((224, 224, 192), (255, 255, 255))
-"""Colours that mean void in a colour mask unless a label claims them: VOC's cream, and white."""
+"""Colours of void in a colour mask, unless they are a label's: VOC's cream, and white."""
 
 _WHITE = (255, 255, 255)
-_ROWS = 256  # of a colour mask that are looked up at once
+_ROWS = 256  # rows of a colour mask that are converted at once
 
 
 def ids_from_colours(picture: np.ndarray, labels: Labels, path: Path) -> np.ndarray:
-    """Look up the label of every pixel of a colour mask.
+    """Return the label ids of a colour mask.
 
-    Where colours are grey and one is no label's, they are read as a grey mask's numbers.
+    If all colours are grey and one is no label's, they are read as the numbers of a grey mask.
 
     Args:
         picture: ``(H, W, 3)`` uint8 RGB.
-        labels: Whose colours to look for.
-        path: What to call the mask in messages.
+        labels: The vocabulary.
+        path: The mask's file, for messages.
 
     Returns:
         ``(H, W)`` uint8 label ids, 255 = void.
@@ -48,30 +48,31 @@ def ids_from_colours(picture: np.ndarray, labels: Labels, path: Path) -> np.ndar
     if 0xFFFFFF in used:
         _notice_void({known[code] for code in used}, labels, path)
     meaning = {code: known[code] for code in used}
-    return np.concatenate([_looked_up(_codes(rows), meaning) for rows in parts])
+    return np.concatenate([_ids_of(_codes(rows), meaning) for rows in parts])
 
 
 def ids_from_numbers(
     numbers: np.ndarray, palette: np.ndarray | None, labels: Labels, path: Path
 ) -> np.ndarray:
-    """Read the stored numbers of a mask as label ids, or by the colours they show.
+    """Return the label ids of a grey or palette mask.
 
-    Numbers are ids, as in PASCAL VOC, where all of them can be, with two exceptions. Of a grey
-    mask, g is the colour g,g,g if the label map has only greys, or a white that the mask holds.
-    Of a palette mask, colours count if all are labels' and contradict the ids: a tool has sorted
-    the palette anew. Where a number can be no id, colours count if all are labels'.
+    Numbers are ids, as in PASCAL VOC, if all of them can be, with two exceptions. In a grey mask,
+    g means the colour g,g,g if all colours of the label map are grey, or if the label map has the
+    white that the mask has. In a palette mask, colours decide if all are labels' and differ from
+    those of the ids: a tool has reordered the palette. If a number cannot be an id, colours
+    decide if all are labels'.
 
     Args:
         numbers: ``(H, W)`` integers.
-        palette: ``(K, 3)`` uint8 RGB, the colours that the file holds; None = a grey mask.
+        palette: ``(K, 3)`` uint8 RGB, the palette of the file; None = a grey mask.
         labels: The vocabulary.
-        path: What to call the mask in messages.
+        path: The mask's file, for messages.
 
     Returns:
         ``(H, W)`` uint8 label ids, 255 = void.
 
     Raises:
-        ValueError: If neither can be.
+        ValueError: If numbers are neither ids nor labels' colours.
     """
     used = [int(number) for number in np.unique(numbers)]
     grey = palette is None or _is_ramp(palette)
@@ -85,25 +86,25 @@ def ids_from_numbers(
     if len(ids) < len(used):
         if not drawn:
             raise ValueError(_strange([n for n in used if n not in ids], labels, path))
-        return _looked_up(numbers, shown)
+        return _ids_of(numbers, shown)
     if drawn and (claimed or (grey and all(map(_is_grey, labels.colours)))):
-        return _looked_up(numbers, shown)
-    if not grey and palette is not None and _is_sorted_anew(used, shades, palette, labels):
+        return _ids_of(numbers, shown)
+    if not grey and palette is not None and _is_reordered(used, shades, palette, labels):
         notice(
             f"Masks in {path.parent} have palettes whose colours are all labels', but not at the "
             "labels' ids: they are read by their colours."
         )
-        return _looked_up(numbers, {**shown, **({VOID: VOID} if VOID in used else {})})
+        return _ids_of(numbers, {**shown, **({VOID: VOID} if VOID in used else {})})
     if white:
         _notice_void(set(ids), labels, path)
-    return _looked_up(numbers, ids)
+    return _ids_of(numbers, ids)
 
 
 def require_lossless(kind: str | None, path: Path) -> None:
-    """Refuse a mask in a format that changes numbers as it stores them.
+    """Refuse a mask in a lossy format.
 
     Args:
-        kind: The format, as Pillow calls it.
+        kind: Pillow's name of the format.
         path: The file.
 
     Raises:
@@ -120,7 +121,7 @@ def require_lossless(kind: str | None, path: Path) -> None:
 
 
 def colour_ids(labels: Labels) -> dict[Colour, int]:
-    """Map each colour a mask may be drawn in to the label id it means.
+    """Return the label id of each colour that a mask can have.
 
     >>> colour_ids(Labels(("sky",), ((255, 255, 255),)))
     {(224, 224, 192): 255, (255, 255, 255): 0}
@@ -130,19 +131,19 @@ def colour_ids(labels: Labels) -> dict[Colour, int]:
 
 
 def _greys(used: list[int]) -> dict[int, Colour]:
-    """Give the colour of each grey number; 16 bits hold 257 times what 8 do."""
+    """Return the colour of each grey number; numbers of 16 bits are 257 times those of 8."""
     step = 257 if used[-1] > VOID and all(n % 257 == 0 for n in used) else 1
     return {n: (n // step,) * 3 for n in used if 0 <= n // step <= VOID}
 
 
 def _colours(used: list[int], palette: np.ndarray) -> dict[int, Colour]:
-    """Give the colour of each number that the palette has one for."""
+    """Return the colour of each number that is in the palette."""
     rows = {n: palette[n].tolist() for n in used if 0 <= n < len(palette)}
     return {n: (row[0], row[1], row[2]) for n, row in rows.items()}
 
 
 def _is_ramp(palette: np.ndarray) -> bool:
-    """Tell whether a palette shows each number as that grey, as ``convert("P")`` makes it."""
+    """Return whether entry i of a palette is the grey i, as after ``convert("P")``."""
     ramp = np.arange(len(palette))[:, None]
     return len(palette) > 1 and bool((palette == ramp).all())
 
@@ -151,25 +152,25 @@ def _is_grey(colour: Colour) -> bool:
     return len(set(colour)) == 1
 
 
-def _is_sorted_anew(
+def _is_reordered(
     used: list[int], shades: dict[int, Colour], palette: np.ndarray, labels: Labels
 ) -> bool:
-    """Tell whether all colours of a palette mask are labels', and one is not its id's own.
+    """Return whether all colours of a palette mask are labels', and one is not that of its id.
 
-    A palette that shows several labels alike, or but one of them, shows nothing.
+    False for a palette in which labels share a colour, or that has the colour of one label only.
     """
     own = {colour: i for i, colour in enumerate(labels.colours)}
     known = colour_ids(labels)
-    seen = {n: shades[n] for n in used if n != VOID and n in shades}
-    told = own.keys() & {(row[0], row[1], row[2]) for row in palette.tolist()}
-    whole = len(seen) == len(set(used) - {VOID}) == len(set(seen.values()))
-    if not whole or len(told) < 2 or not all(colour in known for colour in seen.values()):
+    colours = {n: shades[n] for n in used if n != VOID and n in shades}
+    in_palette = own.keys() & {(row[0], row[1], row[2]) for row in palette.tolist()}
+    whole = len(colours) == len(set(used) - {VOID}) == len(set(colours.values()))
+    if not whole or len(in_palette) < 2 or not all(colour in known for colour in colours.values()):
         return False
-    return any(own.get(colour, n) != n for n, colour in seen.items())
+    return any(own.get(colour, n) != n for n, colour in colours.items())
 
 
 def _codes(picture: np.ndarray) -> np.ndarray:
-    """Write each pixel's red, green and blue as one number, ``(H, W)`` int32."""
+    """Return each pixel's red, green and blue as one number, ``(H, W)`` int32."""
     codes = picture[..., 0].astype(np.int32)
     for channel in (1, 2):
         codes <<= 8
@@ -177,16 +178,16 @@ def _codes(picture: np.ndarray) -> np.ndarray:
     return codes
 
 
-def _looked_up(numbers: np.ndarray, meaning: dict[int, int]) -> np.ndarray:
-    """Put the id for each number, ``(H, W)`` uint8."""
+def _ids_of(numbers: np.ndarray, meaning: dict[int, int]) -> np.ndarray:
+    """Return the id of each number, ``(H, W)`` uint8."""
     table = np.zeros(max(meaning) + 1, dtype=np.uint8)
     table[list(meaning)] = list(meaning.values())
-    found: np.ndarray = table[numbers]
-    return found
+    ids: np.ndarray = table[numbers]
+    return ids
 
 
 def _notice_void(present: set[int], labels: Labels, path: Path) -> None:
-    """Say that white is taken for void, where it may well be the only object there is."""
+    """Give a notice that white is read as void, if it may be the only object."""
     if len(present) == 2 and _WHITE not in labels.colours and 1 < len(labels.names) < VOID:
         name = labels.names[min(present)]
         notice(
@@ -196,7 +197,7 @@ def _notice_void(present: set[int], labels: Labels, path: Path) -> None:
 
 
 def _strange(numbers: list[int], labels: Labels, path: Path) -> str:
-    """Say which numbers are no ids, and what may be the matter."""
+    """Return the message about numbers that are no ids, with the probable cause."""
     shown = ", ".join(map(str, numbers[:5])) + (", …" if len(numbers) > 5 else "")
     plural, last = "s" if len(numbers) > 1 else "", len(labels.names) - 1
     advice = f"is one missing from {FILE}? See scene data labels."

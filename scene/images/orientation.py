@@ -1,4 +1,4 @@
-"""Orientation: how EXIF turns a photograph, its size, and a mask drawn on it."""
+"""EXIF orientation: of an image, its size, and its mask."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TURNS = {
     6: Image.Transpose.ROTATE_270,
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
-}  # what undoes each; from 5 on, width and height change places
+}  # the transpose that applies each; from 5 on, width and height are exchanged
 
 _ELSEWHERE = (
     "if not, list scenes, or *, in ImageSets/Segmentation/unturned.txt; an empty one confirms it",
@@ -32,22 +32,22 @@ _ALONE = (
 
 
 def orientation(picture: Image.Image) -> int:
-    """Read how an open picture is to be turned: 1 (not at all) to 8, as EXIF numbers it.
+    """Return the EXIF orientation of an open image, 1 (upright) to 8.
 
-    A number out of range, one of another type, or EXIF that cannot be read means 1.
+    A number out of range or of another type, and unreadable EXIF, count as 1.
     """
     try:
         value = picture.getexif().get(_TAG, 1)
-    except Exception:  # EXIF of any shape may raise anything; the pixels are none the worse
+    except Exception:  # damaged EXIF can raise anything; the pixels are still good
         return 1
     return value if isinstance(value, int) and value in _TURNS else 1
 
 
 def turn_upright(picture: Any) -> None:
-    """Load a picture of Pillow's, and turn it as its EXIF says, in place."""
+    """Load an image of Pillow and apply its EXIF orientation, in place."""
     number = orientation(picture)
     picture.load()
-    if picture.format == "TIFF":  # turns itself as it is loaded, and says so only if asked before
+    if picture.format == "TIFF":  # Pillow applies it on loading, and reports it only before that
         number = orientation(picture)
     if number != 1:
         picture.im = picture.im.transpose(_TURNS[number])
@@ -55,16 +55,16 @@ def turn_upright(picture: Any) -> None:
 
 
 def upright_size(picture: Image.Image) -> tuple[int, int]:
-    """Give height and width once it is turned, from the header alone."""
+    """Return height and width after the EXIF orientation is applied, from the header alone."""
     width, height = picture.size
-    if picture.format == "TIFF":  # whose size some versions of Pillow turn before it is loaded
+    if picture.format == "TIFF":  # some versions of Pillow exchange its sides before it is loaded
         tags: Any = getattr(picture, "tag_v2", {})
         width, height = tags.get(256, width), tags.get(257, height)
     return (width, height) if orientation(picture) >= 5 else (height, width)
 
 
 def turned(values: Tensor, number: int) -> Tensor:
-    """Turn ``(…, H, W)`` as EXIF's ``number`` says, 1 to 8.
+    """Apply an EXIF orientation, 1 to 8, to ``(…, H, W)``.
 
     >>> import torch
     >>> turned(torch.tensor([[1, 2], [3, 4]]), 6).tolist()  # clockwise
@@ -84,21 +84,21 @@ def aligned(
     unturned: bool | None = None,
     alone: bool = False,
 ) -> Tensor:
-    """Turn a mask with its photo, if it is drawn on the stored pixels.
+    """Apply the photo's EXIF orientation to a mask of its stored pixels.
 
-    Where nobody says, a mask that fits only the stored pixels is turned; one that fits both is
-    taken as drawn on the turned photo. Both are said as a `Notice`.
+    If it is not known, a mask that fits only the stored pixels is rotated, and one that fits both
+    is not. A `Notice` reports either.
 
     Args:
-        mask: Label ids ``(H, W)``, turned as its own EXIF says.
+        mask: Label ids ``(H, W)``, with the mask's own EXIF orientation applied.
         drawn: The file of the mask, and its `orientation`.
         photo: The file of the photo, and its `orientation`.
-        size: Height and width of the turned photo.
-        unturned: Whether it is drawn on the stored pixels; None = nobody says.
-        alone: Whether the two files are in no dataset, which could say so in a list.
+        size: Height and width of the photo, orientation applied.
+        unturned: Whether the mask belongs to the stored pixels; None = not known.
+        alone: Whether the two files are not in a dataset, which could list it.
 
     Returns:
-        Label ids; of another size than the photo's if the mask fits it neither way.
+        Label ids; of another size than the photo's if the mask fits neither way.
     """
     number = photo[1]
     if number == 1 or drawn[1] != 1 or unturned is False:

@@ -1,4 +1,8 @@
-"""Overlays: a photograph that its mask shines through."""
+"""Overlays: an image with its mask in colour over it.
+
+torchvision's `draw_segmentation_masks` is not used: it truncates where this rounds, needs one
+boolean mask for each label, and would load torchvision in every `scene segment`.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,12 @@ from ..labels import VOID, Labels
 
 
 def overlaid(image: Tensor, mask: Tensor, labels: Labels, opacity: float = 0.5) -> Tensor:
-    """Lay a mask in its labels' colours over the photograph it belongs to.
+    """Blend an image with its mask in the labels' colours.
 
     Args:
         image: ``(3, H, W)`` uint8.
-        mask: ``(H, W)`` label ids; where it is 255 (void) the photograph stays as it is.
-        labels: Whose colours to take.
+        mask: Label ids ``(H, W)``; void pixels (255) of the image do not change.
+        labels: The vocabulary, with colours.
         opacity: Of the mask, from 0 to 1.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, and read only if they are ordinary and not too large."""
+"""Files: atomic writes, and reads of regular files of limited size."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 PART = ".part"
-"""How the name of a file ends that is still being written; it begins with a dot."""
+"""Suffix of a file that is being written; its name starts with a dot."""
 
 ABANDONED = 3600.0
-"""Seconds after which a part that nobody has written to is taken for left over."""
+"""Seconds without a write after which a partial file counts as abandoned."""
 
 MOST_TEXT = 32 * 2**20
 """The largest list of scenes or photographs that is read, in bytes."""
 
 MOST_JSON = 8 * 2**20
-"""The largest JSON that is read, in bytes; once read it takes up to fifty times as much memory."""
+"""The largest JSON that is read, in bytes; in memory it takes up to fifty times as much."""
 
 _KINDS = {
     stat.S_IFIFO: "a pipe",
@@ -32,15 +32,15 @@ _KINDS = {
 
 
 def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let ``write`` fill a file beside ``path``, then put it in place in one move.
+    """Write a file atomically: ``write`` fills a file beside it, which then replaces it.
 
-    No reader ever meets half a file, and where ``write`` fails, what was there stays. The content
-    is on the disk before the name is, so that this holds if the machine stops, too. The file has
-    the mode that the umask gives to new files, whatever ``write`` does.
+    No reader sees half a file, and if ``write`` fails, the old file stays. The content is synced
+    to the disk before the rename, so this also holds if the machine stops. The file has the mode
+    of a new file under the umask.
 
     Args:
         path: The file.
-        write: Writes the file whose path it is given.
+        write: Writes the file at the path of its argument.
 
     Raises:
         OSError: If the file cannot be written; it names ``path``.
@@ -52,23 +52,26 @@ def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
         _settled(part, mode)
         part.replace(path)
     except OSError as error:
-        if error.errno and error.filename in (None, str(part)):  # a full disk names no file
+        if error.errno and error.filename in (
+            None,
+            str(part),
+        ):  # the error of a full disk names no file
             error.filename = str(path)
         raise
     finally:
-        with contextlib.suppress(OSError):  # or it would hide what went wrong before
+        with contextlib.suppress(OSError):  # so that the first error is raised
             part.unlink(missing_ok=True)
     _flush(path.parent)
 
 
 def sweep(folder: Path, older: float = ABANDONED, *, below: bool = True) -> None:
-    """Remove parts that a killed process left in a folder.
+    """Remove partial files that a killed process left in a folder.
 
     Args:
-        folder: Where to look; nothing is done if it is not there.
-        older: Leave those alone that were written to in so many seconds. 0 is for those who
-            hold the lock of the folder.
-        below: Look in all folders below it, too.
+        folder: The folder; it need not exist.
+        older: Keep those that were written to in the last so many seconds. Use 0 only with the
+            lock of the folder.
+        below: Also in all folders below it.
     """
     now = time.time()
     for part in _parts(folder, below):
@@ -78,18 +81,18 @@ def sweep(folder: Path, older: float = ABANDONED, *, below: bool = True) -> None
 
 
 def is_part(path: Path) -> bool:
-    """Say whether a file or folder is called as those are that are still being written."""
+    """Return whether a file or folder is one that is being written, by its name."""
     return path.name.startswith(".") and path.name.endswith(PART)
 
 
 def require_regular(path: Path) -> int:
-    """Refuse what is no ordinary file, before it is opened: a pipe may wait, a device never ends.
+    """Refuse anything but a regular file, before it is opened: a pipe may block.
 
     Returns:
         The size of the file in bytes.
 
     Raises:
-        OSError: If there is no such file, or it may not be looked at.
+        OSError: If there is no such file, or it is not accessible.
         ValueError: If it is a folder, a pipe, a device or a socket.
     """
     try:
@@ -105,7 +108,7 @@ def require_regular(path: Path) -> int:
 
 
 def read_text(path: Path, most: int = MOST_TEXT) -> str:
-    """Read a small UTF-8 text file; a byte order mark is left out.
+    """Return the text of a small UTF-8 file, without a byte order mark.
 
     Args:
         path: An ordinary file.
@@ -130,7 +133,7 @@ def read_text(path: Path, most: int = MOST_TEXT) -> str:
 
 
 def read_json(path: Path, most: int = MOST_JSON) -> Any:
-    """Read JSON, however it is nested.
+    """Return the content of a JSON file.
 
     Raises:
         OSError: If there is no such file, or it may not be read.
@@ -140,11 +143,11 @@ def read_json(path: Path, most: int = MOST_JSON) -> Any:
 
 
 def parse_json(text: str, what: str) -> Any:
-    """Read JSON that came from a file.
+    """Parse the JSON of a file.
 
     Args:
         text: The JSON.
-        what: What to call it in messages.
+        what: Its name in messages.
 
     Raises:
         ValueError: If it is not JSON, or nested too deeply to be read.
@@ -172,14 +175,14 @@ def _parts(folder: Path, below: bool) -> Iterator[Path]:
 
 
 def _created(part: Path) -> int:
-    """Create the file anew, and give its mode."""
+    """Create the file, and return its mode."""
     part.unlink(missing_ok=True)
     with part.open("xb") as file:
         return os.fstat(file.fileno()).st_mode & 0o777
 
 
 def _settled(part: Path, mode: int) -> None:
-    """Have the content on the disk, with the mode of a new file."""
+    """Sync the content to the disk, and set the mode of a new file."""
     descriptor = os.open(part, os.O_RDWR)
     try:
         if os.fstat(descriptor).st_mode & 0o777 != mode:
@@ -190,7 +193,7 @@ def _settled(part: Path, mode: int) -> None:
 
 
 def _flush(folder: Path) -> None:
-    """Have the names in a folder on the disk, where the system can do that."""
+    """Sync the names in a folder to the disk, if the system can."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -200,7 +203,7 @@ def _flush(folder: Path) -> None:
 
 
 def _shown(size: int) -> str:
-    """Write a number of bytes.
+    """Return a number of bytes as text.
 
     >>> _shown(8 * 2**20), _shown(2**19), _shown(100)
     ('8 MB', '512 kB', '100 bytes')

@@ -1,4 +1,4 @@
-"""A folder that one process has to itself, until it is done or dead."""
+"""Locks: exclusive use of a folder by one process, until it ends."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from filelock import FileLock, Timeout
 from .files import PART, is_part, sweep
 
 LOCK, HOLDER = ".lock", ".holder"
-"""What the lock of a folder is called, and the note of who holds it."""
+"""Names of a folder's lock, and of the file that says which process holds it."""
 
 
 def contents(folder: Path) -> list[Path]:
-    """List what is in a folder, in order, without its lock and without parts of files.
+    """Return the entries of a folder, in order, without its lock and partial files.
 
     Returns:
         Paths; none if there is no such folder.
@@ -34,16 +34,16 @@ def contents(folder: Path) -> list[Path]:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Have a folder to oneself; parts of files that a killed process left in it are removed.
+    """Lock a folder; partial files that a killed process left in it are removed.
 
-    The system keeps the lock and frees it when its process ends, however it ends: on network
-    folders, too, if they know locks. Where they do not, a file stands in for it.
+    The operating system frees the lock when its process ends, however it ends, also on network
+    folders with locks. On others a file is the lock.
 
     Args:
-        folder: Exists.
+        folder: An existing folder.
 
     Raises:
-        BlockingIOError: If another process has it; the message says which.
+        BlockingIOError: If another process has it; the message names the process.
     """
     lock = FileLock(folder / LOCK, timeout=0)
     try:
@@ -59,7 +59,7 @@ def locked(folder: Path) -> Iterator[None]:
         sweep(folder, older=0)
         yield
     finally:
-        for path in (note, folder / LOCK):  # who waits for a lock without a name begins anew
+        for path in (note, folder / LOCK):  # a process that waits for a removed lock starts again
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
         lock.release()
@@ -67,10 +67,10 @@ def locked(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def workspace(path: Path) -> Iterator[Path]:
-    """Have the folder beside ``path`` in which its content is prepared, and remove it after.
+    """Lock a folder beside ``path`` for preparing its content, and remove the folder at the end.
 
-    A killed process leaves it behind; the next that writes ``path`` has it then, with what is in
-    it, to remove or to put back.
+    A killed process leaves the folder behind; the next one that writes ``path`` gets it with its
+    content, to remove or to restore.
 
     Raises:
         BlockingIOError: If another process is writing ``path``.
@@ -81,13 +81,13 @@ def workspace(path: Path) -> Iterator[Path]:
         with locked(work):
             yield work
     finally:
-        with contextlib.suppress(OSError):  # another process has it by now
+        with contextlib.suppress(OSError):  # another process may have it
             work.rmdir()
 
 
 @contextmanager
 def scratch(path: Path) -> Iterator[Path]:
-    """Have an empty folder in the workspace of ``path``, gone with all in it when this ends.
+    """Yield an empty folder in the workspace of ``path``; it is removed at the end.
 
     Raises:
         BlockingIOError: If another process is writing ``path``.
@@ -98,7 +98,7 @@ def scratch(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def emptied(folder: Path) -> Iterator[Path]:
-    """Have a folder that is empty, even if a killed process filled it; it is removed after."""
+    """Yield an empty folder, cleared of what a killed process left; it is removed at the end."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     try:
@@ -108,7 +108,7 @@ def emptied(folder: Path) -> Iterator[Path]:
 
 
 def _write(note: Path) -> None:
-    """Say who holds the lock; where that cannot be written, nobody will know."""
+    """Write which process holds the lock, if possible."""
     about = {
         "process": os.getpid(),
         "machine": socket.gethostname(),
@@ -120,7 +120,7 @@ def _write(note: Path) -> None:
 
 def _holder(folder: Path) -> str:
     try:
-        told: Any = json.loads((folder / HOLDER).read_text())
-        return f"process {told['process']} on {told['machine']}, since {told['since']}"
+        holder: Any = json.loads((folder / HOLDER).read_text())
+        return f"process {holder['process']} on {holder['machine']}, since {holder['since']}"
     except (OSError, ValueError, LookupError, TypeError):
         return "another process"

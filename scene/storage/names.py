@@ -1,4 +1,4 @@
-"""Names of scenes: what a list may call one, and that no file leaves the folder it belongs to."""
+"""Names of scenes in lists, and paths that must stay within a folder."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ _DRIVE, _CONTROL = re.compile(r"[A-Za-z]:"), re.compile(r"[\x00-\x1f\x7f]")
 
 
 def scene_name(text: str, source: str) -> str:
-    r"""Bring a name in a list to the form in which files are found and written.
-
-    Backslashes become slashes, and ``./`` goes; sub-folders stay.
+    r"""Return the normal form of a scene's name: with slashes, without ``./``.
 
     Args:
-        text: The name as it is listed, such as ``seq/0001``.
-        source: What lists it, for messages.
+        text: The name in a list, such as ``seq/0001``.
+        source: The list, for messages.
 
     Raises:
-        ValueError: If it could lead out of the folder, or holds characters of control.
+        ValueError: If it could lead out of the folder, or holds control characters.
 
     >>> scene_name("./seq\\0001", "train.txt")
     'seq/0001'
@@ -36,14 +34,14 @@ def scene_name(text: str, source: str) -> str:
 
 
 def within(folder: Path, path: Path) -> Path:
-    """Give a path that is about to be written, if it lies in a folder, symbolic links resolved.
+    """Return a path, if it is in a folder after symbolic links are resolved.
 
     Args:
-        folder: The only place that may be written to.
-        path: Where to write.
+        folder: The only folder that may be written to.
+        path: The path to write.
 
     Raises:
-        ValueError: If it lies elsewhere.
+        ValueError: If it is outside the folder.
     """
     if "\0" in str(path) or not _real(path).is_relative_to(_real(folder)):
         raise ValueError(f"{str(path)!r} is outside {folder}, and is not written.")
@@ -51,5 +49,5 @@ def within(folder: Path, path: Path) -> Path:
 
 
 def _real(path: Path) -> Path:
-    """Resolve links; unlike `Path.resolve` this raises nothing where they lead in a ring."""
+    """Resolve links; unlike `Path.resolve` this does not raise on circular links."""
     return Path(os.path.realpath(path))

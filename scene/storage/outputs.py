@@ -9,6 +9,8 @@ from pathlib import Path
 
 from .locks import contents
 
+_OTHER_PICTURES = (".jpg", ".jpeg", ".webp", ".gif", ".pdf")
+
 Foreign = Callable[[list[Path]], Path | None]
 """Returns the first entry of a folder that is no part of an output, or None."""
 
@@ -42,7 +44,7 @@ def require_free(
         ValueError: If the path is a folder and not a file, or the reverse; if it is an input, has
             another suffix, lies below a file, or is a folder that holds something else.
     """
-    parent = next(p for p in path.absolute().parents if p.exists())
+    parent = next((p for p in path.parents if p.exists()), Path())
     if not parent.is_dir():
         raise ValueError(f"{parent} is a file, so {path} cannot be made; choose another --out.")
     if folder:
@@ -56,6 +58,28 @@ def require_free(
         raise ValueError(f"{path} is an input, and would be written over; choose another --out.")
     if path.exists() and not force:
         raise _exists(path)
+
+
+def is_png_path(path: Path) -> bool:
+    """Return whether a path names a PNG file, by its suffix, and is no folder.
+
+    >>> is_png_path(Path("a.png")), is_png_path(Path("views"))
+    (True, False)
+    """
+    return path.suffix.lower() == ".png" and not path.is_dir()
+
+
+def require_free_views(path: Path, force: bool) -> None:
+    """Refuse a PNG file or a folder that views may not be written to, see `require_free`.
+
+    Raises:
+        FileExistsError: If something is there, and ``force`` does not allow replacing it.
+        ValueError: If it is a file of another format.
+    """
+    if path.is_dir() or path.suffix.lower() not in (".png", *_OTHER_PICTURES):
+        require_free(path, force, folder="a set of views")
+    else:
+        require_free(path, force, suffix=".png")
 
 
 def without(*markers: str) -> Foreign:
@@ -99,3 +123,12 @@ def clear(folder: Path, keep: Iterable[str] = ()) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
+
+
+def is_picture_path(path: Path) -> bool:
+    """Say whether a path names a picture, by its suffix, and not a folder.
+
+    >>> is_picture_path(Path("a.png")), is_picture_path(Path("views"))
+    (True, False)
+    """
+    return path.suffix.lower() == ".png" and not path.is_dir()

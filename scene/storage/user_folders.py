@@ -1,4 +1,4 @@
-"""Folders of the user that may not be there: a home, a cache, a state, and what stands in."""
+"""Folders of the user: home, cache and state, any of which may not exist."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 
 
 def expanded(path: str | Path) -> Path:
-    """Write out ``~`` at the start of a path.
+    """Expand ``~`` at the start of a path.
 
     Raises:
-        ValueError: If it stands for a home that is not known.
+        ValueError: If the home is not known.
     """
     try:
         return Path(path).expanduser()
@@ -23,25 +23,25 @@ def expanded(path: str | Path) -> Path:
 
 
 def cache_folder() -> Path | None:
-    """Say where data that can be made again are kept: ``XDG_CACHE_HOME``, or ``~/.cache``.
+    """Return the folder for data that can be recreated: ``XDG_CACHE_HOME``, or ``~/.cache``.
 
     Returns:
-        The folder, which need not exist; None where the user has no home.
+        The folder, which need not exist; None if the user has no home.
     """
     return _place("XDG_CACHE_HOME", ".cache")
 
 
 def state_folder() -> Path | None:
-    """Say where what is to be remembered is kept: ``XDG_STATE_HOME``, or ``~/.local/state``.
+    """Return the folder for state of programs: ``XDG_STATE_HOME``, or ``~/.local/state``.
 
     Returns:
-        The folder, which need not exist; None where the user has no home.
+        The folder, which need not exist; None if the user has no home.
     """
     return _place("XDG_STATE_HOME", ".local/state")
 
 
 def writable(folder: Path | None) -> bool:
-    """Say whether files can be put into a folder; it is made if need be.
+    """Return whether files can be written to a folder, which is made if it does not exist.
 
     >>> writable(None)
     False
@@ -56,15 +56,13 @@ def writable(folder: Path | None) -> bool:
 
 
 def temporary_folder(name: str) -> Path | None:
-    """Make a folder among the temporary ones that nobody else can write to.
-
-    It is found again by other processes of the same user.
+    """Return a temporary folder that only this user can write to, shared by the user's processes.
 
     Args:
-        name: What it is for.
+        name: Prefix of its name.
 
     Returns:
-        The folder; None if it cannot be made, or somebody else has taken its place.
+        The folder; None if it cannot be made, or the path belongs to another user.
     """
     user = str(os.getuid()) if hasattr(os, "getuid") else "user"
     folder = Path(tempfile.gettempdir()) / f"{name}-{user}"
@@ -81,9 +79,9 @@ def temporary_folder(name: str) -> Path | None:
 
 
 def settle_matplotlib() -> None:
-    """Have Matplotlib keep its fonts in a temporary folder where there is no other place.
+    """Set ``MPLCONFIGDIR`` to a temporary folder if the user has no writable folder for it.
 
-    It would make one itself, another for each process, and complain in three lines.
+    Matplotlib would make a new one for each process, with a warning of three lines.
     """
     if os.environ.get("MPLCONFIGDIR"):
         return
@@ -95,7 +93,7 @@ def settle_matplotlib() -> None:
 
 
 def _could_hold(folder: Path) -> bool:
-    """Say whether a folder can be written to, or made, without making it."""
+    """Return whether a folder can be written to, or made, without making it."""
     try:
         there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     except OSError:

@@ -139,7 +139,7 @@ def test_five_particles_cost_less_than_five(views, paired, say, monkeypatch):
     """Of networks that read every view anew for each posterior; shared, one draw costs less."""
     found = paired(ours(views, 5), ours(views, 1))
     say(f"K = 5, K = 1, as it is: {found}")
-    monkeypatch.setattr(Views, "remembering", lambda self: self)
+    monkeypatch.setattr(Views, "with_cache", lambda self: self)
     found = paired(ours(views, 5, guide="retrofit"), ours(views, 1, guide="retrofit"))
     say(f"K = 5, K = 1, reading anew, with a joint network: {found}")
     assert found.ratio <= 2.5

@@ -67,7 +67,7 @@ def test_brackets_and_colons_in_names_are_written_as_they_are(scene, place):
     assert said.out == f"{name}: 1 of 8 scenes\n"
     assert (place / name).is_file()
     said = scene("data", "preview", "--out", name)
-    assert said.err == f"scene: {name} exists; choose another, or --force to replace it.\n"
+    assert said.err == f"scene: {name} exists; choose another --out, or --force to replace it.\n"
 
 
 def test_developers_may_have_the_traceback(scene, monkeypatch):

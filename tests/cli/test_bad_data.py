@@ -19,7 +19,7 @@ PETS = Labels(("background", "cat", "dog", "bird"))
         (["info", "--size", "0x0"], "0x0 is too small;"),
         (["info", "--count", "0"], "A dataset has at least one scene, not 0."),
         (["preview", "-n", "0"], "-n must be 1 or more, not 0."),
-        (["preview", "--out", "a.gif"], "A grid is a PNG; call it a.png, not a.gif."),
+        (["preview", "--out", "a.gif"], "a.gif must end in .png; call it a.png."),
     ],
 )
 def test_data_that_are_none(refused, words, sentence):

@@ -129,12 +129,21 @@ def test_a_guide_file_that_is_not_there(refused):
         (["--from-mask", "test:6"], "test:6 is not there; synthetic-default test has scenes 0 to"),
         (["--run", "gone"], "There is no run gone; `ls "),
         (["--run", "."], ". is not a run: it holds no config.json."),
-        (["--picture", "text.png"], "text.png exists; choose another, or --force to replace it."),
-        (["--picture", "a.jpg"], "A grid is a PNG; call it a.png, not a.jpg."),
-        (["--out", "full"], "full exists; choose another, or --force to replace it."),
-        (["--out", "text", "--force"], "text is a file; --out names a folder."),
-        (["--out", "text.png"], "text.png exists; choose another, or --force to replace it."),
-        (["--out", "a.jpg"], "A grid is a PNG; call it a.png, not a.jpg."),
+        (
+            ["--picture", "text.png"],
+            "text.png exists; choose another --out, or --force to replace it.",
+        ),
+        (["--picture", "a.jpg"], "a.jpg must end in .png; call it a.png."),
+        (["--out", "full"], "full exists; choose another --out, or --force to replace it."),
+        (
+            ["--out", "text", "--force"],
+            "text is a file; a set of views is a folder, choose another --out.",
+        ),
+        (
+            ["--out", "text.png"],
+            "text.png exists; choose another --out, or --force to replace it.",
+        ),
+        (["--out", "a.jpg"], "a.jpg must end in .png; call it a.png."),
         (["--from-mask", "--data", "sinthetic"], "There is no data at 'sinthetic'."),
     ],
 )
@@ -143,6 +152,7 @@ def test_what_cannot_be_sampled(refused, trained, place, words, sentence):
     (place / "text.png").write_text("no picture")
     (place / "text").write_text("no folder")
     (place / "full").mkdir()
+    (place / "full" / "mine").touch()
     labels = Labels(tuple("abcdefghij"))
     write_mask(place / "high.png", torch.full((18, 20), 9), labels)
     write_mask(place / "m.png", torch.zeros(20, 18), labels)

@@ -106,9 +106,7 @@ def test_a_run_is_put_where_it_is_wanted_and_replaced_by_force(scene, place, ref
     words = ("train", "segmenter", "--steps", 1, "--out", "mine", *PLAIN)
     assert scene(*words).code == 0
     assert read(place / "mine").complete
-    assert refused(*words) == (
-        "mine already holds something; choose another --out, or --force to replace it."
-    )
+    assert refused(*words) == ("mine exists; choose another --out, or --force to replace it.")
     refused(*words, "--force", "--augment", "peo")
     assert scene(*words, "--force", "--seed", 5).code == 0
     assert read(place / "mine").settings.training.seed == 5

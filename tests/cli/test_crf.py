@@ -212,7 +212,7 @@ def test_the_grid_can_be_of_the_split_itself_but_not_chosen_from(scene, voc_fold
         (("--noise", "--betas", "3,x"), "--betas '3,x' are not positive numbers;"),
         (("--noise", "--jobs", "0"), "--jobs must be 1 or more, not 0."),
         (("--noise", "--limit", "0"), "--limit must be 1 or more, not 0."),
-        (("--noise", "--out", "full"), "full holds mine.txt, which is no ablation's;"),
+        (("--noise", "--out", "full"), "full holds mine.txt, which is no part of an ablation;"),
     ],
 )
 def test_what_cannot_be_ablated(refused, voc_folder, place, words, sentence):
@@ -252,7 +252,7 @@ def test_a_grid_that_finds_nothing_better_says_so(scene, voc_folder):
     ("words", "sentence"),
     [
         (("--split", "val"), "What is fitted on val cannot be compared there;"),
-        (("--out", "crf.yaml"), "call them crf.json"),
+        (("--out", "crf.yaml"), "call it crf.json"),
         (("--smoothness-weight", 0, "--appearance-weight", 0), "there is no kernel to fit"),
         (("--split", "tset"), "has no split 'tset'; it has"),
         (("--out", "there.json"), "there.json exists;"),

@@ -116,7 +116,7 @@ def test_a_threshold_is_a_probability_or_auto(refused, text):
 def test_a_threshold_reaches_the_run(scene, place):
     said = scene("train", "classifier", *PLAIN, "--threshold", "auto", "--out", "run")
     assert said.code == 0
-    assert read(place / "run").settings.threshold == "auto"
+    assert read(place / "run").settings.model.threshold == "auto"
 
 
 def test_weights_that_cannot_be_had_are_refused_with_what_would_do(refused, monkeypatch):

@@ -17,7 +17,7 @@ def lenient(monkeypatch):
         "inference.experiments.generate.draw_scenes", lambda path, *_: path.touch()
     )
     monkeypatch.setattr(
-        "inference.experiments.generate._reasons", lambda views, *_: [None] * len(views)
+        "inference.experiments.generate._rejection_reasons", lambda views, *_: [None] * len(views)
     )
 
 

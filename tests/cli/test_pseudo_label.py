@@ -101,7 +101,7 @@ def test_weak_and_true_masks_and_none_are_learned_together(scene, trained, place
         said = scene(*telbo, "--data", "weak", "--weak-weight", weight)
         assert said.code == 0, said.err
     sentence = refused(*telbo, "--weak-weight", 0.3)
-    assert sentence.startswith("The split 'train' of synthetic-default has no weak masks to be")
+    assert sentence.startswith("The split 'train' of synthetic-default has no weak masks for")
     sentence = refused("train", "sec", "--data", "weak", "--weak-weight", 0.3, *CPU)
     assert sentence == "The recipe sec does not use --weak-weight; leave it out."
 

@@ -92,7 +92,7 @@ def test_probabilities_are_not_overwritten_and_no_half_of_them_stays(
     said = scene(*words)
     assert said.code == 1
     assert said.last == (
-        "scene: cat_probs.npz exists; choose another --out, or --force to replace what is there."
+        "scene: cat_probs.npz exists; choose another --out, or --force to replace it."
     )
 
     def full(file, **_):

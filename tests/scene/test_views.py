@@ -100,19 +100,23 @@ def test_a_batch_knows_what_it_holds():
     ],
 )
 def test_views_that_disagree_on_the_number_of_scenes_are_refused(tensors, said):
-    with pytest.raises(ValueError, match="hold equally many scenes"):
+    with pytest.raises(ValueError, match="have the same number of scenes"):
         Views(tensors, *said)
 
 
 def test_what_a_view_counts_goes_with_its_scenes(schema):
     mask = torch.zeros(20, 18, dtype=torch.uint8)
-    weak = Scene(mask=mask, weak=("mask",), weights={"mask": 0.25})
+    weak = Scene(mask=mask, weak=("mask",), likelihood_weights={"mask": 0.25})
     views = stack([Scene(mask=mask), weak, Scene()], schema)
-    assert views.weights["mask"].tolist() == [1, 0.25, 1]
-    assert views.weights["image"].tolist() == views.weights["classes"].tolist() == [1, 1, 1]
+    assert views.likelihood_weights["mask"].tolist() == [1, 0.25, 1]
+    assert (
+        views.likelihood_weights["image"].tolist()
+        == views.likelihood_weights["classes"].tolist()
+        == [1, 1, 1]
+    )
     last = views.rows(torch.tensor([2, 1])).only(("mask",)).to("cpu")
-    assert list(last.weights) == ["mask"]
-    assert last.weights["mask"].tolist() == [1, 0.25]
+    assert list(last.likelihood_weights) == ["mask"]
+    assert last.likelihood_weights["mask"].tolist() == [1, 0.25]
 
 
 def test_what_comes_back_to_the_cpu_has_arrived(monkeypatch):
@@ -130,7 +134,7 @@ def test_what_comes_back_to_the_cpu_has_arrived(monkeypatch):
 
 def test_a_batch_that_remembers_is_read_once():
     """By each reader, with and without gradients; parts of it share what it remembers."""
-    views, read = _of([True, True], [True, True]).remembering(), []
+    views, read = _of([True, True], [True, True]).with_cache(), []
 
     def recall(batch, reader="eyes"):
         return batch.recall("image", reader, lambda: read.append(reader) or len(read))
@@ -141,7 +145,7 @@ def test_a_batch_that_remembers_is_read_once():
     with torch.no_grad():
         assert recall(views) == 3
     first = torch.tensor([0])
-    for others in (views.rows(first), views.remembering(), views.to("cpu")):
+    for others in (views.rows(first), views.with_cache(), views.to("cpu")):
         assert recall(others) == len(read)
     assert [recall(views.rows(first)), recall(views.only(["image"]).rows(first))] == [4, 7]
     assert len(read) == 7
@@ -149,5 +153,5 @@ def test_a_batch_that_remembers_is_read_once():
 
 def test_a_batch_remembers_nothing_unless_asked_to():
     views = _of([True, True], [True, True])
-    views.remembering().recall("image", "eyes", lambda: 1)
+    views.with_cache().recall("image", "eyes", lambda: 1)
     assert [views.recall("image", "eyes", lambda n=n: n) for n in (2, 3)] == [2, 3]

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from scene.figures.heatmap import draw_heatmap
+from scene.figures.charts import draw_heatmap
 from scene.labels import Labels
 from scene.notices import against_weak
 from scene.storage.files import replace_file

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scene.figures.search import Axis, Searched, draw_search
+from scene.figures.search import Axis, SearchTrials, draw_search
 
 from .journal import Trial
 from .plan import METRICS, Plan
@@ -29,7 +29,7 @@ def draw(
     best = scores.index(min(known) if plan.minimised else max(known))
     states = {trial.state for trial in ended if trial.score is None}
     named = {"stopped": "stopped early", "failed": "failed"}
-    searched = Searched(
+    searched = SearchTrials(
         [_axis(space, ended) for space in plan.spaces],
         scores,
         best,

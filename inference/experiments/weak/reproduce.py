@@ -12,8 +12,7 @@ import torch
 
 from scene.datasets.catalogue import evaluation_split, open_data, splits_of
 from scene.discriminative import CoarseScene
-from scene.figures.bars import Bars, draw_bars
-from scene.figures.heatmap import draw_heatmap
+from scene.figures.charts import Bars, draw_bars, draw_heatmap
 from scene.notices import against_weak
 from scene.storage.locks import locked
 from scene.storage.outputs import clear, require_free, unlike

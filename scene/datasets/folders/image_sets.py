@@ -1,4 +1,4 @@
-"""Lists in ``ImageSets``: which scenes are in a split, which masks are weak, who is in a photo."""
+"""Lists in ``ImageSets``: the scenes of a split, weak masks, and image-level labels."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ WEAK = "weak"
 
 UNTURNED = "unturned"
 """``ImageSets/Segmentation/unturned.txt`` is no split: it lists scenes, or ``*`` for all, whose
-masks are drawn on the pixels as they are stored, before EXIF turns the photo."""
+masks belong to the stored pixels, before the EXIF orientation is applied."""
 
 _PAIR = re.compile(r"(\S+)[\s,;]+(\S+)")
 
 Namer = Callable[[str, Path], str]
-"""Gives the scene that a line of a list means; the second argument is the list, for messages."""
+"""Returns the scene of a line in a list; the second argument is the list, for messages."""
 
 
 def lists(folder: Path, kind: str) -> dict[str, Path]:
-    """Map each split to the file in ``ImageSets/<kind>`` that lists its scenes."""
+    """Return the file in ``ImageSets/<kind>`` that lists the scenes of each split."""
     sets = folder / "ImageSets"
     files = {path.stem: path for path in _texts(sets / kind)}
     if kind == "Segmentation":
@@ -42,20 +42,20 @@ def lists(folder: Path, kind: str) -> dict[str, Path]:
     return {(s if known[s] in taken else known[s]): path for s, path in files.items()}
 
 
-def listed(path: Path | None, scene: Namer) -> list[str]:
-    """Read a list of scenes in its order, each once; of no list, nothing."""
+def scenes_in(path: Path | None, scene: Namer) -> list[str]:
+    """Return the scenes of a list in order, each once; without a list, none."""
     lines = lines_of(path) if path and path.is_file() else []
     return list(dict.fromkeys(scene(line, path) for line in lines if line and path))
 
 
-class Names:
-    """What the lines of a folder's lists mean: names, file names, paths, or pairs of paths.
+class LineParser:
+    """Parser of the lines in a folder's lists: names, file names, paths, or pairs of paths.
 
     Attributes:
-        masks: The masks that pairs name, by scene.
+        masks: The masks of lines that are pairs, by scene.
 
     Args:
-        layout: Where images are looked for.
+        layout: Where the images are.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -63,10 +63,10 @@ class Names:
         self._known: dict[str, str] = {}
 
     def __call__(self, line: str, source: Path) -> str:
-        """Give the name of the scene that a line means.
+        """Return the name of the scene of a line.
 
         Raises:
-            ValueError: If it could lead out of the folder.
+            ValueError: If the name could lead out of the folder.
         """
         if line not in self._known:
             pair = _PAIR.fullmatch(line.replace('"', ""))
@@ -78,7 +78,7 @@ class Names:
         return self._known[line]
 
     def _scene(self, text: str, source: Path) -> str:
-        """Leave out the folder of images, and the suffix of a picture."""
+        """Remove the folder of images and the suffix of an image from a path."""
         images = self.layout.images.name
         parts = self._within(text, source).split("/")
         starts = [0, *(i + 1 for i, part in enumerate(parts[:-1]) if part == images)]
@@ -87,7 +87,7 @@ class Names:
         return next((name for name in found if name is not None), _stem(names[-1]))
 
     def _pair(self, name: str, text: str, source: Path) -> None:
-        """Note the mask that is named beside a picture, if it is there."""
+        """Store the mask of a pair, if the file exists."""
         parts = self._within(text, source).split("/")
         for start in range(len(parts)):
             for folder in (self.layout.root, self.layout.masks):
@@ -97,20 +97,20 @@ class Names:
                     return
 
     def _within(self, text: str, source: Path) -> str:
-        """Take ``/JPEGImages/a.jpg`` for the folder's own, as lists of PASCAL VOC mean it."""
+        """Read ``/JPEGImages/a.jpg`` relative to the folder, as in lists of PASCAL VOC."""
         text = text.replace("\\", "/")
         own = text.startswith("/") and (self.layout.root / text.split("/")[1]).is_dir()
         return scene_name(text[1:] if own else text, str(source))
 
 
 def weak_names(folder: Path, masked: Collection[str], scene: Namer) -> set[str]:
-    """Read which scenes of train have weak masks.
+    """Return the scenes of train with weak masks.
 
     Raises:
-        ValueError: If one is listed that is not among those of train with a mask.
+        ValueError: If the list has a scene that is not among those of train with a mask.
     """
     path, known = folder / "ImageSets" / "Segmentation" / f"{WEAK}.txt", set(masked)
-    weak = listed(path, scene)
+    weak = scenes_in(path, scene)
     if strange := [name for name in weak if name not in known]:
         raise ValueError(
             f"{path} lists {strange[0]!r}, which is no scene of train with a mask; add it to "
@@ -120,11 +120,11 @@ def weak_names(folder: Path, masked: Collection[str], scene: Namer) -> set[str]:
 
 
 def unturned_names(folder: Path, names: Collection[str], scene: Namer) -> set[str] | None:
-    """Read which scenes have masks drawn on stored pixels; None = the folder does not say."""
+    """Return the scenes whose masks belong to stored pixels; None = there is no such list."""
     path = folder / "ImageSets" / "Segmentation" / f"{UNTURNED}.txt"
     if not path.is_file():
         return None
-    found = set(listed(path, lambda line, source: line if line == "*" else scene(line, source)))
+    found = set(scenes_in(path, lambda line, source: line if line == "*" else scene(line, source)))
     return set(names) if "*" in found else found
 
 
@@ -136,10 +136,13 @@ def image_level(
     labels: Labels,
     scene: Namer,
 ) -> dict[str, Tensor]:
-    """Read ``ImageSets/Main/<class>_<split>.txt``; with no such file at all, nothing is known.
+    """Read image-level labels of ``ImageSets/Main/<class>_<split>.txt``; without files, none.
 
-    1 and 0 (there, but difficult) both count as present. All ``names`` must be in every file,
-    those of ``weak`` may be.
+    1 and 0 (present, but difficult) both count as present. Every file must have all of ``names``;
+    it may have those of ``weak``.
+
+    Returns:
+        The class vector ``(C,)`` of each scene.
 
     Raises:
         ValueError: If a file is missing or strange, or does not mention a scene.
@@ -168,12 +171,12 @@ def image_level(
                 "write a line such as 'photo1 1' or 'photo1 -1' per scene."
             )
         columns.append(_column(files[name], names, scene))
-    told = [*names, *(n for n in weak if all(n in column for column in columns))]
-    return {n: torch.tensor([column[n] for column in columns]) for n in told}
+    scenes = [*names, *(n for n in weak if all(n in column for column in columns))]
+    return {n: torch.tensor([column[n] for column in columns]) for n in scenes}
 
 
 def _column(path: Path, names: Collection[str], scene: Namer) -> dict[str, float]:
-    """Read in which scenes one class is; the file must mention those named."""
+    """Return 1 or 0 for each scene of one class's file, which must have all of ``names``."""
     known: dict[str, float] = {}
     for line in filter(None, lines_of(path)):
         name, *value = line.rsplit(maxsplit=1)
@@ -191,7 +194,7 @@ def _suffixed(text: str) -> bool:
 
 
 def _stem(text: str) -> str:
-    """Leave out the suffix of a picture, if more than that remains.
+    """Remove the suffix of an image from a name, unless nothing else remains.
 
     >>> _stem("seq/a.JPG"), _stem("v1.0"), _stem("seq/.jpg")
     ('seq/a', 'v1.0', 'seq/.jpg')

@@ -1,4 +1,4 @@
-"""Folders of images with labels: the labels, splits and scenes one declares, unread."""
+"""Folders of images with labels: labels, splits and scenes, from lists and file names alone."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ...labels import Labels
 from ...notices import notice
 from ..base import SPLITS
 from .image_sets import (
-    Names,
+    LineParser,
     image_level,
-    listed,
     lists,
+    scenes_in,
     unturned_names,
     weak_names,
 )
@@ -29,16 +29,16 @@ _SHOWN = 5  # names in a message
 
 @dataclass(frozen=True)
 class Entry:
-    """Where one scene's views are kept.
+    """The files of one scene.
 
     Args:
-        name: As the folder's lists call it.
-        image: Its picture.
+        name: Its name in the folder's lists.
+        image: Its image.
         mask: Its mask, or None.
-        classes: Its image-level labels ``(C,)``, read only where there is no true mask.
+        classes: Its image-level labels ``(C,)``, read only if it has no true mask.
         weak: Whether its mask is a pseudo-label.
-        unturned: Whether its mask is drawn on the pixels as they are stored, before EXIF turns
-            the picture; None = the folder does not say.
+        unturned: Whether its mask belongs to the stored pixels, before the EXIF orientation is
+            applied to the image; None = not known.
     """
 
     name: str
@@ -50,10 +50,10 @@ class Entry:
 
 
 def labels_of(folder: Path) -> Labels:
-    """Read the labels of a folder, see `LABEL_FILES`, or VOC's where it is PASCAL VOC itself.
+    """Return the labels of a folder, see `LABEL_FILES`, or those of PASCAL VOC if it is that.
 
     Raises:
-        LookupError: If it is neither.
+        LookupError: If it has no file of labels, and is not PASCAL VOC.
         ValueError: If the file of labels cannot be used.
     """
     if (path := layout_of(folder).label_file()) is not None:
@@ -69,17 +69,17 @@ def labels_of(folder: Path) -> Labels:
 
 
 def splits(root: str | Path, *, masked: bool = False) -> tuple[str, ...]:
-    """List the splits a folder has; ``tune`` is there wherever it can be held out of ``train``.
+    """Return the splits of a folder, with ``tune`` if it can be held out of ``train``.
 
     Args:
         root: A folder in a layout that `scene.datasets.folders.layouts` knows.
-        masked: Leave out splits of which no scene has a mask.
+        masked: Leave out splits without any mask.
 
     Raises:
-        LookupError: If it lists no scenes at all.
+        LookupError: If there are no scenes.
     """
     folder = locate(root)
-    layout, names = layout_of(folder), Names(layout_of(folder))
+    layout, names = layout_of(folder), LineParser(layout_of(folder))
     found: set[str] = set()
     for split in _known(layout):
         with_mask, without = _scenes(layout, split, names)
@@ -89,7 +89,7 @@ def splits(root: str | Path, *, masked: bool = False) -> tuple[str, ...]:
             found.add("tune")
     if not found and not masked:
         if not (folder / "ImageSets").is_dir() and (bare := layout.unlisted.get("train")):
-            near = _near(layout.drawn, bare, {})
+            near = _near(layout.mask_files, bare, {})
             raise LookupError(
                 f"{layout.masks} has no mask of {_shown(bare)}{near}; call each as its image, "
                 f"such as {bare[0]}.png, or list images in ImageSets/Main/train.txt."
@@ -103,17 +103,17 @@ def splits(root: str | Path, *, masked: bool = False) -> tuple[str, ...]:
 
 
 def entries(folder: Path, split: str, labels: Labels) -> list[Entry]:
-    """List the scenes of a split: those with masks first, then those with classes only.
+    """Return the scenes of a split: those with masks first, then those with classes only.
 
-    Without a list for ``tune``, about a tenth of ``train`` is held out for it, chosen by the
-    scenes' names alone, with true masks if two or more of ``train`` have one; ``train`` is then
-    always the rest. Scenes with weak masks keep the image-level labels that are known of them.
+    Without a list for ``tune``, about a tenth of ``train`` is held out as ``tune``, by a hash of
+    the names, with true masks if two or more scenes of ``train`` have one; ``train`` is then the
+    rest. Scenes with weak masks keep their image-level labels.
 
     Raises:
         LookupError: If there is no such split.
         FileNotFoundError: If images or masks are missing; the message names them.
-        ValueError: If the split is empty, a name leads out of the folder, its image-level labels
-            are not complete, or weak masks are listed of scenes that are not in ``train``.
+        ValueError: If the split is empty, a name leads out of the folder, image-level labels are
+            incomplete, or a weak mask is listed for a scene that is not in ``train``.
     """
     layout, known = layout_of(folder), splits(folder)
     if split not in known:
@@ -122,7 +122,7 @@ def entries(folder: Path, split: str, labels: Labels) -> list[Entry]:
             f"{folder} has no split {split!r}; it has {', '.join(known)}"
             f"{' (of one scene of train, none is held out)' if one else ''}."
         )
-    scene = Names(layout)
+    scene = LineParser(layout)
     carved = split in ("train", "tune") and "tune" not in _known(layout)
     stored = "train" if carved else split
     masked, unmasked = _scenes(layout, stored, scene)
@@ -153,26 +153,26 @@ def entries(folder: Path, split: str, labels: Labels) -> list[Entry]:
 
 
 def _known(layout: Layout) -> list[str]:
-    """Name the splits that lists or folders say there are."""
+    """Return the splits that have lists or folders."""
     if layout.listless:
         return list(layout.unlisted)
     return list({**lists(layout.root, "Segmentation"), **lists(layout.root, "Main")})
 
 
-def _scenes(layout: Layout, split: str, scene: Names) -> tuple[list[str], list[str]]:
-    """Name the scenes of a split with masks, and those without, in order."""
+def _scenes(layout: Layout, split: str, scene: LineParser) -> tuple[list[str], list[str]]:
+    """Return the scenes of a split with masks, and those without, in order."""
     if layout.listless:
         every = layout.unlisted.get(split, [])
         masked = [name for name in every if layout.mask(name)]
     else:
-        masked = listed(lists(layout.root, "Segmentation").get(split), scene)
-        every = listed(lists(layout.root, "Main").get(split), scene)
+        masked = scenes_in(lists(layout.root, "Segmentation").get(split), scene)
+        every = scenes_in(lists(layout.root, "Main").get(split), scene)
     known = set(masked)
     return masked, [name for name in every if name not in known]
 
 
 def _held_out(names: list[str]) -> set[str]:
-    """Choose about a tenth by name, so that a scene keeps its side when others are added."""
+    """Return about a tenth by a hash of the name, which does not change if scenes are added."""
     chosen = {name for name in names if crc32(name.encode()) % 10 == 0}
     if 0 < len(chosen) < len(names) or len(names) < 2:
         return chosen if len(names) > 1 else set()
@@ -180,9 +180,9 @@ def _held_out(names: list[str]) -> set[str]:
 
 
 def _files(
-    layout: Layout, scene: Names, masked: list[str], unmasked: list[str]
+    layout: Layout, scene: LineParser, masked: list[str], unmasked: list[str]
 ) -> tuple[dict[str, Path], dict[str, Path]]:
-    """Find the pictures of scenes, and the masks of those listed with one, all or none."""
+    """Return the images of scenes, and the masks of those that need one; all must exist."""
     images = {name: layout.pictures.find(name) for name in (*masked, *unmasked)}
     masks = {name: scene.masks.get(name) or layout.mask(name) for name in masked}
     gone = [name for name, path in images.items() if path is None]
@@ -195,7 +195,7 @@ def _files(
             "the lists in ImageSets."
         )
     if bare:
-        it, near = "it" if len(bare) == 1 else "them", _near(layout.drawn, bare, masks)
+        it, near = "it" if len(bare) == 1 else "them", _near(layout.mask_files, bare, masks)
         said.append(
             f"{layout.masks} has no mask of {_shown(bare)}{near}; add {it}, or list {it} in "
             "ImageSets/Main only."
@@ -209,7 +209,7 @@ def _files(
 
 
 def _shown(names: list[str]) -> str:
-    """Name the first few.
+    """Return the first few names as text.
 
     >>> _shown(["a", "b"]), _shown(list("abcdefg"))
     ("'a', 'b'", "'a', 'b', 'c', 'd', 'e' and 2 more")
@@ -219,7 +219,7 @@ def _shown(names: list[str]) -> str:
 
 
 def _near(folder: PictureFolder, names: list[str], files: Mapping[str, Path | None]) -> str:
-    """Name the files that come nearest to the first few that are missing."""
+    """Return text with the files most similar to the first few missing ones."""
     known = {path for path in files.values() if path}
     near = (folder.near(name, known) for name in names[:_SHOWN])
     found = list(dict.fromkeys(filter(None, near)))

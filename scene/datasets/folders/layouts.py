@@ -1,4 +1,4 @@
-"""Layouts of folders: where PASCAL VOC and labelling tools keep images, masks and labels."""
+"""Folder layouts: the places of images, masks and labels in PASCAL VOC and in tools' exports."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from ...labelmap import FILE
 from ...storage.user_folders import expanded
 from ..base import SPLITS
 
-ALIASES = {  # what labelling tools call the splits they export
+ALIASES = {  # names of splits in exports of labelling tools
     "default": "train", "training": "train", "validation": "val", "valid": "val",
     "testing": "test", **{split: split for split in SPLITS},
 }  # fmt: skip
 
 LABEL_FILES = (FILE, "class_names.txt", "_classes.csv")
-"""Where labels may be named: a label map, labelme's list of names, Roboflow's table."""
+"""Files with the names of labels: a label map, labelme's list, Roboflow's table."""
 
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
-"""What is unpacked first."""
+"""Suffixes of archives, which must be unpacked first."""
 
 _UNTURNED = "unturned.txt"  # it lists no split
 
@@ -30,13 +30,13 @@ _ENDINGS = ("", "_mask")  # of the names of masks, after that of their picture
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a folder keeps what.
+    """The folders of images and masks in a dataset's folder.
 
     Args:
-        root: The folder.
-        images: Within it, the folder of images.
-        masks: Within it, the folder of masks; it need not be there.
-        apart: Whether the folders of images are its splits, as ``images/train`` or ``train``.
+        root: The dataset's folder.
+        images: The folder of images in it.
+        masks: The folder of masks in it, which need not exist.
+        apart: Whether each split has its own folder of images, ``images/train`` or ``train``.
     """
 
     root: Path
@@ -46,22 +46,22 @@ class Layout:
 
     @cached_property
     def pictures(self) -> PictureFolder:
-        """The images by name."""
+        """The images, by name."""
         return PictureFolder(self.images)
 
     @cached_property
-    def drawn(self) -> PictureFolder:
-        """The masks by name."""
+    def mask_files(self) -> PictureFolder:
+        """The masks, by name."""
         return PictureFolder(self.masks, LOSSLESS_FIRST)
 
     def mask(self, name: str) -> Path | None:
-        """Find the mask of an image: it is called as that is, or with ``_mask`` at the end."""
+        """Return the mask of an image: a file of the same name, or of that name and ``_mask``."""
         endings = _ENDINGS if self.images != self.masks else _ENDINGS[1:]
-        return next((p for e in endings if (p := self.drawn.find(f"{name}{e}"))), None)
+        return next((p for e in endings if (p := self.mask_files.find(f"{name}{e}"))), None)
 
     @cached_property
     def unlisted(self) -> dict[str, list[str]]:
-        """Every image by the split whose folder it is in; as ``train`` if folders say nothing."""
+        """All images by split: that of their folder, or ``train``."""
         every = self.pictures.every()
         if self.images == self.masks:
             masks = {f"{name}_mask" for name in every}
@@ -75,14 +75,14 @@ class Layout:
 
     @property
     def listless(self) -> bool:
-        """Whether nothing lists scenes, but masks are there: every image is a scene then."""
+        """Whether there are masks but no lists of scenes: every image is a scene then."""
         sets = self.root / "ImageSets"
         if sets.is_dir() and {p.name for p in sets.rglob("*") if p.is_file()} != {_UNTURNED}:
             return False
         return any(self.mask(name) for names in self.unlisted.values() for name in names)
 
     def label_file(self) -> Path | None:
-        """Find the file that names the labels, see `LABEL_FILES`."""
+        """Return the file with the names of labels, see `LABEL_FILES`."""
         places = [self.root / name for name in LABEL_FILES]
         if self.apart:
             places += [p / LABEL_FILES[-1] for p in sorted(self.images.iterdir()) if p.is_dir()]
@@ -90,11 +90,11 @@ class Layout:
 
 
 def locate(root: str | Path) -> Path:
-    """Find the folder that holds images: ``root``, or a VOCdevkit/VOC2012 within it.
+    """Return the folder in a known layout: ``root``, or VOCdevkit/VOC2012 in it.
 
     Raises:
-        FileNotFoundError: If there is no such folder, or no images where a layout has them; the
-            message names what comes nearest.
+        FileNotFoundError: If there is no such folder, or none in a known layout; the message
+            suggests what to do.
     """
     root = expanded(root).absolute()
     if not root.is_dir():
@@ -106,14 +106,14 @@ def locate(root: str | Path) -> Path:
 
 
 def layout_of(folder: Path) -> Layout:
-    """Say where a folder that `locate` has found keeps what."""
+    """Return the layout of a folder of `locate`."""
     found = _layout(folder)
     assert found is not None, folder
     return found
 
 
 def _layout(root: Path) -> Layout | None:
-    """Recognise a layout: VOC's and labelme's, ``images`` and ``masks``, or Roboflow's."""
+    """Return the layout: of VOC and labelme, ``images`` and ``masks``, or of Roboflow."""
     if (root / "JPEGImages").is_dir():
         masks = [root / "SegmentationClass", root / "SegmentationClassPNG"]
         filled = (m for m in masks if m.is_dir() and any(map(is_picture, m.iterdir())))
@@ -130,7 +130,7 @@ def _layout(root: Path) -> Layout | None:
 
 
 def _instead(root: Path) -> str:
-    """Say what to do about a folder in no layout, after what is in it."""
+    """Return advice about a folder in no known layout, from its content."""
     usual = "put the images there, as in PASCAL VOC."
     inner = _folders(root)
     if fits := [p for p in inner if _layout(p) is not None]:

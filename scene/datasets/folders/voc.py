@@ -1,4 +1,4 @@
-"""Scenes from a folder in VOC layout: PASCAL VOC itself, a labelling tool's export, your own."""
+"""Scenes of a folder in VOC layout: PASCAL VOC, an export of a labelling tool, or your own."""
 
 from __future__ import annotations
 
@@ -16,35 +16,34 @@ from .index import Entry, entries, labels_of
 from .layouts import locate
 
 CACHE_BYTES = 2**30
-"""How much of a dataset is kept in memory, so that later epochs decode no pictures."""
+"""Bytes of a dataset that are kept in memory, so that later epochs need not decode images."""
 
 
 class VOCScenes(SceneDataset):
     """The scenes of one split of a folder in VOC layout.
 
-    A split is the scenes of ``ImageSets/Segmentation/<split>.txt``, which have masks, then those
-    only in ``ImageSets/Main/<split>.txt``, which have image-level labels. Where a scene has a
-    mask, its class vector is read from the framed mask; else from ``ImageSets/Main``, and it is
-    None where that says nothing. About a tenth of ``train`` is held out as ``tune`` unless the
-    folder lists a ``tune`` of its own.
+    A split has the scenes of ``ImageSets/Segmentation/<split>.txt``, with masks, and then the
+    other scenes of ``ImageSets/Main/<split>.txt``, with image-level labels. The class vector of a
+    scene with a mask is computed from the framed mask; that of another scene is read from
+    ``ImageSets/Main``, or None if it is not there. About a tenth of ``train`` is held out as
+    ``tune`` if the folder has no ``tune`` of its own.
 
     Scenes of ``ImageSets/Segmentation/weak.txt`` have weak masks. Their class vector is that of
-    ``ImageSets/Main``, as if they had none; where that says nothing it is read from the weak
-    mask, and is as weak as that.
+    ``ImageSets/Main``; if it is not there it is computed from the weak mask, and is weak, too.
 
     Args:
         root: The folder, or one with VOCdevkit/VOC2012 in it.
         split: One of `scene.datasets.folders.index.splits`.
-        size: Height and width of the scenes given, in pixels.
-        augmentation: How training scenes are varied by default.
-        count: Keep only the first so many scenes.
+        size: Height and width of scenes, in pixels.
+        augmentation: Default augmentation of training scenes.
+        count: Use the first so many scenes only; None = all.
 
     Raises:
         LookupError: If the folder has no such split, or its labels are not known.
         FileNotFoundError: If the folder, an image or a mask is missing.
         ValueError: If the split is empty, the folder's lists contradict each other, or the size
-            is too small. Getting a scene raises it too, if its picture or mask is damaged or they
-            do not match.
+            is too small. Reading a scene raises it, too, if its image or mask is damaged or their
+            sizes differ.
     """
 
     def __init__(
@@ -67,28 +66,28 @@ class VOCScenes(SceneDataset):
         self.augmentation = augmentation
         self.entries = entries(folder, split, self.schema.labels)[:count]
         self.weak = sum(entry.weak for entry in self.entries)
-        self._kept: dict[int, Scene] = {}
-        self._room = CACHE_BYTES
+        self._cache: dict[int, Scene] = {}
+        self._cache_left = CACHE_BYTES
 
     def __len__(self) -> int:
-        """Count the scenes."""
+        """Return the number of scenes."""
         return len(self.entries)
 
     def __getitem__(self, index: int) -> Scene:
-        """Give one scene at ``schema.size``; its tensors are shared, so do not write to them."""
+        """Return one scene at ``schema.size``; its tensors are shared and must not be changed."""
         index = range(len(self))[index]
-        if index not in self._kept:
+        if index not in self._cache:
             scene = self._framed(index)
             views = (scene.image, scene.classes, scene.mask)
             used = sum(view.nbytes for view in views if view is not None)
-            if used > self._room:
+            if used > self._cache_left:
                 return scene
-            self._room -= used
-            self._kept[index] = scene
-        return self._kept[index]
+            self._cache_left -= used
+            self._cache[index] = scene
+        return self._cache[index]
 
     def original(self, index: int) -> Scene:
-        """Give one scene at the pixels it was stored with."""
+        """Return one scene at its stored pixels."""
         entry, labels = self.entries[index], self.schema.labels
         image = read_image(entry.image)
         if entry.mask is None:
@@ -106,12 +105,12 @@ class VOCScenes(SceneDataset):
         return self._scene(entry, image, mask)
 
     def restore(self, probs: Tensor, index: int) -> tuple[Tensor, Tensor]:
-        """Undo resizing and cropping, see `SceneDataset.restore`."""
+        """Map predictions back to the stored pixels, see `SceneDataset.restore`."""
         stored = picture_size(self.entries[index].image)
         return Frame(stored, self.schema.size).undo(probs)
 
     def coverage(self) -> float:
-        """Say how much of the masks the crop covers, see `SceneDataset.coverage`."""
+        """Return the share of the masks that the crop covers, see `SceneDataset.coverage`."""
         stored = covered = 0
         for entry in self.entries:
             if entry.mask is not None:
@@ -120,7 +119,7 @@ class VOCScenes(SceneDataset):
         return covered / stored if stored else 1.0
 
     def _framed(self, index: int) -> Scene:
-        """Read one scene and bring it to ``schema.size``."""
+        """Read one scene and frame it to ``schema.size``."""
         scene = self.original(index)
         assert scene.image is not None
         height, width = scene.image.shape[1:]
@@ -131,7 +130,7 @@ class VOCScenes(SceneDataset):
         return self._scene(self.entries[index], image, frame.apply_mask(scene.mask))
 
     def _scene(self, entry: Entry, image: Tensor, mask: Tensor) -> Scene:
-        """Give a scene with a mask, and the classes that are known or in it."""
+        """Return a scene with a mask, and with its known classes or those in the mask."""
         if entry.weak and entry.classes is not None:
             return Scene(image, entry.classes, mask, entry.name, ("mask",))
         weak = ("classes", "mask") if entry.weak else ()

@@ -1,4 +1,4 @@
-"""Writing a dataset in VOC layout: a folder that is complete, or not there."""
+"""Writing of datasets in VOC layout: a folder that is complete, or not there."""
 
 from __future__ import annotations
 
@@ -23,75 +23,21 @@ from ..catalogue import open_data, splits_of
 from .image_sets import UNTURNED, WEAK
 from .voc import VOCScenes
 
-pass
-
-Watch = Callable[[str, int, int], None]
-"""Told what is being written, how many scenes are done, and of how many."""
-
-
-def bring_others(
-    writer: VOCWriter, source: str, size: tuple[int, int], but: str, watch: Watch
-) -> dict[str, int]:
-    """Bring along every split of a source except train and one other.
-
-    Returns:
-        How many scenes each split has; one without any is left out.
-    """
-    others = [s for s in SPLITS if s not in (but, "train") and s in splits_of(source)]
-    scenes: dict[str, int] = {}
-    for name in others:
-        if (dataset := _opened(source, name, size)) is not None:
-            scenes |= bring(writer, dataset, watch)
-    return scenes
-
-
-def bring(
-    writer: VOCWriter, dataset: SceneDataset, watch: Watch, limit: int | None = None
-) -> dict[str, int]:
-    """Bring a split's scenes and true masks along; those without a true one stay behind.
-
-    Args:
-        writer: Of the new folder.
-        dataset: The split.
-        watch: Told how far it has come.
-        limit: Only the first so many that have one.
-
-    Returns:
-        How many scenes the split has got; nothing if none.
-    """
-    count = 0
-    for index in range(len(dataset)):
-        if count == limit:
-            break
-        scene = dataset.original(index)
-        if scene.image is not None and scene.mask is not None and "mask" not in scene.weak:
-            name, picture = stored(dataset, index, scene.image)
-            count += writer.add(dataset.split, name, picture, scene.mask, scene.classes)
-        watch(f"copying {dataset.split}", index + 1, len(dataset))
-    return {dataset.split: count} if count else {}
-
-
-def _opened(source: str, split: str, size: tuple[int, int]) -> SceneDataset | None:
-    """Open a split; a ``tune`` that nothing was held out for is None."""
-    try:
-        return open_data(source, split, size)
-    except ValueError:
-        if split == "tune":
-            return None
-        raise
+Progress = Callable[[str, int, int], None]
+"""Is told the step of the work, how many scenes are done, and of how many."""
 
 
 ABOUT = "about.json"
-"""What a written folder says of itself; only folders that have one are ever replaced."""
+"""The file that describes a written dataset; only folders with it are ever replaced."""
 
 
 class VOCWriter:
-    """Fills a folder with scenes, and lists them when all are there.
+    """Writes scenes to a folder, and their lists at the end.
 
     Args:
-        folder: Exists, and is empty.
+        folder: An empty folder.
         labels: The vocabulary.
-        copy: Copy pictures, even where they could be linked.
+        copy: Copy images, even where they could be linked.
     """
 
     def __init__(self, folder: Path, labels: Labels, copy: bool = False) -> None:
@@ -100,7 +46,7 @@ class VOCWriter:
         self._classes: dict[str, Tensor] = {}
         self._all: set[str] = set()
         self._weak: list[str] = []
-        self._turned = False  # whether EXIF turns a picture; masks are of the turned ones
+        self._turned = False  # whether EXIF rotates any image; masks belong to the rotated images
 
     def add(
         self,
@@ -111,14 +57,14 @@ class VOCWriter:
         classes: Tensor | None = None,
         weak: bool = False,
     ) -> bool:
-        """Add a scene, unless one of that name is there already.
+        """Add a scene, unless there is one of that name.
 
         Args:
-            split: Whose list it joins.
-            name: What to call it.
-            picture: A file, to be linked or copied; or ``(3, H, W)``, to be written as PNG.
-            mask: ``(H, W)`` label ids, 255 = void.
-            classes: Its image-level labels, ``(C,)``; None = not known.
+            split: The split that lists it.
+            name: Its name.
+            picture: A file, which is linked or copied; or ``(3, H, W)``, which is written as PNG.
+            mask: Label ids ``(H, W)``, 255 = void.
+            classes: Image-level labels ``(C,)``; None = not known.
             weak: Whether the mask is a pseudo-label; ``split`` must then be ``train``.
 
         Returns:
@@ -135,7 +81,7 @@ class VOCWriter:
         drawn = self._place("SegmentationClass", f"{name}.png")
         if isinstance(picture, Path):
             place.parent.mkdir(parents=True, exist_ok=True)
-            _brought(picture, place, self.copy)
+            _link_or_copy(picture, place, self.copy)
             self._turned |= is_turned(picture)
         else:
             write_image(place, picture)
@@ -149,7 +95,7 @@ class VOCWriter:
         return True
 
     def finish(self, about: Mapping[str, Any]) -> None:
-        """Write the lists, the label map, and what there is to say."""
+        """Write the lists, the label map and ``about.json``."""
         heading = "# label:color_rgb:parts:actions"
         self._write(FILE, [heading, *labelmap_lines(self.labels)])
         for split, names in self._listed.items():
@@ -168,7 +114,7 @@ class VOCWriter:
         self._write(ABOUT, [text])
 
     def _place(self, *parts: str) -> Path:
-        """Say where a file goes, within the folder."""
+        """Return the path of a file within the folder."""
         return within(self.folder, self.folder.joinpath(*parts))
 
     def _write(self, name: str, lines: list[str]) -> None:
@@ -184,15 +130,15 @@ def claim_folder(folder: Path, force: bool) -> None:
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """Give an empty folder that becomes ``folder`` if all goes well, and vanishes if not.
+    """Yield an empty folder that becomes ``folder`` if the block succeeds, and is removed if not.
 
-    What a killed process left of an earlier attempt is removed, and if it was just about to put
-    its own in place, what was there before is put back.
+    What a killed process left of an earlier attempt is removed. If it was killed while it moved
+    its folder into place, the former folder is restored.
 
     Raises:
         BlockingIOError: If another process is writing it.
     """
-    folder = Path(os.path.realpath(folder))  # a link stays, and what it leads to is replaced
+    folder = Path(os.path.realpath(folder))  # a link stays, and its target is replaced
     with workspace(folder) as work:
         old = work / "old"
         _restore(folder, old)
@@ -206,23 +152,65 @@ def new_folder(folder: Path) -> Iterator[Path]:
             _restore(folder, old)
 
 
+def copy_other_splits(
+    writer: VOCWriter, source: str, size: tuple[int, int], but: str, watch: Progress
+) -> dict[str, int]:
+    """Copy every split of a source except train and one other.
+
+    Returns:
+        Number of scenes of each split that has any.
+    """
+    others = [s for s in SPLITS if s not in (but, "train") and s in splits_of(source)]
+    scenes: dict[str, int] = {}
+    for name in others:
+        if (dataset := _opened(source, name, size)) is not None:
+            scenes |= copy_split(writer, dataset, watch)
+    return scenes
+
+
+def copy_split(
+    writer: VOCWriter, dataset: SceneDataset, watch: Progress, limit: int | None = None
+) -> dict[str, int]:
+    """Copy the scenes of a split that have true masks.
+
+    Args:
+        writer: Writer of the new folder.
+        dataset: The split.
+        watch: Told how far the work is.
+        limit: Copy the first so many only; None = all.
+
+    Returns:
+        Number of scenes by the split's name; empty if there are none.
+    """
+    count = 0
+    for index in range(len(dataset)):
+        if count == limit:
+            break
+        scene = dataset.original(index)
+        if scene.image is not None and scene.mask is not None and "mask" not in scene.weak:
+            name, picture = picture_of(dataset, index, scene.image)
+            count += writer.add(dataset.split, name, picture, scene.mask, scene.classes)
+        watch(f"copying {dataset.split}", index + 1, len(dataset))
+    return {dataset.split: count} if count else {}
+
+
 def _restore(folder: Path, old: Path) -> None:
-    """Put back what was to be replaced, if nothing has come in its place."""
+    """Restore the former folder if there is no new one."""
     if old.is_dir() and not folder.exists():
         old.replace(folder)
     shutil.rmtree(old, ignore_errors=True)
 
 
-def stored(dataset: SceneDataset, index: int, image: Tensor) -> tuple[str, Path | Tensor]:
-    """Say what a scene is to be called in a folder, and where its picture is."""
+def picture_of(dataset: SceneDataset, index: int, image: Tensor) -> tuple[str, Path | Tensor]:
+    """Return a scene's name in a folder, and the file of its image or the image itself."""
     if isinstance(dataset, VOCScenes):
         entry = dataset.entries[index]
         return entry.name, entry.image
     return f"{dataset.split}_{index:05d}", image
 
 
-def _brought(source: Path, place: Path, copy: bool) -> None:
-    """Link a file where that can be, else copy it."""
+def _link_or_copy(source: Path, place: Path, copy: bool) -> None:
+    """Link a file where possible, else copy it."""
     if not copy:
         try:
             os.link(os.path.realpath(source), place)
@@ -230,3 +218,13 @@ def _brought(source: Path, place: Path, copy: bool) -> None:
         except OSError:  # another disk, or one without links
             pass
     shutil.copyfile(source, place)
+
+
+def _opened(source: str, split: str, size: tuple[int, int]) -> SceneDataset | None:
+    """Open a split; None for a ``tune`` without scenes."""
+    try:
+        return open_data(source, split, size)
+    except ValueError:
+        if split == "tune":
+            return None
+        raise

@@ -1,4 +1,4 @@
-"""Scenes generated from a seed: no files, exact masks, and difficulty by name."""
+"""Synthetic scenes: generated from a seed, with exact masks and presets of difficulty."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from ...sizes import STOCK_SIZE, require_size
 from ...views import Scene, Schema, Views, batch
 from ..base import SPLITS, SceneDataset
 from .presets import PRESETS
-from .rendering import paint
+from .rendering import render
 
 COUNTS = {"train": 6000, "tune": 400, "val": 400, "test": 500}
-"""How many scenes each split has unless told otherwise."""
+"""Default number of scenes of each split."""
 
 MOST = 1_000_000
-"""The most scenes of a split: of 64 × 64 pixels, 16 GB."""
+"""The most scenes of a split: 16 GB at 64×64 pixels."""
 
-_CHUNK = 50  # scenes drawn from one seed; another number would be other scenes
+_CHUNK = 50  # scenes from one seed; another number would give other scenes
 
 _COLOURS: tuple[Colour, ...] = (
     (0, 0, 0), (230, 97, 82), (74, 144, 217), (244, 178, 62), (96, 179, 112),
@@ -30,16 +30,16 @@ _COLOURS: tuple[Colour, ...] = (
 
 
 class SyntheticScenes(SceneDataset):
-    """Scenes of 1 to 3 shapes on a textured ground, painted when they are first asked for.
+    """Scenes of 1 to 3 shapes on a textured ground, rendered at their first use.
 
-    Scene i depends on the preset and its version, the split, i and the size only: not on
-    ``count``, nor on what was asked for before.
+    Scene i depends on the preset and its version, the split, i and the size only, not on
+    ``count`` or on earlier scenes.
 
     Args:
         split: ``train``, ``tune``, ``val`` or ``test``; their seeds are disjoint.
         preset: A name of `scene.datasets.synthetic.presets.PRESETS`.
-        size: Height and width in pixels; one layout is drawn at any size.
-        count: How many scenes the split has; `COUNTS` says if None.
+        size: Height and width in pixels; the layout of a scene is the same at every size.
+        count: Number of scenes; None = as in `COUNTS`.
 
     Raises:
         LookupError: If there is no such split or preset; the message suggests the nearest.
@@ -74,38 +74,38 @@ class SyntheticScenes(SceneDataset):
         self.schema = Schema(Labels(names, _COLOURS[: len(names)]), size)
         self.augmentation = self.difficulty.augmentation
         self._seed = (self.difficulty.version, int.from_bytes(preset.encode(), "big"))
-        self._painted = [False] * -(-count // _CHUNK)
+        self._rendered = [False] * -(-count // _CHUNK)
         self._images = torch.empty(count, 3, *size, dtype=torch.uint8)
         self._masks = torch.empty(count, *size, dtype=torch.uint8)
         self._classes = torch.empty(count, len(self.difficulty.classes))
 
     def __len__(self) -> int:
-        """Count the scenes."""
+        """Return the number of scenes."""
         return len(self._images)
 
     def __getitem__(self, index: int) -> Scene:
-        """Give one scene, painting it and its neighbours if they are new."""
+        """Return one scene; it is rendered together with its chunk."""
         i = range(len(self))[index]
-        self._paint(i // _CHUNK)
+        self._render(i // _CHUNK)
         name = f"{self.name} {self.split} {i}"
         return Scene(self._images[i], self._classes[i], self._masks[i], name)
 
     def views(self, indices: Sequence[int]) -> Views:
-        """Give a batch of scenes, in the order of ``indices``."""
+        """Return a batch of scenes, in the order of ``indices``."""
         rows = [range(len(self))[i] for i in indices]
         for chunk in {i // _CHUNK for i in rows}:
-            self._paint(chunk)
+            self._render(chunk)
         return batch(self._images[rows], self._classes[rows], self._masks[rows])
 
-    def _paint(self, chunk: int) -> None:
-        """Fill the arrays with a chunk of scenes, all from one seed of its own."""
-        if self._painted[chunk]:
+    def _render(self, chunk: int) -> None:
+        """Render a chunk of scenes from the chunk's own seed."""
+        if self._rendered[chunk]:
             return
         seed = (*self._seed, SPLITS.index(self.split), chunk)
         rng = np.random.default_rng(seed)
-        arrays = paint(self.difficulty, rng, _CHUNK, self.schema.size)
+        arrays = render(self.difficulty, rng, _CHUNK, self.schema.size)
         rows = slice(chunk * _CHUNK, min((chunk + 1) * _CHUNK, len(self)))
         images, masks = (torch.from_numpy(array)[: rows.stop - rows.start] for array in arrays)
         self._images[rows], self._masks[rows] = images, masks
         self._classes[rows] = self.schema.labels.vector(masks)
-        self._painted[chunk] = True
+        self._rendered[chunk] = True

@@ -1,4 +1,4 @@
-"""The layout of generated scenes: which things are where, how large, turned and coloured."""
+"""The layout of synthetic scenes: objects with position, size, rotation, colour and texture."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from .shapes import Field, Region
 Names = NDArray[np.str_]
 Ids = NDArray[np.int64]
 
-_TRIES = 12  # places tried for an object before the best of them is taken
+_TRIES = 12  # positions sampled for an object, of which the best is used
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One thing in each of N scenes; every array has N as its first dimension.
+    """One object or distractor in each of N scenes; the first dimension of every array is N.
 
     Args:
-        present: Whether the scene has the thing at all.
-        label: Its label id, 0 for a distractor.
+        present: Whether the scene has it.
+        label: Label id, 0 for a distractor.
         shape: A name of `scene.datasets.synthetic.shapes.SHAPES`.
         texture: A name of `scene.datasets.synthetic.textures.TEXTURES`.
         colour: ``(N, 3)`` RGB grey levels.
         radius: As a share of the shorter side.
         centre: ``(N, 2)`` down and right, as shares of the sides.
-        angle: In radians.
-        tone: By how many grey levels its two halves differ from its colour.
-        patch: ``(N, 2)`` right and down, in radii: where its texture is strongest.
-        period: Of its texture, as a share of the shorter side.
+        angle: Rotation in radians.
+        tone: Grey levels by which its two halves differ from its colour.
+        patch: ``(N, 2)`` right and down, in radii: the point where its texture is strongest.
+        period: Period of its texture, as a share of the shorter side.
     """
 
     present: Region
@@ -50,11 +50,12 @@ class Layer:
 def layout(
     difficulty: Difficulty, rng: np.random.Generator, count: int
 ) -> tuple[Field, list[Layer]]:
-    """Draw what N scenes hold, whatever their size in pixels.
+    """Sample the layout of N scenes, independently of their size in pixels.
 
     Returns:
-        Each scene's own palette ``(N, colours, 3)``, lit as the ground is, of which the background
-        takes the first two; and the things in it from back to front, distractors then objects.
+        The palette of each scene ``(N, colours, 3)``, at the brightness of the ground; the
+        background has its first two colours. And the layers from back to front, distractors
+        before objects.
     """
     palette = _palettes(difficulty, rng, count)
     ground = palette * np.float32(difficulty.dusk)
@@ -62,34 +63,34 @@ def layout(
 
 
 def _decoys(difficulty: Difficulty, rng: np.random.Generator, palette: Field) -> list[Layer]:
-    """Lay distractors of no class and no texture wherever they fall."""
+    """Sample distractors, without class and texture, at any position."""
     count, layers = len(palette), list[Layer]()
     distractors = rng.integers(0, difficulty.distractors + 1, count)
     plain, nothing = np.full(count, "plain"), np.zeros(count, dtype=np.int64)
     for k in range(difficulty.distractors):
         shape = np.array(difficulty.decoys)[rng.integers(0, len(difficulty.decoys), count)]
         colour = _colour(difficulty, rng, palette, k)
-        layers += [_lay(difficulty, rng, k < distractors, nothing, shape, plain, colour, [])]
+        layers += [_layer(difficulty, rng, k < distractors, nothing, shape, plain, colour, [])]
     return layers
 
 
 def _objects(difficulty: Difficulty, rng: np.random.Generator, palette: Field) -> list[Layer]:
-    """Lay objects of different classes, each apart from those before it if it can be."""
+    """Sample objects of different classes, each at a distance from those before it if possible."""
     count, layers = len(palette), list[Layer]()
     objects = 1 + rng.choice(len(difficulty.objects), count, p=difficulty.objects)
     kinds = rng.random((count, len(difficulty.classes))).argsort(axis=1)  # all different
     for k in range(len(difficulty.objects)):
         kind = kinds[:, k]
-        worn = rng.integers(0, len(difficulty.textures), count)
-        texture = np.array(difficulty.textures)[kind if difficulty.telling else worn]
+        any_texture = rng.integers(0, len(difficulty.textures), count)
+        texture = np.array(difficulty.textures)[kind if difficulty.class_textures else any_texture]
         shape = np.array(difficulty.classes)[kind]
         colour = _colour(difficulty, rng, palette, difficulty.distractors + k)
-        layers += [_lay(difficulty, rng, k < objects, 1 + kind, shape, texture, colour, layers)]
+        layers += [_layer(difficulty, rng, k < objects, 1 + kind, shape, texture, colour, layers)]
     return layers
 
 
 def _palettes(difficulty: Difficulty, rng: np.random.Generator, count: int) -> Field:
-    """Draw the colours of each scene, ``(N, colours, 3)``, all different."""
+    """Sample the colours of each scene, ``(N, colours, 3)``, all different."""
     table = np.array(difficulty.palette, dtype=np.float32)
     order = rng.random((count, len(table))).argsort(axis=1)[:, : difficulty.colours]
     jitter = rng.standard_normal((count, difficulty.colours, 3), dtype=np.float32)
@@ -98,16 +99,18 @@ def _palettes(difficulty: Difficulty, rng: np.random.Generator, count: int) -> F
 
 
 def _colour(difficulty: Difficulty, rng: np.random.Generator, palette: Field, k: int) -> Field:
-    """Give the k-th thing of each scene a colour: any, or one that nothing else has."""
+    """Return the colour of the k-th layer of each scene: any, or one of its own."""
     count, colours = palette.shape[:2]
     own = np.full(count, 2 + k % (colours - 2))
     pick = rng.integers(0, colours, count) if difficulty.camouflage else own
-    shift = rng.uniform(-difficulty.spread, difficulty.spread, (count, 3)).astype(np.float32)
+    shift = rng.uniform(-difficulty.colour_jitter, difficulty.colour_jitter, (count, 3)).astype(
+        np.float32
+    )
     colour: Field = palette[np.arange(count), pick] + shift
     return colour
 
 
-def _lay(
+def _layer(
     difficulty: Difficulty,
     rng: np.random.Generator,
     present: Region,
@@ -117,7 +120,7 @@ def _lay(
     colour: Field,
     others: list[Layer],
 ) -> Layer:
-    """Give a thing of each scene its pose, as far from ``others`` as asked if a try allows."""
+    """Sample the pose of a layer; of `_TRIES` positions the one farthest from ``others``."""
     count = len(present)
 
     def between(low: float, high: float, *shape: int) -> Field:

@@ -1,4 +1,4 @@
-"""How hard generated scenes are: a few named parameters, and the presets that freeze them."""
+"""The difficulty of synthetic scenes: its parameters, and named presets."""
 
 from __future__ import annotations
 
@@ -9,45 +9,45 @@ from ...labels import Colour
 
 @dataclass(frozen=True)
 class Difficulty:
-    """What makes generated scenes easy or hard. Grey levels are of 255.
+    """The parameters of a preset. Grey levels are of 255.
 
     Args:
-        version: Rises whenever the preset draws other scenes; part of every seed.
+        version: Part of every seed; it rises whenever the preset gives other scenes.
         classes: Shapes that are classes, in the order of their label ids from 1.
-        decoys: Shapes of distractors, which belong to no class.
-        textures: Patterns that objects wear.
-        telling: Whether class k wears texture k, so that only shape and texture together name
-            it; otherwise an object wears any of them.
-        palette: Colours that objects, distractors and background share.
-        colours: How many palette colours a scene uses.
-        camouflage: Whether objects may take the colours of the background beneath them.
-        objects: Probabilities of 1, 2, … objects a scene.
-        distractors: A scene has 0 to this many, all equally likely.
-        radius: Least and greatest radius of an object, as a share of the shorter side.
-        turn: Greatest rotation either way, in radians.
-        apart: Distance of two objects' centres aimed at, in sums of their radii; less than
-            about .9 lets them occlude each other.
-        edge: Least distance of a thing's centre from the frame, in its radii; below 1 the frame
-            may cut it.
-        dusk: Share of its brightness that the ground keeps, distractors with it; at 1 the ground
-            is as bright as the objects.
-        ground: How far the background moves towards its second colour, 0 to 1.
-        spread: Greatest shift of an object's colour off the palette, either way.
-        tone: Greatest grey levels by which the two halves of a thing differ from its colour.
-        period: Least and greatest period of textures, as a share of the shorter side.
-        contrast: Amplitude of textures on the third of an object that shows them best.
-        clouds: Standard deviation of smooth noise.
-        grain: Standard deviation of band-pass noise.
-        light: Greatest share by which the light differs between middle and edge.
-        noise: Standard deviation of the sensor's noise.
-        augmentation: What keeps the classes of these scenes, see `scene.datasets.augment`.
+        decoys: Shapes of distractors, which have no class.
+        textures: Textures of objects.
+        class_textures: Whether class k always has texture k, so that a class is a shape with a
+            texture; else an object has any texture.
+        palette: Colours of objects, distractors and background.
+        colours: Number of palette colours in a scene.
+        camouflage: Whether objects may have the colours of the background.
+        objects: Probabilities of 1, 2, … objects in a scene.
+        distractors: Largest number of distractors in a scene; 0 to this are equally likely.
+        radius: Smallest and largest radius of an object, as a share of the shorter side.
+        turn: Largest rotation in either direction, in radians.
+        apart: Desired distance of two objects' centres, in sums of their radii; below about 0.9
+            they can occlude each other.
+        edge: Smallest distance of an object's centre from the image border, in its radii; below 1
+            the border may cut it.
+        dusk: Brightness of the ground and of distractors, as a share of that of objects.
+        ground: Share of the second colour in the background, 0 to 1.
+        colour_jitter: Largest shift of an object's colour from the palette, in grey levels.
+        tone: Largest difference of an object's two halves from its colour, in grey levels.
+        period: Smallest and largest period of textures, as a share of the shorter side.
+        contrast: Amplitude of textures, in grey levels, on the third of an object where they are
+            strongest.
+        clouds: Standard deviation of smooth noise, in grey levels.
+        grain: Standard deviation of band-pass noise, in grey levels.
+        light: Largest relative difference of light between the middle and an edge.
+        noise: Standard deviation of sensor noise, in grey levels.
+        augmentation: The augmentation that keeps classes, see `scene.datasets.augment`.
     """
 
     version: int
     classes: tuple[str, ...]
     decoys: tuple[str, ...]
     textures: tuple[str, ...]
-    telling: bool
+    class_textures: bool
     palette: tuple[Colour, ...]
     colours: int
     camouflage: bool
@@ -59,7 +59,7 @@ class Difficulty:
     edge: float
     dusk: float
     ground: float
-    spread: float
+    colour_jitter: float
     tone: float
     period: tuple[float, float]
     contrast: float
@@ -86,7 +86,7 @@ PRESETS: dict[str, Difficulty] = {
         classes=("circle", "square", "triangle", "cross", "star", "ring"),
         decoys=("bar",),
         textures=("plain", "across", "checks", "rings"),
-        telling=False,
+        class_textures=False,
         palette=_VIVID,
         colours=6,
         camouflage=False,
@@ -98,7 +98,7 @@ PRESETS: dict[str, Difficulty] = {
         edge=1.15,
         dusk=0.45,
         ground=0.2,
-        spread=12.0,
+        colour_jitter=12.0,
         tone=6.0,
         period=(0.14, 0.25),
         contrast=14.0,
@@ -113,7 +113,7 @@ PRESETS: dict[str, Difficulty] = {
         classes=_SEVEN,
         decoys=_SEVEN,
         textures=("across", "along", "diagonal", "checks", "dots", "rings", "weave"),
-        telling=True,
+        class_textures=True,
         palette=_MUTED,
         colours=3,
         camouflage=True,
@@ -125,7 +125,7 @@ PRESETS: dict[str, Difficulty] = {
         edge=0.85,
         dusk=1.0,
         ground=1.0,
-        spread=30.0,
+        colour_jitter=30.0,
         tone=12.0,
         period=(4 / 64, 7 / 64),
         contrast=26.0,

@@ -1,4 +1,4 @@
-"""Painting generated scenes from a layout: background, things, light and sensor, with masks."""
+"""Rendering of synthetic scenes from a layout: background, objects, light, noise and masks."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ Bytes = NDArray[np.uint8]
 Indices = NDArray[np.int64]
 
 
-def paint(
+def render(
     difficulty: Difficulty, rng: np.random.Generator, count: int, size: tuple[int, int]
 ) -> tuple[Bytes, Bytes]:
-    """Paint N scenes from back to front.
+    """Render N scenes from back to front.
 
-    Their layout is drawn before any pixel is, so a seed gives the same things at any size.
+    The layout is sampled before any pixel, so a seed gives the same objects at every size.
 
     Args:
-        difficulty: What the scenes are like.
-        rng: Where all randomness comes from.
-        count: N, how many scenes to paint.
+        difficulty: The preset's parameters.
+        rng: The source of all random numbers.
+        count: N, the number of scenes.
         size: Height and width in pixels.
 
     Returns:
@@ -36,7 +36,7 @@ def paint(
     mask = np.zeros((count, *size), dtype=np.uint8)
     rough = np.full((count, *size), difficulty.grain, dtype=np.float32)
     for layer in layers:
-        _put(layer, difficulty, image, mask, rough)
+        _render_layer(layer, difficulty, image, mask, rough)
     clouds = smooth_noise(rng, count, 7, size) * np.float32(difficulty.clouds)
     image += (clouds + rough * grain(rng, count, size))[..., None]
     image *= light[..., None]
@@ -48,7 +48,7 @@ def paint(
 def _light(
     difficulty: Difficulty, rng: np.random.Generator, count: int, size: tuple[int, int]
 ) -> Field:
-    """Draw ``(N, H, W)`` factors: a slope of brightness, 1 in the middle of the frame."""
+    """Sample brightness factors ``(N, H, W)``: linear over the image, 1 in its middle."""
     lean = rng.uniform(-0.7, 0.7, (2, count, 1)).astype(np.float32) * np.float32(difficulty.light)
     down, right = (np.linspace(-1, 1, side, dtype=np.float32) for side in size)
     light: Field = 1 + (lean[0] * down)[:, :, None] + (lean[1] * right)[:, None, :]
@@ -58,7 +58,7 @@ def _light(
 def _background(
     difficulty: Difficulty, rng: np.random.Generator, palette: Field, size: tuple[int, int]
 ) -> Field:
-    """Blend the first two colours of each scene into clouds, ``(N, H, W, 3)``."""
+    """Blend the first two colours of each scene by smooth noise, ``(N, H, W, 3)``."""
     clouds = smooth_noise(rng, len(palette), 3, size)
     share = np.float32(difficulty.ground) / (1 + np.exp(-4 * clouds))
     first, second = (palette[:, None, None, k] for k in (0, 1))
@@ -66,8 +66,10 @@ def _background(
     return blend
 
 
-def _put(layer: Layer, difficulty: Difficulty, image: Field, mask: Bytes, rough: Field) -> None:
-    """Paint a layer over what is there: colour, label, and where its grain shows."""
+def _render_layer(
+    layer: Layer, difficulty: Difficulty, image: Field, mask: Bytes, rough: Field
+) -> None:
+    """Render a layer over the image: its colour, its label, and the strength of grain."""
     (scene, y, x), u, v = _footprint(layer, mask.shape[1:])
     near = (u - layer.patch[scene, 0]) ** 2 + (v - layer.patch[scene, 1]) ** 2 < 0.3
     near &= layer.texture[scene] != "plain"
@@ -81,7 +83,7 @@ def _put(layer: Layer, difficulty: Difficulty, image: Field, mask: Bytes, rough:
 def _footprint(
     layer: Layer, size: tuple[int, ...]
 ) -> tuple[tuple[Indices, Indices, Indices], Field, Field]:
-    """Find the pixels a layer covers: scene, y and x of each, and where it is on the thing."""
+    """Return the pixels of a layer: scene, y and x, and the coordinates u, v on its shape."""
     rows = layer.present.nonzero()[0]
     radius = layer.radius[rows, None] * np.float32(min(size))
     down, right = (
@@ -100,7 +102,7 @@ def _footprint(
 
 
 def _pattern(layer: Layer, scene: Indices, u: Field, v: Field) -> Field:
-    """Evaluate each thing's texture at its pixels ``(P,)``."""
+    """Evaluate the texture of each pixel's object, ``(P,)``."""
     periods = layer.radius[scene] / layer.period[scene]
     pattern = np.zeros(len(scene), dtype=np.float32)
     for name in np.unique(layer.texture):

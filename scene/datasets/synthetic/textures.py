@@ -1,4 +1,4 @@
-"""Textures of generated scenes: periodic patterns, smooth noise and band-pass grain."""
+"""Textures of synthetic scenes: periodic patterns, smooth noise and band-pass noise."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ TEXTURES: dict[str, Callable[[Field, Field], Field]] = {
     "weave": lambda s, t: (_wave(s * np.float32(1.3)) + _wave(t / 2)) * np.float32(0.5),
     "plain": lambda s, t: np.zeros_like(s),
 }
-"""Each pattern takes points in periods along its two axes and gives values about [-1, 1]."""
+"""Each pattern takes coordinates in periods and returns values in about [-1, 1]."""
 
 
 def smooth_noise(rng: np.random.Generator, count: int, cells: int, size: tuple[int, int]) -> Field:
-    """Draw clouds: normal values on a coarse lattice, joined smoothly.
+    """Sample smooth noise: Gaussian values on a coarse lattice, interpolated smoothly.
 
     Args:
-        rng: Where the lattices' values come from.
-        count: How many fields to draw.
-        cells: Lattice cells along each side, whatever the size.
+        rng: The source of random numbers.
+        count: Number of fields.
+        cells: Lattice cells along each side, at any size in pixels.
         size: Height and width in pixels.
 
     Returns:
@@ -41,11 +41,11 @@ def smooth_noise(rng: np.random.Generator, count: int, cells: int, size: tuple[i
 
 
 def grain(rng: np.random.Generator, count: int, size: tuple[int, int]) -> Field:
-    """Draw band-pass noise: white noise blurred a little, less the same blurred more.
+    """Sample band-pass noise: white noise with a narrow blur minus one with a wide blur.
 
     Returns:
-        ``(count, H, W)``, of variance 1 away from the edges; its grains span about 1/20 of the
-        shorter side.
+        ``(count, H, W)``, of variance 1 away from the edges; a grain is about 1/20 of the shorter
+        side.
     """
     white: Field = rng.standard_normal((count, *size), dtype=np.float32)
     unit = min(size) / 64
@@ -66,7 +66,7 @@ def _wave(phase: NDArray[np.floating]) -> Field:
 
 
 def _joins(cells: int, side: int) -> Field:
-    """Weights ``(side, cells + 3)`` of lattice values: a Gaussian of .6 cells, unit energy."""
+    """Return interpolation weights ``(side, cells + 3)``: a Gaussian of 0.6 cells, of norm 1."""
     at = (np.arange(side) + 0.5) * cells / side + 1.0
     weights = np.exp(-0.5 * ((at[:, None] - np.arange(cells + 3)) / 0.6) ** 2)
     weights /= np.sqrt((weights**2).sum(1, keepdims=True))
@@ -74,7 +74,7 @@ def _joins(cells: int, side: int) -> Field:
 
 
 def _blur(side: int, width: float) -> Field:
-    """A symmetric matrix ``(side, side)`` that blurs by a Gaussian of ``width`` pixels."""
+    """Return the matrix ``(side, side)`` of a Gaussian blur of ``width`` pixels."""
     apart = np.arange(side)[:, None] - np.arange(side)
     weights = np.exp(-0.5 * (apart / width) ** 2)
     weights /= weights[side // 2].sum()

@@ -8,7 +8,7 @@ import torch
 
 from inference.experiments import generate as generation
 from inference.experiments.generate import GenerationSettings, generate
-from inference.experiments.latent_sources import origin
+from inference.experiments.latent_sources import latent_sampler
 from inference.prediction.predict import Prediction, posterior
 from inference.runs.restore import restore
 from scene.datasets.folders.voc import VOCScenes
@@ -74,7 +74,7 @@ def test_the_result_is_a_dataset_of_coherent_scenes(run, tmp_path):
 
 def test_the_report_counts_every_scene_once(run, tmp_path):
     made = _made(run, tmp_path / "new", count=100)
-    sieved = made.sieved
+    sieved = made.rejections
     assert sieved.kept == 100
     assert sieved.drawn == sieved.kept + sum(sieved.dropped.values())
     assert all(sieved.dropped[reason] for reason in ("improbable", "empty", "incoherent"))
@@ -91,7 +91,8 @@ def test_of_each_batch_the_least_likely_are_dropped(run, tmp_path, monkeypatch):
     """Where nothing else is wrong, those kept are the likeliest: the surest masks."""
     z = torch.zeros(64, 4)
     z[:, 0], z[:, 3] = 1.0, torch.randperm(64) / 20
-    monkeypatch.setattr("inference.experiments.generate.origin", lambda *_: lambda count: z)
+    sampler = "inference.experiments.generate.latent_sampler"
+    monkeypatch.setattr(sampler, lambda *_: lambda count: z)
     seen = []
     monkeypatch.setattr(
         "inference.experiments.generate._scene", lambda v, row, name: seen.append(row)
@@ -128,7 +129,7 @@ def test_real_training_scenes_come_along_if_asked(run, tmp_path):
     assert all(train[i].mask.equal(true[i].mask) for i in range(3))
     alone = _made(run, tmp_path / "alone", count=0, keep=3)
     assert alone.scenes["train"] == 3
-    assert alone.sieved.drawn == 0
+    assert alone.rejections.drawn == 0
 
 
 def test_sampled_masks_are_rougher_than_the_most_probable(run, tmp_path):
@@ -151,7 +152,7 @@ def test_a_judge_that_sees_something_else_is_obeyed(run, tmp_path, monkeypatch, 
         asked = GenerationSettings(20, overlap=overlap)
         if passes:
             made = generate(run, asked, tmp_path / "new", judge=judge, device="cpu")
-            assert made.sieved.dropped["misjudged"] == 0
+            assert made.rejections.dropped["misjudged"] == 0
         else:
             with pytest.raises(ValueError, match=r"only 0 passed \(.* misjudged\); train"):
                 generate(run, asked, tmp_path / "none", judge=judge, device="cpu")
@@ -161,8 +162,8 @@ def test_a_judge_that_sees_something_else_is_obeyed(run, tmp_path, monkeypatch, 
 def test_the_prior_and_the_aggregate_posterior_are_where_z_comes_from(run):
     assembly, scenes = restore(run), SyntheticScenes("train", size=(16, 16))
     torch.manual_seed(0)
-    assert origin("prior", assembly, scenes)(2000).std() == pytest.approx(1, abs=0.05)
-    z = origin("posterior", assembly, scenes)(2000)
+    assert latent_sampler("prior", assembly, scenes)(2000).std() == pytest.approx(1, abs=0.05)
+    z = latent_sampler("posterior", assembly, scenes)(2000)
     q = posterior(assembly, scenes.views(range(len(scenes))).only(VIEWS))
     mixture = q.mean.mean(0)
     spread = (q.variance.mean(0) + q.mean.var(0, correction=0)).sqrt()
@@ -173,8 +174,9 @@ def test_the_prior_and_the_aggregate_posterior_are_where_z_comes_from(run):
 def test_a_walk_lies_between_its_ends(run, monkeypatch):
     assembly, scenes = restore(run), SyntheticScenes("train", size=(16, 16))
     ends = [torch.zeros(500, 4), torch.ones(400, 4)]
-    monkeypatch.setattr("inference.experiments.latent_sources._remembered", lambda *_: ends.pop(0))
-    z = origin("walk", assembly, scenes)(500)
+    posterior = "inference.experiments.latent_sources._sample_posterior"
+    monkeypatch.setattr(posterior, lambda *_: ends.pop(0))
+    z = latent_sampler("walk", assembly, scenes)(500)
     assert z.shape == (400, 4)
     assert z.equal(z[:, :1].expand(-1, 4))
     assert 0 <= z.min() < 0.05
@@ -189,7 +191,7 @@ def test_a_folder_of_partly_labelled_scenes_gives_the_posteriors_of_complete_one
     scenes = VOCScenes(voc_folder, "train", (16, 16))
     assembly = built(scenes.schema)
     assembly.guide.eval()
-    assert 0 < len(origin("posterior", assembly, scenes)(40)) < 40
+    assert 0 < len(latent_sampler("posterior", assembly, scenes)(40)) < 40
 
 
 def test_other_models_are_refused(fitted, tmp_path):

@@ -149,7 +149,7 @@ def test_learning_from_masks_is_cross_entropy(model):
 
 def test_masks_that_count_half_teach_half(model):
     views = batch()
-    half = Views(dict(views.items()), weights={"mask": torch.full((4,), 0.5)})
+    half = Views(dict(views.items()), likelihood_weights={"mask": torch.full((4,), 0.5)})
     (one,), (other,) = (OnMasks().terms(model, None, v).values() for v in (half, views))
     torch.testing.assert_close(2 * one.bound, other.bound)
 

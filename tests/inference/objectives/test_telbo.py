@@ -92,7 +92,7 @@ def test_views_are_read_once_a_step(request, schema, monkeypatch, kind, objectiv
     guide = kind(schema, VIEWS, **choices).eval()
     model = JointScene(schema, latent=4, width=2, spatial=2).eval()
     once = _gradients(objective, model, guide, views), _count(guide, objective, model, views)
-    monkeypatch.setattr(Views, "remembering", lambda self: self)
+    monkeypatch.setattr(Views, "with_cache", lambda self: self)
     each = _gradients(objective, model, guide, views), _count(guide, objective, model, views)
     torch.testing.assert_close(once[0], each[0])
     if which == "views":

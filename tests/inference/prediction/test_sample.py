@@ -173,12 +173,13 @@ def test_outputs_that_exist_are_kept_unless_forced(run, tmp_path):
     samples = sample(run)
     (tmp_path / "a.png").write_text("mine")
     (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "letter").write_text("mine")
     (tmp_path / "file").write_text("mine")
     for path in (tmp_path / "a.png", tmp_path / "out"):
-        with pytest.raises(FileExistsError, match="exists; choose another, or --force"):
+        with pytest.raises(FileExistsError, match="exists; choose another --out, or --force"):
             samples.save(path)
         assert samples.save(path, force=True)
-    with pytest.raises(FileExistsError, match="is a file; --out names a folder"):
+    with pytest.raises(ValueError, match="is a file; a set of views is a folder"):
         samples.save(tmp_path / "file", force=True)
 
 

@@ -113,7 +113,7 @@ def test_only_cues_are_replaced_and_only_by_force(scenes, tmp_path):
     assert len(list((tmp_path / "cues").glob("*.npz"))) == 1
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "draft.tex").write_text("years of work")
-    with pytest.raises(ValueError, match="holds no cues, so --force will not"):
+    with pytest.raises(ValueError, match="which is no part of a set of cues"):
         write_cues(tmp_path / "thesis", assembly, scenes, HOW, force=True)
     with pytest.raises(ValueError, match="is a file"):
         write_cues(tmp_path / "thesis" / "draft.tex", assembly, scenes, HOW, force=True)

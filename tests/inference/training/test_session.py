@@ -84,13 +84,13 @@ def test_a_classifier_never_sees_a_mask(tiny, undrawn, monkeypatch):
     """Whatever the masks are: crops that read classes from them would differ."""
     settings = tiny("classifier", steps=3, augment="crop", seed=1)
     found = [train(settings, device="cpu").run.path("weights.safetensors").read_bytes()]
-    paint = SyntheticScenes._paint
+    paint = SyntheticScenes._render
 
     def blank(scenes, chunk):
         paint(scenes, chunk)
         scenes._masks.zero_()
 
-    monkeypatch.setattr(SyntheticScenes, "_paint", blank)
+    monkeypatch.setattr(SyntheticScenes, "_render", blank)
     found.append(train(settings, device="cpu").run.path("weights.safetensors").read_bytes())
     assert found[0] == found[1]
 
@@ -162,8 +162,8 @@ def test_weak_masks_count_less_in_training_and_in_no_other_split(
     monkeypatch.setattr("inference.training.session.fit", noted)
     settings = tiny(name, data=str(weak_folder), steps=1, weak_weight=0.25)
     assert train(settings, device="cpu").run.settings.data.weak_weight == 0.25
-    assert set(seen["train"].weights["mask"].tolist()) == {0.25, 1.0}
-    assert set(seen["val"].weights["mask"].tolist()) == {1.0}
+    assert set(seen["train"].likelihood_weights["mask"].tolist()) == {0.25, 1.0}
+    assert set(seen["val"].likelihood_weights["mask"].tolist()) == {1.0}
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.3])
@@ -177,7 +177,7 @@ def test_an_interrupted_session_with_weak_masks_is_resumed_to_the_same_end(
 
 
 def test_a_weight_for_weak_masks_where_there_are_none_is_refused(tiny, runs):
-    with pytest.raises(ValueError, match=r"has no weak masks to be weighed by 0.3; list them"):
+    with pytest.raises(ValueError, match=r"has no weak masks for a weight of 0.3; list them"):
         train(tiny(weak_weight=0.3), device="cpu")
     assert not runs.exists()
 

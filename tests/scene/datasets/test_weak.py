@@ -4,7 +4,7 @@ import torch
 from scene.datasets.augment import augmenter
 from scene.datasets.folders.voc import VOCScenes
 from scene.datasets.synthetic.dataset import SyntheticScenes
-from scene.datasets.weak import ImageLevel, Trusted
+from scene.datasets.weak import ImageLevel, WeightedWeakMasks
 
 
 @pytest.fixture
@@ -55,17 +55,17 @@ def test_weak_masks_count_less_and_all_else_is_as_it_was(mixed):
     every = range(len(mixed))
     weak = torch.tensor([entry.weak for entry in mixed.entries])
     assert 0 < weak.sum() == mixed.weak < len(weak)
-    found, plain = Trusted(mixed, 0.25).views(every), mixed.views(every)
+    found, plain = WeightedWeakMasks(mixed, 0.25).views(every), mixed.views(every)
     assert equal(found, plain)
-    assert found.weights["mask"].equal(torch.where(weak, 0.25, 1.0))
-    assert all(found.weights[name].eq(1).all() for name in ("image", "classes"))
-    assert all(weights.eq(1).all() for weights in plain.weights.values())
+    assert found.likelihood_weights["mask"].equal(torch.where(weak, 0.25, 1.0))
+    assert all(found.likelihood_weights[name].eq(1).all() for name in ("image", "classes"))
+    assert all(weights.eq(1).all() for weights in plain.likelihood_weights.values())
 
 
 def test_weak_masks_of_weight_0_are_not_there(mixed, voc_folder):
     """As if they had never been made: such scenes are those with image-level labels only."""
     names = [entry.name for entry in mixed.entries]
-    found = Trusted(mixed, 0.0).views(range(len(mixed)))
+    found = WeightedWeakMasks(mixed, 0.0).views(range(len(mixed)))
     path = voc_folder / "ImageSets" / "Segmentation" / "train.txt"
     (path.parent / "weak.txt").unlink()
     path.write_text("".join(f"photo_{i:02d}\n" for i in range(4)))
@@ -76,7 +76,7 @@ def test_weak_masks_of_weight_0_are_not_there(mixed, voc_folder):
     assert len(both) > 8
     assert equal(found.rows(rows), without.views([known[name] for name in both]))
     assert found.present["classes"].all()
-    assert Trusted(mixed, 0.0).weak == 0
+    assert WeightedWeakMasks(mixed, 0.0).weak == 0
 
 
 def test_classes_read_from_a_weak_mask_are_as_weak(mixed, voc_folder):
@@ -85,8 +85,11 @@ def test_classes_read_from_a_weak_mask_are_as_weak(mixed, voc_folder):
     scenes = VOCScenes(voc_folder, "train", (16, 16))
     every = range(len(scenes))
     weak = torch.tensor([entry.weak for entry in scenes.entries])
-    found, hidden = Trusted(scenes, 0.5).views(every), Trusted(scenes, 0.0).views(every)
-    assert found.weights["classes"].equal(torch.where(weak, 0.5, 1.0))
+    found, hidden = (
+        WeightedWeakMasks(scenes, 0.5).views(every),
+        WeightedWeakMasks(scenes, 0.0).views(every),
+    )
+    assert found.likelihood_weights["classes"].equal(torch.where(weak, 0.5, 1.0))
     assert found.present["classes"].equal(found.present["mask"])
     assert hidden.present["classes"].equal(hidden.present["mask"])
     assert hidden.present["mask"].equal(found.present["mask"] & ~weak)
@@ -102,6 +105,6 @@ def test_a_crop_of_a_weak_mask_leaves_known_classes_alone(mixed):
 
 def test_data_without_weak_masks_cannot_be_trusted_less(hidden):
     with pytest.raises(
-        ValueError, match="of synthetic-confounded has no weak masks to be weighed"
+        ValueError, match="of synthetic-confounded has no weak masks for a weight of"
     ):
-        Trusted(hidden.scenes, 0.3)
+        WeightedWeakMasks(hidden.scenes, 0.3)

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from scene.figures import fonts as lettering
-from scene.figures.fonts import fonts_for, save_figure
+from scene.figures.fonts import fonts_for, save_figure, set_title
 from scene.figures.grid import draw_scenes
 from scene.images.legend import with_legend
 from scene.labels import Labels
@@ -77,3 +77,19 @@ def test_pictures_of_scenes_take_labels_of_any_script(tmp_path, caplog, monkeypa
     with_legend(torch.zeros(3, 64, 64, dtype=torch.uint8), labels, [0, 1, 2])
     (record,) = caplog.records
     assert "has the letters 猫:" in record.getMessage()
+
+
+def test_every_line_fits_and_no_word_is_lost():
+    figure = Figure(figsize=(2.5, 2), dpi=110)
+    title = "a long title about gradients of every generator\nand its second line"
+    set_title(figure, title)
+    (text,) = figure.texts
+    assert text.get_window_extent().width < figure.bbox.width
+    assert text.get_text().split() == title.split()
+    assert "\nand its" in text.get_text()
+
+
+def test_without_a_title_there_is_none():
+    figure = Figure()
+    set_title(figure, "")
+    assert figure.texts == []

@@ -6,9 +6,9 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from scene.figures.claims import claim
 from scene.figures.grid import Panel, coloured, draw_grid, draw_scenes
 from scene.labels import VOID, Labels
+from scene.storage.outputs import require_free
 from scene.views import Scene
 
 PETS = Labels(("background", "cat"), ((0, 0, 0), (200, 30, 40)))
@@ -83,12 +83,12 @@ def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch):
 
 
 def test_what_may_not_be_written_to_is_refused(tmp_path):
-    claim(tmp_path / "a.png", False)
+    require_free(tmp_path / "a.png", False, suffix=".png")
     (tmp_path / "a.png").touch()
-    with pytest.raises(FileExistsError, match=r"a\.png exists; choose another, or --force"):
-        claim(tmp_path / "a.png", False)
-    claim(tmp_path / "a.png", True)
-    with pytest.raises(ValueError, match=r"call it a\.png, not a\.jpg\."):
-        claim(tmp_path / "a.jpg", True)
+    with pytest.raises(FileExistsError, match=r"a\.png exists; choose another --out, or"):
+        require_free(tmp_path / "a.png", False, suffix=".png")
+    require_free(tmp_path / "a.png", True, suffix=".png")
+    with pytest.raises(ValueError, match=r"call it a\.png\."):
+        require_free(tmp_path / "a.jpg", True, suffix=".png")
     with pytest.raises(ValueError, match=r"is a folder; name a \.png file in it"):
-        claim(tmp_path, True)
+        require_free(tmp_path, True, suffix=".png")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scene.figures.search import Axis, Searched, draw_search
+from scene.figures.search import Axis, SearchTrials, draw_search
 from scene.images.io import read_image
 
 
@@ -16,7 +16,7 @@ def test_every_kind_of_option_is_drawn(tmp_path, importances, deviations):
         Axis("size", (1, 2, 3)),
     ]
     scores = (None, 4.0, None)
-    searched = Searched(axes, scores, 1, "mIoU, %", importances, "failed", deviations)
+    searched = SearchTrials(axes, scores, 1, "mIoU, %", importances, "failed", deviations)
     draw_search(tmp_path / "tune.png", searched, title="$x$")
     picture = read_image(tmp_path / "tune.png")
     assert picture.float().std() > 0

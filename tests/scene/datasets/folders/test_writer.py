@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from scene.datasets.folders.voc import VOCScenes
-from scene.datasets.folders.writer import VOCWriter, claim_folder, new_folder, stored
+from scene.datasets.folders.writer import VOCWriter, claim_folder, new_folder, picture_of
 from scene.datasets.synthetic.dataset import SyntheticScenes
 from scene.labels import VOID, Labels
 
@@ -18,7 +18,7 @@ def write(folder, scenes, split="val", copy=False):
     for i in range(len(scenes)):
         scene = scenes.original(i)
         if scene.mask is not None:
-            name, picture = stored(scenes, i, scene.image)
+            name, picture = picture_of(scenes, i, scene.image)
             writer.add(split, name, picture, scene.mask, scene.classes)
     writer.finish({"by": "a test"})
     return VOCScenes(folder, split, scenes.schema.size)

@@ -1,9 +1,10 @@
-"""Bar charts: heights are means, and every run is a dot."""
+"""Charts: heights of bars are means, cells of heat maps have their numbers."""
 
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
-from scene.figures.bars import Bars, draw_bars, draw_log_bars
+from scene.figures.charts import Bars, draw_bars, draw_heatmap, draw_log_bars
 
 
 @pytest.fixture
@@ -59,3 +60,20 @@ def test_rows_of_panels_share_a_scale_of_decades(tmp_path, drawn):
         "1",
         "100000",
     ]
+
+
+TABLE = {"rows": (20, 40), "columns": (3, 5, 10), "down": "θα", "across": "θβ", "scale": "mIoU"}
+
+
+def test_each_cell_says_its_number_and_the_best_is_framed(tmp_path, drawn):
+    draw_heatmap(tmp_path / "new" / "grid.png", [[1, 2, 3], [4, 9, 6]], **TABLE)
+    assert (tmp_path / "new" / "grid.png").read_bytes().startswith(b"\x89PNG")
+    axis = drawn[0].axes[0]
+    assert [text.get_text() for text in axis.texts] == ["1.0", "2.0", "3.0", "4.0", "9.0", "6.0"]
+    (frame,) = (patch for patch in axis.patches if isinstance(patch, Rectangle))
+    assert frame.get_xy() == (0.5, 0.5)
+    assert [tick.get_text() for tick in axis.get_yticklabels()] == ["20", "40"]
+
+
+def test_a_table_of_equal_numbers_can_be_drawn(tmp_path):
+    draw_heatmap(tmp_path / "grid.png", [[5.0] * 3] * 2, **TABLE)

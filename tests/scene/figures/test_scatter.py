@@ -1,11 +1,12 @@
-"""Clouds: every panel shows both samples, on axes that all share."""
+"""Panels of points: both samples on shared axes; a bin of a reliability diagram is a dot."""
 
 import pytest
 import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
-from scene.figures.pairs import Cloud, draw_clouds
+from scene.calibration import ReliabilityCounter
+from scene.figures.scatter import Cloud, draw_clouds, draw_reliability
 
 
 @pytest.fixture
@@ -51,3 +52,17 @@ def test_panels_share_their_axes_and_those_left_over_are_blank(tmp_path, drawn):
     assert len({axis.get_xlim() for axis in axes[:7]}) == 1
     assert len({axis.get_ylim() for axis in axes[:7]}) == 1
     assert [axis.axison for axis in axes] == [True] * 7 + [False]
+
+
+def test_a_bin_is_a_dot_and_an_empty_one_is_none(tmp_path, drawn):
+    counter = ReliabilityCounter()
+    counter.add(torch.tensor([0.1, 0.9, 0.9, 0.9]), torch.tensor([0, 1, 1, 0]))
+    panels = {"a\nb": counter.score(), "none": ReliabilityCounter().score()}
+    draw_reliability(tmp_path / "new" / "r.png", panels, title="pets")
+    assert (tmp_path / "new" / "r.png").read_bytes().startswith(b"\x89PNG")
+    first, second = drawn[0].axes
+    assert first.get_title() == "a\nb"
+    dots = first.lines[1].get_xydata().tolist()
+    assert dots == [pytest.approx([0.1, 0.0]), pytest.approx([0.9, 2 / 3])]
+    assert sum(bar.get_height() for bar in first.patches) == pytest.approx(1)
+    assert len(second.lines[1].get_xydata()) == 0

@@ -1,4 +1,4 @@
-"""Bar charts: scores side by side, of several runs with a dot for each, or over decades."""
+"""Charts: bars of scores, of several runs or on a logarithmic scale, and heat maps."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from typing import Any
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
-from .fonts import entitle, save_figure
+from .fonts import save_figure, set_title
 
 
 @dataclass(frozen=True)
 class Bars:
-    """What to draw.
+    """Groups of bars, with scores of several runs.
 
     Attributes:
         groups: Names of N groups of bars.
-        series: For each bar of a group its name, and the scores of its runs: ``(N, runs)``.
-        marks: A score to mark in each group; None = none, empty = in no group.
-        mark: What the marks are called.
+        series: By the name of a bar in each group, the scores of its runs, ``(N, runs)``.
+        marks: A reference score for each group, or None; empty = none.
+        mark: Legend of the reference scores.
     """
 
     groups: tuple[str, ...]
@@ -33,13 +34,13 @@ class Bars:
 
 @rc_context({"text.parse_math": False})
 def draw_bars(path: Path, bars: Bars, *, scale: str, title: str = "") -> None:
-    """Draw groups of bars: the mean of each, above it its number, on it each run as a dot.
+    """Plot groups of bars: the mean over runs, with its number, and each run as a dot.
 
     Args:
-        path: Where the PNG goes; replaced if it exists.
-        bars: What to draw.
-        scale: What the scores are.
-        title: Above everything.
+        path: The PNG; replaced if it exists.
+        bars: The scores.
+        scale: Label of the axis of scores.
+        title: Title of the figure.
     """
     places = np.arange(len(bars.groups))
     figure = Figure(figsize=(1.6 + 1.35 * len(places), 4.2), dpi=110, layout="constrained")
@@ -61,7 +62,7 @@ def draw_bars(path: Path, bars: Bars, *, scale: str, title: str = "") -> None:
     axis.margins(y=0.12)
     if len(bars.series) > 1 or known:
         axis.legend(fontsize=8, loc="upper left")
-    entitle(figure, title)
+    set_title(figure, title)
     save_figure(figure, path)
 
 
@@ -69,13 +70,13 @@ def draw_bars(path: Path, bars: Bars, *, scale: str, title: str = "") -> None:
 def draw_log_bars(
     path: Path, panels: Mapping[str, Mapping[str, Bars]], *, title: str = ""
 ) -> None:
-    """Draw rows of panels of bars on logarithmic scales, one of which a row shares.
+    """Plot rows of panels of bars on a logarithmic scale, which each row shares.
 
     Args:
-        path: Where the PNG goes; replaced if it exists.
-        panels: For each row what is measured, and its panels by title, all of the same series;
-            the mean of a bar's scores is drawn, and 0 leaves its place empty.
-        title: Above everything.
+        path: The PNG; replaced if it exists.
+        panels: By the label of a row's axis, its panels by title, all with the same series. Bars
+            are means over runs; a mean of 0 has no bar.
+        title: Title of the figure.
     """
     some = next(iter(next(iter(panels.values())).values()))
     wide = max(len(row) for row in panels.values())
@@ -96,12 +97,59 @@ def draw_log_bars(
             axis.set_axisbelow(True)
     handles, names = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=len(names), fontsize=8)
-    entitle(figure, title)
+    set_title(figure, title)
+    save_figure(figure, path)
+
+
+@rc_context({"text.parse_math": False})
+def draw_heatmap(
+    path: Path,
+    values: Sequence[Sequence[float]],
+    *,
+    rows: Sequence[float],
+    columns: Sequence[float],
+    down: str,
+    across: str,
+    scale: str,
+    title: str = "",
+) -> None:
+    """Plot a table of scores as a heat map with numbers; the best cell is framed.
+
+    Args:
+        path: The PNG; replaced if it exists.
+        values: Scores ``(R, C)``; higher is better.
+        rows: The setting's value of each row.
+        columns: The setting's value of each column.
+        down: Label of the rows' setting.
+        across: Label of the columns' setting.
+        scale: Label of the scores.
+        title: Title of the figure.
+    """
+    table = np.array(values, dtype=float)
+    figure = Figure(
+        figsize=(2.4 + 0.75 * len(columns), 1.7 + 0.55 * len(rows)), dpi=110, layout="constrained"
+    )
+    axis = figure.subplots()
+    cells = axis.imshow(table, cmap="viridis", aspect="auto", origin="lower")
+    axis.set_xticks(range(len(columns)), [f"{value:g}" for value in columns])
+    axis.set_yticks(range(len(rows)), [f"{value:g}" for value in rows])
+    axis.set_xlabel(across)
+    axis.set_ylabel(down)
+    middle = (np.nanmin(table) + np.nanmax(table)) / 2
+    for (row, column), value in np.ndenumerate(table):
+        ink = "black" if value > middle else "white"
+        axis.text(column, row, f"{value:.1f}", ha="center", va="center", color=ink, fontsize=9)
+    row, column = np.unravel_index(np.nanargmax(table), table.shape)
+    axis.add_patch(
+        Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor="crimson", linewidth=2.5)
+    )
+    figure.colorbar(cells, ax=axis, label=scale)
+    set_title(figure, title)
     save_figure(figure, path)
 
 
 def _bars(axis: Any, bars: Bars) -> Iterator[tuple[Any, Any, Sequence[Sequence[float]]]]:
-    """Draw each series at its places: gives these, its bars and its scores."""
+    """Plot each series; yield the positions of its bars, the bars and the scores."""
     wide = 0.8 / len(bars.series)
     places = np.arange(len(bars.groups))
     for i, (name, scores) in enumerate(bars.series.items()):
