@@ -1,4 +1,4 @@
-"""The options that say which run, stage and CRF segment: for every command that does."""
+"""Options of segmentation: the run, its stage, class maps and CRF."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ CRF = (
     "appearance_weight", "appearance_sigma_xy", "appearance_sigma_rgb", "smoothness_weight",
     "smoothness_sigma", "iterations",
 )  # fmt: skip
-"""What the options of the CRF are called in a command, and in its parameters."""
+"""Options of the CRF, by their names in commands and among its parameters."""
 
 STOCK = {
     "engine": "auto", "layer": None, "scales": "1", "flip": False, "background_map": "sum",
     "exponent": 2.0,
 }  # fmt: skip
-"""What the other options are where nobody says otherwise."""
+"""Defaults of the other options of a stage."""
 
 
 def found_run(run: Path | None, stage: str | None = None) -> RunFolder:
