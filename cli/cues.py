@@ -1,4 +1,4 @@
-"""`scene cues`: where a classifier is sure of a label, as files, a picture and figures."""
+"""`scene cues`: the seed cues of a classifier, as files, a picture and scores."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def cues(
     download: Download = False,
     **values: Any,
 ) -> None:
-    """Find the cues of a split's scenes with RUN, and score them where masks exist.
+    """Write the seed cues of a split by the classifier RUN, and score them where masks exist.
 
     On train and tune the scenes' own labels say which classes are present; elsewhere the
     classifier does. Files go to RUN/cues-SPLIT/: maps and seeds of each scene as .npz, cues.png,
@@ -68,7 +68,7 @@ def cues(
     model = fitted(found.folder, device=device)
     dataset = model.dataset(split, data=data, download=download)
     about = {"run": str(found.folder), "data": dataset.name, "split": split}
-    with notes.status("looking") as status:
+    with notes.status("computing cues") as status:
         written = write_cues(
             model,
             dataset,
@@ -77,7 +77,7 @@ def cues(
             limit=limit,
             force=force,
             about=about,
-            watch=lambda done, scenes: status.update(f"looking: {done} of {scenes}"),
+            watch=lambda done, scenes: status.update(f"computing cues: {done} of {scenes}"),
         )
     if json:
         console.print_json((folder / "cues.json").read_text())
@@ -102,7 +102,10 @@ def _show(score: CueScore) -> None:
     console.print(table)
     if weak := against_weak(score.weak, score.scenes):
         console.print(f"{score.scenes} scenes{weak}, not the truth.")
-    console.print("precision: cued pixels that are right; coverage: a label's pixels cued so.")
+    console.print(
+        "precision: share of the cued pixels that are right; coverage: share of a label's pixels "
+        "that are cued."
+    )
 
 
 def _said(value: float | None) -> str:

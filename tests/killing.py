@@ -74,14 +74,13 @@ def _command(words, folder):
     os.setsid()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # nohup and & ignore some
         signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(folder)
     said = os.open("said.txt", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
     os.dup2(said, 1)
     os.dup2(said, 2)
     status = 70
     try:
-        from cli.app import main
+        from cli.__main__ import main
 
         sys.argv = ["scene", *words]
         main()
