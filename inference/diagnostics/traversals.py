@@ -82,11 +82,11 @@ def draw_traversals(
         prior = assembly.model.prior(scene)
     assert z is not None
     assert prior is not None
-    chosen = found.order[:ROWS]
-    walks = traverse(z.flatten(), chosen, (prior.mean[0], prior.stddev[0]))
+    rows = found.order[:ROWS]
+    walks = traverse(z.flatten(), rows, (prior.mean[0], prior.stddev[0]))
     own = " of its own prior" if bool((prior.mean != 0).any()) else " of the prior"
     panels, names = [], []
-    for unit, walk in zip(chosen, walks, strict=True):
+    for unit, walk in zip(rows, walks, strict=True):
         decoded = decided(probable(assembly, walk[:, None], scene))
         views = {name: view.squeeze(1) for name, view in decoded.items()}
         for view in (name for name in ("image", "mask") if name in views):
@@ -103,7 +103,7 @@ def draw_traversals(
         title="one unit of z at a time, from a scene's posterior mean;\n"
         f"columns: standard deviations{own} from its mean",
     )
-    return chosen
+    return rows
 
 
 def _line(view: str, views: dict[str, Tensor], labels: Labels) -> list[Panel]:
