@@ -23,10 +23,22 @@ from .crf_options import (
     parameters,
     source,
 )
-from .options import Data, Device, Download, Json, Seed, Trust
+from .options import (
+    Data,
+    Device,
+    Download,
+    Json,
+    Limit,
+    RunArgument,
+    Seed,
+    Split,
+    Trust,
+    one_of,
+    require_folder,
+)
 
 if TYPE_CHECKING:
-    from inference.experiments.crf.ablate import Ablation
+    from inference.api.crf import Ablation
 
 _TITLES = {
     "unary": "unaries alone",
@@ -38,24 +50,37 @@ _TITLES = {
 
 
 def ablate(
+    place: RunArgument = None,
     data: Data = None,
-    split: Annotated[str | None, typer.Option(help="Reported; test, else val.")] = None,
+    split: Split = None,
     run: RunOption = None,
     probs: ProbsFolder = None,
     noise: Noise = False,
-    alphas: Annotated[str, typer.Option(help="Widths θα of the grid; '' = no grid.")] = "20,40,80",
-    betas: Annotated[str, typer.Option(help="Widths θβ of the grid.")] = "3,5,10,13,20",
+    alphas: Annotated[
+        str, typer.Option(help="Widths θα of the grid, in pixels, as 20,40; '' = no grid.")
+    ] = "20,40,80",
+    betas: Annotated[
+        str, typer.Option(help="Widths θβ of the grid, in colour, on the scale 0-255.")
+    ] = "3,5,10,13,20",
     choose_on: Annotated[
-        str, typer.Option(help="Split the grid is measured on; none = the one reported.")
+        str,
+        typer.Option(help="Split that the grid is measured on; none = the one of --split."),
     ] = "tune",
-    limit: Annotated[int | None, typer.Option(help="Take the first so many scenes only.")] = None,
+    limit: Limit = None,
     smoothness_sigma: SmoothnessSigma = None,
     smoothness_weight: SmoothnessWeight = None,
     appearance_sigma_xy: Annotated[
-        float | None, typer.Option(help="θα of the rows.", show_default="80")
+        float | None,
+        typer.Option(
+            help="Width θα of the appearance kernel in the rows, in pixels.", show_default="80"
+        ),
     ] = None,
     appearance_sigma_rgb: Annotated[
-        float | None, typer.Option(help="θβ of the rows.", show_default="13")
+        float | None,
+        typer.Option(
+            help="Width θβ of the appearance kernel in the rows, in colour, 0-255.",
+            show_default="13",
+        ),
     ] = None,
     appearance_weight: AppearanceWeight = None,
     iterations: Iterations = None,
@@ -63,7 +88,11 @@ def ablate(
     engine: Engine = "auto",
     jobs: Jobs = 1,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of results.", show_default="crf-DATA-UNARIES")
+        Path | None,
+        typer.Option(
+            help="Where to write: a folder for tables, predictions and the picture.",
+            show_default="crf-DATA-UNARIES",
+        ),
     ] = None,
     json: Json = False,
     seed: Seed = 0,
@@ -78,11 +107,12 @@ def ablate(
     ablate --data FOLDER --split val. Results are kept as they come: a second call goes on where
     the first was stopped, and works out only what has changed.
     """
-    from inference.experiments.crf.ablate import ablate as measure
-    from inference.experiments.crf.ablate import write
+    from inference.api.crf import ablate as measure
+    from inference.api.crf import write_ablation
     from scene.datasets.catalogue import evaluation_split, splits_of
     from scene.storage.outputs import require_free, unlike
 
+    require_folder(out)
     base = parameters(
         params,
         smoothness_sigma=smoothness_sigma,
@@ -94,7 +124,14 @@ def ablate(
     )
     widths = numbers("--alphas", alphas), numbers("--betas", betas)
     asked = source(
-        run, probs, noise, data, seed=seed, device=device, trust=trust, download=download
+        one_of(place, run),
+        probs,
+        noise,
+        data,
+        seed=seed,
+        device=device,
+        trust=trust,
+        download=download,
     )
     split = split or evaluation_split(asked.data)
     if choose_on == split:
@@ -128,7 +165,7 @@ def ablate(
             folder=folder / "results",
             watch=watch,
         )
-    written, picture = write(found, folder)
+    written, picture = write_ablation(found, folder)
     if json:
         console.print_json(data=found.to_json())
         return

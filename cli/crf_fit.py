@@ -27,36 +27,79 @@ from .crf_options import (
     parameters,
     source,
 )
-from .options import Data, Device, Download, Force, Json, Seed, Trust
+from .options import (
+    Data,
+    Device,
+    Download,
+    Force,
+    Json,
+    RunArgument,
+    Seed,
+    Trust,
+    file_in,
+    one_of,
+)
 
 if TYPE_CHECKING:
-    from inference.experiments.crf.learning import Learned
+    from inference.api.crf import Learned
 
 
 def fit(
+    place: RunArgument = None,
     data: Data = None,
-    split: Annotated[str, typer.Option(help="Learned from.")] = "tune",
-    held_out: Annotated[str | None, typer.Option(help="Compared on; test, else val.")] = None,
+    split: Annotated[str, typer.Option(help="Split that is learned from.")] = "tune",
+    held_out: Annotated[
+        str | None,
+        typer.Option(
+            help="Split, held out, on which before and after are compared.",
+            show_default="test, else val",
+        ),
+    ] = None,
     run: RunOption = None,
     probs: ProbsFolder = None,
     noise: Noise = False,
     method: Annotated[
-        Literal["lbfgs", "grid"], typer.Option(help="By gradients of the likelihood, or by mIoU.")
+        Literal["lbfgs", "grid"],
+        typer.Option(
+            help="Method: lbfgs follows gradients of the likelihood, grid takes the best mIoU."
+        ),
     ] = "lbfgs",
     compatibility: Annotated[
-        Literal["potts", "diagonal", "full"], typer.Option(help="Which labels agree; lbfgs only.")
+        Literal["potts", "diagonal", "full"],
+        typer.Option(
+            help="Label compatibility: potts is fixed; lbfgs learns a diagonal, or all pairs."
+        ),
     ] = "potts",
     widths: Annotated[
-        bool, typer.Option("--widths", help="Learn widths too, on small copies; lbfgs only.")
+        bool,
+        typer.Option("--widths", help="Learn the kernels' widths by lbfgs, too, on small copies."),
     ] = False,
-    steps: Annotated[int, typer.Option(help="Iterations of lbfgs, at most.", min=1)] = 15,
-    alphas: Annotated[str, typer.Option(help="Widths θα that grid tries.")] = "20,40,80",
-    betas: Annotated[str, typer.Option(help="Widths θβ that grid tries.")] = "3,5,10,13,20",
-    weights: Annotated[str, typer.Option(help="Appearance weights it tries.")] = "1,3,10",
+    steps: Annotated[
+        int, typer.Option(help="Iterations of lbfgs, at most, 1 or more.", min=1)
+    ] = 15,
+    alphas: Annotated[
+        str, typer.Option(help="Widths θα that the grid tries, in pixels.")
+    ] = "20,40,80",
+    betas: Annotated[
+        str, typer.Option(help="Widths θβ that the grid tries, in colour, 0-255.")
+    ] = "3,5,10,13,20",
+    weights: Annotated[
+        str, typer.Option(help="Weights of the appearance kernel that the grid tries.")
+    ] = "1,3,10",
     limit: Annotated[
-        int, typer.Option(help="Learn from a sample of so many scenes, held in memory.")
+        int,
+        typer.Option(
+            help="Learn from a random sample of N scenes, which are held in memory.", metavar="N"
+        ),
     ] = 20,
-    held_limit: Annotated[int | None, typer.Option(help="Compare on so many only.")] = None,
+    held_limit: Annotated[
+        int | None,
+        typer.Option(
+            help="Compare on the first N scenes of --held-out only.",
+            metavar="N",
+            show_default="all",
+        ),
+    ] = None,
     smoothness_sigma: SmoothnessSigma = None,
     smoothness_weight: SmoothnessWeight = None,
     appearance_sigma_xy: AppearanceSigmaXY = None,
@@ -66,7 +109,9 @@ def fit(
     params: ParamsFile = None,
     engine: Engine = "auto",
     jobs: Jobs = 1,
-    out: Annotated[Path, typer.Option(help="Where the parameters go.")] = Path("crf.json"),
+    out: Annotated[
+        Path, typer.Option(help="Where to write: NAME.json, or a folder for crf.json.")
+    ] = Path("crf.json"),
     force: Force = False,
     json: Json = False,
     seed: Seed = 0,
@@ -79,7 +124,7 @@ def fit(
     Kernel options say where to begin. Unaries of scenes that the run was trained on are surer
     than those of others, so learn from another split.
     """
-    from inference.experiments.crf.learning import candidates, learn, write
+    from inference.api.crf import candidates, learn, write_parameters
     from scene.datasets.catalogue import evaluation_split
     from scene.storage.outputs import require_free
 
@@ -96,9 +141,17 @@ def fit(
         numbers(name, text)
         for name, text in (("--alphas", alphas), ("--betas", betas), ("--weights", weights))
     ]
+    out = file_in(out, "crf.json")
     require_free(out, force, suffix=".json")
     asked = source(
-        run, probs, noise, data, seed=seed, device=device, trust=trust, download=download
+        one_of(place, run),
+        probs,
+        noise,
+        data,
+        seed=seed,
+        device=device,
+        trust=trust,
+        download=download,
     )
     held_out = held_out or evaluation_split(asked.data)
     asked.require(split, held_out)
@@ -119,7 +172,7 @@ def fit(
             jobs=jobs,
             watch=watch,
         )
-    write(found, out)
+    write_parameters(found, out)
     if json:
         console.print_json(data={**found.to_json(), "file": str(out)})
         return

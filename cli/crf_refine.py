@@ -19,28 +19,42 @@ from .crf_options import (
     SmoothnessWeight,
     parameters,
 )
-from .options import Force, Json
+from .options import Force, Json, require_folder
 
 if TYPE_CHECKING:
     from scene.labels import Labels
 
 
 def refine(
-    photo: Annotated[Path, typer.Argument(help="A photograph.")],
+    photo: Annotated[Path, typer.Argument(help="The photograph.")],
     probs: Annotated[
-        Path | None, typer.Option(help="Probabilities (labels, height, width), .npy or .npz.")
+        Path | None,
+        typer.Option(
+            help="File of probabilities (labels, height, width), .npy or .npz.",
+            metavar="FILE",
+        ),
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option(help="Or a mask: palette, grey or RGB; 255 = unknown.")
+        Path | None,
+        typer.Option(
+            help="Rough mask in place of --probs: palette, grey or RGB; 255 = unknown.",
+            metavar="FILE",
+        ),
     ] = None,
     confidence: Annotated[
-        float, typer.Option(help="Probability that a label of --labels is right.")
+        float,
+        typer.Option(help="Probability that a label of --labels is right, between 0 and 1."),
     ] = 0.7,
     data: Annotated[
-        str | None, typer.Option(help="Names and colours: those of this data, as voc2012.")
+        str | None,
+        typer.Option(help="Data whose label names and colours are taken, as voc2012."),
     ] = None,
     labelmap: Annotated[
-        Path | None, typer.Option(help="Or those of a file of label:r,g,b lines.")
+        Path | None,
+        typer.Option(
+            help="File of label names and colours in place of --data: lines label:r,g,b.",
+            metavar="FILE",
+        ),
     ] = None,
     smoothness_sigma: SmoothnessSigma = None,
     smoothness_weight: SmoothnessWeight = None,
@@ -50,9 +64,16 @@ def refine(
     iterations: Iterations = None,
     params: ParamsFile = None,
     engine: Engine = "auto",
-    out: Annotated[Path, typer.Option(help="Folder of what is written.")] = Path(),
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Where to write: a folder for the mask and the overlay.",
+            show_default="the working directory",
+        ),
+    ] = Path(),
     save_probs: Annotated[
-        Path | None, typer.Option(help="Keep the marginals too, as .npy.")
+        Path | None,
+        typer.Option(help="File for the marginals, NAME.npy.", metavar="FILE"),
     ] = None,
     force: Force = False,
     json: Json = False,
@@ -61,6 +82,7 @@ def refine(
 
     Writes STEM_mask.png (a palette PNG of label ids) and STEM_overlay.png.
     """
+    require_folder(out)
     chosen = parameters(
         params,
         smoothness_sigma=smoothness_sigma,
@@ -70,7 +92,7 @@ def refine(
         appearance_weight=appearance_weight,
         iterations=iterations,
     )
-    from inference.crf.files import refine_files
+    from inference.api.crf import refine_files
 
     found = refine_files(
         photo,

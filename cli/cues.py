@@ -14,11 +14,13 @@ from .options import (
     Download,
     Force,
     Json,
+    Limit,
     NamedRun,
     RunArgument,
     chosen,
     fitted,
     one_of,
+    require_folder,
 )
 
 if TYPE_CHECKING:
@@ -29,29 +31,54 @@ def cues(
     run: RunArgument = None,
     named: NamedRun = None,
     data: Data = None,
-    split: Annotated[str, typer.Option(help="train, tune, val or test.")] = "train",
+    split: Annotated[
+        str, typer.Option(help="Split of the data: train, tune, val or test.")
+    ] = "train",
     layer: Annotated[
-        str | None, typer.Option(help="Of the classifier; by default its last.")
+        str | None,
+        typer.Option(
+            help="Layer of the classifier whose class maps are taken.", show_default="its last"
+        ),
     ] = None,
-    scales: Annotated[str, typer.Option(help="Sizes to look at, as 1,2.")] = "1",
-    flip: Annotated[bool, typer.Option("--flip", help="Also look at the mirror image.")] = False,
+    scales: Annotated[
+        str,
+        typer.Option(help="Scales at which the classifier reads images, as 1,2: at most 8."),
+    ] = "1",
+    flip: Annotated[
+        bool,
+        typer.Option("--flip", help="Average class maps with those of the mirrored image."),
+    ] = False,
     foreground: Annotated[
-        float, typer.Option(help="Share of a map's maximum above which a class is sure.")
+        float,
+        typer.Option(help="Share of a map's maximum above which a class is cued, 0 to 1."),
     ] = 0.2,
     background: Annotated[
-        str, typer.Option(help="Least salient share of the image that is background, or none.")
+        str,
+        typer.Option(
+            help="Share of the image, the least salient, that is cued as background, or none."
+        ),
     ] = "0.1",
     saliency: Annotated[
-        Literal["max", "sum"], typer.Option(help="Of the present classes' maps.")
+        Literal["max", "sum"],
+        typer.Option(help="Saliency: the largest of the present classes' maps, or their sum."),
     ] = "max",
     exponent: Annotated[
-        float, typer.Option(help="Of background, 1 − Σ maps, where a CRF finds cues.")
+        float,
+        typer.Option(help="Exponent of background, 1 − Σ maps, where a CRF finds the cues."),
     ] = 1.0,
     crf: Annotated[
-        str, typer.Option(help="CRF that finds cues: weight, pixels, colours, as 10,25,5.")
+        str,
+        typer.Option(
+            help="Dense CRF that finds the cues: weight, width in pixels, width in colour, as "
+            "10,25,5.",
+            show_default="none",
+        ),
     ] = "",
-    out: Annotated[Path | None, typer.Option(help="Folder for the cues.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Only the first so many scenes.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Where to write: a folder for the cues.", show_default="RUN/cues-SPLIT"),
+    ] = None,
+    limit: Limit = None,
     force: Force = False,
     json: Json = False,
     device: Device = "auto",
@@ -63,6 +90,7 @@ def cues(
     classifier does. Files go to RUN/cues-SPLIT/: maps and seeds of each scene as .npz, cues.png,
     cues.json.
     """
+    require_folder(out)
     if limit is not None and limit < 1:
         raise ValueError(f"--limit must be 1 or more, not {limit}.")
     from inference.api.datasets import CueSettings, claim_cues, cue_crf, write_cues

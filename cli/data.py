@@ -8,15 +8,17 @@ from typing import Annotated
 import typer
 
 from .console import console, entitled
-from .options import Download, Force, Json, Size
+from .options import Download, Force, Json, Size, file_in
 
 app = typer.Typer(help="Look at data.", no_args_is_help=True)
 
 MOST = 256
 """The most scenes of a preview."""
 
-Source = Annotated[str, typer.Argument(help="As --data of other commands.")]
-Split = Annotated[str, typer.Option(help="train, tune, val or test.")]
+Source = Annotated[
+    str, typer.Argument(help="The data: synthetic, voc2012, a folder, as --data takes them.")
+]
+Split = Annotated[str, typer.Option(help="Split of the data: train, tune, val or test.")]
 
 
 @app.command()
@@ -24,7 +26,10 @@ def info(
     data: Source = "synthetic",
     split: Split = "train",
     size: Size = None,
-    count: Annotated[int | None, typer.Option(help="Look at so many scenes only.")] = None,
+    count: Annotated[
+        int | None,
+        typer.Option(help="Count the first N scenes only.", metavar="N", show_default="all"),
+    ] = None,
     json: Json = False,
     download: Download = False,
 ) -> None:
@@ -62,8 +67,11 @@ def preview(
     data: Source = "synthetic",
     split: Split = "train",
     size: Size = None,
-    n: Annotated[int, typer.Option("-n", help="How many scenes.")] = 16,
-    out: Annotated[Path, typer.Option(help="Where the picture goes.")] = Path("preview.png"),
+    n: Annotated[int, typer.Option("-n", help="Number of scenes to draw, 1 to 256.")] = 16,
+    out: Annotated[
+        Path,
+        typer.Option(help="Where to write: NAME.png, or a folder for preview.png."),
+    ] = Path("preview.png"),
     force: Force = False,
     download: Download = False,
 ) -> None:
@@ -77,6 +85,7 @@ def preview(
         raise ValueError(f"-n must be 1 or more, not {n}.")
     if n > MOST:
         raise ValueError(f"-n is at most {MOST}, the scenes that a picture has room for, not {n}.")
+    out = file_in(out, "preview.png")
     require_free(out, force, suffix=".png")
     found = open_data(data, split, parse_size(size) if size else None, download=download)
     draw_scenes(out, [found[i] for i in range(min(n, len(found)))], found.schema.labels)
@@ -86,9 +95,13 @@ def preview(
 @app.command()
 def labels(
     data: Annotated[
-        str | None, typer.Argument(help="As --data of other commands; or name a --run.")
+        str | None,
+        typer.Argument(help="The data, as --data takes them; or name a --run."),
     ] = None,
-    run: Annotated[Path | None, typer.Option("--run", help="A run, for the labels of it.")] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option("--run", help="Run whose labels are printed.", metavar="RUN"),
+    ] = None,
     json: Json = False,
     download: Download = False,
 ) -> None:

@@ -23,6 +23,7 @@ from .options import (
     chosen,
     fitted,
     one_of,
+    require_folder,
 )
 
 if TYPE_CHECKING:
@@ -34,17 +35,36 @@ def diagnose(
     run: RunArgument = None,
     named: NamedRun = None,
     data: Data = None,
-    split: Annotated[str, typer.Option(help="train, tune, val or test.")] = "val",
-    particles: Annotated[int, typer.Option(help="Draws of z for each log-likelihood.")] = 64,
-    limit: Annotated[int, typer.Option(help="Look at the first so many scenes.")] = 200,
+    split: Annotated[
+        str, typer.Option(help="Split of the data: train, tune, val or test.")
+    ] = "val",
+    particles: Annotated[
+        int, typer.Option(help="Draws of z for each log-likelihood, 1 or more.")
+    ] = 64,
+    limit: Annotated[
+        int, typer.Option(help="Take the first N scenes only, 1 or more.", metavar="N")
+    ] = 200,
     gradients: Annotated[
-        int, typer.Option(help="Gradients for each estimate of their noise; 0 leaves it out.")
+        int,
+        typer.Option(
+            help="Gradients for each estimate of their noise: 2 or more; 0 leaves it out."
+        ),
     ] = 32,
     segmenter: Annotated[
         Path | None,
-        typer.Option(help="A run of segmenter on these data.", show_default="the newest"),
+        typer.Option(
+            help="Run of segmenter on the same data, which labels drawn images.",
+            metavar="RUN",
+            show_default="the newest",
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder.", show_default="RUN/diagnose")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where to write: a folder for diagnose.json and the pictures.",
+            show_default="RUN/diagnose",
+        ),
+    ] = None,
     force: Force = False,
     json: Json = False,
     seed: Seed = 0,
@@ -60,6 +80,7 @@ def diagnose(
     how noisy the generators' gradients are. Pictures of all this, and of walks
     through the latent space. Files go to RUN/diagnose/.
     """
+    require_folder(out)
     for option, count in (("--particles", particles), ("--limit", limit)):
         if count < 1:
             raise ValueError(f"{option} must be 1 or more, not {count}.")

@@ -27,6 +27,7 @@ from .options import (
     NamedRun,
     RunArgument,
     Seed,
+    Split,
     Trust,
     fitted,
     one_of,
@@ -41,9 +42,14 @@ def evaluate(
     run: RunArgument = None,
     named: NamedRun = None,
     data: Data = None,
-    split: Annotated[str | None, typer.Option(help="test, else val, if left out.")] = None,
-    draws: Annotated[int | None, typer.Option(help="Also score with this many draws.")] = None,
-    at_mean: Annotated[bool, typer.Option("--at-mean", help="Also score at the mean.")] = False,
+    split: Split = None,
+    draws: Annotated[
+        int | None,
+        typer.Option(help="Score with so many draws of z, too, 1 or more.", show_default="8 only"),
+    ] = None,
+    at_mean: Annotated[
+        bool, typer.Option("--at-mean", help="Score at the posterior's mean, too.")
+    ] = False,
     json: Json = False,
     seed: Seed = 0,
     device: Device = "auto",

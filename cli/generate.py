@@ -20,6 +20,7 @@ from .options import (
     Trust,
     chosen,
     one_of,
+    require_folder,
 )
 
 if TYPE_CHECKING:
@@ -30,28 +31,39 @@ def generate(
     run: RunArgument = None,
     named: NamedRun = None,
     n: Annotated[
-        int, typer.Option("-n", help="How many scenes to draw.", min=0, max=10**6)
+        int, typer.Option("-n", help="Number of scenes to draw, 0 to 1000000.", min=0, max=10**6)
     ] = 1000,
     origin: Annotated[
         Literal["prior", "posterior", "walk"],
-        typer.Option("--from", help="Where z comes from: a walk lies between two posteriors."),
+        typer.Option(
+            "--from",
+            help="Source of z: the prior, posteriors of training scenes, or walks between them.",
+        ),
     ] = "prior",
-    out: Annotated[Path, typer.Option(help="Folder of the new dataset.")] = Path("generated"),
+    out: Annotated[
+        Path, typer.Option(help="Where to write: a folder for the new dataset.")
+    ] = Path("generated"),
     keep_train: Annotated[
-        int, typer.Option(help="Training scenes to take along, with their masks.", min=0)
+        int, typer.Option(help="Number of training scenes to copy, with their masks.", min=0)
     ] = 0,
     drop: Annotated[
-        float, typer.Option(help="Share of the scenes, the least likely, that is dropped.")
+        float,
+        typer.Option(help="Share of the scenes, the least likely, to drop: 0 to below 1."),
     ] = 0.2,
     min_area: Annotated[
-        float, typer.Option(help="Share of the pixels below which a class is not there.")
+        float,
+        typer.Option(help="Share of the pixels below which a class is absent: 0 to below 1."),
     ] = 0.01,
     judge: Annotated[
-        Path | None, typer.Option(help="A run whose masks of the images must agree.")
+        Path | None,
+        typer.Option(help="Run whose masks of the images must agree.", metavar="RUN"),
     ] = None,
-    agreement: Annotated[float, typer.Option(help="How far: mean IoU, 0 to 1.")] = 0.5,
+    agreement: Annotated[
+        float, typer.Option(help="Least mean IoU with the masks of --judge, 0 to 1.")
+    ] = 0.5,
     sampled: Annotated[
-        bool, typer.Option("--sampled", help="Draw the label of each pixel.")
+        bool,
+        typer.Option("--sampled", help="Draw the label of each pixel; else the most probable."),
     ] = False,
     data: Data = None,
     seed: Seed = 0,
@@ -70,6 +82,7 @@ def generate(
     from inference.api.runs import find_run
     from scene.datasets.folders.writer import claim_folder
 
+    require_folder(out)
     asked = GenerationSettings(n, origin, sampled, drop, min_area, agreement, keep_train, seed)
     claim_folder(out, force)
     found = chosen(one_of(run, named), "generate")

@@ -32,7 +32,7 @@ Size = Annotated[
 RunArgument = Annotated[
     Path | None,
     typer.Argument(
-        metavar="[RUN]", help="The folder of a run.", show_default="the newest that fits"
+        metavar="RUN", help="The folder of a run.", show_default="the newest that fits"
     ),
 ]
 Run = Annotated[
@@ -43,7 +43,17 @@ Run = Annotated[
 ]
 NamedRun = Annotated[
     Path | None,
-    typer.Option("--run", help="The run, if it is not named as [RUN].", metavar="RUN"),
+    typer.Option("--run", help="The folder of a run, if it is not named as RUN.", metavar="RUN"),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option(help="Take the first N scenes only, 1 or more.", metavar="N", show_default="all"),
+]
+Split = Annotated[
+    str | None,
+    typer.Option(
+        help="Split of the data: train, tune, val or test.", show_default="test, else val"
+    ),
 ]
 Trust = Annotated[
     bool,
@@ -61,6 +71,31 @@ Json = Annotated[
 Seed = Annotated[
     int, typer.Option(help="Seed of every random draw, 0 to 4294967295.", min=0, max=2**32 - 1)
 ]
+
+
+_FILES = {".png", ".jpg", ".jpeg", ".json", ".npz", ".npy", ".csv", ".txt", ".pdf", ".svg", ".zip"}
+
+
+def require_folder(out: Path | None) -> None:
+    """Refuse a --out that names a file where a folder is written: its suffix says so.
+
+    Raises:
+        ValueError: If it ends as files do that are written here.
+    """
+    if out is not None and out.suffix.lower() in _FILES and not out.is_dir():
+        raise ValueError(
+            f"{out} would be a file, but a folder is written; leave out {out.suffix}, as in "
+            f"--out {out.with_suffix('')}."
+        )
+
+
+def file_in(out: Path, name: str) -> Path:
+    """Give the file that --out means: itself, or where it is a folder, ``name`` in it.
+
+    >>> file_in(Path("a.png"), "preview.png"), file_in(Path("out"), "preview.png")
+    (PosixPath('a.png'), PosixPath('out/preview.png'))
+    """
+    return out / name if out.is_dir() or not out.suffix else out
 
 
 def one_of(place: Path | None, named: Path | None) -> Path | None:

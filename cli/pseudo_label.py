@@ -25,11 +25,13 @@ from .options import (
     Download,
     Force,
     Json,
+    Limit,
     NamedRun,
     RunArgument,
     Seed,
     Trust,
     one_of,
+    require_folder,
 )
 from .stage_options import (
     BackgroundMap,
@@ -51,21 +53,28 @@ def pseudo_label(
     named: NamedRun = None,
     stage: Stage = None,
     data: Data = None,
-    split: Annotated[str, typer.Option(help="Whose scenes get weak masks.")] = "train",
-    limit: Annotated[int | None, typer.Option(help="Only the first so many scenes.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the new dataset.")] = Path("weak"),
+    split: Annotated[
+        str, typer.Option(help="Split of the data whose scenes get weak masks.")
+    ] = "train",
+    limit: Limit = None,
+    out: Annotated[
+        Path, typer.Option(help="Where to write: a folder for the new dataset.")
+    ] = Path("weak"),
     confidence: Annotated[
-        float, typer.Option(help="Pixels less sure than this become void.")
+        float,
+        typer.Option(help="Probability of its label below which a pixel is void, 0 to 1."),
     ] = 0.7,
     labels: Annotated[
         Literal["known", "predicted"],
-        typer.Option(help="Keep to the known image-level labels where there are some, or not."),
+        typer.Option(help="Classes that a mask may hold: those known of its image, or any."),
     ] = "known",
     true: Annotated[
-        int, typer.Option(help="So many scenes, chosen by --seed, keep their true masks.")
+        int,
+        typer.Option(help="Number of scenes, chosen by --seed, that keep their true masks."),
     ] = 0,
     copy: Annotated[
-        bool, typer.Option("--copy", help="Copy pictures; else they are linked if possible.")
+        bool,
+        typer.Option("--copy", help="Copy pictures; else they are linked where possible."),
     ] = False,
     force: Force = False,
     json: Json = False,
@@ -99,6 +108,7 @@ def pseudo_label(
     from scene.datasets.catalogue import splits_of
     from scene.datasets.folders.writer import claim_folder
 
+    require_folder(out)
     claim_folder(out, force)
     found = found_run(one_of(run, named), stage)
     name = chosen_stage(found, stage, no_crf, crf_asked(given))

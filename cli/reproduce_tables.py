@@ -104,7 +104,7 @@ def _show_widths(summary: Summary) -> None:
 
 def _show_choices(chain: SeedResult, weak: int) -> None:
     """Say what was chosen for a seed, and from what."""
-    from inference.crf.parameters import Parameters
+    from inference.api.segment import Parameters
     from inference.experiments.weak.selection import describe_crf
 
     chosen, classifier, cues = chain.selected, chain.classifier, chain.cues

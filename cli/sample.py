@@ -33,7 +33,7 @@ def sample(
             help="Classes to condition on: names, as circle,cross, or test:N; bare: test:0."
         ),
     ] = None,
-    n: Annotated[int, typer.Option("-n", help="How many scenes to draw, 1 to 10000.")] = 16,
+    n: Annotated[int, typer.Option("-n", help="Number of scenes to draw, 1 to 10000.")] = 16,
     walk: Annotated[
         bool,
         typer.Option("--walk", help="Let the scenes lie on a straight line through z."),

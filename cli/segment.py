@@ -20,7 +20,7 @@ from .crf_options import (
     SmoothnessSigma,
     SmoothnessWeight,
 )
-from .options import Device, Force, Run, Seed, Trust
+from .options import Device, Force, Json, Run, Seed, Trust
 from .stage_options import (
     BackgroundMap,
     Exponent,
@@ -42,28 +42,43 @@ if TYPE_CHECKING:
 def segment(
     photos: Annotated[
         list[str],
-        typer.Argument(help="Pictures, folders, patterns, lists (.txt), or - for standard input."),
+        typer.Argument(
+            help="Photographs: files, folders, patterns, lists (.txt), or - for standard input."
+        ),
     ],
     run: Run = None,
     stage: Stage = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for all files; else beside each picture.")
+        Path | None,
+        typer.Option(
+            help="Where to write: a folder for all files, or, of one photograph, NAME.png for its "
+            "mask and NAME_overlay.png.",
+            show_default="beside each photograph",
+        ),
     ] = None,
-    mask_only: Annotated[bool, typer.Option("--mask-only", help="Write no overlay.")] = False,
-    opacity: Annotated[float, typer.Option(help="Of overlays.", min=0, max=1)] = 0.5,
+    mask_only: Annotated[
+        bool, typer.Option("--mask-only", help="Write masks without overlays.")
+    ] = False,
+    opacity: Annotated[
+        float, typer.Option(help="Opacity of the mask in overlays, 0 to 1.", min=0, max=1)
+    ] = 0.5,
     uncertainty: Annotated[
-        bool, typer.Option("--uncertainty", help="Also write how undecided each pixel is.")
+        bool,
+        typer.Option(
+            "--uncertainty",
+            help="Write STEM_uncertainty.png, too: the entropy of each pixel, black 0, white 1.",
+        ),
     ] = False,
     probs: Annotated[
         bool,
         typer.Option(
             "--probs",
-            help="Also write STEM_probs.npz: probabilities, labels x height x width, float32, and "
-            "the labels' names; at the picture's pixels, or those of the CRF where it has more.",
+            help="Write STEM_probs.npz, too: probabilities (labels, height, width), float32, and "
+            "the labels' names; at the photograph's pixels, or those of the CRF if it has more.",
         ),
     ] = False,
     force: Force = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON in place of lines.")] = False,
+    json: Json = False,
     no_crf: NoCrf = False,
     params: ParamsFile = None,
     appearance_weight: AppearanceWeight = None,
@@ -76,7 +91,7 @@ def segment(
     pixels: Annotated[
         int | None,
         typer.Option(
-            help="Larger pictures are shrunk to so many for the CRF.",
+            help="Pixels at which the CRF works, at most; larger photographs are reduced for it.",
             rich_help_panel="Kernels",
             show_default="1000000",
             min=1,

@@ -17,35 +17,45 @@ if TYPE_CHECKING:
     from inference.api.runs import Run as RunFolder
     from inference.api.segment import CueSettings, Parameters, Segmenter
 
-_STAGE_HELP = f"One of {', '.join(STAGES)}; by default the last that the run has."
+_STAGE_HELP = f"Stage that makes the masks: {', '.join(STAGES)}."
 
-Stage = Annotated[Name | None, typer.Option("--stage", metavar="STAGE", help=_STAGE_HELP)]
+Stage = Annotated[
+    Name | None,
+    typer.Option("--stage", metavar="STAGE", help=_STAGE_HELP, show_default="the run's last"),
+]
 Stages = Annotated[
     list[str] | None,
     typer.Option(
         "--stage",
         metavar="STAGE",
-        help=f"Score this stage instead, at all stored pixels: {', '.join(STAGES)}. Repeatable.",
+        help="Score the masks of a stage, at all stored pixels, in place of every direction: "
+        f"{', '.join(STAGES)}. Repeatable.",
     ),
 ]
 NoCrf = Annotated[
-    bool, typer.Option("--no-crf", help="Leave the CRF out.", rich_help_panel="Kernels")
+    bool, typer.Option("--no-crf", help="Leave the dense CRF out.", rich_help_panel="Kernels")
 ]
 
 
-def _option(help: str, *names: str) -> Any:
-    return typer.Option(*names, help=help, rich_help_panel="Class maps")
+def _option(help: str, *names: str, **more: Any) -> Any:
+    return typer.Option(*names, help=help, rich_help_panel="Class maps", **more)
 
 
 Layer = Annotated[
-    str | None, _option("The classifier's layer that is looked at; by default its last.")
+    str | None,
+    _option("Layer of the classifier whose class maps are taken.", show_default="its last"),
 ]
-Scales = Annotated[str, _option("Sizes at which images are looked at, as 1,1.5.")]
-Flip = Annotated[bool, _option("Also look at the mirrored image.", "--flip")]
+Scales = Annotated[
+    str, _option("Scales at which the classifier reads images, as 1,1.5: above 0, at most 8.")
+]
+Flip = Annotated[bool, _option("Average class maps with those of the mirrored image.", "--flip")]
 BackgroundMap = Annotated[
-    Literal["sum", "power", "max", "none"], _option("How background is found in them.")
+    Literal["sum", "power", "max", "none"],
+    _option(
+        "Background map: 1 − Σ maps (sum), a power of that, 1 − the largest map (max), or none."
+    ),
 ]
-Exponent = Annotated[float, _option("Of --background-map power.")]
+Exponent = Annotated[float, _option("Exponent of --background-map power, above 0.")]
 
 CRF = (
     "appearance_weight", "appearance_sigma_xy", "appearance_sigma_rgb", "smoothness_weight",

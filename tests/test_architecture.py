@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 
@@ -107,6 +108,45 @@ def test_help_is_instant():
     code = f"import sys\nfor name in {modules}:\n    __import__(name)\n"
     code += "    assert 'torch' not in sys.modules, name"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+DOORS = ("inference.api", "inference.settings")
+"""What every command may import beside `inference` itself: the public interface, and settings."""
+
+OTHER_DOORS = {
+    "cli/app.py": ("inference.interruption",),  # before anything else is loaded
+    "cli/stage_options.py": ("inference.segmentation.stages",),  # names of stages, for --help
+    "cli/reproduce*.py": ("inference.experiments",),  # the report's experiments, not a model's
+    "cli/tune*.py": ("inference.experiments.tune",),
+    "cli/train.py": (
+        "inference.training.session",
+        "inference.runs.run",
+        "inference.prediction.evaluate",
+    ),
+}
+"""What some may import beside that."""
+
+
+def test_commands_go_in_by_the_front_door():
+    """A command parses, makes one call and prints; types alone may come from anywhere."""
+    for name in (name for name in FILES if _top(name) == "cli"):
+        others = [doors for pattern, doors in OTHER_DOORS.items() if fnmatch(name, pattern)]
+        doors = DOORS + sum(others, ())
+        inner = {m for m in _modules_of(_tree(name)) if m.startswith("inference.")}
+        strange = {m for m in inner if not any(f"{m}.".startswith(f"{d}.") for d in doors)}
+        assert not strange, f"{name} imports {strange}"
+
+
+def _modules_of(tree: ast.AST) -> Iterator[str]:
+    """Name the modules that are imported when the code runs, inside functions, too."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module or ""
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        yield from _modules_of(node)
 
 
 def test_every_file_says_what_it_is_for():

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_type_hints
-
-from scene.registry import unknown
+from typing import TYPE_CHECKING, Any
 
 from ..devices import Device
 from ..runs.run import Run
 from ..settings.recipes import recipe as find_recipe
-from ..settings.settings import Settings
 from .fitted import Fitted
 from .load import load
 from .runs import find_run
@@ -61,7 +56,8 @@ def train(
     """
     from ..training.session import train as learn
 
-    chosen = _settings(recipe, {**settings, **({} if data is None else {"data": str(data)})})
+    named = None if data is None else str(data)
+    chosen = find_recipe(recipe).settings(data=named, **settings)
     first = start.run if isinstance(start, Fitted) else start
     outcome = learn(
         chosen,
@@ -74,23 +70,3 @@ def train(
         started=started or (lambda run: None),
     )
     return load(outcome.run, device=device)
-
-
-def _settings(name: str, keywords: dict[str, Any]) -> Settings:
-    """Make settings of keywords; one that there is not is named, with the nearest."""
-    try:
-        return find_recipe(name).settings(**keywords)
-    except TypeError as error:
-        odd = re.search(r"unexpected keyword argument '(\w+)'", str(error))
-        if odd is None:
-            raise
-        raise LookupError(unknown(odd[1], sorted(_names(Settings)), "setting") + ".") from None
-
-
-def _names(kind: Any) -> set[str]:
-    """List the fields of a dataclass, those of its parts included."""
-    hints, names = get_type_hints(kind), set[str]()
-    for field in fields(kind):
-        part = hints[field.name]
-        names |= _names(part) if is_dataclass(part) else {field.name}
-    return names

@@ -13,7 +13,7 @@ from scene.datasets.folders.layouts import ARCHIVES
 from scene.images.folder import SUFFIXES, is_junk, is_picture
 from scene.images.io import read_image
 from scene.storage.files import read_text, sweep
-from scene.storage.outputs import require_free
+from scene.storage.outputs import is_picture_path, require_free
 from scene.storage.user_folders import expanded
 
 from .output import KINDS, write
@@ -102,15 +102,21 @@ def plan(
     Args:
         photos: What will be segmented.
         kinds: Of `KINDS`, what will be written of each.
-        out: The folder for all of it; None = beside each photograph.
+        out: The folder for all of it, or of one photograph ``NAME.png`` for its mask, beside
+            which ``NAME_overlay.png`` and others go; None = beside each photograph.
         force: Overwrite what earlier calls wrote.
 
     Raises:
         FileExistsError: If a file is there already, and may not be overwritten.
         ValueError: If two photographs would have the same files, or one would be overwritten.
     """
-    if out is not None and out.exists() and not out.is_dir():
-        raise ValueError(f"{out} is a file; --out is a folder.")
+    name_of_mask = out if out is not None and is_picture_path(out) else None
+    if name_of_mask is not None and len(photos) > 1:
+        raise ValueError(
+            f"{out} would be the mask of {len(photos)} photographs; name a folder with --out."
+        )
+    if out is not None and out.exists() and not out.is_dir() and name_of_mask is None:
+        raise ValueError(f"{out} is a file; --out is a folder, or NAME.png.")
     inputs = {photo.absolute() for photo in photos}
     alike = Counter(photo.absolute().with_suffix("") for photo in photos)
     taken: dict[Path, Path] = {}
@@ -118,7 +124,13 @@ def plan(
     for photo in photos:
         folder = photo.parent if out is None else out
         name = photo.stem if alike[photo.absolute().with_suffix("")] == 1 else photo.name
-        job = Job(photo, {kind: folder / f"{name}_{kind}{KINDS[kind]}" for kind in kinds})
+        files = {kind: folder / f"{name}_{kind}{KINDS[kind]}" for kind in kinds}
+        if name_of_mask is not None:
+            files = {
+                k: name_of_mask.with_name(f"{name_of_mask.stem}_{k}{KINDS[k]}") for k in kinds
+            }
+            files["mask"] = name_of_mask
+        job = Job(photo, files)
         for path in job.files.values():
             place = path.absolute()
             if place in taken:

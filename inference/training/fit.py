@@ -19,7 +19,7 @@ from scene.seeds import seeded
 from scene.views import Views
 
 from ..build import Assembly
-from ..devices import Device, device_of
+from ..devices import Device, device_of, flush_denormals
 from ..interruption import deferred
 from ..runs.checkpoints import (
     Learning,
@@ -137,7 +137,7 @@ def fit(
         settings.data.workers,
     )
     used = learning.step > 0
-    with deferred() as asked, closing(log):
+    with flush_denormals(), deferred() as asked, closing(log):
         for views in order:
             report = _step(fabric, step_module, learning, views.to(fabric.device), run)
             used = used or bool(report.terms)

@@ -123,3 +123,12 @@ def clear(folder: Path, keep: Iterable[str] = ()) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
+
+
+def is_picture_path(path: Path) -> bool:
+    """Say whether a path names a picture, by its suffix, and not a folder.
+
+    >>> is_picture_path(Path("a.png")), is_picture_path(Path("views"))
+    (True, False)
+    """
+    return path.suffix.lower() == ".png" and not path.is_dir()

@@ -36,9 +36,10 @@ def test_options_reach_the_settings(scene, classifier):
     crf = "--saliency sum --crf-weight 5 --crf-xy 4 --crf-rgb 9 --out run".split()
     assert scene("train", "sec", "--classifier", classifier.folder, *words, *crf, *PLAIN).code == 0
     found = read(home().parent / "work" / "run").settings
-    assert (found.layer, found.scales, found.flip) == ("stride4", (1.0, 0.5), True)
-    assert (found.foreground, found.background, found.saliency) == (0.6, 0.0, "sum")
-    assert (found.crf_weight, found.crf_xy, found.crf_rgb) == (5, 4, 9)
+    cues, crf = found.cues, found.crf
+    assert (cues.layer, cues.scales, cues.flip) == ("stride4", (1.0, 0.5), True)
+    assert (cues.foreground, cues.background, cues.saliency) == (0.6, 0.0, "sum")
+    assert (crf.weight, crf.sigma_xy, crf.sigma_rgb) == (5, 4, 9)
 
 
 @pytest.mark.parametrize(
@@ -47,8 +48,8 @@ def test_options_reach_the_settings(scene, classifier):
         ((), "train one with `scene train classifier --data synthetic:default`"),
         (("--classifier", "gone"), "There is no run gone"),
         (("--net", "big"), "No net is called 'big'"),
-        (("--scales", "1,a"), "--scales 'a' is not a number."),
-        (("--background", "nun"), "--background 'nun' is not a number."),
+        (("--scales", "1,a"), "--scales is a number, not 'a'."),
+        (("--background", "nun"), "--background is a number, not 'nun'."),
         (("--saliency", "min"), "No saliency is called 'min'"),
         (("--latent", 4), "The recipe sec does not use --latent"),
     ],

@@ -12,7 +12,7 @@ import torch
 from inference.build import assemble
 from inference.objectives.telbo import SUBSETS
 from inference.settings.recipes import GUIDES, OBJECTIVES, RECIPES
-from inference.settings.settings import CHOICES
+from inference.settings.settings import OPTIONS
 from inference.training.fit import Step
 from inference.training.optimizers import optimizer
 from scene.datasets.synthetic.dataset import SyntheticScenes
@@ -22,14 +22,14 @@ FACTORS = {
     "objective": tuple(OBJECTIVES),
     "guide": tuple(GUIDES),
     "subsets": (*SUBSETS, "image,image+mask"),
-    "turns": CHOICES["turns"],
+    "turns": OPTIONS["turns"].choice.choices,
     "retrofit_objective": tuple(OBJECTIVES),
-    "retrofit": CHOICES["retrofit"],
-    "generator_gradients": CHOICES["generator_gradients"],
+    "retrofit": OPTIONS["retrofit"].choice.choices,
+    "generator_gradients": OPTIONS["generator_gradients"].choice.choices,
     "particles": (1, 3),
-    "prior": CHOICES["prior"],
+    "prior": OPTIONS["prior"].choice.choices,
     "hybrid": (0.0, 0.5),
-    "noise": CHOICES["noise"],
+    "noise": OPTIONS["noise"].choice.choices,
 }
 """What is combined, and its values."""
 

@@ -21,56 +21,12 @@ from .cpu.simd import (
     load_like,
     pointer,
     store,
-    width_of,
 )
-from .cpu.simd_math import add, multiply, multiply_add
-from .layout import zero
+from .cpu.simd_math import multiply_add
+from .separable import PixelWeights, Plane, convolve
 
 CORNER = 1e-6
 """A kernel of 3×3 whose corners are less than this is applied to a pixel and four neighbours."""
-
-
-class Plane(NamedTuple):
-    """The extent of what is convolved.
-
-    Attributes:
-        scenes: B.
-        height: Rows of a scene, of pixels or of the grid.
-        width: Columns.
-    """
-
-    scenes: int
-    height: int
-    width: int
-
-
-class PixelWeights(NamedTuple):
-    """What pixels are multiplied by before and after a convolution at full resolution.
-
-    Attributes:
-        before: ``(P,)``.
-        after: ``(P,)``.
-        used: Whether there are weights: then the input is left as it is, and the result is added.
-            Otherwise the input is set to zero, and the result replaces what was there.
-    """
-
-    before: Pointer
-    after: Pointer
-    used: bool
-
-
-class RowOutput(NamedTuple):
-    """Where a row of results goes.
-
-    Attributes:
-        values: ``(width, padded)``.
-        weights: ``(width,)``: weights after the convolution.
-        add: Whether results are multiplied by the weights and added; if not, they are stored.
-    """
-
-    values: Pointer
-    weights: Pointer
-    add: bool
 
 
 class Neighbour(NamedTuple):
@@ -97,7 +53,7 @@ def blur_grid(
     sums: Float32s,
     values: Float32s,
 ) -> None:
-    """Convolve a grid with a separable kernel, and set the sums to zero.
+    """Convolve a grid with a separable kernel.
 
     Args:
         labels: The labels to convolve, at multiples of 8.
@@ -107,130 +63,17 @@ def blur_grid(
         down: Taps of the kernel downwards from its centre, ``(R,)``.
         right: Taps of the kernel to the right from its centre, ``(R,)``.
         scales: ``(padded,)``: what each label is multiplied by.
-        sums: ``(rows, columns, padded)``, flat.
+        sums: ``(rows, columns, padded)``, flat; spare rows are added to others.
         values: ``(rows, columns, padded)``, flat; set.
     """
-    weights = PixelWeights(pointer(scales, 0), pointer(scales, 0), len(sums) < 0)
+    no = len(sums) < 0
+    weights = PixelWeights(pointer(scales, 0), pointer(scales, 0), no, no)
     for c in range(labels[0], labels[1] - WIDTH, WIDE):
         like = broadcast_wide(np.float32(0))
-        _convolve(like, c, padded, plane, edges, down, right, scales, sums, values, weights)
+        convolve(like, c, padded, plane, edges, down, right, scales, sums, values, weights)
     if (labels[1] - labels[0]) % WIDE:
         narrow, c = broadcast(np.float32(0)), labels[1] - WIDTH
-        _convolve(narrow, c, padded, plane, edges, down, right, scales, sums, values, weights)
-
-
-@jit
-def _convolve(
-    zeros: Any,
-    c: int,
-    padded: int,
-    plane: Plane,
-    edges: Int64s,
-    down: Float32s,
-    right: Float32s,
-    scales: Float32s,
-    sums: Float32s,
-    values: Float32s,
-    weights: PixelWeights,
-) -> None:
-    """Convolve as many labels as ``zeros`` holds, from ``c`` on.
-
-    Rows are convolved to the right into a ring of as many rows as the kernel is high, from which
-    the rows of the result are summed: each number is read once and written once. All arguments
-    but the first two and the last are those of `blur_grid`.
-    """
-    scenes, height, width = plane
-    wide, reach, under = width_of(zeros), len(right) - 1, len(down) - 1
-    source, target, scale = pointer(sums, c), pointer(values, c), load_like(scales, c, zeros)
-    across, along = pointer(right, 0), pointer(down, 0)
-    step, span = width * padded, width * wide
-    for e in range(len(edges)):
-        for x in range(width):
-            at, spare = edges[e, 1] * step + x * padded, edges[e, 0] * step + x * padded
-            store(source, at, add(load_like(source, at, zeros), load_like(source, spare, zeros)))
-            store(source, spare, zeros)
-    line = np.empty((width + 2 * reach) * wide, np.float32)
-    ring = np.empty((2 * under + 1) * span, np.float32)
-    zero(pointer(line, 0), len(line))
-    for scene in range(scenes):
-        zero(pointer(ring, 0), len(ring))
-        for y in range(-under, height):
-            ahead = y + under
-            place = (ahead % (2 * under + 1)) * span
-            if ahead < height:
-                first = (scene * height + ahead) * step
-                for x in range(width):
-                    part = multiply(load_like(source, first + x * padded, zeros), scale)
-                    if weights.used:
-                        p = (scene * height + ahead) * width + x
-                        part = multiply(part, broadcast_like(get(weights.before, p), zeros))
-                    else:
-                        store(source, first + x * padded, zeros)
-                    store(line, (x + reach) * wide, part)
-                for x in range(width):
-                    at = (x + reach) * wide
-                    here = load_like(line, at, zeros)
-                    mass = multiply(broadcast_like(get(across, 0), zeros), here)
-                    for r in range(1, reach + 1):
-                        both = add(
-                            load_like(line, at - r * wide, zeros),
-                            load_like(line, at + r * wide, zeros),
-                        )
-                        mass = multiply_add(broadcast_like(get(across, r), zeros), both, mass)
-                    store(ring, place + x * wide, mass)
-            else:
-                zero(pointer(ring, place), span)
-            if y >= 0:
-                row = scene * height + y
-                to = RowOutput(
-                    pointer(target, row * step),
-                    pointer(weights.after, row * width if weights.used else 0),
-                    weights.used,
-                )
-                _sum_down(zeros, y, under, width, padded, along, pointer(ring, 0), to)
-
-
-@jit
-def _sum_down(
-    zeros: Any,
-    y: int,
-    under: int,
-    width: int,
-    padded: int,
-    along: Pointer,
-    ring: Pointer,
-    to: RowOutput,
-) -> None:
-    """Sum the rows of a ring with the taps of the kernel downwards, around row ``y``.
-
-    Args:
-        zeros: As wide as the vectors to work with.
-        y: The row, whose place in the ring is ``y`` modulo the ring's rows.
-        under: R − 1.
-        width: Columns.
-        padded: Labels of a column of the result.
-        along: The taps, ``(R,)``.
-        ring: ``(2 R − 1, width)`` vectors.
-        to: Where the sums go.
-    """
-    wide, rows = width_of(zeros), 2 * under + 1
-    span, middle = width * wide, y % rows
-    for x in range(width):
-        here = load_like(ring, middle * span + x * wide, zeros)
-        mass = multiply(broadcast_like(get(along, 0), zeros), here)
-        above, below = middle, middle
-        for r in range(1, under + 1):
-            above = above - 1 if above else rows - 1
-            below = below + 1 if below < rows - 1 else 0
-            both = add(
-                load_like(ring, above * span + x * wide, zeros),
-                load_like(ring, below * span + x * wide, zeros),
-            )
-            mass = multiply_add(broadcast_like(get(along, r), zeros), both, mass)
-        if to.add:
-            here = load_like(to.values, x * padded, zeros)
-            mass = multiply_add(broadcast_like(get(to.weights, x), zeros), mass, here)
-        store(to.values, x * padded, mass)
+        convolve(narrow, c, padded, plane, edges, down, right, scales, sums, values, weights)
 
 
 @jit
@@ -245,8 +88,9 @@ def blur_pixels(
     after: Float32s,
     marginals: Float32s,
     messages: Float32s,
+    add: bool,
 ) -> None:
-    """Convolve marginals at full resolution, and add the results to the messages.
+    """Convolve marginals at full resolution.
 
     Args:
         labels: The labels to convolve, at multiples of 8.
@@ -258,21 +102,22 @@ def blur_pixels(
         before: ``(P,)``: what pixels are multiplied by first.
         after: ``(P,)``: what results are multiplied by.
         marginals: ``(P, padded)``, flat.
-        messages: ``(P, padded)``, flat; added to.
+        messages: ``(P, padded)``, flat; set, or added to.
+        add: Whether the results are added to the messages.
     """
     if len(down) == 2 and len(right) == 2 and down[1] * right[1] < CORNER:
         _convolve_cross(
-            labels, padded, plane, down, right, scales, before, after, marginals, messages
+            labels, padded, plane, down, right, scales, before, after, marginals, messages, add
         )
         return
     edges = np.empty((0, 2), np.int64)
-    by = PixelWeights(pointer(before, 0), pointer(after, 0), len(before) > 0)
+    by = PixelWeights(pointer(before, 0), pointer(after, 0), len(before) > 0, add)
     for c in range(labels[0], labels[1] - WIDTH, WIDE):
         like = broadcast_wide(np.float32(0))
-        _convolve(like, c, padded, plane, edges, down, right, scales, marginals, messages, by)
+        convolve(like, c, padded, plane, edges, down, right, scales, marginals, messages, by)
     if (labels[1] - labels[0]) % WIDE:
         narrow, c = broadcast(np.float32(0)), labels[1] - WIDTH
-        _convolve(narrow, c, padded, plane, edges, down, right, scales, marginals, messages, by)
+        convolve(narrow, c, padded, plane, edges, down, right, scales, marginals, messages, by)
 
 
 @jit
@@ -287,6 +132,7 @@ def _convolve_cross(
     after: Float32s,
     marginals: Float32s,
     messages: Float32s,
+    add: bool,
 ) -> None:
     """Convolve with a kernel of 3×3 whose corners are nearly zero; arguments as `blur_pixels`."""
     scenes, height, width = plane
@@ -308,14 +154,16 @@ def _convolve_cross(
                 Neighbour(p + under, np.float32(under > 0) * share * edge * get(first, p + under)),
             )
             for c in range(labels[0], labels[1] - WIDTH, WIDE):
-                _add_five(broadcast_wide(np.float32(0)), c, p, padded, five, scale, source, target)
+                like = broadcast_wide(np.float32(0))
+                _sum_five(like, c, p, padded, five, scale, source, target, add)
             if (labels[1] - labels[0]) % WIDE:
                 c = labels[1] - WIDTH
-                _add_five(broadcast(np.float32(0)), c, p, padded, five, scale, source, target)
+                narrow = broadcast(np.float32(0))
+                _sum_five(narrow, c, p, padded, five, scale, source, target, add)
 
 
 @jit_inline
-def _add_five(
+def _sum_five(
     zeros: Any,
     c: int,
     p: int,
@@ -324,12 +172,13 @@ def _add_five(
     scale: Pointer,
     source: Pointer,
     target: Pointer,
+    add: bool,
 ) -> None:
-    """Add the weighted sum of five neighbours to a vector of labels of pixel ``p``."""
+    """Store, or add, the weighted sum of five neighbours in some labels of pixel ``p``."""
     mass = zeros
     for near in five:
         part = load_like(source, near.pixel * padded + c, zeros)
         mass = multiply_add(broadcast_like(near.weight, zeros), part, mass)
-    here = load_like(target, p * padded + c, zeros)
+    here = load_like(target, p * padded + c, zeros) if add else zeros
     by = load_like(scale, c, zeros)
     store(target, p * padded + c, multiply_add(by, mass, here))

@@ -14,13 +14,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .blur import VertexRange, blur_lattice
-from .convolution import Plane, blur_grid, blur_pixels
-from .cpu.jit import Float32s, Span
+from .convolution import blur_grid, blur_pixels
+from .cpu.jit import Float32s, Int64s, Span
 from .cpu.simd import WIDE, WIDTH
 from .cpu.threads import ThreadPool
 from .fused_pass import fused_pass, scratch_size
 from .layout import Shape, to_channels_last
+from .permutohedral.chains import join_chains
 from .permutohedral.lattice import PermutohedralLattice
+from .separable import Plane
 from .single_thread import GridBlurs, LatticeBlurs, PixelBlurs, iterate
 from .tables import GridArrays, LatticeArrays, Mode, PixelArrays, share_rows
 from .terms import Term, all_taps
@@ -110,7 +112,7 @@ class MeanField:
                 self.lattice_terms.append(LatticeTerm(term, term.lattice, rows))
                 own = term.lattice.vertices
                 vertices.append(own + np.int32(rows) if rows else own)
-                rows += term.lattice.size + 1
+                rows += term.lattice.size
         rows += rows % 2  # so that no vector straddles two cache lines
         empty = np.empty((pixels, 0), np.float32)
         total = rows * self.shape.padded
@@ -124,7 +126,6 @@ class MeanField:
             self.sums[0],
             side_by_side.shape[1],
         )
-        self.blur_scratch = _zeros(2, total)
 
     def _lay_out_grids(self, terms: list[Term], pixels: int) -> None:
         self.grid_terms = terms
@@ -180,20 +181,13 @@ class MeanField:
         self, logits: Float32s, iterations: int, channels_first: bool, out: Float32s
     ) -> None:
         """Take all passes and blurs in one call, on this thread."""
-        batch, pixels = self.shape.batch, self.shape.batch * self.shape.height * self.shape.width
+        pixels = self.shape.batch * self.shape.height * self.shape.width
         lattices = [one.lattice for one in self.lattice_terms]
-        table = [
-            (one.base, one.lattice.size, *one.lattice.vertex_ranges(batch))
-            for one in self.lattice_terms
-        ]
-        neighbours = [lattice.neighbours.reshape(-1) for lattice in lattices]
         lattice_blurs = LatticeBlurs(
-            np.array(table, np.int64).reshape(-1, 2 + 3 * batch),
-            np.concatenate(neighbours) if neighbours else np.empty(0, np.int32),
+            self._vertex_table(),
+            join_chains([lattice.chains for lattice in lattices]),
             self._all_scales([one.term for one in self.lattice_terms]),
             np.array([lattice.spacing.side for lattice in lattices], np.float64),
-            len(lattices[0].neighbours) if lattices else 0,
-            self.blur_scratch,
             self.sums,
         )
         grid_blurs = GridBlurs(
@@ -226,6 +220,19 @@ class MeanField:
             pixel_blurs,
         )
 
+    def _vertex_table(self) -> Int64s:
+        """Return the row of each lattice's first vertex, and the vertex range of each scene."""
+        batch, offset = self.shape.batch, 0
+        table = np.empty((len(self.lattice_terms), 1 + 5 * batch), np.int64)
+        for row, one in zip(table, self.lattice_terms, strict=True):
+            lattice, bounds = one.lattice, one.lattice.bounds(batch)
+            axes, row[0] = len(lattice.neighbours), one.base
+            for scene, (first, last) in enumerate(pairwise(bounds)):
+                occupied = min(last, lattice.occupied)
+                row[1 + 5 * scene :][:5] = first, occupied, last, offset + scene * axes, axes
+            offset += len(lattice.chains.offsets) - 1
+        return table
+
     def _blur(self) -> None:
         """Blur all that was splatted, labels in parallel; then mix labels."""
         padded = self.shape.padded
@@ -244,26 +251,28 @@ class MeanField:
         for g, term in enumerate(self.grid_terms):
             self._mix(term, [self.grid_values[g].reshape(-1, padded)])
         messages = self.pixels.messages
-        messages[:] = 0
-        for term in self.pixel_terms:
-            target = messages if term.mixing is None else np.zeros_like(messages)
-            self.pool.map(partial(self._blur_pixels, term, target), blocks)
-            self._mix(term, [target.reshape(-1, padded)])
-            if term.mixing is not None:
-                messages += target
+        for i, term in enumerate(self.pixel_terms):
+            if term.mixing is None or i == 0:
+                self.pool.map(partial(self._blur_pixels, term, messages, i > 0), blocks)
+                self._mix(term, [messages.reshape(-1, padded)])
+            else:
+                mixed = np.empty_like(messages)
+                self.pool.map(partial(self._blur_pixels, term, mixed, False), blocks)
+                self._mix(term, [mixed.reshape(-1, padded)])
+                messages += mixed
 
     def _blur_lattice(self, one: LatticeTerm, labels: Span) -> None:
+        chains = one.lattice.chains
         blur_lattice(
             labels,
             self.shape.padded,
             one.base,
-            VertexRange(0, one.lattice.occupied, one.lattice.size),
-            one.lattice.neighbours,
+            VertexRange(0, one.lattice.occupied, one.lattice.size, 0, len(chains.offsets) - 1),
+            chains,
             self._scales(one.term),
             one.lattice.spacing.side,
             self.sums,
             self.lattice.values,
-            self.blur_scratch,
         )
 
     def _blur_grid(self, g: int, term: Term, labels: Span) -> None:
@@ -279,7 +288,7 @@ class MeanField:
             self.grid_values[g],
         )
 
-    def _blur_pixels(self, term: Term, messages: Float32s, labels: Span) -> None:
+    def _blur_pixels(self, term: Term, messages: Float32s, add: bool, labels: Span) -> None:
         assert term.taps is not None
         blur_pixels(
             labels,
@@ -291,6 +300,7 @@ class MeanField:
             term.slice_weights,
             self.pixels.marginals,
             messages,
+            add,
         )
 
     def _label_blocks(self, table: Float32s) -> list[Float32s]:

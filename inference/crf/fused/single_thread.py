@@ -11,11 +11,12 @@ from typing import NamedTuple
 import numpy as np
 
 from .blur import VertexRange, blur_lattice
-from .convolution import Plane, blur_grid, blur_pixels
-from .cpu.jit import Float32s, Int32s, Int64s, jit
-from .cpu.simd import pointer
+from .convolution import blur_grid, blur_pixels
+from .cpu.jit import Float32s, Int64s, jit
 from .fused_pass import fused_pass
-from .layout import Shape, zero
+from .layout import Shape
+from .permutohedral.chains import Chains
+from .separable import Plane
 from .tables import GridArrays, LatticeArrays, Mode, PixelArrays, RowRange
 
 
@@ -23,22 +24,18 @@ class LatticeBlurs(NamedTuple):
     """What is needed to blur the K lattices of some scenes.
 
     Attributes:
-        table: ``(K, 2 + 3 B)``: the row of a lattice's first vertex; M; and of each scene the
-            three numbers of its `VertexRange`.
-        neighbours: ``(Σ (D + 1) · 2 · M,)``, one lattice after the other.
+        table: ``(K, 1 + 5 B)``: the row of a lattice's first vertex, and of each scene the numbers
+            of its `VertexRange`.
+        chains: The chains of all lattices, one lattice after another.
         scales: ``(K, padded)``: what each label is multiplied by.
         sides: ``(K,)``: s.
-        axes: D + 1.
-        scratch: ``(2, rows · padded)``, to work in.
         sums: ``(1, rows · padded)``, in blocks of labels.
     """
 
     table: Int64s
-    neighbours: Int32s
+    chains: Chains
     scales: Float32s
     sides: Float32s
-    axes: int
-    scratch: Float32s
     sums: Float32s
 
 
@@ -114,7 +111,7 @@ def iterate(
     # constants have types of their own, for which all that is called would be compiled anew
     none, one, yes = scenes - scenes, scenes // max(scenes, scenes), scenes > 0
     labels = none, padded
-    table, axes = lattice_blurs.table, lattice_blurs.axes
+    table = lattice_blurs.table
     down = grid_blurs.height
     span = down * grid_blurs.width * padded
     for scene in range(scenes):
@@ -127,26 +124,25 @@ def iterate(
             fused_pass(rows, shape, mode, logits, lattice, grid, pixels, out, scratch)
             if last:
                 break
-            start = 0
             for k in range(len(table)):
-                base, many = table[k, 0], table[k, 1]
-                at = 2 + 3 * scene
-                which = VertexRange(table[k, at], table[k, at + 1], table[k, at + 2])
-                stop = start + 2 * axes * many
-                neighbours = lattice_blurs.neighbours[start:stop].reshape((axes, 2, many))
+                at = 1 + 5 * scene
                 blur_lattice(
                     labels,
                     padded,
-                    base,
-                    which,
-                    neighbours,
+                    table[k, 0],
+                    VertexRange(
+                        table[k, at],
+                        table[k, at + 1],
+                        table[k, at + 2],
+                        table[k, at + 3],
+                        table[k, at + 4],
+                    ),
+                    lattice_blurs.chains,
                     lattice_blurs.scales[k],
                     lattice_blurs.sides[k],
                     lattice_blurs.sums,
                     lattice.values,
-                    lattice_blurs.scratch,
                 )
-                start = stop
             for g in range(len(grid_blurs.taps)):
                 blur_grid(
                     labels,
@@ -161,7 +157,6 @@ def iterate(
                 )
             messages = pixels.messages[p * padded : q * padded]
             marginals = pixels.marginals[p * padded : q * padded]
-            zero(pointer(messages, 0), len(messages))
             for n in range(len(pixel_blurs.taps)):
                 blur_pixels(
                     labels,
@@ -174,4 +169,5 @@ def iterate(
                     pixel_blurs.after[n, p:q],
                     marginals,
                     messages,
+                    n > 0,
                 )

@@ -208,5 +208,5 @@ def upsample_row(
 @jit_inline
 def _interpolate(near: Pointer, far: Pointer, into: Pointer, x: int, like: Any) -> None:
     most, least = broadcast_like(np.float32(0.75), like), broadcast_like(np.float32(0.25), like)
-    mass = multiply(least, load_like(far, x, like))
-    store(into, x, multiply_add(most, load_like(near, x, like), mass))
+    mass = multiply(most, load_like(near, x, like))
+    store(into, x, multiply_add(least, load_like(far, x, like), mass))

@@ -5,7 +5,7 @@ The counterpart in torch is the product with `inference.crf.lattice.messages.Par
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -144,6 +144,9 @@ def downsample_row(
 ) -> None:
     """Add the sums of a row of pixels to two rows of each grid, and set them to zero.
 
+    The first row of pixels to reach a row of the grid replaces what that row holds: the even rows
+    2 k and 2 k + 1 reach rows k, k + 1 and k + 2 of the grid.
+
     Args:
         row: Of pixels, counted over the batch.
         shape: Of the batch.
@@ -156,22 +159,43 @@ def downsample_row(
     span, near, far = grid_rows(row, shape)
     height = length // max(kinds * span, 1)
     near, far = _writable(near, rows), _writable(far, rows)
+    begins = row == rows.first or row % shape.height == 0
+    adds = GridRows(near, far, not begins, not (begins or (row % shape.height) & 1))
     for g in range(kinds):
-        here = pointer(downsampled, g * span)
-        first = pointer(sums, (g * height + near) * span)
-        second = pointer(sums, (g * height + far) * span)
+        here, grid = pointer(downsampled, g * span), pointer(sums, g * height * span)
         for x in range(0, span - WIDTH, WIDE):
-            _add_to_rows(here, first, second, x, broadcast_wide(np.float32(0)))
+            _add_to_rows(here, grid, span, adds, x, broadcast_wide(np.float32(0)))
         if span % WIDE:
-            _add_to_rows(here, first, second, span - WIDTH, broadcast(np.float32(0)))
+            _add_to_rows(here, grid, span, adds, span - WIDTH, broadcast(np.float32(0)))
+
+
+class GridRows(NamedTuple):
+    """The two rows of a grid that a row of pixels is shared between.
+
+    Attributes:
+        near: The nearest.
+        far: The next nearest.
+        add_near: Whether it is added to; if not, it is replaced.
+        add_far: Whether the other is added to.
+    """
+
+    near: int
+    far: int
+    add_near: bool
+    add_far: bool
 
 
 @jit_inline
-def _add_to_rows(masses: Pointer, first: Pointer, second: Pointer, x: int, zeros: Any) -> None:
+def _add_to_rows(
+    masses: Pointer, grid: Pointer, span: int, rows: GridRows, x: int, zeros: Any
+) -> None:
     mass = load_like(masses, x, zeros)
     near, far = broadcast_like(np.float32(0.75), zeros), broadcast_like(np.float32(0.25), zeros)
-    store(first, x, multiply_add(near, mass, load_like(first, x, zeros)))
-    store(second, x, multiply_add(far, mass, load_like(second, x, zeros)))
+    first, second = rows.near * span + x, rows.far * span + x
+    before = load_like(grid, first, zeros) if rows.add_near else zeros
+    store(grid, first, multiply_add(near, mass, before))
+    before = load_like(grid, second, zeros) if rows.add_far else zeros
+    store(grid, second, multiply_add(far, mass, before))
     store(masses, x, zeros)
 
 

@@ -239,7 +239,7 @@ def test_a_model_that_is_kept_elsewhere_is_the_same_model(model, tmp_path):
         copy.path("weights.safetensors").read_bytes()
         == model.run.path("weights.safetensors").read_bytes()
     )
-    with pytest.raises(FileExistsError, match="already holds something"):
+    with pytest.raises(FileExistsError, match="exists; choose another"):
         model.save(tmp_path / "kept")
     model.save(tmp_path / "kept", force=True)
     with pytest.raises(ValueError, match="is the run itself"):
@@ -272,7 +272,7 @@ def test_training_returns_what_was_fitted(few, tmp_path):
     assert begun[0].folder == model.run.folder
     other = train("telbo", guide_width=4, out=tmp_path / "b", start=model, seed=4, **CPU, **small)
     assert other.run.folder == tmp_path / "b"
-    with pytest.raises(FileExistsError, match="already holds something"):
+    with pytest.raises(FileExistsError, match="exists; choose another"):
         train("telbo", out=tmp_path / "b", **CPU, **small)
 
 

@@ -63,7 +63,7 @@ def test_a_session_of_sec_learns_and_can_be_restored(classifier):
     assert outcome.cell.trained
     assert outcome.run.complete
     config = json.loads(outcome.run.path("config.json").read_text())
-    assert config["settings"]["classifier"] == str(teacher.folder.absolute())
+    assert config["settings"]["cues"]["classifier"] == str(teacher.folder.absolute())
     assert restore(outcome.run).model.cells == (4, 4)
 
 

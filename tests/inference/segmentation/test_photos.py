@@ -104,8 +104,20 @@ def test_nothing_is_lost_by_what_is_written(folder):
     with pytest.raises(FileExistsError, match=r"a_mask\.png exists; .* --force"):
         plan([a], ("mask",))
     assert plan([a], ("mask",), force=True)[0].files == {"mask": c}
-    with pytest.raises(ValueError, match=r"a_mask\.png is a file; --out is a folder"):
+    with pytest.raises(FileExistsError, match=r"a_mask\.png exists; .* --force"):
         plan([a], ("mask",), c)
+    (folder / "list.txt").write_text("mine")
+    with pytest.raises(ValueError, match=r"list\.txt is a file; --out is a folder, or NAME\.png"):
+        plan([a], ("mask",), folder / "list.txt")
+
+
+def test_a_mask_can_be_named(folder):
+    (job,) = plan([folder / "a.jpg"], ("mask", "overlay"), folder / "new" / "m.png")
+    assert job.files == {
+        "mask": folder / "new" / "m.png", "overlay": folder / "new" / "m_overlay.png"
+    }  # fmt: skip
+    with pytest.raises(ValueError, match=r"m\.png would be the mask of 2 photographs; name a fo"):
+        plan([folder / "a.jpg", folder / "b.png"], ("mask",), folder / "m.png")
 
 
 def test_a_picture_that_cannot_be_read_stops_no_other(folder, segmenter):

@@ -1,15 +1,13 @@
-"""Threads that run compiled code: a pool for one call, and the treatment of denormal numbers."""
+"""Threads that run compiled code: a pool for one call."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from types import TracebackType
 from typing import TypeVar
 
-import numpy as np
-import torch
+from ....devices import flush_denormals
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -70,28 +68,6 @@ class ThreadPool:
     ) -> None:
         if self._executor:
             self._executor.shutdown()
-
-
-@contextmanager
-def flush_denormals() -> Iterator[None]:
-    """Let the calling thread round numbers below 1e-38 to 0: many processors are slow on them.
-
-    Softmaxes of confident pixels are full of such numbers; with them the engine was measured to be
-    five times slower.
-
-    >>> with flush_denormals():
-    ...     float(np.float32(1e-38) * np.float32(0.1))
-    0.0
-    """
-    before = bool(_SMALLEST * np.float32(0.1) == 0)
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(before)
-
-
-_SMALLEST = np.finfo(np.float32).tiny
 
 
 def spans(count: int, parts: int, unit: int) -> list[tuple[int, int]]:

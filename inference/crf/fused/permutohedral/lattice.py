@@ -13,6 +13,7 @@ import numpy as np
 from ..cpu.jit import Float32s, Int32s, Int64s, Span, jit
 from ..cpu.simd import WIDE, get, pointer, put
 from ..cpu.threads import ThreadPool, spans
+from .chains import Chains, find_chains
 from .embed import Axes, embed
 from .hash_table import bloom_filter, find_neighbours, full_table, join, missing_vertices
 
@@ -73,6 +74,7 @@ class PermutohedralLattice:
         masses: ``(occupied,)``: the sum of each vertex's weights.
         occupied: How many vertices have points; these come first.
         neighbours: ``(D + 1, 2, M)`` int32: ahead and behind along each axis; M if there is none.
+        chains: The order in which blurs run; by scene if vertices are, else as of one scene.
         spacing: How far apart the vertices are.
         in_order: Whether vertices are numbered in the order of points.
     """
@@ -82,6 +84,7 @@ class PermutohedralLattice:
     masses: Float32s
     occupied: int
     neighbours: Int32s
+    chains: Chains
     spacing: Spacing
     in_order: bool
 
@@ -95,20 +98,13 @@ class PermutohedralLattice:
         """Whether each scene's vertices are consecutive: they are where one thread built them."""
         return self.in_order and self.occupied == self.size
 
-    def vertex_ranges(self, scenes: int) -> list[int]:
-        """Return the vertices of each scene: its first, after the last occupied, after the last.
+    def bounds(self, scenes: int) -> Int64s:
+        """Return the first vertex of each scene, and M, ``(scenes + 1,)``.
 
         Args:
             scenes: How many; more than one only if vertices are `by_scene`.
-
-        Returns:
-            Three numbers a scene, one scene after another.
         """
-        if scenes == 1:
-            return [0, self.occupied, self.size]
-        stops = np.maximum.accumulate(self.vertices.reshape(scenes, -1).max(1) + 1).tolist()
-        starts = [0, *stops[:-1]]
-        return [v for pair in zip(starts, stops, strict=True) for v in (*pair, pair[1])]
+        return _bounds(self.vertices, scenes, self.size)
 
     @property
     def gain(self) -> float:
@@ -173,9 +169,21 @@ def build_lattice(
     if complete is not False and share * occupied <= batch * count:
         keys = np.concatenate((keys, missing_vertices(keys, moves, neighbours)))
         neighbours = _neighbours(keys, moves, pool)
+    in_order, size = len(parts) == 1, len(keys)
+    scenes = batch if in_order and occupied == size else 1
+    chains = find_chains(neighbours, _bounds(vertices, scenes, size))
     return PermutohedralLattice(
-        vertices, weights, masses, occupied, neighbours, spacing, len(parts) == 1
+        vertices, weights, masses, occupied, neighbours, chains, spacing, in_order
     )
+
+
+def _bounds(vertices: Int32s, scenes: int, size: int) -> Int64s:
+    """Return the first vertex of each scene, and M; each scene's vertices must be consecutive."""
+    bounds = np.zeros(scenes + 1, np.int64)
+    if scenes > 1:
+        np.maximum.accumulate(vertices.reshape(scenes, -1).max(1) + 1, out=bounds[1:])
+    bounds[scenes] = size
+    return bounds
 
 
 def normalise_symmetrically(lattice: PermutohedralLattice, pool: ThreadPool) -> Float32s:

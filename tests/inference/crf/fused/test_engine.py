@@ -93,6 +93,20 @@ def test_mixing_labels_before_or_after_a_lattice_is_the_same(scene, form):
     torch.testing.assert_close(found, right, atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_lattices_of_different_dimensions_stand_side_by_side(scene, threads, batch):
+    depth = FeatureMap(values=torch.linspace(0, 3, 31).expand(1, 24, 31), sigma=0.5, weight=2.0)
+    kernels = (Appearance(sigma_xy=20.0, sigma_rgb=60.0, weight=1.0), depth)
+    field = scene(kernels, batch=batch)
+    found, right = Fused(threads).marginals(field, 3), EXACT.marginals(field, 3)
+    error = (found - right).abs().mean()
+    assert error < 5e-3
+    for alone in kernels:  # each of them counts
+        without = EXACT.marginals(replace(field, kernels=(alone,)), 3)
+        assert (without - right).abs().mean() > 5 * error
+
+
 SIZES = st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9), st.integers(1, 9))
 
 

@@ -94,12 +94,30 @@ def test_balanced_weights_and_masses(threads, count):
 def test_vertices_of_a_batch_stand_scene_by_scene():
     found = laid(3, 60, batch=4)
     assert found.by_scene
-    spans = np.reshape(found.vertex_ranges(4), (4, 3))
-    assert spans[0, 0] == 0
-    assert spans[-1, -1] == found.size
-    for own, (first, stop, _) in zip(found.vertices.reshape(4, -1), spans, strict=True):
+    bounds = found.bounds(4)
+    assert (bounds[0], bounds[-1]) == (0, found.size)
+    for own, first, stop in zip(found.vertices.reshape(4, -1), bounds, bounds[1:], strict=False):
         assert first == own.min()
         assert stop == own.max() + 1
+
+
+@pytest.mark.parametrize(("d", "batch", "complete"), [(1, 1, False), (3, 4, False), (2, 1, True)])
+def test_chains_hold_each_pair_of_neighbours_once(d, batch, complete):
+    """And no vertex twice along one axis, so that a blur may run in place."""
+    found = laid(d, 200, batch=batch, complete=complete)
+    order, links, offsets = found.chains
+    parts = (len(offsets) - 1) // (d + 1)
+    assert parts == batch
+    for axis, (ahead, _) in enumerate(found.neighbours):
+        pairs, seen = set(), []
+        for scene in range(parts):
+            first, stop = offsets[scene * (d + 1) + axis :][:2]
+            seen += order[first:stop].tolist()
+            chained = np.flatnonzero(links[first:stop]) + first
+            pairs |= {(order[i - 1], order[i]) for i in chained.tolist()}
+            assert links[first] == links[stop] == 0
+        assert len(set(seen)) == len(seen)
+        assert pairs == {(v, w) for v, w in enumerate(ahead.tolist()) if w < found.size}
 
 
 @pytest.mark.parametrize("d", [2, 5, 30])
