@@ -15,7 +15,7 @@ from typing import Any
 
 
 class Untrusted(str):
-    """The name of code that came with a file, and that nobody has said may be run.
+    """The name of a plugin that came with a file and is not trusted.
 
     It is a text like any other, but `load` refuses it.
 

@@ -30,7 +30,7 @@ STAGE_BATCH = 32
 """Scenes of which a stage predicts masks at once."""
 
 Count = Callable[[int, int], None]
-"""Is told how many scenes are done, and of how many."""
+"""A callback with the number of scenes done, and their total."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from .image_sets import UNTURNED, WEAK
 from .voc import VOCScenes
 
 Progress = Callable[[str, int, int], None]
-"""Is told the step of the work, how many scenes are done, and of how many."""
+"""A callback with the step of the work, the number of scenes done, and their total."""
 
 
 ABOUT = "about.json"
