@@ -149,7 +149,7 @@ class World:
             found[path] = (about.st_size, about.st_mtime_ns) if not path.is_dir() else (0, 0)
         return found
 
-    def restore_aside(self) -> None:
+    def put_back(self) -> None:
         """Make everything as it was."""
         for path in sorted(self.folder.rglob("*"), reverse=True):
             if path.is_symlink() or (
@@ -193,7 +193,7 @@ def run(world: World, number: int) -> str | None:
             fault = f"it took {most / 2**30:.1f} GiB"
         return fault or _changed(world, target, before)
     finally:
-        world.restore_aside()
+        world.put_back()
 
 
 def said(words: tuple[str, ...]) -> tuple[int, str, str]:
