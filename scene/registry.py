@@ -28,9 +28,9 @@ class Untrusted(str):
 
     def __new__(cls, name: str, reason: str) -> Untrusted:
         """Make the text."""
-        made = super().__new__(cls, name)
-        made.reason = reason
-        return made
+        text = super().__new__(cls, name)
+        text.reason = reason
+        return text
 
     def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
         """Return what copies are made of."""

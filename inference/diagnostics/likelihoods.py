@@ -177,10 +177,12 @@ def score_views(assembly: Assembly, views: Views, given: ViewNames, particles: i
     names_held = tuple(dict.fromkeys((*model.conditions, *model.views)))
     with torch.no_grad():
         for part in chunks(views, assembly.device, each=particles):
-            seen, all_views = part.only(given), part.only(names_held)
+            observed, all_views = part.only(given), part.only(names_held)
             scores.append(
                 evidence(
-                    partial(model, all_views), partial(_draw, assembly, seen), particles=particles
+                    partial(model, all_views),
+                    partial(_draw, assembly, observed),
+                    particles=particles,
                 )
             )
     names = scores[0].likelihoods
@@ -202,13 +204,13 @@ def effective_sample_size(log_w: Tensor) -> Tensor:
     return (2 * log_w.logsumexp(0) - (2 * log_w).logsumexp(0)).exp()
 
 
-def _draw(assembly: Assembly, seen: Views) -> Tensor:
+def _draw(assembly: Assembly, observed: Views) -> Tensor:
     """Sample z from the guide, or from the prior if only the model's conditions are held."""
-    if set(seen.names) - set(assembly.model.conditions):
-        z: Tensor = assembly.guide(seen)
+    if set(observed.names) - set(assembly.model.conditions):
+        z: Tensor = assembly.guide(observed)
         return z
-    with pyro.plate("scenes", len(seen), dim=-1):
-        return pyro.sample("z", assembly.model.prior(seen))  # type: ignore[no-any-return]
+    with pyro.plate("scenes", len(observed), dim=-1):
+        return pyro.sample("z", assembly.model.prior(observed))  # type: ignore[no-any-return]
 
 
 def mean(values: Tensor) -> Mean:

@@ -155,9 +155,9 @@ def sample_prior(assembly: Assembly, views: Views) -> Tensor:
 
 
 def _infer(
-    assembly: Assembly, seen: Views
+    assembly: Assembly, observed: Views
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor, Tensor]:
-    q, prior = posterior(assembly, seen), assembly.model.prior(seen)
+    q, prior = posterior(assembly, observed), assembly.model.prior(observed)
     assert q is not None
     assert prior is not None
     by_unit = _kl_by_unit(q, prior)

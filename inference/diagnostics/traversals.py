@@ -60,7 +60,7 @@ def draw_traversals(
     assembly: Assembly,
     scene: Views,
     given: Sequence[str],
-    found: Units,
+    activity: Units,
     labels: Labels,
 ) -> list[int]:
     """Plot traversals of the most active units, from a scene's posterior mean.
@@ -70,7 +70,7 @@ def draw_traversals(
         assembly: Model and guide, in evaluation mode.
         scene: A batch of one scene.
         given: The views that its posterior conditions on.
-        found: The units, for their order.
+        activity: The units, for their order.
         labels: The vocabulary.
 
     Returns:
@@ -82,7 +82,7 @@ def draw_traversals(
         prior = assembly.model.prior(scene)
     assert z is not None
     assert prior is not None
-    rows = found.order[:ROWS]
+    rows = activity.order[:ROWS]
     walks = traverse(z.flatten(), rows, (prior.mean[0], prior.stddev[0]))
     own = " of its own prior" if bool((prior.mean != 0).any()) else " of the prior"
     panels, names = [], []
@@ -91,7 +91,7 @@ def draw_traversals(
         views = {name: view.squeeze(1) for name, view in decoded.items()}
         for view in (name for name in ("image", "mask") if name in views):
             panels.append(_line(view, views, labels))
-            names.append(f"z{unit} {view}\nE[z] varies {float(found.variance[unit]):.2f}")
+            names.append(f"z{unit} {view}\nE[z] varies {float(activity.variance[unit]):.2f}")
     draw_grid(
         path,
         panels,

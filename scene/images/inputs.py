@@ -129,12 +129,12 @@ def _bytes(values: Tensor) -> Tensor:
 def _require_shape(
     shape: tuple[int, ...], dimensions: tuple[int, ...], channels: set[int], last: bool
 ) -> None:
-    wanted = "(H, W), (H, W, 3) or (H, W, 4)" if last else "(3, H, W) or (1, H, W)"
+    expected = "(H, W), (H, W, 3) or (H, W, 4)" if last else "(3, H, W) or (1, H, W)"
     plain = last and len(shape) == 2
     fits = plain or (len(shape) in dimensions and shape[-1 if last else 0] in channels)
     if not fits or 0 in shape:
         kind = "array" if last else "tensor"
-        raise ValueError(f"An image as {kind} is {wanted}, not {_shape(shape)}.")
+        raise ValueError(f"An image as {kind} is {expected}, not {_shape(shape)}.")
 
 
 def _no_ids(kind: str) -> ValueError:

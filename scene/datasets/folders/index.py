@@ -123,15 +123,15 @@ def entries(folder: Path, split: str, labels: Labels) -> list[Entry]:
             f"{' (of one scene of train, none is held out)' if one else ''}."
         )
     scene = LineParser(layout)
-    carved = split in ("train", "tune") and "tune" not in _known(layout)
-    stored = "train" if carved else split
+    without_list = split in ("train", "tune") and "tune" not in _known(layout)
+    stored = "train" if without_list else split
     masked, unmasked = _scenes(layout, stored, scene)
     weak = weak_names(folder, masked, scene) if stored == "train" else set()
-    if carved:
+    if without_list:
         true = [name for name in masked if name not in weak]
-        held = _held_out(true if len(true) > 1 else masked) | _held_out(unmasked)
+        held_out = _held_out(true if len(true) > 1 else masked) | _held_out(unmasked)
         masked, unmasked = (
-            [name for name in names if (name in held) == (split == "tune")]
+            [name for name in names if (name in held_out) == (split == "tune")]
             for names in (masked, unmasked)
         )
     if layout.listless and unmasked:
@@ -145,9 +145,16 @@ def entries(folder: Path, split: str, labels: Labels) -> list[Entry]:
     classes = image_level(folder, stored, unmasked, weak.intersection(masked), labels, scene)
     images, masks = _files(layout, scene, masked, unmasked)
     unturned = unturned_names(folder, masked, scene)
-    said = {name: None if unturned is None else name in unturned for name in masked}
+    of_stored_pixels = {name: None if unturned is None else name in unturned for name in masked}
     return [
-        Entry(name, images[name], masks.get(name), classes.get(name), name in weak, said.get(name))
+        Entry(
+            name,
+            images[name],
+            masks.get(name),
+            classes.get(name),
+            name in weak,
+            of_stored_pixels.get(name),
+        )
         for name in (*masked, *unmasked)
     ]
 
