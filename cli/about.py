@@ -1,4 +1,4 @@
-"""What a command looked at: a run, on a split of some data, as data and as a heading."""
+"""The run and the split that a command reports on, as data and as a heading."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def about(run: Run, dataset: SceneDataset) -> dict[str, Any]:
-    """Say which run was held against which scenes."""
+    """Return the run, its recipe, and the split that it is applied to."""
     return {
         "run": str(run.folder),
         "recipe": run.settings.recipe,
@@ -23,11 +23,12 @@ def about(run: Run, dataset: SceneDataset) -> dict[str, Any]:
     }
 
 
-def heading(told: dict[str, Any], scenes: int) -> str:
-    """Write the same as a line above tables."""
+def heading(report: dict[str, Any], scenes: int) -> str:
+    """Return a line that names run, recipe, data, split and size, to stand above tables."""
     return (
-        f"{told['run']}: {told['recipe']} on {told['data']} ({told['split']}, {scenes} scenes"
-        f"{against_weak(told['weak'], scenes)}, {told['size']})"
+        f"{report['run']}: {report['recipe']} on {report['data']} "
+        f"({report['split']}, {scenes} scenes"
+        f"{against_weak(report['weak'], scenes)}, {report['size']})"
     )
 
 

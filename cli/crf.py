@@ -1,4 +1,4 @@
-"""`scene crf`: the fully connected CRF, for its own sake."""
+"""`scene crf`: the dense (fully connected) CRF on its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`scene crf ablate`: what each kernel is worth, and how much the widths matter."""
+"""`scene crf ablate`: the CRF with each kernel alone, both and none, and a grid of widths."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def ablate(
         iterations=iterations,
     )
     widths = numbers("--alphas", alphas), numbers("--betas", betas)
-    asked = source(
+    unaries = source(
         one_of(place, run),
         probs,
         noise,
@@ -133,27 +133,27 @@ def ablate(
         trust=trust,
         download=download,
     )
-    split = split or evaluation_split(asked.data)
+    split = split or evaluation_split(unaries.data)
     if choose_on == split:
         raise ValueError(
             f"Settings chosen on {split} cannot be reported on {split}; choose on another split, "
             "as --choose-on tune, or on none to see the grid there without choosing."
         )
-    folder = out or Path(f"crf-{_plain(asked.data)}-{_kind(probs, noise, asked)}")
+    folder = out or Path(f"crf-{_plain(unaries.data)}-{_kind(probs, noise, unaries)}")
     parts = {"unaries", "results", "ablation.json", "grid.png"}
     foreign = unlike(lambda path: path.name in parts)
     require_free(folder, True, folder="an ablation", foreign=foreign)
     grid_elsewhere = choose_on != "none" and all(widths)
-    if grid_elsewhere and choose_on not in splits_of(asked.data):
+    if grid_elsewhere and choose_on not in splits_of(unaries.data):
         raise ValueError(
-            f"{asked.data} has no split {choose_on!r} to choose on; --choose-on none shows the "
+            f"{unaries.data} has no split {choose_on!r} to choose on; --choose-on none shows the "
             f"grid on {split} itself."
         )
-    asked.require(split, *([choose_on] if grid_elsewhere else []))
+    unaries.require(split, *([choose_on] if grid_elsewhere else []))
     with bar() as watch:
         kept = folder / "unaries"
-        scenes = asked.scenes(split, kept, watch, limit=limit)
-        tune = asked.scenes(choose_on, kept, watch, limit=limit) if grid_elsewhere else None
+        scenes = unaries.scenes(split, kept, watch, limit=limit)
+        tune = unaries.scenes(choose_on, kept, watch, limit=limit) if grid_elsewhere else None
         found = measure(
             scenes,
             base,
@@ -192,10 +192,10 @@ def _plain(data: str) -> str:
     return Path(data).name.replace(":", "-") or "data"
 
 
-def _kind(probs: Path | None, noise: bool, asked: Any) -> str:
+def _kind(probs: Path | None, noise: bool, unaries: Any) -> str:
     if noise:
         return "noise"
-    return probs.name if probs is not None else str(asked.run.settings.recipe)
+    return probs.name if probs is not None else str(unaries.run.settings.recipe)
 
 
 def _show(found: Ablation, elsewhere: bool) -> None:
@@ -205,8 +205,8 @@ def _show(found: Ablation, elsewhere: bool) -> None:
 
     scenes = found.scenes
     count = found.rows["unary"].scenes
-    told = f"{count} scenes{against_weak(found.weak, count)}, unaries: {scenes.unaries.title}"
-    console.print(f"{_plain(scenes.data)} {scenes.split} ({told})")
+    about = f"{count} scenes{against_weak(found.weak, count)}, unaries: {scenes.unaries.title}"
+    console.print(f"{_plain(scenes.data)} {scenes.split} ({about})")
     table = Table("kernels")
     for name in ("mIoU, %", "accuracy, %", "log p, nats"):
         table.add_column(name, justify="right")

@@ -1,4 +1,4 @@
-"""`scene crf fit`: learn the CRF's parameters from masks, and see whether it was worth it."""
+"""`scene crf fit`: learn the CRF's parameters from masks, and score them on a held-out split."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def fit(
     ]
     out = file_in(out, "crf.json")
     require_free(out, force, suffix=".json")
-    asked = source(
+    unaries = source(
         one_of(place, run),
         probs,
         noise,
@@ -153,12 +153,12 @@ def fit(
         trust=trust,
         download=download,
     )
-    held_out = held_out or evaluation_split(asked.data)
-    asked.require(split, held_out)
+    held_out = held_out or evaluation_split(unaries.data)
+    unaries.require(split, held_out)
     with bar() as watch, TemporaryDirectory() as kept:
         place = Path(kept)
-        train = asked.scenes(split, place, watch, limit=limit, sample=seed)
-        held = asked.scenes(held_out, place, watch, limit=held_limit)
+        train = unaries.scenes(split, place, watch, limit=limit, sample=seed)
+        held = unaries.scenes(held_out, place, watch, limit=held_limit)
         found = learn(
             train,
             held,

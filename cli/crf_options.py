@@ -1,4 +1,4 @@
-"""What `scene crf` commands share: options of the kernels, and whence unaries come."""
+"""Options of the CRF: its kernels, and the source of its unaries."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def refine(
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Refine what is believed of PHOTO's pixels, so that similar pixels agree.
+    """Refine the label probabilities of PHOTO by the dense CRF, so that similar pixels agree.
 
     Writes STEM_mask.png (a palette PNG of label ids) and STEM_overlay.png.
     """
@@ -107,8 +107,8 @@ def refine(
         force=force,
     )
     if json:
-        told = {"files": [*map(str, found.files)], "shares": found.shares}
-        console.print_json(data={**told, "changed": found.changed, "pixels": found.pixels})
+        files = {"files": [*map(str, found.files)], "shares": found.shares}
+        console.print_json(data={**files, "changed": found.changed, "pixels": found.pixels})
         return
     present = ", ".join(f"{name} {share:.1%}" for name, share in found.shares.items())
     console.print(

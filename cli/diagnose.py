@@ -1,4 +1,4 @@
-"""`scene diagnose`: what a model with a latent believes, held against what it should."""
+"""`scene diagnose`: the posteriors of a model with a latent z, examined."""
 
 from __future__ import annotations
 
@@ -101,12 +101,12 @@ def diagnose(
     model = fitted(found.folder, device=device, trust=trust)
     dataset = model.dataset(split, data=data, download=download)
     yardstick = _segmenter(segmenter, dataset)
-    told = {
+    report = {
         **about(found, dataset),
         "segmenter": None if yardstick is None else str(yardstick.folder),
         "seed": seed,
     }
-    with notes.status("looking") as status:
+    with notes.status("diagnosing") as status:
         diagnosis = examine(
             model,
             dataset,
@@ -116,13 +116,13 @@ def diagnose(
             gradients=gradients,
             segmenter=yardstick,
             seed=seed,
-            about=told,
-            watch=lambda title: status.update(f"looking: {title}"),
+            about=report,
+            watch=lambda title: status.update(f"diagnosing: {title}"),
         )
     if json:
         console.print_json((folder / "diagnose.json").read_text())
         return
-    show(told, diagnosis)
+    show(report, diagnosis)
     console.print(entitled(folder, ", ".join(path.name for path in diagnosis.files)))
 
 

@@ -100,7 +100,7 @@ def evaluate(
             )
             for name, options in protocols.items()
         }
-    told = {
+    report = {
         **about(model.run, dataset),
         "scenes": len(dataset),
         "threshold": model.model.threshold,
@@ -108,13 +108,13 @@ def evaluate(
     }
     if json:
         cells = {name: [cell.to_json() for cell in cells] for name, cells in results.items()}
-        console.print_json(data={**told, "results": cells})
+        console.print_json(data={**report, "results": cells})
         return
-    _show(told, results, dataset.schema.labels)
+    _show(report, results, dataset.schema.labels)
 
 
-def _show(told: dict[str, Any], results: dict[str, Evaluation], labels: Any) -> None:
-    console.print(heading(told, told["scenes"]))
+def _show(report: dict[str, Any], results: dict[str, Evaluation], labels: Any) -> None:
+    console.print(heading(report, report["scenes"]))
     rows = list(zip(*results.values(), strict=True))
     masks = [row for row in rows if row[0].target == "mask"]
     if any(row[0].score is not None for row in masks):
@@ -123,13 +123,13 @@ def _show(told: dict[str, Any], results: dict[str, Evaluation], labels: Any) -> 
     classes = [row for row in rows if row[0].target == "classes"]
     scores = {"macro-F1, %": "macro_f1", "AP, %": "map"}
     console.print(_means("classes from", list(results), classes, scores))
-    if told["recipe"] == "classifier":
+    if report["recipe"] == "classifier":
         console.print(_per_class(classes[0][0], labels.classes))
-        console.print(f"F1: present where p > {told['threshold']:g}.")
-    if told["covered"] < 0.995:
+        console.print(f"F1: present where p > {report['threshold']:g}.")
+    if report["covered"] < 0.995:
         console.print(
-            f"Scored at the stored pixels; the crop to {told['size']} covers "
-            f"{told['covered']:.0%} of them, and the rest is left out."
+            f"Scored at the stored pixels; the crop to {report['size']} covers "
+            f"{report['covered']:.0%} of them, and the rest is left out."
         )
     if any(_source(row[0]).endswith("†") for row in rows):
         console.print("† no term of the objective trained this posterior on its own.")

@@ -1,4 +1,4 @@
-"""`scene evaluate --stage`: the masks of a stage against the truth, label by label."""
+"""`scene evaluate --stage`: the masks of a stage against the ground truth, label by label."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ from inference.settings.settings import flag
 
 from .console import console
 from .crf_options import bar
-from .stage_options import CRF, STOCK, chosen_stage, crf_of, found_run, look_of, require_stages
+from .stage_options import (
+    CRF,
+    STOCK,
+    chosen_stage,
+    class_maps_of,
+    crf_of,
+    found_run,
+    require_stages,
+)
 
 if TYPE_CHECKING:
     from inference.api.segment import StageScore
@@ -28,7 +36,7 @@ def evaluate_stages(run: Path | None, stages: Sequence[str], given: dict[str, An
     """
     require_stages(stages)
     if given["draws"] is not None or given["at_mean"]:
-        raise typer.BadParameter("--draws and --at-mean have no part in --stage; leave them out.")
+        raise typer.BadParameter("--draws and --at-mean do not go with --stage; leave them out.")
     from inference import load
     from inference.api.segment import score_stages
     from scene.notices import against_weak
@@ -36,7 +44,7 @@ def evaluate_stages(run: Path | None, stages: Sequence[str], given: dict[str, An
     found = found_run(run, stages[0])
     for name in stages:
         chosen_stage(found, name, False, False)
-    crf, look = crf_of(given), look_of(given)
+    crf, class_maps = crf_of(given), class_maps_of(given)
     fitted = load(found, device=given["device"], trust=given["trust"])
     dataset = fitted.dataset(
         given["split"], data=given["data"], download=given["download"], target="mask"
@@ -49,7 +57,7 @@ def evaluate_stages(run: Path | None, stages: Sequence[str], given: dict[str, An
             stages,
             dataset,
             crf=crf,
-            look=look,
+            class_maps=class_maps,
             engine=given["engine"],
             seed=given["seed"],
             watch=lambda done, total: watch(f"scoring {split}", done, total),
@@ -64,8 +72,8 @@ def evaluate_stages(run: Path | None, stages: Sequence[str], given: dict[str, An
         "weak": one.weak,
     }
     if given["json"]:
-        told = {name: score.to_json() for name, score in scores.items()}
-        console.print_json(data={**about, "stages": told})
+        stages_json = {name: score.to_json() for name, score in scores.items()}
+        console.print_json(data={**about, "stages": stages_json})
         return
     scenes = f"{one.scenes} scenes{against_weak(one.weak, one.scenes)}"
     console.print(f"{about['run']}: {about['recipe']} on {about['data']} ({split}, {scenes})")
@@ -73,11 +81,11 @@ def evaluate_stages(run: Path | None, stages: Sequence[str], given: dict[str, An
 
 
 def refuse_without_stage(given: dict[str, Any]) -> None:
-    """Refuse options that only a stage has, where none was asked for."""
+    """Refuse options that only a stage has, where no stage is named."""
     stock: dict[str, Any] = {**dict.fromkeys(("params", *CRF)), **STOCK}
     for name, value in stock.items():
         if given[name] != value:
-            raise typer.BadParameter(f"{flag(name)} is about --stage; name one.")
+            raise typer.BadParameter(f"{flag(name)} goes with --stage; name one.")
 
 
 def _show(scores: dict[str, StageScore]) -> None:
@@ -98,8 +106,10 @@ def _show(scores: dict[str, StageScore]) -> None:
         console.print(f"Common, in 90 % of training images or more: {', '.join(one.common)}.")
     counts = {name: len(score.absent) for name, score in scores.items() if score.absent}
     if counts:
-        told = ", ".join(f"{count} with {name}" for name, count in counts.items())
-        console.print(f"– neither in truth nor in prediction, and in no mean: {told}.")
+        absent = ", ".join(f"{count} with {name}" for name, count in counts.items())
+        console.print(
+            f"– in neither ground truth nor prediction, so left out of the mean: {absent}."
+        )
 
 
 def _number(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""`scene generate`: draw a whole dataset from a model, and drop what does not hang together."""
+"""`scene generate`: draw a dataset from a joint model, and drop incoherent scenes."""
 
 from __future__ import annotations
 
@@ -83,13 +83,13 @@ def generate(
     from scene.datasets.folders.writer import claim_folder
 
     require_folder(out)
-    asked = GenerationSettings(n, origin, sampled, drop, min_area, agreement, keep_train, seed)
+    settings = GenerationSettings(n, origin, sampled, drop, min_area, agreement, keep_train, seed)
     claim_folder(out, force)
     found = chosen(one_of(run, named), "generate")
     with bar() as watch:
-        made = write(
+        generated = write(
             found,
-            asked,
+            settings,
             out,
             judge=find_run(judge) if judge is not None else None,
             source=data,
@@ -99,17 +99,17 @@ def generate(
             watch=watch,
         )
     if json:
-        console.print_json(data={**made.to_json(), "run": str(found.folder)})
+        console.print_json(data={**generated.to_json(), "run": str(found.folder)})
         return
-    _say(made, keep_train)
+    _say(generated, keep_train)
 
 
-def _say(made: Generated, kept: int) -> None:
-    counts = made.counts
-    others = ", ".join(f"{split} {n}" for split, n in made.scenes.items() if split != "train")
-    real = f" and {made.scenes['train'] - counts.accepted} real ones" if kept else ""
+def _say(generated: Generated, kept: int) -> None:
+    counts = generated.counts
+    others = ", ".join(f"{split} {n}" for split, n in generated.scenes.items() if split != "train")
+    real = f" and {generated.scenes['train'] - counts.accepted} real ones" if kept else ""
     true = f"; {others} with true masks" if others else ""
-    console.print(entitled(made.folder, f"{counts.accepted} generated scenes{real}{true}"))
+    console.print(entitled(generated.folder, f"{counts.accepted} generated scenes{real}{true}"))
     fallen = ", ".join(f"{n} {reason}" for reason, n in counts.rejected.items() if n) or "none"
     console.print(f"of {counts.sampled} drawn; dropped: {fallen}")
-    console.print(str(made.picture))
+    console.print(str(generated.picture))

@@ -131,9 +131,9 @@ def pseudo_label(
             watch=watch,
         )
     if json:
-        told = {"folder": str(written.folder), "run": str(found.folder), "stage": name}
+        report = {"folder": str(written.folder), "run": str(found.folder), "stage": name}
         more = {"true": written.true, "void": written.void}
-        console.print_json(data={**told, "scenes": written.scenes, **more})
+        console.print_json(data={**report, "scenes": written.scenes, **more})
         return
     weak, *others = (f"{split} {count}" for split, count in written.scenes.items())
     masks = f"{weak} with masks of {name} ({written.void:.1%} of pixels void)"

@@ -1,4 +1,4 @@
-"""`scene sample`: draw scenes from a mask, an image, some classes, or from nothing at all."""
+"""`scene sample`: draw scenes given a mask, an image, classes, or nothing."""
 
 from __future__ import annotations
 
@@ -77,14 +77,14 @@ def sample(
     if out is not None and picture is None and is_png_path(out):
         out, picture = None, out
     given = {"image": from_image, "classes": from_classes, "mask": from_mask}
-    asked = [name for name, text in given.items() if text is not None]
-    if refine is not None and not asked:
+    observed = [name for name, text in given.items() if text is not None]
+    if refine is not None and not observed:
         raise ValueError("There is nothing to refine by; add --from-image, -classes or -mask.")
     for place in (picture, out):
         if place is not None:
             require_free_views(place, force)
     model = fitted(
-        one_of(run, named), "refine" if refine else "sample", asked, device=device, trust=trust
+        one_of(run, named), "refine" if refine else "sample", observed, device=device, trust=trust
     )
     samples = model.sample(
         n,
@@ -97,11 +97,11 @@ def sample(
         seed=seed,
         data=data,
     )
-    picture = picture or _free(model.run.path("samples"), f"from-{'+'.join(asked) or 'prior'}")
+    picture = picture or _free(model.run.path("samples"), f"from-{'+'.join(observed) or 'prior'}")
     samples.save(picture, force=force)
     console.print(entitled(picture, samples.title))
     if samples.refined is not None:
-        console.print(_gain(samples.refined, " + ".join(asked)))
+        console.print(_gain(samples.refined, " + ".join(observed)))
     if out is not None:
         console.print(entitled(out, f"{len(samples.save(out, force=force))} files"))
 

@@ -160,9 +160,9 @@ def _is_failed(result: Done | Failed) -> bool:
 
 
 def _say(result: Done) -> None:
-    shares: Sequence[Any] = result.found.shares
-    told = ", ".join(f"{share.name} {share.pixels:.1%}" for share in shares)
-    console.print(entitled(result.job.files["mask"], told))
+    shares: Sequence[Any] = result.segmentation.shares
+    parts = ", ".join(f"{share.name} {share.pixels:.1%}" for share in shares)
+    console.print(entitled(result.job.files["mask"], parts))
 
 
 def _complain(failure: Failed) -> None:

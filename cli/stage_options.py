@@ -1,4 +1,4 @@
-"""The options that say which run, stage and CRF segment: for every command that does."""
+"""Options of segmentation: the run, its stage, class maps and CRF."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ CRF = (
     "appearance_weight", "appearance_sigma_xy", "appearance_sigma_rgb", "smoothness_weight",
     "smoothness_sigma", "iterations",
 )  # fmt: skip
-"""What the options of the CRF are called in a command, and in its parameters."""
+"""Options of the CRF, by their names in commands and among its parameters."""
 
 STOCK = {
     "engine": "auto", "layer": None, "scales": "1", "flip": False, "background_map": "sum",
     "exponent": 2.0,
 }  # fmt: skip
-"""What the other options are where nobody says otherwise."""
+"""Defaults of the other options of a stage."""
 
 
 def found_run(run: Path | None, stage: str | None = None) -> RunFolder:
@@ -108,9 +108,9 @@ def loaded(run: RunFolder, stage: str, given: dict[str, Any]) -> Segmenter:
 
     crf = STAGES[stage].crf and crf_of(given)  # read, and refused, before the run is loaded
     more = {k: given[k] for k in ("pixels", "seed", "engine") if given.get(k) is not None}
-    look = look_of(given)
+    class_maps = class_maps_of(given)
     fitted = load(run, device=given["device"], trust=given["trust"])
-    return segmenter(fitted, stage, crf, look=look, **more)
+    return segmenter(fitted, stage, crf, class_maps=class_maps, **more)
 
 
 def crf_of(given: dict[str, Any]) -> Parameters:
@@ -120,7 +120,7 @@ def crf_of(given: dict[str, Any]) -> Parameters:
     return crf_parameters(given["params"], **{name: given[name] for name in CRF})
 
 
-def look_of(given: dict[str, Any]) -> CueSettings:
+def class_maps_of(given: dict[str, Any]) -> CueSettings:
     """Make of a command's arguments how a classifier's maps are made."""
     from inference.api.segment import CueSettings
 

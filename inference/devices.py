@@ -1,4 +1,4 @@
-"""Devices: where to compute, by name, without loading the library that trains."""
+"""Devices: where to compute, by name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def device_of(name: Device) -> torch.device:
     """
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not there.get(name, True):
-        raise ValueError(f"--device {name} was asked for, but there is none; try --device auto.")
+        raise ValueError(f"This machine has no {name} device; try --device auto.")
     if name == "auto":
         name = "cuda" if there["cuda"] else "mps" if there["mps"] else "cpu"
     return torch.device(name, 0) if name == "cuda" else torch.device(name)

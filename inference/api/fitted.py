@@ -276,7 +276,7 @@ class Fitted(LoadedRun):
             crf: True or False: with or without the dense CRF; or its parameters, by name as in
                 ``{"appearance_weight": 5}`` where they differ from the usual ones.
             classes: Classes known to be present; no others are then labelled.
-            options: ``look``, ``pixels``, ``seed``, ``engine``, see
+            options: ``class_maps``, ``pixels``, ``seed``, ``engine``, see
                 `inference.segmentation.segmenter.Segmenter`.
 
         Raises:

@@ -31,7 +31,7 @@ from ..segmentation.segmenter import Segmenter as Segmenter
 from ..segmentation.stages import STAGES, stage_of
 from .loaded import LoadedRun
 
-_LOOK = CueSettings()
+_CLASS_MAPS = CueSettings()
 
 
 def crf_parameters(file: Path | None = None, **changes: Any) -> Parameters:
@@ -59,7 +59,7 @@ def segmenter(
     stage: str | None = None,
     crf: Parameters | Mapping[str, Any] | bool | None = None,
     *,
-    look: CueSettings = _LOOK,
+    class_maps: CueSettings = _CLASS_MAPS,
     pixels: int = PIXELS,
     seed: int = 0,
     engine: str = "auto",
@@ -70,7 +70,7 @@ def segmenter(
         fitted: Of any recipe that predicts masks from images, or of a classifier.
         stage: A key of `inference.segmentation.stages.STAGES`; None = the run's last.
         crf: With or without the CRF, or with these parameters; None = as the stage has it.
-        look: How a classifier's maps are made.
+        class_maps: How a classifier's class maps are made.
         pixels: Photographs with more are reduced to so many for the CRF.
         seed: Of the draws of z, the same for every photograph.
         engine: Of the CRF, as in `inference.crf.meanfield.refine`.
@@ -96,7 +96,7 @@ def segmenter(
         fitted.assembly,
         name,
         crf=parameters,
-        look=look,
+        class_maps=class_maps,
         pixels=pixels,
         seed=seed,
         engine=engine,
@@ -123,7 +123,7 @@ def score_stages(
     scenes: SceneDataset,
     *,
     crf: Parameters | None = None,
-    look: CueSettings = _LOOK,
+    class_maps: CueSettings = _CLASS_MAPS,
     engine: str = "auto",
     seed: int = 0,
     watch: Watch = lambda done, total: None,
@@ -135,7 +135,7 @@ def score_stages(
         stages: Keys of `inference.segmentation.stages.STAGES`.
         scenes: The split; those without a mask are left out.
         crf: Parameters of the CRF, where a stage has one; None = the usual ones.
-        look: How a classifier's maps are made.
+        class_maps: How a classifier's class maps are made.
         engine: Of the CRF.
         seed: Of the draws of z.
         watch: Told how many scenes are done, of how many.
@@ -150,7 +150,7 @@ def score_stages(
         fitted.assembly,
         names[0],
         crf=crf or Parameters(),
-        look=look,
+        class_maps=class_maps,
         seed=seed,
         engine=engine,
     )

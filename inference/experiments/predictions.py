@@ -146,7 +146,7 @@ def predict_stage(
     """
     segmenter.schema.labels.require(dataset.schema.labels, dataset.name)
     source = STAGES[segmenter.stage].source
-    stage = (source, segmenter.look if source == "gradcam" else None, segmenter.seed)
+    stage = (source, segmenter.class_maps if source == "gradcam" else None, segmenter.seed)
     key = digest(weights_digest(run), stage, dataset_digest(dataset, rows), tuple(rows))
     predictions = Predictions(folder.absolute(), key, source, cropped=False)
     if _cached(predictions):

@@ -209,12 +209,12 @@ def evaluate(
         raise ValueError(f"A prediction averages 1 draw or more, not {draws}.")
     assembly.model.eval()
     assembly.guide.eval()
-    asked = directions or tuple((g, "mask") for g in MASKS) + tuple(
+    scored = directions or tuple((g, "mask") for g in MASKS) + tuple(
         (g, "classes") for g in CLASSES
     )
     ask = partial(predict, assembly, draws=draws, at_mean=at_mean)
     cells = []
-    for given, target in asked:
+    for given, target in scored:
         cell = Cell(given, target, trained(assembly, given), 0, None)
         if able(assembly, given, target):
             watch(cell.title)
@@ -226,9 +226,9 @@ def evaluate(
                 else:
                     cell = replace(cell, **_classes(dataset, guesses, assembly.model.threshold))
         cells.append(cell)
-    scored = None if at_mean else draws
+    averaged = None if at_mean else draws
     return Evaluation(
-        tuple(cells), dataset.name, dataset.split, len(dataset), dataset.schema.labels, scored
+        tuple(cells), dataset.name, dataset.split, len(dataset), dataset.schema.labels, averaged
     )
 
 

@@ -57,17 +57,18 @@ def draw_predictions(
     with seeded(seed, assembly.device):
         for given, target in DIRECTIONS:
             if set(given) <= set(seen) and able(assembly, given, target):
-                found = predict(assembly, complete.only(given), [target])
-                columns.append(list(found.mask if target == "mask" else found.views[target]))
+                prediction = predict(assembly, complete.only(given), [target])
+                mask = target == "mask"
+                columns.append(list(prediction.mask if mask else prediction.views[target]))
                 source = "all" if len(given) == len(VIEWS) else "+".join(given)
                 titles.append(f"{source} → {target}")
-    told = complete["classes"] if "classes" in seen else [None] * len(complete)
+    vectors = complete["classes"] if "classes" in seen else [None] * len(complete)
     rows = [
         [
             Panel(picture, named(labels, vector) if i == 1 and vector is not None else "")
             for i, picture in enumerate(line)
         ]
-        for line, vector in zip(zip(*columns, strict=True), told, strict=True)
+        for line, vector in zip(zip(*columns, strict=True), vectors, strict=True)
     ]
     draw_grid(path, rows, labels, columns=titles)
 

@@ -55,8 +55,8 @@ def log_likelihood(assembly: Assembly, views: Views, particles: int = 64) -> Ten
         for rows in torch.arange(len(views)).split(step):
             part = views.rows(rows.to(views.device)).to(assembly.device)
             guide = partial(_draw, assembly, part, part.only(seen))
-            found = evidence(partial(model, part), guide, particles=draws)
-            parts.append(iwae(found.log_weights()).cpu())
+            weights = evidence(partial(model, part), guide, particles=draws).log_weights()
+            parts.append(iwae(weights).cpu())
     return torch.cat(parts)
 
 

@@ -1,4 +1,4 @@
-"""Any view from any others: draw z from the posterior, decode the views asked for."""
+"""Any view from any others: draw z from the posterior, decode the views to predict."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..build import Assembly
 from .arrays import as_arrays
 
 DRAWS = 8
-"""Draws of z that a prediction averages, unless told otherwise."""
+"""Draws of z that a prediction averages, by default."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -230,7 +230,7 @@ def explore(
         given: B scenes.
         start: Where to begin.
         states: S, those kept.
-        warmup: Steps in which the length of a leap and the mass are found.
+        warmup: Steps in which step size and mass matrix are adapted.
 
     Returns:
         States ``(S, B, L)``, and the mean acceptance probability of each chain, ``(B,)``.
@@ -256,11 +256,11 @@ def _start(assembly: Assembly, given: Views) -> dist.Distribution:
     """Give the amortised posterior, or the prior where there is none given these views."""
     with torch.no_grad():
         if assembly.guide.accepts(given.names):
-            found = posterior(assembly, given)
+            start = posterior(assembly, given)
         else:
-            found = assembly.model.prior(given)
-    assert found is not None
-    return found
+            start = assembly.model.prior(given)
+    assert start is not None
+    return start
 
 
 def _moments(q: Any) -> tuple[Tensor, Tensor]:
@@ -284,9 +284,9 @@ def _say(q: dist.Distribution, scenes: int) -> Tensor:
         return pyro.sample("z", q)  # type: ignore[no-any-return]
 
 
-def _bounds(found: Evidence) -> Tensor:
-    kl = found.log_q - found.log_prior if found.divergence is None else found.divergence
-    return elbo(found.log_likelihood() - kl)
+def _bounds(parts: Evidence) -> Tensor:
+    kl = parts.log_q - parts.log_prior if parts.divergence is None else parts.divergence
+    return elbo(parts.log_likelihood() - kl)
 
 
 def _chain(
@@ -314,5 +314,4 @@ def _chain(
     with torch.enable_grad(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning, module="pyro")
         sampler.run()
-    found = loc + scale * sampler.get_samples()["u"]
-    return found, accepted[-1]
+    return loc + scale * sampler.get_samples()["u"], accepted[-1]

@@ -1,4 +1,4 @@
-"""The classifier that SEC learns from: found among the runs, asked for cues and first weights."""
+"""The classifier that SEC learns from: its run, its seed cues, and the first weights it gives."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .cues import CueSettings, cues_of
 
 
 @dataclass(frozen=True)
-class Teacher:
+class CueClassifier:
     """A trained classifier and the run it comes from."""
 
     run: Run
@@ -42,12 +42,12 @@ class Teacher:
         model.net.copy_weights(self.assembly.model.net)
 
     def cues(self, scenes: SceneDataset, cells: tuple[int, int], settings: Settings) -> Cues:
-        """Work out the cues of training scenes from their image-level labels.
+        """Return the cues of training scenes from their image-level labels.
 
         Args:
             scenes: What SEC will be trained on.
             cells: Its grid.
-            settings: How cues are found, and the data, which are seen at the classifier's size.
+            settings: How cues are made, and the data, which are read at the classifier's size.
 
         Raises:
             ValueError: If the classifier saw another crop of the scenes, or background is to be
@@ -58,7 +58,7 @@ class Teacher:
         def some(indices: range) -> Tensor:
             return cues_of(self.assembly, seen, indices, size=cells, settings=how)
 
-        return Cues.gathered(len(seen), some)
+        return Cues.computed(len(seen), some)
 
     def _seen(self, scenes: SceneDataset, settings: Settings) -> SceneDataset:
         """Open the same scenes at the classifier's size."""
@@ -76,7 +76,9 @@ class Teacher:
         )
 
 
-def find_teacher(settings: Settings, scenes: SceneDataset, device: torch.device) -> Teacher | None:
+def find_classifier(
+    settings: Settings, scenes: SceneDataset, device: torch.device
+) -> CueClassifier | None:
     """Find the classifier that the settings name, or the newest of the same data.
 
     Returns:
@@ -112,11 +114,11 @@ def find_teacher(settings: Settings, scenes: SceneDataset, device: torch.device)
                 f"with `scene train classifier --data {scenes.source}`, or name one with "
                 f"--classifier{otherwise}."
             ) from None
-    return Teacher(run, restore(run, device=device))
+    return CueClassifier(run, restore(run, device=device))
 
 
-def taught(
-    run: Run, scenes: SceneDataset, assembly: Assembly, teacher: Teacher | None = None
+def with_cues(
+    run: Run, scenes: SceneDataset, assembly: Assembly, classifier: CueClassifier | None = None
 ) -> SceneDataset:
     """Give the training scenes of SEC their cues and hide their masks; leave others alone.
 
@@ -124,7 +126,7 @@ def taught(
         run: Where cues are kept.
         scenes: What to train on.
         assembly: What will be trained; says the grid.
-        teacher: Works the cues out; None = the run has them.
+        classifier: Works the cues out; None = the run has them.
 
     Raises:
         LookupError: If the run should have them and has not.
@@ -133,9 +135,9 @@ def taught(
     if recipe(run.settings.recipe).form != "sec":
         return scenes
     scenes = ImageLevel(scenes)
-    if teacher is not None:
+    if classifier is not None:
         assert isinstance(assembly.model, CoarseScene)
-        teacher.cues(scenes, assembly.model.cells, run.settings).save(run.path(FILE))
+        classifier.cues(scenes, assembly.model.cells, run.settings).save(run.path(FILE))
     return CuedScenes(scenes, Cues.load(run.path(FILE)))
 
 
@@ -154,7 +156,7 @@ def cue_crf(given: tuple[float, ...]) -> tuple[float, float, float] | None:
 
 
 def cue_settings(settings: Settings) -> CueSettings:
-    """Give the part of the settings that says how cues are found."""
+    """Return the part of the settings that cues are made by."""
     return CueSettings(
         layer=settings.cues.layer,
         scales=settings.cues.scales,

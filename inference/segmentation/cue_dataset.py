@@ -79,7 +79,7 @@ class Cues:
         return cls(packed, (labels, rows, columns))
 
     @classmethod
-    def gathered(
+    def computed(
         cls,
         scenes: int,
         cues_of: Callable[[range], Tensor],
@@ -95,10 +95,10 @@ class Cues:
         packed, shape = [], (0, 0, 0)
         for first in range(0, scenes, _AT_ONCE):
             some = range(first, min(scenes, first + _AT_ONCE))
-            found = cues_of(some).cpu()
-            _, *(labels, rows, columns) = found.shape
+            cues = cues_of(some).cpu()
+            _, *(labels, rows, columns) = cues.shape
             shape = (labels, rows, columns)
-            packed.append(np.packbits(found.flatten(1).numpy(), axis=1))
+            packed.append(np.packbits(cues.flatten(1).numpy(), axis=1))
             watch(some.stop)
         return cls(np.concatenate(packed), shape)
 
@@ -114,7 +114,7 @@ def _require_cues(packed: np.ndarray, shape: tuple[int, ...]) -> None:
 class CuedScenes(SceneDataset):
     """Scenes whose batches hold their cues too.
 
-    Cues lie where they were found, so that the scenes are not varied.
+    Cues are of the scenes as they are, so that these are not augmented.
 
     Args:
         scenes: A dataset.
@@ -146,6 +146,6 @@ class CuedScenes(SceneDataset):
 
     def views(self, indices: Sequence[int]) -> Views:
         """Give a batch of scenes; ``views["cues"]`` is ``(B, L, h, w)`` bool."""
-        found = self.scenes.views(indices)
-        tensors = {**dict(found.items()), CUES: self.cues.of(indices)}
-        return Views(tensors, found.present, found.likelihood_weights)
+        views = self.scenes.views(indices)
+        tensors = {**dict(views.items()), CUES: self.cues.of(indices)}
+        return Views(tensors, views.present, views.likelihood_weights)

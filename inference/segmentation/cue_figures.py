@@ -1,4 +1,4 @@
-"""Pictures of cues: each scene beside what its classifier saw in it, and what of that is sure."""
+"""Pictures of seed cues: each scene beside its class maps, its cues and its mask."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from scene.labels import VOID, Labels
 from scene.views import Scene
 
 from ..build import Assembly
-from .cues import CueSettings, Found, find
+from .cues import CueSettings, SceneCues, find_cues
 from .gradcam import resized
 
 _MAPS = 3  # of one scene, the classes named first
 
 
-def draw_cues(path: Path, scenes: Sequence[Scene], found: Found, labels: Labels) -> None:
+def draw_cues(path: Path, scenes: Sequence[Scene], cues: SceneCues, labels: Labels) -> None:
     """Draw scenes in rows: image, maps of the present classes, cues, and the mask if known.
 
     Args:
         path: Where the PNG goes.
-        scenes: The first few of those that ``found`` is about; each has an image.
-        found: Their maps and cues.
+        scenes: The first few of those that ``cues`` are of; each has an image.
+        cues: Class maps and cues of the scenes.
         labels: For names and colours.
     """
-    shown = [present.nonzero().flatten().tolist()[:_MAPS] for present in found.present]
+    shown = [present.nonzero().flatten().tolist()[:_MAPS] for present in cues.present]
     wide = max(1, *map(len, shown[: len(scenes)])) if scenes else 1
     masked = any(scene.mask is not None for scene in scenes)
     rows = []
-    for scene, classes, maps, seeds in zip(scenes, shown, found.maps, found.seeds, strict=False):
+    for scene, classes, maps, seeds in zip(scenes, shown, cues.maps, cues.seeds, strict=False):
         assert scene.image is not None
         image = scene.image.float() / 255
         line = [Panel(image)]
-        line += [Panel(heated(image, maps[c]), labels.classes[c]) for c in classes]
+        line += [Panel(heat_overlay(image, maps[c]), labels.classes[c]) for c in classes]
         line += [Panel()] * (wide - len(classes))
         line += [Panel(cued(seeds, (image.shape[-2], image.shape[-1])))]
         rows.append(line + ([Panel(scene.mask)] if masked else []))
@@ -46,8 +46,10 @@ def draw_cues(path: Path, scenes: Sequence[Scene], found: Found, labels: Labels)
     draw_grid(path, rows, labels, columns=columns)
 
 
-def draw_looks(path: Path, assembly: Assembly, dataset: SceneDataset, *, scenes: int = 6) -> None:
-    """Draw the first scenes that have an image, with the classes the classifier believes in.
+def draw_class_maps(
+    path: Path, assembly: Assembly, dataset: SceneDataset, *, scenes: int = 6
+) -> None:
+    """Draw the first scenes that have an image, with the classes that the classifier predicts.
 
     Args:
         path: Where the PNG goes.
@@ -61,11 +63,11 @@ def draw_looks(path: Path, assembly: Assembly, dataset: SceneDataset, *, scenes:
         return
     labels = dataset.schema.labels
     settings = CueSettings(background=None if labels.background is None else 0.1)
-    found = find(assembly, dataset, rows, settings=settings, labelled=False)
-    draw_cues(path, [dataset[i] for i in rows], found, labels)
+    cues = find_cues(assembly, dataset, rows, settings=settings, labelled=False)
+    draw_cues(path, [dataset[i] for i in rows], cues, labels)
 
 
-def heated(image: Tensor, heat: Tensor) -> Tensor:
+def heat_overlay(image: Tensor, heat: Tensor) -> Tensor:
     """Lay a class map over an image as heat: the hotter, the less one sees of the image.
 
     Args:

@@ -21,7 +21,7 @@ from scene.storage.outputs import require_free, without
 from ..build import Assembly
 from ..runs.run import write_json
 from .cue_figures import draw_cues
-from .cues import CueSettings, find
+from .cues import CueSettings, find_cues
 
 REPORT, PICTURE = "cues.json", "cues.png"
 """What a folder of cues holds beside its archives; the former marks it as one."""
@@ -117,7 +117,7 @@ def write_cues(
         folder: Where to.
         assembly: A classifier.
         dataset: The split.
-        settings: How cues are found.
+        settings: How cues are made.
         limit: Only the first so many scenes.
         force: Replace cues that are in ``folder``.
         about: More for the report.
@@ -157,10 +157,10 @@ def _fill(
     scorer, taken = CueScorer(labels), set[str]()
     for first in range(0, count, _AT_ONCE):
         rows = range(first, min(count, first + _AT_ONCE))
-        found = find(assembly, dataset, rows, settings=settings, labelled=labelled)
+        cues = find_cues(assembly, dataset, rows, settings=settings, labelled=labelled)
         scenes = [dataset[i] for i in rows]
         for scene, maps, seeds, present in zip(
-            scenes, found.maps, found.seeds, found.present, strict=True
+            scenes, cues.maps, cues.seeds, cues.present, strict=True
         ):
             np.savez_compressed(
                 within(folder, folder / f"{_stem(scene.name, taken)}.npz"),
@@ -173,7 +173,7 @@ def _fill(
             if scene.mask is not None:
                 scorer.add(seeds, scene.mask, "mask" in scene.weak)
         if first == 0:
-            draw_cues(folder / PICTURE, scenes[:_DRAWN], found, labels)
+            draw_cues(folder / PICTURE, scenes[:_DRAWN], cues, labels)
         watch(rows.stop, count)
     return scorer
 

@@ -1,4 +1,4 @@
-"""Cues: the few places of an image whose label its class maps leave in no doubt.
+"""Seed cues: the few places of an image that its class maps label with confidence.
 
 Source:
     Kolesnikov & Lampert (2016), Seed, Expand and Constrain, section 4,
@@ -23,7 +23,7 @@ from scene.views import Views
 from ..build import Assembly
 from ..crf.kernels import Appearance
 from ..crf.meanfield import refine
-from .gradcam import cams, looking, normalised, resized
+from .gradcam import cams, evaluating, normalised, resized
 from .maps import BackgroundMap, present_classes, probs, require_background
 
 Saliency = Literal["max", "sum"]
@@ -31,20 +31,20 @@ Saliency = Literal["max", "sum"]
 
 @dataclass(frozen=True)
 class CueSettings:
-    """How cues are found.
+    """How class maps are made, and seed cues of them.
 
     Attributes:
-        layer: The classifier's layer; None = the one usually looked at.
-        scales: Sizes at which images are looked at, as multiples of their own.
-        flip: Also look at the mirrored image.
+        layer: Layer of the classifier; None = its last.
+        scales: Sizes at which images are read, as multiples of their own.
+        flip: Average the maps with those of the mirrored image.
         foreground: A class is cued where its map exceeds this share of its maximum.
         background: Share of the image, the least salient, that is cued as background; None =
             there are no such cues.
         background_map: How probabilities find background: ``sum``, ``power``, ``max``, ``none``.
-        exponent: Of ``power``.
+        exponent: Of ``background_map`` ``power``.
         saliency: What is salient: the largest of the present classes' maps, or their sum.
         crf: Weight, width in pixels and width in colour of a dense CRF's appearance kernel. If
-            it is given, cues are what `refined_seeds` finds.
+            it is not None, `crf_cues` makes the cues.
     """
 
     layer: str | None = None
@@ -76,7 +76,7 @@ def seeds(
     background: float | None = 0.1,
     saliency: Saliency = "max",
 ) -> Tensor:
-    """Find the cues of scenes whose classes are known.
+    """Return the cues of scenes whose classes are known.
 
     A present class is cued where its map exceeds ``foreground`` of its maximum. Background is
     cued where the saliency is within the lowest share ``background`` of the image: cells that
@@ -116,7 +116,7 @@ def seeds(
     return _undisputed(claims)
 
 
-def refined_seeds(
+def crf_cues(
     maps: Tensor,
     present: Tensor,
     labels: Labels,
@@ -124,7 +124,7 @@ def refined_seeds(
     size: tuple[int, int],
     settings: CueSettings,
 ) -> Tensor:
-    """Find the cues that a dense CRF leaves in no doubt.
+    """Return the cues that a dense CRF finds in the probabilities of class maps.
 
     Class maps become probabilities of every pixel, the CRF lets similar pixels agree, and a
     label is cued in cells where its mean probability exceeds ``settings.foreground``; background
@@ -136,7 +136,7 @@ def refined_seeds(
         labels: The vocabulary.
         images: ``(B, 3, H, W)`` in [0, 1].
         size: Height and width of the grid of cues, in cells.
-        settings: Also say how background is found, and the CRF.
+        settings: The CRF, the background map, and the thresholds.
 
     Returns:
         ``(B, L, *size)`` bool; at most one label a cell.
@@ -146,18 +146,18 @@ def refined_seeds(
     height, width = images.shape[-2:]
     kind = cast("BackgroundMap", settings.background_map)
     kind = kind if labels.background is not None else "none"
-    believed = probs(maps, present, labels, (height, width), kind, settings.exponent)
+    unaries = probs(maps, present, labels, (height, width), kind, settings.exponent)
     pixels = (255 * images).round().byte().permute(0, 2, 3, 1).contiguous()
     kernel = Appearance(weight=weight, sigma_xy=reach, sigma_rgb=unlike)
-    found = F.adaptive_avg_pool2d(refine(believed, pixels, kernels=(kernel,)), size)
-    sure = found > settings.foreground
-    sure &= F.one_hot(found.argmax(1), found.shape[1]).movedim(-1, 1).bool()
+    marginals = F.adaptive_avg_pool2d(refine(unaries, pixels, kernels=(kernel,)), size)
+    cued = marginals > settings.foreground
+    cued &= F.one_hot(marginals.argmax(1), marginals.shape[1]).movedim(-1, 1).bool()
     if labels.background is not None and settings.background is None:
-        sure[:, labels.background] = False
-    return sure
+        cued[:, labels.background] = False
+    return cued
 
 
-def seeds_of(
+def seed_cues(
     maps: Tensor,
     present: Tensor,
     labels: Labels,
@@ -165,9 +165,9 @@ def seeds_of(
     size: tuple[int, int],
     settings: CueSettings,
 ) -> Tensor:
-    """Find cues as the settings say: in the maps, or by the CRF; see `refined_seeds`."""
+    """Return cues as the settings say: those of the maps, or those of the CRF."""
     if settings.crf is not None:
-        return refined_seeds(maps, present, labels, images, size, settings)
+        return crf_cues(maps, present, labels, images, size, settings)
     return seeds(
         resized(maps, size),
         present,
@@ -179,13 +179,13 @@ def seeds_of(
 
 
 @dataclass(frozen=True)
-class Found:
-    """What was found in B scenes.
+class SceneCues:
+    """Class maps and seed cues of B scenes.
 
     Attributes:
         maps: Class maps, ``(B, C, h, w)``, each divided by its maximum.
-        present: ``(B, C)`` bool: the classes that were looked for.
-        seeds: The cues, ``(B, L, h, w)`` bool.
+        present: Classes that may be cued, ``(B, C)`` bool.
+        seeds: Seed cues, ``(B, L, h, w)`` bool.
     """
 
     maps: Tensor
@@ -201,14 +201,14 @@ def cues_of(
     size: tuple[int, int],
     settings: CueSettings,
 ) -> Tensor:
-    """Find the cues of training scenes: the classes present are those they are labelled with.
+    """Return the cues of training scenes: the classes present are those of their labels.
 
     Args:
         assembly: A classifier that was trained.
-        dataset: Where the scenes come from; their masks are not looked at.
+        dataset: Where the scenes come from; their masks are not read.
         indices: B scenes; one whose classes are not known gets no cues.
         size: Height and width of the grid of cues, in cells.
-        settings: How they are found.
+        settings: How cues are made.
 
     Returns:
         ``(B, L, h, w)`` bool, on the CPU.
@@ -216,10 +216,10 @@ def cues_of(
     Raises:
         ValueError: If the model is no classifier, or background is to be cued and there is none.
     """
-    return find(assembly, dataset, indices, size=size, settings=settings).seeds
+    return find_cues(assembly, dataset, indices, size=size, settings=settings).seeds
 
 
-def find(
+def find_cues(
     assembly: Assembly,
     dataset: SceneDataset,
     indices: Sequence[int],
@@ -227,15 +227,15 @@ def find(
     size: tuple[int, int] | None = None,
     settings: CueSettings,
     labelled: bool = True,
-) -> Found:
-    """Find maps and cues of scenes, as `cues_of` does.
+) -> SceneCues:
+    """Return class maps and cues of scenes, as `cues_of` does.
 
     Args:
         assembly: A classifier that was trained.
         dataset: Where the scenes come from.
         indices: B scenes.
         size: The grid of maps and cues; None = that of the maps.
-        settings: How cues are found.
+        settings: How cues are made.
         labelled: Take the classes present from the scenes' labels, as only training may; else
             those are present that the classifier gives more than its threshold.
     """
@@ -245,18 +245,18 @@ def find(
     whole = maps_of(assembly, views["image"], settings)
     maps = normalised(whole if size is None else resized(whole, size))
     known = views.having(("image", "classes") if labelled else ("image",))
-    present = views["classes"] > 0.5 if labelled else believed(assembly, views)
+    present = views["classes"] > 0.5 if labelled else predicted_classes(assembly, views)
     present = present & known[:, None]
     grid = (maps.shape[-2], maps.shape[-1])
-    found = seeds_of(whole, present, labels, views["image"], grid, settings)
-    return Found(maps, present, found & known[:, None, None, None])
+    cues = seed_cues(whole, present, labels, views["image"], grid, settings)
+    return SceneCues(maps, present, cues & known[:, None, None, None])
 
 
-def believed(assembly: Assembly, views: Views) -> Tensor:
-    """Say which classes a classifier believes present: ``(B, C)`` bool, on the CPU."""
+def predicted_classes(assembly: Assembly, views: Views) -> Tensor:
+    """Return the classes that a classifier predicts: ``(B, C)`` bool, on the CPU."""
     model = _classifier(assembly)
     device = next(model.parameters()).device
-    with looking(model), torch.no_grad():
+    with evaluating(model), torch.no_grad():
         probs = model.net(views["image"].to(device)).sigmoid().cpu()
     return present_classes(probs, model.labels, model.threshold)
 

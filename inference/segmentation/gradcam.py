@@ -48,7 +48,7 @@ def guided_gradients(model: Classifier, images: Tensor) -> Tensor:
     Returns:
         ``(B, C, 3, H, W)``.
     """
-    with looking(model), _only_positive(model), torch.enable_grad():
+    with evaluating(model), _only_positive(model), torch.enable_grad():
         seen = images.detach().requires_grad_()
         logits = model(seen)
         found = [
@@ -94,7 +94,7 @@ def cams(
             joined by ``+``, give the mean of their maps, each divided by its maximum.
         scales: Sizes at which images are looked at, as multiples of their own; maps are
             averaged on the grid of the largest.
-        flip: Also look at the mirrored images, and average.
+        flip: Average the maps with those of the mirrored images.
         method: ``closed``, ``batched``, or ``auto``: the former where the head allows.
 
     Returns:
@@ -114,7 +114,7 @@ def cams(
         for name in layer.split("+"):
             found.append(normalised(cams(model, images, name, scales, flip, method)))
         return _averaged(sorted(found, key=lambda maps: -maps[0, 0].numel()))
-    with looking(model):
+    with evaluating(model):
         for scale in sorted(scales, reverse=True):
             seen = images if scale == 1 else _scaled(images, scale)
             found.append(_maps(model, seen, layer, method))
@@ -128,7 +128,7 @@ def class_maps(
 ) -> Tensor:
     """Weigh the maps of a layer, ``(B, K, h, w)``, into one of every class, ``(B, C, h, w)``.
 
-    What `cams` does of one look; the same maps then give ``model.head`` its logits.
+    What `cams` does at one scale; the same maps then give ``model.head`` its logits.
     """
     alpha = weights(model, maps, layer, method)
     return torch.einsum("bck,bkhw->bchw", alpha, maps).relu().float()
@@ -179,7 +179,7 @@ def resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 @contextmanager
-def looking(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module) -> Iterator[None]:
     """Hold a model in evaluation mode for a while."""
     training = model.training
     model.eval()

@@ -1,4 +1,4 @@
-"""From class maps to probabilities of labels: normalising, background, who is present."""
+"""From class maps to probabilities of labels: normalisation, background, present classes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FLOOR = 1e-5
 
 
 def present_classes(probs: Tensor, labels: Labels, threshold: float = 0.5) -> Tensor:
-    """Say which classes are believed present: those of a probability above the threshold.
+    """Return the classes that are predicted: those of a probability above the threshold.
 
     Where there is none and the dataset has no background, the most probable one is: every pixel
     must be something.
@@ -91,25 +91,25 @@ def probs(
         maps: ``(B, C, h, w)``, zero or more.
         present: ``(B, C)``, 1 where the class is present.
         labels: The vocabulary.
-        size: Height and width wanted; None = the maps' own.
+        size: Height and width of the result; None = those of the maps.
         background: As `background_of` takes it.
-        exponent: Likewise.
+        exponent: Of the background map ``power``.
 
     Returns:
         ``(B, L, H, W)``, summing to one over labels.
 
     Raises:
-        ValueError: If a background map is asked for, but the dataset has no such label.
+        ValueError: If a background map is named, but the dataset has no such label.
     """
     require_background(labels, background != "none", "--background-map none")
     height, width = size or (maps.shape[-2], maps.shape[-1])
     whole = resized(normalised(maps), (height, width))
     held = (present > 0.5).to(maps.dtype)
-    found = maps.new_zeros(len(maps), len(labels.names), height, width)
-    found[:, list(labels.ids)] = whole * held[..., None, None]
+    shares = maps.new_zeros(len(maps), len(labels.names), height, width)
+    shares[:, list(labels.ids)] = whole * held[..., None, None]
     if labels.background is not None:
-        found[:, labels.background] = background_of(whole, held, background, exponent)
-    return _shared(found, held, labels)
+        shares[:, labels.background] = background_of(whole, held, background, exponent)
+    return _shared(shares, held, labels)
 
 
 def log_probs(probs: Tensor) -> Tensor:
@@ -117,22 +117,22 @@ def log_probs(probs: Tensor) -> Tensor:
     return probs.clamp(min=FLOOR).log()
 
 
-def require_background(labels: Labels, wanted: bool, otherwise: str) -> None:
+def require_background(labels: Labels, needed: bool, otherwise: str) -> None:
     """Refuse to find background in a dataset that has none.
 
     Raises:
-        ValueError: If it is wanted but not there; the message names the option to give.
+        ValueError: If it is needed but not there; the message names the option to give.
     """
-    if wanted and labels.background is None:
+    if needed and labels.background is None:
         raise ValueError(
             f"None of the labels ({', '.join(labels.names)}) is called background, so there is "
             f"none to find; give {otherwise}."
         )
 
 
-def _shared(found: Tensor, held: Tensor, labels: Labels) -> Tensor:
+def _shared(shares: Tensor, held: Tensor, labels: Labels) -> Tensor:
     """Normalise ``(B, L, H, W)`` per pixel, and share out pixels that nothing claims."""
-    fallback = found.new_zeros(found.shape[:2])
+    fallback = shares.new_zeros(shares.shape[:2])
     fallback[:, list(labels.ids)] = held
     nobody = held.sum(1) == 0
     if labels.background is not None:
@@ -140,7 +140,7 @@ def _shared(found: Tensor, held: Tensor, labels: Labels) -> Tensor:
     else:
         fallback[nobody] = 1
     fallback = fallback / fallback.sum(1, keepdim=True)
-    total = found.sum(1, keepdim=True)
+    total = shares.sum(1, keepdim=True)
     return torch.where(
-        total > 0, found / torch.where(total > 0, total, 1), fallback[..., None, None]
+        total > 0, shares / torch.where(total > 0, total, 1), fallback[..., None, None]
     )

@@ -26,11 +26,11 @@ LISTS = (".txt", ".list")
 
 @dataclass(frozen=True)
 class Job:
-    """A photograph, and the files that will be made of it.
+    """A photograph, and the files to write of it.
 
     Attributes:
-        photo: Where it is.
-        files: Where each kind wanted goes.
+        photo: The path of the photograph.
+        files: The path of each kind of file.
     """
 
     photo: Path
@@ -55,17 +55,17 @@ class Done:
     """A photograph that was segmented.
 
     Attributes:
-        job: What it was.
-        found: What came of it.
+        job: The photograph and its files.
+        segmentation: The label probabilities of its pixels.
     """
 
     job: Job
-    found: Segmentation
+    segmentation: Segmentation
 
     def to_json(self) -> dict[str, Any]:
         """Give plain data."""
         files = {kind: str(path) for kind, path in self.job.files.items()}
-        return {"image": str(self.job.photo), **files, **self.found.to_json()}
+        return {"image": str(self.job.photo), **files, **self.segmentation.to_json()}
 
 
 def photos_of(names: Iterable[str], piped: Iterable[str] = ()) -> tuple[list[Path], list[Failed]]:
@@ -80,15 +80,15 @@ def photos_of(names: Iterable[str], piped: Iterable[str] = ()) -> tuple[list[Pat
     Returns:
         The photographs, and what was named but led to none.
     """
-    found: dict[Path, Path] = {}
+    photos: dict[Path, Path] = {}
     failed: list[Failed] = []
     for name in names:
         try:
             for photo in _meant(name, piped):
-                found.setdefault(photo.absolute(), photo)
+                photos.setdefault(photo.absolute(), photo)
         except (OSError, ValueError) as error:
             failed.append(Failed(name, _sentence(error)))
-    return list(found.values()), failed
+    return list(photos.values()), failed
 
 
 def plan(
@@ -160,13 +160,13 @@ def segment_files(
     for job in jobs:
         try:
             image = read_image(job.photo)
-            found = segmenter.segment(image)
+            segmentation = segmenter.segment(image)
             for kind, path in job.files.items():
-                write(kind, path, found, opacity)
+                write(kind, path, segmentation, opacity)
         except (OSError, ValueError) as error:
             yield Failed(str(job.photo), _sentence(error))
         else:
-            yield Done(job, found)
+            yield Done(job, segmentation)
 
 
 def _meant(name: str, piped: Iterable[str]) -> Iterator[Path]:
@@ -212,9 +212,9 @@ def _pictures(folder: Path) -> Iterator[Path]:
     yield from _kept(pictures)
 
 
-def _kept(found: Iterable[Path]) -> Iterator[Path]:
+def _kept(candidates: Iterable[Path]) -> Iterator[Path]:
     """Leave out what was written of another picture."""
-    pictures = list(found)
+    pictures = list(candidates)
     written = {
         p.with_name(f"{name}_{kind}{suffix}")
         for p in pictures

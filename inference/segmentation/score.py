@@ -57,8 +57,8 @@ class StageScore:
 
     def to_json(self) -> dict[str, Any]:
         """Give plain data; what is not a number is None."""
-        found = {**asdict(self.score), "uncommon_miou": self.uncommon}
-        known = {k: None if v != v else v for k, v in found.items()}
+        scores = {**asdict(self.score), "uncommon_miou": self.uncommon}
+        known = {k: None if v != v else v for k, v in scores.items()}
         more = {
             "scenes": self.scenes,
             "weak": self.weak,
@@ -78,9 +78,9 @@ def score_stage(
     limit: int | None = None,
     watch: Watch = lambda done, total: None,
 ) -> dict[str, StageScore]:
-    """Score what a network believes, and what one CRF or several make of it.
+    """Score the masks of a network, without a CRF and refined by one CRF or several.
 
-    The network looks at each scene once. Whole images are segmented, as `Segmenter.segment`
+    The network reads each scene once. Whole images are segmented, as `Segmenter.segment`
     does: nothing is cropped away, and every stored pixel that is not void counts.
 
     Args:
@@ -115,8 +115,8 @@ def score_stage(
             continue
         weak += pseudo
         resized = torch.stack([segmenter.resized(image) for image, _ in batch])
-        found = segmenter.probabilities(resized)
-        for probs, (image, mask) in zip(found, batch, strict=True):
+        predicted = segmenter.probabilities(resized)
+        for probs, (image, mask) in zip(predicted, batch, strict=True):
             for name, crf in refinements.items():
                 scorers[name].add(segmenter.refine(probs, image, None, crf).mask, mask)
         scenes += len(batch)
@@ -143,8 +143,8 @@ def common_classes(
     seen, present = 0, torch.zeros(len(train.schema.labels.classes))
     for first in range(0, len(train), 50):
         views = train.views(range(first, min(len(train), first + 50)))
-        told = views["classes"][views.present["classes"]]
-        seen, present = seen + len(told), present + told.sum(0)
+        labelled = views["classes"][views.present["classes"]]
+        seen, present = seen + len(labelled), present + labelled.sum(0)
     often = (present / max(1, seen)).tolist()
     names = train.schema.labels.classes
     return tuple(name for name, part in zip(names, often, strict=True) if part >= share)

@@ -1,4 +1,4 @@
-"""A segmentation: label probabilities of a photograph, and what is read off them, pixel by pixel.
+"""A segmentation: the label probabilities of a photograph, its mask, its confidence, its files.
 
 Photographs may be much larger than the grid their probabilities are kept on. What is asked for is
 then worked out in bands of rows, so that no array of labels × pixels is ever held.
@@ -27,7 +27,7 @@ _ROWS = 256  # of pixels whose best label is looked for at once
 
 
 @dataclass(frozen=True)
-class Share:
+class LabelShare:
     """A label that is present, and how much of the photograph it takes.
 
     Attributes:
@@ -82,16 +82,16 @@ class Segmentation:
         return torch.cat([entropy(band) for _, band in self.bands()])
 
     @cached_property
-    def shares(self) -> tuple[Share, ...]:
+    def shares(self) -> tuple[LabelShare, ...]:
         """The labels that are present, the largest first."""
         mask, total = self._chosen
         count = torch.bincount(mask.flatten(), minlength=len(self.labels.names))
-        found = [
-            Share(name, i, int(n) / mask.numel(), float(t / n))
+        present = [
+            LabelShare(name, i, int(n) / mask.numel(), float(t / n))
             for i, (name, n, t) in enumerate(zip(self.labels.names, count, total, strict=True))
             if n
         ]
-        return tuple(sorted(found, key=lambda share: -share.pixels))
+        return tuple(sorted(present, key=lambda share: -share.pixels))
 
     def bands(self) -> Iterator[tuple[slice, Tensor]]:
         """Give the probabilities row by row: which rows, and theirs, ``(L, rows, W)``.

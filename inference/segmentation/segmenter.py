@@ -1,4 +1,4 @@
-"""Segmenting photographs: a trained run and a stage, asked about pictures of any size."""
+"""Segmentation of photographs of any size by a trained run, one of its stages, and the CRF."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PIXELS = 1_000_000
 VALUES = 21 * PIXELS
 """Probabilities, labels × pixels, at which it works: with more labels, fewer pixels."""
 
-_CRF, _LOOK = Parameters(), CueSettings()
+_CRF, _CLASS_MAPS = Parameters(), CueSettings()
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,14 +43,14 @@ class Segmenter:
     A photograph of any size is resized to the model's, its aspect given up so that nothing is
     cropped; probabilities are brought back bilinearly. The CRF then works at the photograph's
     own pixels, or on as many as ``pixels`` allows, and its widths are in pixels of those; its
-    marginals are brought back bilinearly likewise.
+    marginals are brought back bilinearly, too.
 
     Attributes:
         assembly: The model, in evaluation mode.
         schema: Its labels and size.
         stage: A key of `inference.segmentation.stages.STAGES`.
         crf: Parameters of the CRF, used if the stage has one.
-        look: How a classifier's maps are found.
+        class_maps: How a classifier's class maps are made.
         pixels: See above; at most `VALUES` / labels.
         seed: Of the draws of z, the same for every photograph.
         engine: Of the CRF, as in `inference.crf.meanfield.refine`.
@@ -63,7 +63,7 @@ class Segmenter:
     schema: Schema
     stage: str
     crf: Parameters = _CRF
-    look: CueSettings = _LOOK
+    class_maps: CueSettings = _CLASS_MAPS
     pixels: int = PIXELS
     seed: int = 0
     engine: str = "auto"
@@ -104,7 +104,7 @@ class Segmenter:
         source = load_named(STAGES[self.stage].source, SOURCES, "stage")
         with seeded(self.seed, device):
             probs: Tensor = source(
-                self.assembly, images.to(device), self.schema.labels, present, self.look
+                self.assembly, images.to(device), self.schema.labels, present, self.class_maps
             )
         return probs
 
@@ -157,7 +157,7 @@ def load(
     stage: str | None = None,
     *,
     crf: Parameters = _CRF,
-    look: CueSettings = _LOOK,
+    class_maps: CueSettings = _CLASS_MAPS,
     pixels: int = PIXELS,
     seed: int = 0,
     engine: str = "auto",
@@ -170,7 +170,7 @@ def load(
         run: A complete run of any recipe that predicts masks from images, or of a classifier.
         stage: A key of `inference.segmentation.stages.STAGES`; None = `stage_of` the run.
         crf: Parameters of the CRF; by default those everybody starts from.
-        look: How a classifier's maps are found.
+        class_maps: How a classifier's class maps are made.
         pixels: As in `Segmenter`.
         seed: Of the draws of z, the same for every photograph.
         engine: Of the CRF, as in `inference.crf.meanfield.refine`.
@@ -185,7 +185,14 @@ def load(
     stage_of(run, stage)  # refused before anything is loaded
     assembly = restore(run, device=device, trust=trust)
     return segmenter_of(
-        run, assembly, stage, crf=crf, look=look, pixels=pixels, seed=seed, engine=engine
+        run,
+        assembly,
+        stage,
+        crf=crf,
+        class_maps=class_maps,
+        pixels=pixels,
+        seed=seed,
+        engine=engine,
     )
 
 
@@ -195,7 +202,7 @@ def segmenter_of(
     stage: str | None = None,
     *,
     crf: Parameters = _CRF,
-    look: CueSettings = _LOOK,
+    class_maps: CueSettings = _CLASS_MAPS,
     pixels: int = PIXELS,
     seed: int = 0,
     engine: str = "auto",
@@ -212,7 +219,7 @@ def segmenter_of(
             f"{run.folder} predicts no masks from images alone; take a run of sec, segmenter, "
             "telbo, jmvae or cvae."
         )
-    return Segmenter(assembly, run.schema, name, crf, look, pixels, seed, engine)
+    return Segmenter(assembly, run.schema, name, crf, class_maps, pixels, seed, engine)
 
 
 def newest_run(stage: str | None = None) -> Run:
@@ -252,7 +259,7 @@ def upsample(probs: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _is_of(recipes: Collection[str], run: Run) -> bool:
-    """Say whether a run is of one of the recipes, and can be asked about an image alone."""
+    """Say whether a run is of one of the recipes, and reads an image alone."""
     name = run.settings.recipe
     return name in recipes and (name == "classifier" or reads(run.settings, ("image",)))
 

@@ -1,4 +1,4 @@
-"""Pictures of stages: the first scenes of a split, and what each network made of them."""
+"""Pictures of stages: scenes of a split, and the mask of each network, without and with CRF."""
 
 from __future__ import annotations
 

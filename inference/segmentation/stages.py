@@ -1,4 +1,4 @@
-"""The stages of weak supervision by name, and what each believes of a pixel before any CRF.
+"""The stages of weak supervision by name, and the label probabilities of each before any CRF.
 
 Nothing here imports torch before a stage is asked for something, so that names can be listed.
 """
@@ -29,11 +29,11 @@ DRAWS = 8
 
 @dataclass(frozen=True)
 class Stage:
-    """One row of the table: whence probabilities come, and whether a CRF follows.
+    """One stage: the source of its probabilities, and whether a CRF follows.
 
     Attributes:
         about: One line for ``--help``.
-        source: A key of `SOURCES`.
+        source: A key of `SOURCES`, which returns the probabilities.
         crf: Whether the dense CRF refines them.
     """
 
@@ -44,11 +44,13 @@ class Stage:
 
 STAGES: dict[str, Stage] = {
     "gradcam": Stage("class maps of a classifier", "gradcam", False),
-    "gradcam+crf": Stage("the same, refined by the CRF", "gradcam", True),
+    "gradcam+crf": Stage("class maps of a classifier, refined by the CRF", "gradcam", True),
     "sec": Stage("the network that SEC trained", "sec", False),
-    "sec+crf": Stage("the same, refined by the CRF", "sec", True),
+    "sec+crf": Stage("the network that SEC trained, refined by the CRF", "sec", True),
     "mask": Stage("masks of any other model that reads images", "mask", False),
-    "mask+crf": Stage("the same, refined by the CRF", "mask", True),
+    "mask+crf": Stage(
+        "masks of any other model that reads images, refined by the CRF", "mask", True
+    ),
 }
 """Stages by name, in the order of the chain."""
 
@@ -100,7 +102,11 @@ def recipes_of(name: str, known: Collection[str]) -> tuple[str, ...]:
 
 
 def gradcam(
-    assembly: Assembly, images: Tensor, labels: Labels, known: Tensor | None, look: CueSettings
+    assembly: Assembly,
+    images: Tensor,
+    labels: Labels,
+    known: Tensor | None,
+    settings: CueSettings,
 ) -> Tensor:
     """Turn a classifier's class maps into probabilities.
 
@@ -112,8 +118,8 @@ def gradcam(
         labels: The vocabulary.
         known: ``(B, C)``, 1 where a class is known to be present, 0 where it is known not to
             be; in place of what the classifier says. None = nothing is known.
-        look: At which layer, at which scales, and how background is found; its thresholds are
-            of cues, and not read.
+        settings: Layer and scales of the maps, and the background map; its thresholds are of
+            cues, and not read.
 
     Returns:
         ``(B, L, H, W)``, summing to one over labels.
@@ -133,33 +139,39 @@ def gradcam(
     model = assembly.model
     if not isinstance(model, ClassifiedScene):
         raise ValueError("Only a classifier has class maps; train one: scene train classifier.")
-    several = look.layer is not None and "+" in look.layer
-    layer = None if several else look.layer
+    several = settings.layer is not None and "+" in settings.layer
+    layer = None if several else settings.layer
     with torch.no_grad():
         seen = model.net.maps(images, layer)
         present = present_classes(model.net.head(seen, layer).sigmoid(), labels, model.threshold)
-    if look.scales == (1.0,) and not look.flip and not several:
+    if settings.scales == (1.0,) and not settings.flip and not several:
         maps = class_maps(model.net, seen, layer)
     else:
-        maps = maps_of(assembly, images, look).to(images.device)
+        maps = maps_of(assembly, images, settings).to(images.device)
     if known is not None:
         present = known > 0.5
-    kind = cast("BackgroundMap", look.background_map) if labels.background is not None else "none"
+    kind = (
+        cast("BackgroundMap", settings.background_map) if labels.background is not None else "none"
+    )
     size = (images.shape[-2], images.shape[-1])
-    return probs(maps, present, labels, size, kind, look.exponent)
+    return probs(maps, present, labels, size, kind, settings.exponent)
 
 
 def masks(
-    assembly: Assembly, images: Tensor, labels: Labels, known: Tensor | None, look: CueSettings
+    assembly: Assembly,
+    images: Tensor,
+    labels: Labels,
+    known: Tensor | None,
+    settings: CueSettings,
 ) -> Tensor:
-    """Let a model say p(mask | image), averaged over `DRAWS` draws of its z if it has one.
+    """Return p(mask | image) of a model, averaged over `DRAWS` draws of its z if it has one.
 
     Args:
         assembly: A model that explains masks and can be given images.
         images: ``(B, 3, H, W)`` in [0, 1], of the run's size.
         labels: The vocabulary.
         known: As in `gradcam`: labels of classes known not to be present have probability 0.
-        look: Not read.
+        settings: Not read.
 
     Returns:
         ``(B, L, H, W)``, summing to one over labels.
@@ -168,15 +180,15 @@ def masks(
 
     from ..prediction.predict import predict
 
-    found = predict(assembly, Views({"image": images}), ["mask"], draws=DRAWS).views["mask"]
-    return found if known is None else restricted(found, known, labels)
+    probs = predict(assembly, Views({"image": images}), ["mask"], draws=DRAWS).views["mask"]
+    return probs if known is None else restricted(probs, known, labels)
 
 
 def restricted(probs: Tensor, known: Tensor, labels: Labels) -> Tensor:
     """Leave only background and the classes known to be present.
 
-    A pixel that believed in none of them believes in all of them equally; where the scene is
-    known to hold no class, and there is no background, nothing is changed.
+    A pixel where all of those have probability 0 gets them with equal probability; where the
+    scene is known to hold no class, and there is no background, nothing is changed.
 
     Args:
         probs: ``(B, L, H, W)``.

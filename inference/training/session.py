@@ -26,8 +26,8 @@ from ..runs.claims import begun, claimed, restore_aside
 from ..runs.plugins import adopt, is_foreign
 from ..runs.restore import rebuilt, restore
 from ..runs.run import SUMMARY, Run, fresh, write_config, write_json
-from ..segmentation.classifier import find_teacher, taught
-from ..segmentation.cue_figures import draw_looks
+from ..segmentation.classifier import find_classifier, with_cues
+from ..segmentation.cue_figures import draw_class_maps
 from ..settings.recipes import recipe
 from ..settings.settings import Settings
 from .fit import fit
@@ -113,12 +113,12 @@ def train(
     data = _open(settings, download, headline.split)
     settings = settings.changed(data=data[0].source)
     augmenter(settings.data.augment or data[0].augmentation, data[0].schema.labels)
-    teacher = find_teacher(settings, data[0], device_of(device))
-    if teacher is not None:
-        settings = settings.changed(classifier=os.path.realpath(teacher.run.folder))
+    classifier = find_classifier(settings, data[0], device_of(device))
+    if classifier is not None:
+        settings = settings.changed(classifier=os.path.realpath(classifier.run.folder))
     assembly = assemble(settings, data[0].schema)
-    if teacher is not None and settings.model.backbone_weights == "classifier":
-        teacher.begin(assembly.model)
+    if classifier is not None and settings.model.backbone_weights == "classifier":
+        classifier.begin(assembly.model)
     first = None if start is None else take_weights(assembly, start)
     folder = folder or fresh(settings, data[0].name)
     with claimed(folder, force), _answered(folder):
@@ -131,7 +131,7 @@ def train(
             taken(first)
         started(run)
         settle = _settled(settings, assembly)
-        scenes = taught(run, data[0], assembly, teacher)
+        scenes = with_cues(run, data[0], assembly, classifier)
         fit(assembly, scenes, data[1], run, device=device, watch=watch, settle=settle)
         return conclude(run, assembly, data[2], headline)
 
@@ -181,7 +181,7 @@ def resume(
             return conclude(run, restore(run, device=at, trust=trust), scenes[2], headline)
         assembly = rebuilt(run, trust)
         started(run)
-        settle, seen = _settled(run.settings, assembly), taught(run, scenes[0], assembly)
+        settle, seen = _settled(run.settings, assembly), with_cues(run, scenes[0], assembly)
         fit(assembly, seen, scenes[1], run, device=device, watch=watch, resume=True, settle=settle)
         return conclude(run, assembly, scenes[2], headline)
 
@@ -228,7 +228,7 @@ def conclude(
     picture = run.path("samples.png")
     summary = {"data": scored.name, "split": scored.split, "draws": DRAWS}
     if isinstance(assembly.model, ClassifiedScene):
-        draw_looks(picture, assembly, scored)
+        draw_class_maps(picture, assembly, scored)
         summary["threshold"] = assembly.model.threshold
     else:
         draw_predictions(picture, assembly, scored, seed=run.settings.training.seed)

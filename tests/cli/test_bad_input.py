@@ -80,7 +80,7 @@ def test_what_cannot_be_trained_leaves_no_run(refused, words, sentence):
 
 def test_a_device_that_is_not_there(refused, trained, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    wanted = "--device cuda was asked for, but there is none; try --device auto."
+    wanted = "This machine has no cuda device; try --device auto."
     assert refused("train", "telbo", "--device", "cuda") == wanted
     trained()
     assert refused("sample", "--device", "cuda") == wanted

@@ -16,7 +16,7 @@ def plain(monkeypatch):
     """Draw no pictures of scenes: they are slow."""
     for picture in (
         "inference.training.session.draw_predictions",
-        "inference.training.session.draw_looks",
+        "inference.training.session.draw_class_maps",
     ):
         monkeypatch.setattr(picture, lambda *_, **__: None)
     monkeypatch.setattr("inference.experiments.weak.pipeline.draw_stages", lambda *_: None)

@@ -7,5 +7,5 @@ from inference.devices import device_of
 def test_a_device_that_is_not_there_is_a_sentence(device, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
-    with pytest.raises(ValueError, match=f"--device {device} was asked for, but there is none"):
+    with pytest.raises(ValueError, match=f"has no {device} device; try --device auto"):
         device_of(device)

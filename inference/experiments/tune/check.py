@@ -10,7 +10,7 @@ from scene.datasets.catalogue import open_data, splits_of
 from ...build import Assembly, assemble
 from ...devices import Device, device_of
 from ...prediction.predict import able
-from ...segmentation.classifier import find_teacher
+from ...segmentation.classifier import find_classifier
 from ...training.session import HEADLINES
 from ..crf.unaries import rows
 from .plan import Plan
@@ -66,7 +66,7 @@ def _assembled(plan: Plan, point: Point) -> Assembly:
     )
     augmenter(settings.data.augment or dataset.augmentation, dataset.schema.labels)
     assembly = assemble(settings, dataset.schema)
-    find_teacher(settings, dataset, torch.device("cpu"))
+    find_classifier(settings, dataset, torch.device("cpu"))
     return assembly
 
 

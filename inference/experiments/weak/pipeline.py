@@ -135,7 +135,7 @@ class _Pipeline:
 
     def _computed(self) -> SeedResult:
         maps = select_maps(self.evaluator, self.classifier, self.variant)
-        gradcam = self._load(self.classifier, "gradcam", look=maps.value)
+        gradcam = self._load(self.classifier, "gradcam", class_maps=maps.value)
         self._select_crf("gradcam", gradcam, self.classifier)
         cues, cue_score = self._cues(gradcam, maps.value)
         settings = self.task.request.sec(

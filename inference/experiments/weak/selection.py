@@ -17,7 +17,7 @@ from ...build import Assembly
 from ...crf.parameters import Parameters
 from ...runs.run import Run
 from ...segmentation.cue_files import CueScore, CueScorer
-from ...segmentation.cues import CueSettings, maps_of, seeds_of
+from ...segmentation.cues import CueSettings, maps_of, seed_cues
 from ...segmentation.segmenter import load
 from ..crf.unaries import Scenes
 from .evaluator import StageEvaluator
@@ -85,7 +85,7 @@ def select_maps(evaluator: StageEvaluator, run: Run, variant: Variant) -> Select
     crfs = [crf for crf in crfs if crf.appearance_weight == WEIGHTS[-1]]
     scores = {}
     for name, look in looks.items():
-        scenes = evaluator.scenes(replace(stage, look=look), run, "look", TUNE_SPLIT)
+        scenes = evaluator.scenes(replace(stage, class_maps=look), run, "look", TUNE_SPLIT)
         scores[name] = max(evaluator.score(scenes, crfs, "class maps"))
     return Selection(looks[max(scores, key=lambda name: scores[name])], scores)
 
@@ -114,18 +114,18 @@ def select_cues(
 
 
 def cue_candidates(
-    variant: Variant, recipe: CueSettings, look: CueSettings, crf: Parameters, scale: float
+    variant: Variant, recipe: CueSettings, class_maps: CueSettings, crf: Parameters, scale: float
 ) -> list[CueSettings]:
     """List candidates of cue settings: thresholds of the maps, or of a CRF on the maps.
 
     Args:
         variant: Has the thresholds.
         recipe: Settings of SEC's recipe, for a variant without thresholds.
-        look: Layer of the maps, and the background map that the CRF starts from.
+        class_maps: Layer of the maps, and the background map that the CRF starts from.
         crf: The CRF selected for Grad-CAM; its appearance kernel is used.
         scale: Pixels of the network's image for each pixel of a stored image.
     """
-    own = replace(recipe, layer=look.layer)
+    own = replace(recipe, layer=class_maps.layer)
     if not (variant.foregrounds or variant.shares or variant.sure):
         return [own]
     candidates = [
@@ -134,7 +134,12 @@ def cue_candidates(
     ]
     width = round(scale * crf.appearance_sigma_xy, 1)
     kernel = (crf.appearance_weight, width, crf.appearance_sigma_rgb)
-    sure = replace(own, crf=kernel, background_map=look.background_map, exponent=look.exponent)
+    sure = replace(
+        own,
+        crf=kernel,
+        background_map=class_maps.background_map,
+        exponent=class_maps.exponent,
+    )
     return candidates + [replace(sure, foreground=p) for p in variant.sure]
 
 
@@ -163,7 +168,7 @@ def score_cues(
         views = dataset.views(rows[first : first + _AT_ONCE])
         maps = maps_of(assembly, views["image"], candidates[0])
         for scorer, settings in zip(scorers, candidates, strict=True):
-            seeds = seeds_of(maps, views["classes"], labels, views["image"], cells, settings)
+            seeds = seed_cues(maps, views["classes"], labels, views["image"], cells, settings)
             for cues, mask in zip(seeds, views["mask"], strict=True):
                 scorer.add(cues, mask)
     return [scorer.score() for scorer in scorers]

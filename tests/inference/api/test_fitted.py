@@ -306,5 +306,5 @@ def test_the_newest_complete_run_is_loaded(few, tmp_path, fitted, monkeypatch):
 def test_a_run_that_is_not_there_is_a_sentence(tmp_path):
     with pytest.raises(LookupError, match="There is no run runs/gone"):
         load("runs/gone")
-    with pytest.raises(ValueError, match="there is none; try --device auto"):
+    with pytest.raises(ValueError, match="This machine has no mps device; try --device auto"):
         load("runs/gone", device="mps")

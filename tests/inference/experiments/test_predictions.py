@@ -77,7 +77,7 @@ def test_how_a_classifier_is_looked_at_makes_them_others(voc_folder, pets, tmp_p
     made = runs.create(settings, pets.schema, "pets", tmp_path / "classifier")
     save_weights(made.path(WEIGHTS), assemble(settings, pets.schema), "classifier")
     segmenter = load(made, "gradcam")
-    other = replace(segmenter, look=replace(segmenter.look, layer="stride2"))
+    other = replace(segmenter, class_maps=replace(segmenter.class_maps, layer="stride2"))
     told = {predict_stage(s, made, pets, range(4), tmp_path / "k").key for s in (segmenter, other)}
     assert len(told) == 2
 

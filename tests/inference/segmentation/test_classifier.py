@@ -9,7 +9,7 @@ from inference.build import assemble
 from inference.runs import run as runs
 from inference.runs.checkpoints import save_weights
 from inference.runs.restore import restore
-from inference.segmentation.classifier import cue_settings, find_teacher
+from inference.segmentation.classifier import cue_settings, find_classifier
 from inference.segmentation.cue_dataset import Cues
 from inference.segmentation.cues import cues_of
 from inference.settings.recipes import recipe
@@ -50,11 +50,11 @@ def chosen(name="sec", **more):
 
 def find(settings):
     scenes = open_data(settings.data.source, "train", settings.data.size)
-    return find_teacher(settings.changed(data=scenes.source), scenes, torch.device("cpu"))
+    return find_classifier(settings.changed(data=scenes.source), scenes, torch.device("cpu"))
 
 
 def test_a_session_of_sec_learns_and_can_be_restored(classifier):
-    teacher = classifier()
+    classifier = classifier()
     reports = []
     outcome = train(chosen(), device="cpu", watch=reports.append)
     assert set(reports[0].terms) == {"seed/loss", "expand/loss", "constrain/loss"}
@@ -63,16 +63,16 @@ def test_a_session_of_sec_learns_and_can_be_restored(classifier):
     assert outcome.cell.trained
     assert outcome.run.complete
     config = json.loads(outcome.run.path("config.json").read_text())
-    assert config["settings"]["cues"]["classifier"] == str(teacher.folder.absolute())
+    assert config["settings"]["cues"]["classifier"] == str(classifier.folder.absolute())
     assert restore(outcome.run).model.cells == (4, 4)
 
 
 def test_cues_are_those_of_the_classifier_for_true_labels(classifier):
-    teacher = restore(classifier())
+    classifier = restore(classifier())
     settings = chosen(steps=2)
     run = train(settings, device="cpu").run
     scenes = open_data("synthetic:default", "train", SIZE)
-    wanted = cues_of(teacher, scenes, range(8), size=(4, 4), settings=cue_settings(settings))
+    wanted = cues_of(classifier, scenes, range(8), size=(4, 4), settings=cue_settings(settings))
     assert Cues.load(run.path("cues.npz")).of(range(8)).equal(wanted)
 
 
@@ -85,11 +85,11 @@ def test_validation_has_no_seed_term(classifier):
 
 
 def test_the_network_starts_from_the_classifier(classifier):
-    teacher = restore(classifier(seed=5))
+    classifier = restore(classifier(seed=5))
     model = assemble(chosen(), open_data("synthetic", "train", SIZE).schema).model
     found = find(chosen())
     found.begin(model)
-    one, other = teacher.model.net.stages, model.net.body
+    one, other = classifier.model.net.stages, model.net.body
     for name, tensor in one.state_dict().items():
         assert other.state_dict()[name].equal(tensor)
 

@@ -18,12 +18,12 @@ def drawn():
     return torch.rand(8, 7, 4, 3, generator=torch.Generator().manual_seed(0)) < 0.3
 
 
-def gathered(drawn, watch=lambda done: None):
-    return Cues.gathered(len(drawn), lambda some: drawn[list(some)], watch)
+def computed(drawn, watch=lambda done: None):
+    return Cues.computed(len(drawn), lambda some: drawn[list(some)], watch)
 
 
 def test_cues_survive_packing_and_saving(drawn, tmp_path):
-    cues = gathered(drawn)
+    cues = computed(drawn)
     assert cues.of(range(8)).equal(drawn)
     cues.save(tmp_path / "cues.npz")
     again = Cues.load(tmp_path / "cues.npz")
@@ -34,12 +34,12 @@ def test_cues_survive_packing_and_saving(drawn, tmp_path):
 def test_they_are_worked_out_some_at_a_time():
     drawn = torch.rand(120, 2, 3, 3) < 0.5
     done = []
-    assert gathered(drawn, done.append).of(range(120)).equal(drawn)
+    assert computed(drawn, done.append).of(range(120)).equal(drawn)
     assert done == [50, 100, 120]
 
 
 def test_every_batch_carries_the_cues_of_its_scenes(scenes, drawn):
-    views = CuedScenes(scenes, gathered(drawn)).views([3, 0])
+    views = CuedScenes(scenes, computed(drawn)).views([3, 0])
     assert views["cues"].equal(drawn[[3, 0]])
     assert views["image"].equal(scenes.views([3, 0])["image"])
     assert views.present["cues"].all()
@@ -48,19 +48,19 @@ def test_every_batch_carries_the_cues_of_its_scenes(scenes, drawn):
 def test_cued_scenes_are_not_varied(scenes, drawn):
     """Or the cues would lie beside what they point at."""
     scenes.augmentation = "flip"
-    assert CuedScenes(scenes, gathered(drawn)).augmentation == "none"
+    assert CuedScenes(scenes, computed(drawn)).augmentation == "none"
 
 
 def test_cues_of_other_scenes_are_refused(scenes, drawn):
     with pytest.raises(ValueError, match="cues are of 5 scenes, but synthetic-default has 8"):
-        CuedScenes(scenes, gathered(drawn[:5]))
+        CuedScenes(scenes, computed(drawn[:5]))
 
 
 def test_damaged_or_missing_cues_are_refused(drawn, tmp_path):
     path = tmp_path / "cues.npz"
     with pytest.raises(LookupError, match=r"There is no .*cues\.npz"):
         Cues.load(path)
-    gathered(drawn).save(path)
+    computed(drawn).save(path)
     whole = path.read_bytes()
     for harmed in (whole[:100], b"", b"not cues at all"):
         path.write_bytes(harmed)
@@ -83,7 +83,7 @@ def test_damaged_or_missing_cues_are_refused(drawn, tmp_path):
 @pytest.mark.parametrize("place", range(0, 400, 7))
 def test_cues_damaged_anywhere_are_refused_or_are_cues(drawn, tmp_path, place):
     path = tmp_path / "cues.npz"
-    gathered(drawn).save(path)
+    computed(drawn).save(path)
     whole = path.read_bytes()
     path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
     with suppress(ValueError):

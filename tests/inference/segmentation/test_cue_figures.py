@@ -1,8 +1,8 @@
 import torch
 
 from inference.build import Assembly
-from inference.segmentation.cue_figures import cued, draw_cues, draw_looks, heated
-from inference.segmentation.cues import Found
+from inference.segmentation.cue_figures import cued, draw_class_maps, draw_cues, heat_overlay
+from inference.segmentation.cues import SceneCues
 from scene.datasets.synthetic.dataset import SyntheticScenes
 from scene.discriminative import ClassifiedScene
 from scene.labels import VOID, Labels
@@ -11,7 +11,7 @@ from scene.views import Schema
 
 def test_heat_shows_where_the_map_is_high():
     image = torch.full((3, 8, 8), 0.5)
-    found = heated(image, torch.tensor([[0.0, 1.0]]))
+    found = heat_overlay(image, torch.tensor([[0.0, 1.0]]))
     assert found.shape == (3, 8, 8)
     assert found[:, :, -1].sum() > found[:, :, 0].sum()
     assert found.min() >= 0
@@ -34,7 +34,7 @@ def test_each_scene_stands_beside_its_maps_cues_and_mask(tmp_path, monkeypatch):
     scenes = [SyntheticScenes("train", "confounded", (16, 16), 3)[i] for i in range(2)]
     present = torch.zeros(2, 7, dtype=torch.bool)
     present[0, [1, 4]] = present[1, 6] = True
-    found = Found(torch.rand(2, 7, 4, 4), present, torch.zeros(2, 8, 4, 4, dtype=torch.bool))
+    found = SceneCues(torch.rand(2, 7, 4, 4), present, torch.zeros(2, 8, 4, 4, dtype=torch.bool))
     labels = SyntheticScenes("train", "confounded", (16, 16), 3).schema.labels
     draw_cues(tmp_path / "a.png", scenes, found, labels)
     (((_, rows, _), more),) = drawn
@@ -50,5 +50,5 @@ def test_looks_need_no_background(tmp_path):
     scenes.schema = Schema(Labels(scenes.schema.labels.classes), (16, 16))
     torch.manual_seed(0)
     assembly = Assembly(ClassifiedScene(scenes.schema, width=2), None, None)
-    draw_looks(tmp_path / "looks.png", assembly, scenes)
+    draw_class_maps(tmp_path / "looks.png", assembly, scenes)
     assert (tmp_path / "looks.png").read_bytes().startswith(b"\x89PNG")

@@ -6,7 +6,7 @@ import torch
 
 from inference.build import Assembly
 from inference.segmentation.cue_files import CueScorer, write_cues
-from inference.segmentation.cues import CueSettings, find
+from inference.segmentation.cues import CueSettings, find_cues
 from scene.datasets.folders.voc import VOCScenes
 from scene.datasets.synthetic.dataset import SyntheticScenes
 from scene.discriminative import ClassifiedScene
@@ -56,7 +56,7 @@ def test_each_scene_has_an_archive_of_what_was_found(scenes, tmp_path):
     assembly = believer(scenes.schema)
     written = write_cues(tmp_path / "cues", assembly, scenes, HOW)
     assert written.scenes == written.score.scenes == 5
-    found = find(assembly, scenes, range(5), settings=HOW)
+    found = find_cues(assembly, scenes, range(5), settings=HOW)
     for i in range(5):
         with np.load(written.folder / f"synthetic-confounded-train-{i}.npz") as held:
             assert held["maps"].shape == (7, 4, 4)

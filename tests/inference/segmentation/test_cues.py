@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.build import Assembly
-from inference.segmentation.cues import CueSettings, cues_of, find, maps_of, refined_seeds, seeds
+from inference.segmentation.cues import CueSettings, crf_cues, cues_of, find_cues, maps_of, seeds
 from scene.datasets.synthetic.dataset import SyntheticScenes
 from scene.datasets.weak import ImageLevel
 from scene.discriminative import ClassifiedScene, SegmentedScene
@@ -62,7 +62,7 @@ def refined(present=(1, 0), background=0.1, foreground=0.7):
     maps = torch.zeros(1, 2, 4, 8)
     maps[..., :4], maps[..., 1:4] = 0.3, 1.0
     how = CueSettings(foreground=foreground, background=background, crf=(10.0, 20.0, 10.0))
-    return refined_seeds(maps, torch.tensor([present]), PETS, images, (4, 8), how)[0]
+    return crf_cues(maps, torch.tensor([present]), PETS, images, (4, 8), how)[0]
 
 
 def test_a_crf_leads_cues_to_the_edges_of_what_is_alike():
@@ -81,7 +81,7 @@ def test_a_crf_cues_no_absent_class_and_no_background_unless_asked():
 def test_a_crf_cues_less_the_surer_it_has_to_be():
     maps, images = torch.rand(1, 2, 8, 8), torch.rand(1, 3, 16, 16)
     more, less = (
-        refined_seeds(
+        crf_cues(
             maps, torch.ones(1, 2), PETS, images, (8, 8), CueSettings(foreground=t, crf=(1, 2, 30))
         )
         for t in (0.3, 0.6)
@@ -180,7 +180,7 @@ def test_beyond_training_the_classes_are_those_the_classifier_believes_in(scenes
     threshold = float(ordered[widest : widest + 2].mean())
     believer.model.threshold = threshold
     try:
-        found = find(believer, scenes, range(6), settings=HOW, labelled=False)
+        found = find_cues(believer, scenes, range(6), settings=HOW, labelled=False)
     finally:
         believer.model.threshold = 0.5
     assert torch.equal(found.present, probs > threshold)

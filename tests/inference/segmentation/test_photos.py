@@ -131,7 +131,7 @@ def test_a_picture_that_cannot_be_read_stops_no_other(folder, segmenter):
     assert gone.reason.startswith("There is no picture")
     assert isinstance(done, Done)
     assert [path.name for path in (folder / "out").iterdir()] == ["a_mask.png"]
-    assert read_mask(folder / "out" / "a_mask.png", PETS).equal(done.found.mask)
+    assert read_mask(folder / "out" / "a_mask.png", PETS).equal(done.segmentation.mask)
     assert done.to_json()["size"] == [20, 30]
 
 

@@ -30,7 +30,7 @@ def runs(tmp_path, monkeypatch):
 @pytest.fixture
 def undrawn(monkeypatch):
     """Leave out the picture, which takes longer than the rest."""
-    for draw in ("draw_predictions", "draw_looks"):
+    for draw in ("draw_predictions", "draw_class_maps"):
         monkeypatch.setattr(f"inference.training.session.{draw}", lambda *_, **__: None)
 
 

@@ -31,7 +31,7 @@ def home(tmp_path, monkeypatch, few):
     monkeypatch.setenv("SCENE_RUNS", str(tmp_path / "runs"))
     for picture in (
         "inference.training.session.draw_predictions",
-        "inference.training.session.draw_looks",
+        "inference.training.session.draw_class_maps",
     ):
         monkeypatch.setattr(picture, lambda *_, **__: None)  # slow
     monkeypatch.setattr("inference.experiments.weak.pipeline.draw_stages", lambda *_: None)

@@ -27,7 +27,7 @@ from inference.runs.checkpoints import save_weights
 from inference.runs.run import WEIGHTS
 from inference.segmentation.classifier import cue_settings
 from inference.segmentation.cue_files import CueScore, CueScorer
-from inference.segmentation.cues import CueSettings, find
+from inference.segmentation.cues import CueSettings, find_cues
 from inference.segmentation.segmenter import load
 from scene.datasets.synthetic.dataset import SyntheticScenes
 from scene.networks.classifiers import make_classifier
@@ -79,7 +79,7 @@ def test_cues_are_scored_as_they_would_be_found(run, few):
     for score, settings in zip(
         score_cues(assembly, scenes, range(4), (4, 4), tried), tried, strict=True
     ):
-        alone = find(assembly, scenes, range(4), size=(4, 4), settings=settings)
+        alone = find_cues(assembly, scenes, range(4), size=(4, 4), settings=settings)
         scorer = CueScorer(scenes.schema.labels)
         for seeds, i in zip(alone.seeds, range(4), strict=True):
             scorer.add(seeds, scenes[i].mask)
