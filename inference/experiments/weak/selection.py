@@ -135,10 +135,7 @@ def cue_candidates(
     width = round(scale * crf.appearance_sigma_xy, 1)
     kernel = (crf.appearance_weight, width, crf.appearance_sigma_rgb)
     sure = replace(
-        own,
-        crf=kernel,
-        background_map=class_maps.background_map,
-        exponent=class_maps.exponent,
+        own, crf=kernel, background_map=class_maps.background_map, exponent=class_maps.exponent
     )
     return candidates + [replace(sure, foreground=p) for p in variant.sure]
 
