@@ -24,7 +24,7 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from inference.experiments.generate import Generated
+    from inference.experiments.generate import GeneratedDataset
 
 
 def generate(
@@ -104,7 +104,7 @@ def generate(
     _say(generated, keep_train)
 
 
-def _say(generated: Generated, kept: int) -> None:
+def _say(generated: GeneratedDataset, kept: int) -> None:
     counts = generated.counts
     others = ", ".join(f"{split} {n}" for split, n in generated.scenes.items() if split != "train")
     real = f" and {generated.scenes['train'] - counts.accepted} real ones" if kept else ""

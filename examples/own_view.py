@@ -1,7 +1,6 @@
 """A view of your own: outlines, with a decoder (p) and an encoder (q) of yours, in one TELBO.
 
-A view is a decoder, an encoder, and how it follows from a dataset's views:
-    scene train examples/own_view.py:OUTLINES
+It follows from a dataset's views: scene train examples/own_view.py:OUTLINES
 """
 
 from dataclasses import replace
@@ -32,14 +31,13 @@ class OutlinedScene(JointScene):
     def extend(self, views: Views) -> Views:
         """Return the views with outlines, which follow from masks."""
         edge = (views["mask"].diff(append=views["mask"][..., -1:]) != 0)[:, None].float()
-        return Views(
-            {**dict(views.items()), "outline": edge}, views.present, views.likelihood_weights
-        )
+        tensors = {**dict(views.items()), "outline": edge}
+        return Views(tensors, views.present, views.likelihood_weights)
 
     def decode(self, z: Any, *rest: Any) -> dict[str, Any]:
         """Return also p(outline | z), a Bernoulli at each pixel."""
         own = {"outline": dist.Bernoulli(logits=self.outline(z)).to_event(3)}
-        return {**super().decode(z, *rest), **(own if "outline" in rest[-1] else {})}
+        return super().decode(z, *rest) | (own if "outline" in rest[-1] else {})
 
 
 DEFAULTS = {**RECIPES["telbo"].defaults, "subsets": "image,outline"}
@@ -49,8 +47,8 @@ OUTLINES = replace(RECIPES["telbo"], model=OutlinedScene, defaults=DEFAULTS)
 def main(**settings: Any) -> None:
     """Train, and print how well outlines are predicted from images and from themselves."""
     learnt = restore(train(recipe(f"{__file__}:OUTLINES").settings(**settings)).run)
-    data = open_data("synthetic", "val", learnt.guide.schema.size).views(range(64))
-    tests = learnt.model.extend(data)
+    scenes = open_data("synthetic", "val", learnt.guide.schema.size)
+    tests = learnt.model.extend(scenes.views(range(64)))
     for given in ("image", "outline"):
         z = learnt.guide.posterior(tests.only([given])).sample()
         score = learnt.model.decode(z, None, ["outline"])["outline"].log_prob(tests["outline"])

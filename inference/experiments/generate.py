@@ -105,7 +105,7 @@ class SampleCounts:
 
 
 @dataclass(frozen=True)
-class Generated:
+class GeneratedDataset:
     """A generated dataset.
 
     Attributes:
@@ -136,7 +136,7 @@ def generate(
     trust: bool = False,
     force: bool = False,
     watch: Progress = lambda title, done, total: None,
-) -> Generated:
+) -> GeneratedDataset:
     """Write a dataset in VOC layout whose ``train`` is sampled from a run's model.
 
     The other splits of the source are copied with their true masks. The folder appears when it is
@@ -193,7 +193,7 @@ def generate(
             "settings": asdict(settings),
         }
         writer.finish({**about, "scenes": scenes, **asdict(counts)})
-    return Generated(folder, scenes, counts, folder / PREVIEW)
+    return GeneratedDataset(folder, scenes, counts, folder / PREVIEW)
 
 
 def _accepted(

@@ -27,7 +27,7 @@ LabelSource = Literal["known", "predicted"]
 
 
 @dataclass(frozen=True)
-class PseudoLabelled:
+class PseudoLabels:
     """A dataset with pseudo-labels.
 
     Attributes:
@@ -61,7 +61,7 @@ def pseudo_label(
     force: bool = False,
     about: dict[str, Any] | None = None,
     watch: Progress = lambda title, done, total: None,
-) -> PseudoLabelled:
+) -> PseudoLabels:
     """Write a dataset in VOC layout whose ``train`` has weak masks of a split's scenes.
 
     They are listed in ``ImageSets/Segmentation/weak.txt``. Other splits with masks are copied.
@@ -93,10 +93,10 @@ def pseudo_label(
     size = segmenter.schema.size
     dataset = open_data(source, split, size)
     segmenter.schema.labels.require(dataset.schema.labels, dataset.name)
-    with_true_mask = _chosen(dataset, min(len(dataset), limit or len(dataset)), true, seed)
+    with_true_mask = _random_scenes(dataset, min(len(dataset), limit or len(dataset)), true, seed)
     with new_folder(folder) as part:
         writer = VOCWriter(part, segmenter.schema.labels, copy)
-        counts, void = _labelled(
+        counts, void = _write_train(
             writer, segmenter, dataset, limit, with_true_mask, confidence, labels, watch
         )
         scenes = {"train": counts, **copy_other_splits(writer, source, size, split, watch)}
@@ -113,7 +113,7 @@ def pseudo_label(
             "void": void,
         }
         writer.finish({**(about or {}), **summary})
-    return PseudoLabelled(folder, scenes, len(with_true_mask), void, dataset.augmentation)
+    return PseudoLabels(folder, scenes, len(with_true_mask), void, dataset.augmentation)
 
 
 def weak_mask(
@@ -134,7 +134,7 @@ def _require(confidence: float, limit: int | None, true: int) -> None:
         raise ValueError(f"--true must be 0 or more, not {true}.")
 
 
-def _chosen(dataset: SceneDataset, total: int, true: int, seed: int) -> set[int]:
+def _random_scenes(dataset: SceneDataset, total: int, true: int, seed: int) -> set[int]:
     """Return random scenes with a true mask, of the first ``total``.
 
     With the same seed, a larger choice contains a smaller one.
@@ -155,7 +155,7 @@ def _chosen(dataset: SceneDataset, total: int, true: int, seed: int) -> set[int]
     return chosen
 
 
-def _labelled(
+def _write_train(
     writer: VOCWriter,
     segmenter: Segmenter,
     dataset: SceneDataset,

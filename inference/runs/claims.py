@@ -10,7 +10,7 @@ from pathlib import Path
 from scene.storage.locks import contents, locked
 from scene.storage.outputs import clear
 
-from .run import ASIDE, CHECKPOINT, MOVING, WEIGHTS, require_room
+from .run import ASIDE, CHECKPOINT, MOVING, WEIGHTS, require_free_run
 
 
 @contextmanager
@@ -30,13 +30,13 @@ def claimed(folder: Path, force: bool = False) -> Iterator[None]:
         FileExistsError: If it holds a run, and ``force`` does not allow replacing it.
         ValueError: If it is a file, or holds anything but a run.
     """
-    require_room(folder, force)
+    require_free_run(folder, force)
     empty = not contents(folder)
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with locked(folder):
             restore_aside(folder)
-            require_room(folder, force)
+            require_free_run(folder, force)
             _move_aside(folder)
             try:
                 yield

@@ -96,7 +96,7 @@ def create(
         ValueError: If it is a file.
     """
     folder = folder or fresh(settings, dataset)
-    require_room(folder)
+    require_free_run(folder)
     folder.mkdir(parents=True, exist_ok=True)
     run = Run(folder, settings, schema)
     write_config(run)
@@ -189,7 +189,7 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
     )
 
 
-def require_room(folder: Path, force: bool = False) -> None:
+def require_free_run(folder: Path, force: bool = False) -> None:
     """Refuse a folder that a run may not be written to, see `require_free`."""
     require_free(folder, force, folder="a run", foreign=without(CONFIG, ASIDE, MOVING))
 

@@ -20,7 +20,7 @@ def _neighbour(name):
     return load(f"{STEP_COST}:{name}", {}, "twin")
 
 
-WEIGHTS = _neighbour("SETTINGS").weights
+WEIGHTS = _neighbour("SETTINGS").objective.view_weights
 assembled, gaussian, log_joint, posterior, read, stepper, views = map(
     _neighbour, ("assembled", "gaussian", "log_joint", "posterior", "read", "stepper", "views")
 )

@@ -15,8 +15,8 @@ from scene.datasets.synthetic.dataset import SyntheticScenes
 from scene.views import VIEWS, Views
 
 SETTINGS = recipe("telbo").settings()
-BATCH = SETTINGS.batch_size
-TERMS = (VIEWS, *subsets(SETTINGS.subsets))
+BATCH = SETTINGS.training.batch_size
+TERMS = (VIEWS, *subsets(SETTINGS.objective.subsets))
 
 
 def twin_loss(model, guide, batch, particles):
@@ -63,7 +63,7 @@ def log_joint(model, batch, z):
     labels = batch["mask"].expand(len(z), -1, -1, -1).flatten(0, 1)
     each = F.cross_entropy(logits, labels, ignore_index=255, reduction="none")
     mask = -each.flatten(1).sum(-1).view(z.shape[:-1])
-    weight = SETTINGS.weights
+    weight = SETTINGS.objective.view_weights
     return gaussian(z) + image + weight["classes"] * classes + mask
 
 

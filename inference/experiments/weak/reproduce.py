@@ -110,7 +110,7 @@ def reproduce(
     """
     if jobs < 1:
         raise ValueError(f"--jobs must be 1 or more, not {jobs}.")
-    request, cells = prepared(request)
+    request, cells = check_request(request)
     dataset = open_data(request.data, request.reported, request.classifier(0).data.size)
     scenes = len(rows(dataset, request.limit, None))
     folder = folder or home() / f"reproduce-{dataset.name}"
@@ -149,7 +149,7 @@ def reproduce(
         return reproduction
 
 
-def prepared(request: Request) -> tuple[Request, tuple[int, int]]:
+def check_request(request: Request) -> tuple[Request, tuple[int, int]]:
     """Check a request, by making every network and CRF once.
 
     Returns:
@@ -201,13 +201,13 @@ def _is_part(path: Path) -> bool:
     return path.suffix in (".json", ".png") and path.name != CONFIG
 
 
-def titled(seed: int, watch: Progress, title: str, done: int, total: int) -> None:
+def with_seed(seed: int, watch: Progress, title: str, done: int, total: int) -> None:
     """Call ``watch`` with the seed in the title."""
     watch(f"seed {seed}: {title}", done, total)
 
 
 def _run_task(watch: Progress, task: SeedTask) -> list[SeedResult]:
-    return run_seed(task, partial(titled, task.seed, watch))
+    return run_seed(task, partial(with_seed, task.seed, watch))
 
 
 def _run_task_elsewhere(watch: Progress, task: SeedTask) -> list[SeedResult]:

@@ -18,12 +18,12 @@ from ...runs.run import home, write_json
 from ...segmentation.segmenter import load
 from ...segmentation.stage_figures import draw_stages
 from .pipeline import DRAWN, train_or_read
-from .reproduce import FILE, claim, titled
+from .reproduce import FILE, claim, with_seed
 from .request import TUNE_SPLIT, Request
 
 
 @dataclass(frozen=True)
-class TrainedWithoutMasks:
+class RunsWithoutMasks:
     """The runs of weak supervision on data without masks.
 
     Attributes:
@@ -70,7 +70,7 @@ def train_without_masks(
     force: bool = False,
     device: Device = "auto",
     watch: Progress = lambda title, done, total: None,
-) -> TrainedWithoutMasks:
+) -> RunsWithoutMasks:
     """Train a classifier and SEC for each seed with the recipes' settings, and draw their masks.
 
     Runs that are there are used or continued. Without masks no settings are selected, and the
@@ -97,10 +97,12 @@ def train_without_masks(
     claim(folder, force)
     runs, pictures = list[Path](), list[Path]()
     for seed in seeds:
-        place, seen = folder / f"seed-{seed}", partial(titled, seed, watch)
-        classifier = train_or_read(place / "classifier", request.classifier(seed), device, seen)
+        place, progress = folder / f"seed-{seed}", partial(with_seed, seed, watch)
+        classifier = train_or_read(
+            place / "classifier", request.classifier(seed), device, progress
+        )
         settings = request.sec(seed, classifier.folder)
-        sec = train_or_read(place / "report" / "sec", settings, device, seen)
+        sec = train_or_read(place / "report" / "sec", settings, device, progress)
         networks = {
             "Grad-CAM": (load(classifier, "gradcam", engine=request.engine), Parameters()),
             "SEC": (load(sec, "sec", engine=request.engine), Parameters()),
@@ -109,7 +111,7 @@ def train_without_masks(
         draw_stages(picture, dataset, range(min(DRAWN, len(dataset))), networks)
         runs += [classifier.folder, sec.folder]
         pictures.append(picture)
-    result = TrainedWithoutMasks(
+    result = RunsWithoutMasks(
         dataset.name, splits_without_masks(request), tuple(runs), (folder / FILE, *pictures)
     )
     write_json(folder / FILE, {"request": request.to_json(), **result.to_json()})
