@@ -112,10 +112,14 @@ def _blur(
     order, links = pointer(chains.order, 0), pointer(chains.links, 0)
     for a in range(span.offset, span.offset + span.axes):
         first, stop = chains.offsets[a], chains.offsets[a + 1]
-        behind, here = zeros, load_like(blurred, np.int64(get(order, first)) * wide, zeros)
-        for i in range(first, stop):
-            ahead = load_like(blurred, np.int64(get(order, i + 1)) * wide, zeros)
-            link = broadcast_like(get(links, i + 1), zeros)
-            both = add(multiply(link, ahead), behind)
-            store(blurred, np.int64(get(order, i)) * wide, multiply_add(beside, both, here))
-            behind, here = multiply(link, here), ahead
+        at_here: Any = np.int64(get(order, first))
+        behind, here = zeros, load_like(blurred, at_here * wide, zeros)
+        for i in range(first + 1, stop + 1):
+            at_ahead: Any = np.int64(get(order, i))
+            ahead, link = (
+                load_like(blurred, at_ahead * wide, zeros),
+                broadcast_like(get(links, i), zeros),
+            )
+            both = multiply_add(link, ahead, behind)
+            store(blurred, at_here * wide, multiply_add(beside, both, here))
+            behind, here, at_here = multiply(link, here), ahead, at_ahead

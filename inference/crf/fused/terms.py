@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -159,7 +159,8 @@ def build_terms(
 
 def weight_term(term: Term, kernel: Kernel) -> None:
     """Multiply a term by its kernel's weight and compatibility, in place."""
-    weight = float(torch.as_tensor(kernel.weight))
+    weight = kernel.weight
+    weight = float(weight) if isinstance(weight, Tensor) else float(np.float32(weight))
     if kernel.compatibility is None:
         term.gain *= weight
     elif kernel.compatibility.ndim == 1:
@@ -253,15 +254,18 @@ def _convolution(kernel: Smoothness, field: Field, scenes: Span) -> Term:
     ones = np.ones((scenes[1] - scenes[0]) * height * width, np.float32)
     sigmas = tuple(float(sigma) for sigma in pair(kernel.sigma))
     half = min(sigmas) >= FINE
-    lines = [coarse_taps(s, 2) if half else taps(s, CUT) for s in sigmas]
-    least = LEAST_COARSE_TAP if half else LEAST_TAP
-    down, right = (
-        np.ascontiguousarray(side[: min(np.count_nonzero(side > least), size + 2)], np.float32)
-        for side, size in zip(
-            (line[len(line) // 2 :] for line in lines), (height, width), strict=True
-        )
-    )
+    sides = zip(sigmas, (height, width), strict=True)
+    down, right = (_taps_from_centre(sigma, half)[: size + 2] for sigma, size in sides)
     return Term(ones, ones, taps=(down, right), half_resolution=half)
+
+
+@lru_cache(64)
+def _taps_from_centre(sigma: float, half: bool) -> Float32s:
+    """Return the taps of a convolution from its centre that are not negligible; do not change."""
+    line = coarse_taps(sigma, 2) if half else taps(sigma, CUT)
+    side = line[len(line) // 2 :]
+    count = np.count_nonzero(side > (LEAST_COARSE_TAP if half else LEAST_TAP))
+    return np.ascontiguousarray(side[:count], np.float32)
 
 
 def _lattice(
