@@ -9,10 +9,8 @@ from typing import Any, ClassVar
 
 import pyro.distributions as dist
 
-from inference.runs.restore import restore
-from inference.settings.recipes import RECIPES, recipe
-from inference.training.session import train
-from scene.datasets.catalogue import open_data
+from inference import train
+from inference.settings.recipes import RECIPES
 from scene.models import JointScene
 from scene.networks.decoders import Decoder
 from scene.networks.encoders import Encoder
@@ -32,9 +30,8 @@ class OutlinedScene(JointScene):
     def extend(self, views: Views) -> Views:
         """Return the views with outlines, which follow from masks."""
         edge = (views["mask"].diff(append=views["mask"][..., -1:]) != 0)[:, None].float()
-        return Views(
-            {**dict(views.items()), "outline": edge}, views.present, views.likelihood_weights
-        )
+        held = {**dict(views.items()), "outline": edge}
+        return Views(held, views.present, views.likelihood_weights)
 
     def decode(self, z: Any, *rest: Any) -> dict[str, Any]:
         """Return also p(outline | z), a Bernoulli at each pixel."""
@@ -48,13 +45,13 @@ OUTLINES = replace(RECIPES["telbo"], model=OutlinedScene, defaults=DEFAULTS)
 
 def main(**settings: Any) -> None:
     """Train, and print how well outlines are predicted from images and from themselves."""
-    learnt = restore(train(recipe(f"{__file__}:OUTLINES").settings(**settings)).run)
-    data = open_data("synthetic", "val", learnt.guide.schema.size).views(range(64))
-    tests = learnt.model.extend(data)
+    fitted = train(f"{__file__}:OUTLINES", **settings)
+    tests: Any = fitted.model.extend(fitted.dataset("val").views(range(64)))
     for given in ("image", "outline"):
-        z = learnt.guide.posterior(tests.only([given])).sample()
-        score = learnt.model.decode(z, None, ["outline"])["outline"].log_prob(tests["outline"])
-        print(f"log p(outline | z), z from q(z | {given}): {score.mean():.1f} nats")
+        z = fitted.guide.posterior(tests.only([given])).sample()
+        likelihood: Any = fitted.model.decode(z, None, ["outline"])["outline"]
+        score = likelihood.log_prob(tests["outline"]).mean()
+        print(f"log p(outline | z), z from q(z | {given}): {score:.1f} nats")
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ class Fitted(LoadedRun):
             walk=walk,
             refinement=_refinement(refine, refine_steps, seen.views),
             seed=seed,
-            recipe=self.settings.recipe,
+            recipe=self.name,
             batched=seen.batched,
         )
 
@@ -141,7 +141,7 @@ class Fitted(LoadedRun):
             ValueError: If the model has no z, or no posterior given these views.
         """
         if not self.model.latent:
-            raise ValueError(f"A {self.settings.recipe} has no z, so that it has no posterior.")
+            raise ValueError(f"A {self.name} has no z, so that it has no posterior.")
         seen = self.readable(image, classes, mask, data)
         with torch.no_grad():
             return posterior(self.assembly, seen.views)

@@ -1,5 +1,8 @@
 """The object one holds: it samples, predicts, segments and scores as its parts do."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -308,3 +311,21 @@ def test_a_run_that_is_not_there_is_a_sentence(tmp_path):
         load("runs/gone")
     with pytest.raises(ValueError, match="This machine has no mps device; try --device auto"):
         load("runs/gone", device="mps")
+
+
+@pytest.mark.parametrize("kind", ["guide", "recipe"])
+def test_code_of_ones_own_goes_with_the_model(few, tmp_path, kind):
+    """What is kept elsewhere holds its code, and needs neither the original nor its run."""
+    examples = Path(__file__).parents[3] / "examples"
+    small = {"size": (16, 16), "steps": 1, "batch_size": 4, "latent": 4, "width": 2, **CPU}
+    small |= {"guide_width": 2, "out": tmp_path / "run"}
+    if kind == "guide":
+        model = train("telbo", guide=f"{examples / 'own_guide.py'}:FlowGuide", **small)
+    else:
+        model = train(f"{examples / 'own_view.py'}:OUTLINES", **small)
+    before = model.sample(2, mask="test:0").mask
+    kept = model.save(tmp_path / "kept").folder
+    shutil.rmtree(tmp_path / "run")
+    again = load(kept, **CPU)
+    assert again.sample(2, mask="test:0").mask.equal(before)
+    assert str(tmp_path / "run") not in (kept / "config.json").read_text()
