@@ -1,13 +1,21 @@
 """The start of the `scene` command, and of `python -m cli`, which is the same."""
 
+import sys
+
 from .names import require_ours
 
 
 def main() -> None:
-    """See to it that our packages are found, and run the command."""
+    """Check that our packages are found, and run the command."""
     require_ours()
-    from .app import main as run
+    from inference.interruption import Interruption, raised
 
+    try:
+        with raised():
+            from .app import main as run
+    except Interruption as stop:  # while modules load
+        sys.stderr.write("scene: interrupted. Nothing was begun; run the command again.\n")
+        sys.exit(128 + stop.number)
     run()
 
 

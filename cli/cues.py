@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from inference.settings.recipes import recipe
 
 from .console import console, entitled, notes
 from .options import (
@@ -22,11 +24,14 @@ from .options import (
     one_of,
     require_folder,
 )
+from .recipe_options import chosen as typed
+from .recipe_options import with_group
 
 if TYPE_CHECKING:
     from inference.segmentation.cue_files import CueScore
 
 
+@with_group("sec", "cues", "classifier")
 def cues(
     run: RunArgument = None,
     named: NamedRun = None,
@@ -34,46 +39,6 @@ def cues(
     split: Annotated[
         str, typer.Option(help="Split of the data: train, tune, val or test.")
     ] = "train",
-    layer: Annotated[
-        str | None,
-        typer.Option(
-            help="Layer of the classifier whose class maps are taken.", show_default="its last"
-        ),
-    ] = None,
-    scales: Annotated[
-        str,
-        typer.Option(help="Scales at which the classifier reads images, as 1,2: at most 8."),
-    ] = "1",
-    flip: Annotated[
-        bool,
-        typer.Option("--flip", help="Average class maps with those of the mirrored image."),
-    ] = False,
-    foreground: Annotated[
-        float,
-        typer.Option(help="Share of a map's maximum above which a class is cued, 0 to 1."),
-    ] = 0.2,
-    background: Annotated[
-        str,
-        typer.Option(
-            help="Share of the image, the least salient, that is cued as background, or none."
-        ),
-    ] = "0.1",
-    saliency: Annotated[
-        Literal["max", "sum"],
-        typer.Option(help="Saliency: the largest of the present classes' maps, or their sum."),
-    ] = "max",
-    exponent: Annotated[
-        float,
-        typer.Option(help="Exponent of background, 1 − Σ maps, where a CRF finds the cues."),
-    ] = 1.0,
-    crf: Annotated[
-        str,
-        typer.Option(
-            help="Dense CRF that finds the cues: weight, width in pixels, width in colour, as "
-            "10,25,5.",
-            show_default="none",
-        ),
-    ] = "",
     out: Annotated[
         Path | None,
         typer.Option(help="Where to write: a folder for the cues.", show_default="RUN/cues-SPLIT"),
@@ -83,30 +48,21 @@ def cues(
     json: Json = False,
     device: Device = "auto",
     download: Download = False,
+    **values: Any,
 ) -> None:
     """Write the seed cues of a split by the classifier RUN, and score them where masks exist.
 
     On train and tune the scenes' own labels say which classes are present; elsewhere the
     classifier does. Files go to RUN/cues-SPLIT/: maps and seeds of each scene as .npz, cues.png,
-    cues.json.
+    cues.json. The options are those of scene train sec, with its defaults.
     """
     require_folder(out)
     if limit is not None and limit < 1:
         raise ValueError(f"--limit must be 1 or more, not {limit}.")
-    from inference.api.datasets import CueSettings, claim_cues, cue_crf, write_cues
+    from inference.api.datasets import claim_cues, cue_settings, write_cues
 
     found = chosen(one_of(run, named), "cues")
-    settings = CueSettings(
-        layer=layer,
-        scales=tuple(_number("--scales", text) for text in scales.split(",")),
-        flip=flip,
-        foreground=foreground,
-        background=None if background == "none" else _number("--background", background),
-        saliency=saliency,
-        background_map="sum" if exponent == 1 else "power",
-        exponent=exponent,
-        crf=cue_crf(tuple(_number("--crf", text) for text in crf.split(",") if text)),
-    )
+    settings = cue_settings(recipe("sec").settings(**typed(values)))
     folder = out or found.path(f"cues-{split}")
     claim_cues(folder, force)
     model = fitted(found.folder, device=device)
@@ -154,10 +110,3 @@ def _show(score: CueScore) -> None:
 
 def _said(value: float | None) -> str:
     return "–" if value is None else f"{value:.1f}"
-
-
-def _number(option: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"{option} takes numbers such as 0.5, not {text!r}.") from None

@@ -105,11 +105,11 @@ def generate(
 
 
 def _say(generated: Generated, kept: int) -> None:
-    sieved = generated.rejections
+    counts = generated.counts
     others = ", ".join(f"{split} {n}" for split, n in generated.scenes.items() if split != "train")
-    real = f" and {generated.scenes['train'] - sieved.kept} real ones" if kept else ""
+    real = f" and {generated.scenes['train'] - counts.accepted} real ones" if kept else ""
     true = f"; {others} with true masks" if others else ""
-    console.print(entitled(generated.folder, f"{sieved.kept} generated scenes{real}{true}"))
-    fallen = ", ".join(f"{n} {reason}" for reason, n in sieved.dropped.items() if n) or "none"
-    console.print(f"of {sieved.drawn} drawn; dropped: {fallen}")
+    console.print(entitled(generated.folder, f"{counts.accepted} generated scenes{real}{true}"))
+    fallen = ", ".join(f"{n} {reason}" for reason, n in counts.rejected.items() if n) or "none"
+    console.print(f"of {counts.sampled} drawn; dropped: {fallen}")
     console.print(str(generated.picture))

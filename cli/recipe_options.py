@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -14,9 +14,16 @@ from inference.settings.groups import TITLES
 from inference.settings.recipes import RECIPES, Recipe, recipe
 from inference.settings.settings import OPTIONS
 
+Command = TypeVar("Command", bound=Callable[..., None])
 
-def parameters(one: Recipe) -> list[inspect.Parameter]:
-    """Return a parameter for each option that a recipe uses, with the recipe's own default."""
+
+def parameters(one: Recipe, group: str = "") -> list[inspect.Parameter]:
+    """Return a parameter for each option that a recipe uses, with the recipe's own default.
+
+    Args:
+        one: The recipe.
+        group: The group of settings whose options are wanted; empty = all.
+    """
     return [
         inspect.Parameter(
             name,
@@ -25,6 +32,7 @@ def parameters(one: Recipe) -> list[inspect.Parameter]:
             annotation=Annotated[_kind(option), _typer_option(option)],
         )
         for name, option in one.options().items()
+        if group in ("", option.group)
     ]
 
 
@@ -66,6 +74,26 @@ def with_options(function: Callable[..., None], one: Recipe) -> Callable[..., No
     setattr(command, "__signature__", inspect.Signature(both))  # noqa: B010
     command.__annotations__ = {p.name: p.annotation for p in both}
     return command
+
+
+def with_group(word: str, group: str, *without: str) -> Callable[[Command], Command]:
+    """Give a command that takes ``**values`` the options of a group, as a recipe has them.
+
+    Args:
+        word: The recipe.
+        group: The group of settings.
+        without: Options of it that are left out.
+    """
+
+    def decorate(function: Command) -> Command:
+        own = inspect.signature(function, eval_str=True).parameters.values()
+        fixed = [p for p in own if p.kind is not p.VAR_KEYWORD]
+        more = [p for p in parameters(recipe(word), group) if p.name not in without]
+        setattr(function, "__signature__", inspect.Signature([*fixed, *more]))  # noqa: B010
+        function.__annotations__ = {p.name: p.annotation for p in (*fixed, *more)}
+        return function
+
+    return decorate
 
 
 def chosen(values: Mapping[str, Any]) -> dict[str, Any]:

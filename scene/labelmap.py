@@ -47,9 +47,9 @@ def read_labelmap(path: Path) -> Labels:
         colour = _colour(rest.partition(":")[0], len(names), f"Line {number} of {path}")
         if colour in colours:
             other = names[colours.index(colour)]
-            shown = ",".join(map(str, colour))
+            text = ",".join(map(str, colour))
             raise ValueError(
-                f"Line {number} of {path} gives {name.strip()!r} the colour {shown} of {other!r}; "
+                f"Line {number} of {path} gives {name.strip()!r} the colour {text} of {other!r}; "
                 "give each label a colour of its own."
             )
         names.append(name.strip())

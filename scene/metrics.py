@@ -13,13 +13,13 @@ from .labels import VOID, Labels
 
 @dataclass(frozen=True)
 class MaskScore:
-    """How well predicted masks fit true ones.
+    """Scores of predicted masks against true ones.
 
     Attributes:
         iou: Intersection over union of each label, in percent; None for a label that occurs
             neither in truth nor in prediction, which is left out of the mean.
-        miou: Their mean.
-        accuracy: Share of pixels labelled rightly, in percent.
+        miou: Mean of ``iou``.
+        accuracy: Share of correctly labelled pixels, in percent.
     """
 
     iou: dict[str, float | None]
@@ -29,13 +29,13 @@ class MaskScore:
 
 @dataclass(frozen=True)
 class ClassScore:
-    """How well predicted classes fit true ones, in percent.
+    """Scores of predicted classes against true ones, in percent.
 
     Attributes:
         f1: F1 of each class that occurs.
-        macro_f1: Their mean.
+        macro_f1: Mean of ``f1``.
         ap: Average precision of each class that occurs.
-        map: Their mean.
+        map: Mean of ``ap``.
     """
 
     f1: dict[str, float | None]
@@ -45,7 +45,7 @@ class ClassScore:
 
 
 class MaskScorer:
-    """Counts pixels of truth against prediction, over any number of scenes.
+    """The confusion matrix of masks over any number of scenes, and scores from it.
 
     Args:
         labels: The vocabulary.
@@ -61,7 +61,7 @@ class MaskScorer:
         self._counts = torch.zeros(len(labels.names), len(labels.names), dtype=torch.int64)
 
     def add(self, predicted: Tensor, true: Tensor) -> None:
-        """Count masks of label ids of equal shape; pixels whose truth is 255 do not count.
+        """Add masks of label ids of the same shape; pixels whose truth is 255 do not count.
 
         Raises:
             ValueError: If the shapes differ, or an id is no label's.
@@ -85,11 +85,11 @@ class MaskScorer:
         return self._counts.clone()
 
     def add_counts(self, counts: Tensor) -> None:
-        """Add what another scorer of the same labels has counted."""
+        """Add the counts of another scorer of the same labels."""
         self._counts += counts
 
     def score(self) -> MaskScore:
-        """Score all that was counted."""
+        """Return the scores of all masks added."""
         counts = self.counts.double()
         hits = counts.diag()
         union = counts.sum(0) + counts.sum(1) - hits
@@ -102,8 +102,8 @@ class MaskScorer:
 def class_score(labels: Labels, probs: Tensor, true: Tensor, threshold: float = 0.5) -> ClassScore:
     """Score class probabilities against class vectors, both ``(N, C)``.
 
-    For F1 a class is present above the threshold. One that never occurs in truth is left out of
-    the means.
+    For F1 a class is present above the threshold. A class that never occurs in truth is left out
+    of the means.
     """
     f1: dict[str, float | None] = dict.fromkeys(labels.classes)
     ap: dict[str, float | None] = dict.fromkeys(labels.classes)

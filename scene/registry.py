@@ -15,7 +15,7 @@ from typing import Any
 
 
 class Untrusted(str):
-    """The name of code that came with a file, and that nobody has said may be run.
+    """The name of a plugin that came with a file and is not trusted.
 
     It is a text like any other, but `load` refuses it.
 
@@ -28,9 +28,9 @@ class Untrusted(str):
 
     def __new__(cls, name: str, reason: str) -> Untrusted:
         """Make the text."""
-        made = super().__new__(cls, name)
-        made.reason = reason
-        return made
+        text = super().__new__(cls, name)
+        text.reason = reason
+        return text
 
     def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
         """Return what copies are made of."""

@@ -5,8 +5,10 @@ for a command, each line of standard output says how it ended, both as JSON.
 """
 
 import contextlib
+import importlib
 import json
 import os
+import signal
 import sys
 import time
 import traceback
@@ -22,9 +24,17 @@ def small():
     generate._rejection_reasons = lambda views, *_: [None] * len(views)
 
 
+PRELOADED = (
+    "inference.experiments.generate", "inference.training.session",
+    "inference.experiments.tune.search", "inference.experiments.weak.reproduce", "cli.app",
+)  # fmt: skip
+"""What children then need not import."""
+
+
 def serve():
     """Run what is asked for until nobody asks any more."""
-
+    for name in PRELOADED:
+        importlib.import_module(name)
     for line in sys.stdin:
         asked = json.loads(line)
         print(json.dumps(run(**asked)), flush=True)
@@ -62,13 +72,15 @@ def run(words, folder, limit, number, file):
 def _command(words, folder):
     """Become the command; does not return."""
     os.setsid()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # nohup and & ignore some
+        signal.signal(number, signal.SIG_DFL)
     os.chdir(folder)
     said = os.open("said.txt", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
     os.dup2(said, 1)
     os.dup2(said, 2)
     status = 70
     try:
-        from cli.app import main
+        from cli.__main__ import main
 
         sys.argv = ["scene", *words]
         main()

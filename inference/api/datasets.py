@@ -11,7 +11,7 @@ from scene.datasets.base import SceneDataset
 from ..experiments.generate import GenerationSettings as GenerationSettings
 from ..experiments.generate import generate as generate
 from ..experiments.pseudo_label import pseudo_label as pseudo_label
-from ..segmentation.classifier import cue_crf as cue_crf
+from ..segmentation.classifier import cue_settings as cue_settings
 from ..segmentation.cue_files import CueFiles
 from ..segmentation.cue_files import claim as claim_cues
 from ..segmentation.cue_files import write_cues as write
@@ -22,7 +22,7 @@ __all__ = [
     "CueSettings",
     "GenerationSettings",
     "claim_cues",
-    "cue_crf",
+    "cue_settings",
     "generate",
     "pseudo_label",
     "write_cues",

@@ -57,17 +57,17 @@ def read_probs(path: Path, check: Callable[[Shape], object] = lambda shape: None
     """
     if not path.exists():
         raise FileNotFoundError(f"There is no array {path}; save (L, H, W) with numpy.save.")
-    held = require_regular(path)
+    size = require_regular(path)
     with path.open("rb") as file:
         if file.read(len(npy.MAGIC_PREFIX)) != npy.MAGIC_PREFIX:
-            if held and not zipfile.is_zipfile(file):
+            if size and not zipfile.is_zipfile(file):
                 raise _none(path)
             return _from_npz(path, file, check)
         file.seek(0)
         with _readable(path):
             header = _header(file)
     check(_require_probs(path, header))
-    if header.size > held - header.start:
+    if header.size > size - header.start:
         raise ValueError(f"{path} is truncated: its numbers end too early; save it again.")
     if not header.size:
         return np.empty(header.shape, header.dtype)
@@ -87,13 +87,13 @@ def _from_npz(path: Path, file: IO[bytes], check: Callable[[Shape], object]) -> 
     with archive:
         entry = _entry(path, archive)
         with _readable(path):
-            held = archive.open(entry)
-            header = _header(held)
+            member = archive.open(entry)
+            header = _header(member)
         check(_require_probs(path, header))
         if header.size != entry.file_size - header.start:
             raise ValueError(f"{path} is damaged: its array has another length; save it again.")
         with _readable(path):
-            return _numbers(held, header)
+            return _numbers(member, header)
 
 
 def _entry(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:

@@ -50,7 +50,7 @@ def check_probs(probs: Tensor) -> None:
     """Refuse values that are not probabilities over labels.
 
     Raises:
-        ValueError: Saying what came, and what to pass instead.
+        ValueError: If they are refused; the message says what came and what to pass instead.
     """
     least, _ = _numbers(probs, "probs")
     values = probs.detach()
@@ -82,7 +82,7 @@ def check_logits(logits: Tensor) -> float:
         The largest magnitude.
 
     Raises:
-        ValueError: Saying what came, and what to pass instead.
+        ValueError: If they are refused; the message says what came and what to pass instead.
     """
     return max(map(abs, _numbers(logits, "logits")))
 
@@ -91,7 +91,7 @@ def check_labels(labels: Tensor, count: int, confidence: float) -> None:
     """Refuse label ids and confidences out of range.
 
     Raises:
-        ValueError: Saying what came, and what to pass instead.
+        ValueError: If they are refused; the message says what came and what to pass instead.
     """
     if labels.ndim not in (2, 3) or labels.numel() == 0:
         raise ValueError(f"labels must be (H, W) or (B, H, W), not {_shape(labels)}.")
@@ -116,7 +116,7 @@ def check_iterations(iterations: Any) -> None:
     """Refuse a number of iterations that is not a whole number of 0 or more.
 
     Raises:
-        ValueError: Saying what came.
+        ValueError: If it is refused; the message says what came.
     """
     if not _whole(iterations) or iterations < 0:
         raise ValueError(f"iterations must be a whole number, 0 or more, not {iterations!r}.")
@@ -128,7 +128,7 @@ def check_kernels(kernels: Any, batch: Tensor, image: Tensor | None) -> None:
     """Refuse kernels that do not fit a batch ``(B, L, H, W)`` of logits, or its image.
 
     Raises:
-        ValueError: Saying what came and what was wanted.
+        ValueError: If they do not fit; the message says what came and what was expected.
     """
     if not isinstance(kernels, Sequence) or not all(isinstance(k, Kernel) for k in kernels):
         raise ValueError(
@@ -171,7 +171,7 @@ def check_image(image: Tensor, batch: Tensor, single: bool) -> None:
     """Refuse an image that does not fit a batch ``(B, L, H, W)`` of logits.
 
     Raises:
-        ValueError: Saying which way round things are.
+        ValueError: If it does not fit; the message names axes that seem to be swapped.
     """
     size = tuple(batch.shape[-2:])
     wanted = (*size, 3) if single else (len(batch), *size, 3)
@@ -185,7 +185,7 @@ def check_void(void: Tensor, batch: Tensor, single: bool) -> None:
     """Refuse a void mask that is not bool or of another size.
 
     Raises:
-        ValueError: Saying what came and what was wanted.
+        ValueError: If they do not fit; the message says what came and what was expected.
     """
     wanted = tuple(batch.shape[-2:]) if single else (len(batch), *batch.shape[-2:])
     if void.dtype != torch.bool or tuple(void.shape) != wanted:

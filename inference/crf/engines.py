@@ -56,9 +56,9 @@ class Field:
 
     def differentiable(self) -> bool:
         """Return whether a gradient with respect to any part of the field is wanted."""
-        held = [self.logits, *(part for kernel in self.kernels for part in vars(kernel).values())]
+        parts = [self.logits, *(part for kernel in self.kernels for part in vars(kernel).values())]
         return torch.is_grad_enabled() and any(
-            isinstance(part, Tensor) and part.requires_grad for part in _flat(held)
+            isinstance(part, Tensor) and part.requires_grad for part in _flat(parts)
         )
 
 

@@ -12,7 +12,7 @@ from .engines import Field, Filter, TorchEngine, message, scaling
 from .kernels import Kernel
 from .tiles import BOUND, product, tile
 
-HELD = 2**27
+LARGEST_MATRIX = 2**27
 """Elements of a matrix that may be stored; larger products are summed tile by tile."""
 
 
@@ -28,11 +28,11 @@ class Exact(TorchEngine):
 
     Attributes:
         bound: Of each row and column of a normalised matrix, what may be left out.
-        held: Elements of a matrix that may be stored.
+        largest_matrix: Elements of a matrix that may be stored.
     """
 
     bound = BOUND
-    held = HELD
+    largest_matrix = LARGEST_MATRIX
 
     def raw(self, features: Tensor) -> Filter:
         """Return a function that multiplies by K, as `TorchEngine.raw` says."""
@@ -75,7 +75,7 @@ class Exact(TorchEngine):
 
     def _fit(self, pixels: int) -> int:
         """Return of how many scenes the matrices may be stored at once."""
-        return self.held // pixels**2
+        return self.largest_matrix // pixels**2
 
 
 def gram(features: Tensor) -> Tensor:

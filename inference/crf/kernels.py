@@ -199,9 +199,9 @@ def too_narrow(kernel: Kernel, features: Tensor, most: str) -> str:
         name = "sigma_xy" if widest < 2 else "sigma_rgb"
     elif isinstance(kernel, FeatureMap):
         name = "sigma_xy" if kernel.sigma_xy is not None and widest < 2 else "sigma"
-    held = f" = {vars(kernel)[name]}" if name in vars(kernel) else ""
+    value = f" = {vars(kernel)[name]}" if name in vars(kernel) else ""
     return (
-        f"{name}{held} of {type(kernel).__name__} is so small that the features span "
+        f"{name}{value} of {type(kernel).__name__} is so small that the features span "
         f"{spans[widest]:.1e} widths and lattice keys would overflow (at most about {most}); "
         f'use a larger {name}, or engine="exact".'
     )

@@ -149,7 +149,7 @@ def refine_labels(
         image: ``(H, W, 3)`` or ``(B, H, W, 3)``, uint8, or float on the scale 0-255; None if no
             kernel compares colours.
         count: L, how many labels there are.
-        confidence: Probability that a given label is right, above 1 / L and below 1; the rest is
+        confidence: Probability that a label is right, above 1 / L and below 1; the rest is
             spread evenly over the others.
         kernels: The pairwise terms, by default smoothness (σ 3, w 3) and appearance (σ_xy 80,
             σ_rgb 13, w 10).

@@ -96,10 +96,10 @@ class Reference(Engine):
         for index, scene in enumerate((values / largest).detach().flatten(2)):
             crf = self._make(field, index, [(kernel, 1.0)], labels)
             q, *rest = crf.startInference()
-            held = np.asarray(q)  # a view: what is written here is written there
-            held[:-1], held[-1] = _array(scene), 0.0
+            view = np.asarray(q)  # of the memory of the C++
+            view[:-1], view[-1] = _array(scene), 0.0
             crf.stepInference(q, *rest)
-            logs = np.log(held)
+            logs = np.log(view)
             products.append(torch.from_numpy(logs[:-1] - logs[-1:]))
         return torch.stack(products).to(values).reshape(values.shape) * largest
 

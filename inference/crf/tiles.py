@@ -13,7 +13,7 @@ from torch import Tensor
 BOUND = 1e-5
 """Of each row and column of the normalised matrix, what may be left out."""
 
-MOST = {"cpu": 96, "cuda": 2048}
+TILE_SIZE = {"cpu": 96, "cuda": 2048}
 """Pixels of a tile: small ones leave more out, large ones are fewer to look at."""
 
 AT_ONCE = {"cpu": 2**19, "cuda": 2**27}
@@ -176,7 +176,7 @@ def _blocks(tiles: Tiles) -> Iterator[tuple[int, Tensor]]:
 def _halve(places: Tensor) -> tuple[Tensor, Tensor]:
     """Halve pixels at the median of their widest feature until they are few: order and real."""
     count = len(places)
-    most = MOST.get(places.device.type, 96)
+    most = TILE_SIZE.get(places.device.type, 96)
     times = max(0, math.ceil(math.log2(count / most)))
     size = math.ceil(count / 2**times)
     order = torch.arange(size * 2**times, device=places.device)
@@ -184,9 +184,9 @@ def _halve(places: Tensor) -> tuple[Tensor, Tensor]:
     order = torch.where(real, order, 0).unsqueeze(0)
     real = real.unsqueeze(0)
     for _ in range(times):
-        held = places[order]
-        widest = (held.amax(1) - held.amin(1)).argmax(1).view(-1, 1, 1)
-        rank = held.gather(2, widest.expand(-1, held.shape[1], 1)).squeeze(2).argsort(1)
+        members = places[order]
+        widest = (members.amax(1) - members.amin(1)).argmax(1).view(-1, 1, 1)
+        rank = members.gather(2, widest.expand(-1, members.shape[1], 1)).squeeze(2).argsort(1)
         order = order.gather(1, rank).reshape(2 * len(order), -1)
         real = real.gather(1, rank).reshape(order.shape)
     return order, real

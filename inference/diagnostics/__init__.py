@@ -1,1 +1,1 @@
-"""What a trained model believes, held against what it should: figures and pictures of a run."""
+"""Diagnostics of a trained model and its posteriors: numbers and figures of a run."""

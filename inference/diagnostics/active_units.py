@@ -41,8 +41,8 @@ class Units:
     @property
     def order(self) -> list[int]:
         """All units, in order of falling variance."""
-        found: list[int] = self.variance.argsort(descending=True).tolist()
-        return found
+        order: list[int] = self.variance.argsort(descending=True).tolist()
+        return order
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -58,18 +58,18 @@ class Units:
         }
 
 
-def units(found: Posteriors) -> Units:
+def units(posteriors: Posteriors) -> Units:
     """Summarise the posteriors of N scenes for each dimension of z.
 
     Source:
         Burda et al. (2016), Importance Weighted Autoencoders, section 5.2 (the statistic A_u and
         its threshold), https://arxiv.org/abs/1509.00519
     """
-    by_unit = None if found.kl_by_unit is None else found.kl_by_unit.mean(0).cpu()
+    by_unit = None if posteriors.kl_by_unit is None else posteriors.kl_by_unit.mean(0).cpu()
     return Units(
-        found.given,
-        found.standardised(found.means).var(0).cpu(),
+        posteriors.given,
+        posteriors.standardised(posteriors.means).var(0).cpu(),
         by_unit,
-        float(found.kl.mean()),
-        float(found.kl.std() / len(found.kl) ** 0.5),
+        float(posteriors.kl.mean()),
+        float(posteriors.kl.std() / len(posteriors.kl) ** 0.5),
     )

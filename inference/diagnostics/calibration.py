@@ -56,21 +56,23 @@ def calibration(assembly: Assembly, views: Views, draws: int = DRAWS) -> list[Ca
         views: N complete scenes.
         draws: Samples of z for each scene.
     """
-    asked = [(given, "mask") for given in MASKS] + [(given, "classes") for given in CLASSES]
+    directions = [(given, "mask") for given in MASKS] + [(given, "classes") for given in CLASSES]
     return [
-        _calibrated(assembly, views, given, target, draws)
-        for given, target in asked
+        _measure(assembly, views, given, target, draws)
+        for given, target in directions
         if able(assembly, given, target) and {*given, target} <= set(views.names)
     ]
 
 
-def draw_calibration(path: Path, found: list[Calibration]) -> None:
+def draw_calibration(path: Path, calibrations: list[Calibration]) -> None:
     """Draw a reliability diagram of each direction."""
-    panels = {f"{one.title}\nECE {one.reliability.error:.1f} %": one.reliability for one in found}
+    panels = {
+        f"{one.title}\nECE {one.reliability.error:.1f} %": one.reliability for one in calibrations
+    }
     draw_reliability(path, panels, title="probabilities averaged over samples of z, and the truth")
 
 
-def _calibrated(
+def _measure(
     assembly: Assembly, views: Views, given: ViewNames, target: str, draws: int
 ) -> Calibration:
     counter = ReliabilityCounter()

@@ -81,15 +81,15 @@ def coherence(
     Returns:
         A row for each entry of ``latents``, and one for the true scenes.
     """
-    found = []
+    rows = []
     for given, z in latents.items():
         prior = set(given) <= set(assembly.model.conditions)
-        drawn = _drawn(assembly, views, z)
-        held = views["mask"] if "mask" in given and "image" in drawn else None
+        decoded = _decode(assembly, views, z)
+        true_mask = views["mask"] if "mask" in given and "image" in decoded else None
         source = PRIOR if prior else join_names(given)
-        found.append(_compared(source, drawn, views["image"], held, labels, segment))
+        rows.append(_compare(source, decoded, views["image"], true_mask, labels, segment))
     true = {name: views[name] for name in ("image", "classes", "mask") if name in views}
-    return [*found, _compared(TRUE, true, views["image"], None, labels, segment)]
+    return [*rows, _compare(TRUE, true, views["image"], None, labels, segment)]
 
 
 def segmenter_of(assembly: Assembly) -> Segment:
@@ -102,7 +102,7 @@ def segmenter_of(assembly: Assembly) -> Segment:
     return segment
 
 
-def f1_score(found: Tensor, true: Tensor) -> float | None:
+def f1_score(predicted: Tensor, true: Tensor) -> float | None:
     """Return the F1 of predicted classes against true ones, ``(N, C)`` bool, in percent.
 
     It is micro-averaged over scenes and classes; None if neither holds any class.
@@ -110,13 +110,13 @@ def f1_score(found: Tensor, true: Tensor) -> float | None:
     >>> f1_score(torch.tensor([[True, True]]), torch.tensor([[True, False]]))
     66.66666666666667
     """
-    every = int(found.sum() + true.sum())
-    return 100 * 2 * int((found & true).sum()) / every if every else None
+    every = int(predicted.sum() + true.sum())
+    return 100 * 2 * int((predicted & true).sum()) / every if every else None
 
 
-def _drawn(assembly: Assembly, views: Views, z: Tensor) -> dict[str, Tensor]:
+def _decode(assembly: Assembly, views: Views, z: Tensor) -> dict[str, Tensor]:
     """Decode each z, with the conditions of its scene."""
-    model, found, first = assembly.model, [], 0
+    model, parts, first = assembly.model, [], 0
     for part in chunks(views, assembly.device):
         some = z[first : first + len(part)].to(assembly.device)
         first += len(part)
@@ -126,33 +126,35 @@ def _drawn(assembly: Assembly, views: Views, z: Tensor) -> dict[str, Tensor]:
             decoded["mask"] = decoded["mask"].argmax(1)
         if "classes" in decoded:
             decoded["classes"] = decoded["classes"] > model.threshold
-        found.append({name: view.cpu() for name, view in decoded.items()})
-    return {name: torch.cat([part[name] for part in found]) for name in found[0]}
+        parts.append({name: view.cpu() for name, view in decoded.items()})
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
-def _compared(
+def _compare(
     source: str,
-    drawn: Mapping[str, Tensor],
+    decoded: Mapping[str, Tensor],
     image: Tensor,
-    held: Tensor | None,
+    given_mask: Tensor | None,
     labels: Labels,
     segment: Segment | None,
 ) -> Coherence:
     f1 = large = alike = chance = None
-    mask = drawn["mask"]
-    if "classes" in drawn:
-        said, shown = drawn["classes"].bool().cpu(), labels.vector(mask).bool()
-        f1 = f1_score(shown, said)
-        large = f1_score(labels.vector(mask, LARGE).bool(), said)
-        alike = 100 * float((shown == said).all(1).float().mean())
-        chance = f1_score(shown, said.roll(1, 0))
-    seen = None if segment is None else segment(drawn.get("image", image))
-    own = None if seen is None else _miou(seen, mask, labels)
-    given = None if seen is None or held is None else _miou(seen, held, labels)
+    mask = decoded["mask"]
+    if "classes" in decoded:
+        vector, in_mask = decoded["classes"].bool().cpu(), labels.vector(mask).bool()
+        f1 = f1_score(in_mask, vector)
+        large = f1_score(labels.vector(mask, LARGE).bool(), vector)
+        alike = 100 * float((in_mask == vector).all(1).float().mean())
+        chance = f1_score(in_mask, vector.roll(1, 0))
+    segmented = None if segment is None else segment(decoded.get("image", image))
+    own = None if segmented is None else _miou(segmented, mask, labels)
+    given = (
+        None if segmented is None or given_mask is None else _miou(segmented, given_mask, labels)
+    )
     return Coherence(source, len(mask), f1, large, alike, chance, own, given)
 
 
-def _miou(found: Tensor, true: Tensor, labels: Labels) -> float:
+def _miou(predicted: Tensor, true: Tensor, labels: Labels) -> float:
     scorer = MaskScorer(labels)
-    scorer.add(found, true)
+    scorer.add(predicted, true)
     return scorer.score().miou

@@ -120,7 +120,7 @@ def coverage(posteriors: Posteriors, prior: Tensor, seed: int = 0) -> Coverage:
 
 
 def draw_coverage(
-    path: Path, found: list[Posteriors], prior: Tensor, results: list[Coverage]
+    path: Path, inferred: list[Posteriors], prior: Tensor, results: list[Coverage]
 ) -> None:
     """Plot samples of the mixtures over samples of the prior, in two principal directions.
 
@@ -128,7 +128,7 @@ def draw_coverage(
     would be the inactive units, whose variance is that of the prior. Samples are standardised by
     each scene's prior.
     """
-    most = found[-1]
+    most = inferred[-1]
     axes = principal(most.standardised(most.means))
     where = (
         ""
@@ -142,7 +142,7 @@ def draw_coverage(
             posterior.standardised(prior).cpu() @ axes,
             posterior.standardised(posterior.samples).cpu() @ axes,
         )
-        for posterior, result in zip(found, results, strict=True)
+        for posterior, result in zip(inferred, results, strict=True)
     ]
     draw_clouds(
         path,

@@ -49,9 +49,9 @@ class Moments:
         self._products: dict[tuple[str, str], float] = {}
         self._shared: dict[tuple[str, str], int] = {}
 
-    def add(self, found: Mapping[str, Tensor]) -> None:
+    def add(self, draw: Mapping[str, Tensor]) -> None:
         """Add one draw: a vector ``(P,)`` for each kind in it."""
-        vectors = {name: vector.detach().cpu().double() for name, vector in found.items()}
+        vectors = {name: vector.detach().cpu().double() for name, vector in draw.items()}
         for name, x in vectors.items():
             self._add(name, x)
             for other, y in vectors.items():
@@ -127,22 +127,22 @@ def gradient_noise(
             f"A variance needs 2 gradients or more, of 1 batch or more, not {repeats} of {held}."
         )
     steps = batches(dataset, batch_size, seed, range(held + repeats))
-    kept, fresh = [], _empty(assembly.model)
+    fixed, fresh = [], _empty(assembly.model)
     with _as_in_training(assembly), seeded(seed, assembly.device):
         for step, views in enumerate(steps):
             watch(f"gradients, batch {step + 1} of {held + repeats}")
             if step >= held:
                 _draw(assembly, views, fresh)
                 continue
-            kept.append(_empty(assembly.model))
+            fixed.append(_empty(assembly.model))
             for _ in range(repeats):
-                _draw(assembly, views, kept[-1])
+                _draw(assembly, views, fixed[-1])
     if not any(moments.counts for moments in fresh.values()):
         raise ValueError(
             f"No scene of {dataset.name} ({dataset.split}) has the views that the objective "
             "learns from; choose another split."
         )
-    return _summary(kept, fresh, repeats, batch_size)
+    return _summary(fixed, fresh, repeats, batch_size)
 
 
 GeneratorMoments = dict[str, Moments]
@@ -155,14 +155,14 @@ def _empty(model: nn.Module) -> GeneratorMoments:
 
 def _generators(model: nn.Module) -> dict[str, list[nn.Parameter]]:
     """Group the trainable parameters by the part of the model that holds them."""
-    found: dict[str, list[nn.Parameter]] = {}
+    groups: dict[str, list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            found.setdefault(name.split(".")[0], []).append(parameter)
-    return found
+            groups.setdefault(name.split(".")[0], []).append(parameter)
+    return groups
 
 
-def _draw(assembly: Assembly, views: Views, found: GeneratorMoments) -> None:
+def _draw(assembly: Assembly, views: Views, moments_of: GeneratorMoments) -> None:
     """Sample z once for a batch, and add the gradient of each term and of their total."""
     views = views.to(assembly.device)
     terms = assembly.objective.terms(assembly.model, assembly.guide, views)
@@ -172,19 +172,19 @@ def _draw(assembly: Assembly, views: Views, found: GeneratorMoments) -> None:
     losses[TOTAL] = -assembly.objective.total(terms, views)
     groups = _generators(assembly.model)
     slopes = {name: _slopes(loss, groups) for name, loss in losses.items()}
-    for generator, moments in found.items():
+    for generator, moments in moments_of.items():
         moments.add({name: slope[generator] for name, slope in slopes.items()})
 
 
 def _slopes(loss: Tensor, groups: dict[str, list[nn.Parameter]]) -> dict[str, Tensor]:
     """Return the gradient for each group as one vector; zeros for parameters without one."""
     every = [parameter for group in groups.values() for parameter in group]
-    found: Sequence[Tensor | None] = [None] * len(every)
+    gradients: Sequence[Tensor | None] = [None] * len(every)
     if loss.requires_grad:
-        found = torch.autograd.grad(loss, every, retain_graph=True, allow_unused=True)
+        gradients = torch.autograd.grad(loss, every, retain_graph=True, allow_unused=True)
     flat = iter(
         torch.zeros(p.numel()) if slope is None else slope.flatten().cpu()
-        for p, slope in zip(every, found, strict=True)
+        for p, slope in zip(every, gradients, strict=True)
     )
     return {name: torch.cat([next(flat) for _ in group]) for name, group in groups.items()}
 
@@ -194,7 +194,7 @@ def _as_in_training(assembly: Assembly) -> Iterator[None]:
     """Set both networks to training mode within; restore modes and buffers afterwards."""
     networks = (assembly.model, assembly.guide)
     modes = [(module, module.training) for net in networks for module in net.modules()]
-    kept = [(buffer, buffer.clone()) for net in networks for buffer in net.buffers()]
+    buffers = [(buffer, buffer.clone()) for net in networks for buffer in net.buffers()]
     for net in networks:
         net.train()
     try:
@@ -202,19 +202,19 @@ def _as_in_training(assembly: Assembly) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
-        for buffer, before in kept:
+        for buffer, before in buffers:
             buffer.copy_(before)
 
 
 def _summary(
-    kept: list[GeneratorMoments], fresh: GeneratorMoments, repeats: int, batch_size: int
+    fixed: list[GeneratorMoments], fresh: GeneratorMoments, repeats: int, batch_size: int
 ) -> GradientNoise:
     names = [term for term in next(iter(fresh.values())).counts if term != TOTAL]
     parts: dict[str, Sequence[str]] = {generator: (generator,) for generator in fresh}
     if len(parts) > 1:
         parts[ALL] = tuple(fresh)
     rows = [
-        TermNoise(term, name, _scatter(kept, group, term), _scatter([fresh], group, term))
+        TermNoise(term, name, _scatter(fixed, group, term), _scatter([fresh], group, term))
         for term in (names if len(names) == 1 else [*names, TOTAL])
         for name, group in parts.items()
     ]
@@ -226,23 +226,25 @@ def _summary(
     return GradientNoise(repeats, batch_size, rows, agreements)
 
 
-def _scatter(found: list[GeneratorMoments], group: Sequence[str], term: str) -> GradientStatistics:
+def _scatter(
+    several: list[GeneratorMoments], group: Sequence[str], term: str
+) -> GradientStatistics:
     """Average the moments over batches, summed over the parts of a group."""
-    known = [one for one in found if one[group[0]].counts.get(term, 0) > 1]
-    if not known:
+    measured = [one for one in several if one[group[0]].counts.get(term, 0) > 1]
+    if not measured:
         return GradientStatistics(0.0, 0.0, 0)
-    square = fmean(sum(one[part].inner(term, term) for part in group) for one in known)
-    variance = fmean(sum(one[part].variance(term) for part in group) for one in known)
-    draws = sum(one[group[0]].counts[term] for one in known)
+    square = fmean(sum(one[part].inner(term, term) for part in group) for one in measured)
+    variance = fmean(sum(one[part].variance(term) for part in group) for one in measured)
+    draws = sum(one[group[0]].counts[term] for one in measured)
     return GradientStatistics(max(0.0, square) ** 0.5, variance, draws)
 
 
 def _cosine(
-    found: GeneratorMoments, group: Sequence[str], first: str, second: str
+    moments: GeneratorMoments, group: Sequence[str], first: str, second: str
 ) -> float | None:
-    lengths = [_scatter([found], group, term) for term in (first, second)]
+    lengths = [_scatter([moments], group, term) for term in (first, second)]
     if not all(length.clear for length in lengths):
         return None
-    across = sum(found[part].inner(first, second) for part in group)
+    across = sum(moments[part].inner(first, second) for part in group)
     cosine = across / (lengths[0].norm * lengths[1].norm)
     return max(-1.0, min(1.0, cosine)) if cosine == cosine else None

@@ -141,20 +141,20 @@ class GradientNoise:
         }
 
 
-def draw_noise(path: Path, found: GradientNoise) -> None:
+def draw_noise(path: Path, noise: GradientNoise) -> None:
     """Plot variances and signal-to-noise ratios by part of the model and term, in log scale."""
     kinds = {"over draws of z, one batch": "latent", "over draws of z and of the batch": "batch"}
 
     def panels(measure: Callable[[GradientStatistics], float | None]) -> dict[str, Bars]:
         return {
             title: Bars(
-                found.generators,
+                noise.generators,
                 {
                     term.replace("+", " + "): [
-                        (measure(getattr(found.of(term, name), kind)) or 0.0,)
-                        for name in found.generators
+                        (measure(getattr(noise.of(term, name), kind)) or 0.0,)
+                        for name in noise.generators
                     ]
-                    for term in found.terms
+                    for term in noise.terms
                 },
             )
             for title, kind in kinds.items()
@@ -166,7 +166,7 @@ def draw_noise(path: Path, found: GradientNoise) -> None:
             "total variance": panels(lambda one: one.variance),
             "signal to noise": panels(lambda one: one.ratio if one.clear else None),
         },
-        title=f"gradients of each term for each generator, {found.batch_size} scenes a batch\n"
+        title=f"gradients of each term for each generator, {noise.batch_size} scenes a batch\n"
         "signal to noise: length of the expected gradient over the standard deviation of one; "
         "no bar: too short to tell",
     )

@@ -121,11 +121,11 @@ def log_likelihoods(
         given: score_views(assembly, views, given, particles)
         for given in predictive_sets(assembly)
     }
-    marginals, known = [], {}
-    for given, found in passes.items():
+    marginals, bounds = [], {}
+    for given, scores in passes.items():
         for scored in _scored(assembly, given):
             log_w = replace(
-                found, likelihoods={name: found.likelihoods[name] for name in scored}
+                scores, likelihoods={name: scores.likelihoods[name] for name in scored}
             ).log_weights()
             marginal = Marginal(
                 scored,
@@ -135,12 +135,12 @@ def log_likelihoods(
                 mean(iwae(log_w)),
                 float(effective_sample_size(log_w).median()),
             )
-            known[frozenset(scored)] = marginal, iwae(log_w)
+            bounds[frozenset(scored)] = marginal, iwae(log_w)
             marginals.append(marginal)
     conditions = set(assembly.model.conditions)
     conditionals = [
-        _conditional(target, given, found, known, conditions)
-        for given, found in passes.items()
+        _conditional(target, given, scores, bounds, conditions)
+        for given, scores in passes.items()
         for target in assembly.model.views
         if target not in given and not set(given) <= conditions
     ]
@@ -158,36 +158,38 @@ def _scored(assembly: Assembly, given: ViewNames) -> list[ViewNames]:
 def _conditional(
     target: str,
     given: ViewNames,
-    found: Evidence,
-    known: Mapping[frozenset[str], tuple[Marginal, Tensor]],
+    scores: Evidence,
+    bounds: Mapping[frozenset[str], tuple[Marginal, Tensor]],
     conditions: Collection[str],
 ) -> Conditional:
-    seen = frozenset(given) - set(conditions)
-    through = mean(iwae(found.likelihoods[target]))
-    if seen not in known or seen | {target} not in known:
+    observed = frozenset(given) - set(conditions)
+    through = mean(iwae(scores.likelihoods[target]))
+    if observed not in bounds or observed | {target} not in bounds:
         return Conditional(target, given, None, False, through)
-    (one, both), (other, alone) = known[seen | {target}], known[seen]
+    (one, both), (other, alone) = bounds[observed | {target}], bounds[observed]
     return Conditional(target, given, mean(both - alone), one.loose or other.loose, through)
 
 
 def score_views(assembly: Assembly, views: Views, given: ViewNames, particles: int) -> Evidence:
     """Score every view of N scenes by K samples of q(z | given): ``(K, N)`` each."""
-    found = []
+    scores = []
     model = assembly.model
-    shown = tuple(dict.fromkeys((*model.conditions, *model.views)))
+    names_held = tuple(dict.fromkeys((*model.conditions, *model.views)))
     with torch.no_grad():
         for part in chunks(views, assembly.device, each=particles):
-            seen, all_views = part.only(given), part.only(shown)
-            found.append(
+            observed, all_views = part.only(given), part.only(names_held)
+            scores.append(
                 evidence(
-                    partial(model, all_views), partial(_draw, assembly, seen), particles=particles
+                    partial(model, all_views),
+                    partial(_draw, assembly, observed),
+                    particles=particles,
                 )
             )
-    names = found[0].likelihoods
+    names = scores[0].likelihoods
     return Evidence(
-        {n: torch.cat([part.likelihoods[n] for part in found], dim=1) for n in names},
-        torch.cat([part.log_prior for part in found], dim=1),
-        torch.cat([part.log_q for part in found], dim=1),
+        {n: torch.cat([part.likelihoods[n] for part in scores], dim=1) for n in names},
+        torch.cat([part.log_prior for part in scores], dim=1),
+        torch.cat([part.log_q for part in scores], dim=1),
         None,
         {},
     )
@@ -202,13 +204,13 @@ def effective_sample_size(log_w: Tensor) -> Tensor:
     return (2 * log_w.logsumexp(0) - (2 * log_w).logsumexp(0)).exp()
 
 
-def _draw(assembly: Assembly, seen: Views) -> Tensor:
+def _draw(assembly: Assembly, observed: Views) -> Tensor:
     """Sample z from the guide, or from the prior if only the model's conditions are held."""
-    if set(seen.names) - set(assembly.model.conditions):
-        z: Tensor = assembly.guide(seen)
+    if set(observed.names) - set(assembly.model.conditions):
+        z: Tensor = assembly.guide(observed)
         return z
-    with pyro.plate("scenes", len(seen), dim=-1):
-        return pyro.sample("z", assembly.model.prior(seen))  # type: ignore[no-any-return]
+    with pyro.plate("scenes", len(observed), dim=-1):
+        return pyro.sample("z", assembly.model.prior(observed))  # type: ignore[no-any-return]
 
 
 def mean(values: Tensor) -> Mean:

@@ -100,10 +100,10 @@ def complete_scenes(assembly: Assembly, dataset: SceneDataset, limit: int | None
     needed = tuple(dict.fromkeys((*model.conditions, *guide.views, *model.views)))
     count = len(dataset) if limit is None else min(limit, len(dataset))
     if count:
-        found = dataset.views(range(count)).only(needed)
-        found = found.rows(found.having(needed))
-        if len(found) > 1:
-            return found
+        views = dataset.views(range(count)).only(needed)
+        views = views.rows(views.having(needed))
+        if len(views) > 1:
+            return views
     raise ValueError(
         f"Of {count} scenes in {dataset.name} ({dataset.split}) fewer than 2 have "
         f"{', '.join(needed)}; choose another split."
@@ -129,35 +129,35 @@ def posteriors(assembly: Assembly, views: Views, given: ViewNames) -> Posteriors
         ValueError: If there is no posterior given just these views.
     """
     with torch.no_grad():
-        found = [_looked(assembly, part.only(given)) for part in chunks(views, assembly.device)]
-    means, drawn, kl, by_unit, start, unit = zip(*found, strict=True)
+        parts = [_infer(assembly, part.only(given)) for part in chunks(views, assembly.device)]
+    means, samples, kl, by_unit, prior_mean, prior_scale = zip(*parts, strict=True)
     known = [kl for kl in by_unit if kl is not None]
     return Posteriors(
         given,
         torch.cat(means),
-        torch.cat(drawn),
+        torch.cat(samples),
         torch.cat(kl),
         torch.cat(known) if known else None,
-        torch.cat(start),
-        torch.cat(unit),
+        torch.cat(prior_mean),
+        torch.cat(prior_scale),
     )
 
 
 def sample_prior(assembly: Assembly, views: Views) -> Tensor:
     """Sample z of every scene from p(z | conditions), ``(N, L)``."""
-    found = []
+    samples = []
     with torch.no_grad():
         for part in chunks(views, assembly.device):
             prior = assembly.model.prior(part)
             assert prior is not None
-            found.append(prior.sample())
-    return torch.cat(found)
+            samples.append(prior.sample())
+    return torch.cat(samples)
 
 
-def _looked(
-    assembly: Assembly, seen: Views
+def _infer(
+    assembly: Assembly, observed: Views
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor, Tensor]:
-    q, prior = posterior(assembly, seen), assembly.model.prior(seen)
+    q, prior = posterior(assembly, observed), assembly.model.prior(observed)
     assert q is not None
     assert prior is not None
     by_unit = _kl_by_unit(q, prior)

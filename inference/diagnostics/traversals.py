@@ -60,7 +60,7 @@ def draw_traversals(
     assembly: Assembly,
     scene: Views,
     given: Sequence[str],
-    found: Units,
+    activity: Units,
     labels: Labels,
 ) -> list[int]:
     """Plot traversals of the most active units, from a scene's posterior mean.
@@ -70,7 +70,7 @@ def draw_traversals(
         assembly: Model and guide, in evaluation mode.
         scene: A batch of one scene.
         given: The views that its posterior conditions on.
-        found: The units, for their order.
+        activity: The units, for their order.
         labels: The vocabulary.
 
     Returns:
@@ -82,16 +82,16 @@ def draw_traversals(
         prior = assembly.model.prior(scene)
     assert z is not None
     assert prior is not None
-    chosen = found.order[:ROWS]
-    walks = traverse(z.flatten(), chosen, (prior.mean[0], prior.stddev[0]))
+    rows = activity.order[:ROWS]
+    walks = traverse(z.flatten(), rows, (prior.mean[0], prior.stddev[0]))
     own = " of its own prior" if bool((prior.mean != 0).any()) else " of the prior"
     panels, names = [], []
-    for unit, walk in zip(chosen, walks, strict=True):
+    for unit, walk in zip(rows, walks, strict=True):
         decoded = decided(probable(assembly, walk[:, None], scene))
         views = {name: view.squeeze(1) for name, view in decoded.items()}
         for view in (name for name in ("image", "mask") if name in views):
             panels.append(_line(view, views, labels))
-            names.append(f"z{unit} {view}\nE[z] varies {float(found.variance[unit]):.2f}")
+            names.append(f"z{unit} {view}\nE[z] varies {float(activity.variance[unit]):.2f}")
     draw_grid(
         path,
         panels,
@@ -103,7 +103,7 @@ def draw_traversals(
         title="one unit of z at a time, from a scene's posterior mean;\n"
         f"columns: standard deviations{own} from its mean",
     )
-    return chosen
+    return rows
 
 
 def _line(view: str, views: dict[str, Tensor], labels: Labels) -> list[Panel]:

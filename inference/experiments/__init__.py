@@ -1,1 +1,1 @@
-"""Experiments: many trainings compared, searched, or put to use."""
+"""Experiments: comparisons, searches, reproductions, and generated datasets."""

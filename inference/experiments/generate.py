@@ -83,20 +83,21 @@ Reason = Literal["improbable", "empty", "incoherent", "misjudged"]
 
 
 @dataclass
-class Rejections:
+class SampleCounts:
     """Number of scenes sampled and accepted, and of those rejected by reason.
 
     Attributes:
-        drawn: Scenes sampled.
-        kept: Scenes accepted.
-        dropped: Scenes rejected: ``improbable``: among the least likely of their batch.
-            ``empty``: no class has enough pixels. ``incoherent``: the decoded class vector is
-            not that of the mask. ``misjudged``: the judge predicts another mask from the image.
+        sampled: Scenes sampled.
+        accepted: Scenes accepted.
+        rejected: Scenes rejected, by reason. ``improbable``: among the least likely of their
+            batch. ``empty``: no class has enough pixels. ``incoherent``: the decoded class vector
+            is not that of the mask. ``misjudged``: the judge predicts another mask from the
+            image.
     """
 
-    drawn: int = 0
-    kept: int = 0
-    dropped: dict[Reason, int] = field(
+    sampled: int = 0
+    accepted: int = 0
+    rejected: dict[Reason, int] = field(
         default_factory=lambda: dict.fromkeys(
             ("improbable", "empty", "incoherent", "misjudged"), 0
         )
@@ -110,18 +111,18 @@ class Generated:
     Attributes:
         folder: Where it is.
         scenes: Number of scenes of each split.
-        rejections: Number of scenes sampled, accepted and rejected.
+        counts: Number of scenes sampled, accepted and rejected.
         picture: The preview.
     """
 
     folder: Path
     scenes: dict[str, int]
-    rejections: Rejections
+    counts: SampleCounts
     picture: Path
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for JSON."""
-        return {"folder": str(self.folder), "scenes": self.scenes, **asdict(self.rejections)}
+        return {"folder": str(self.folder), "scenes": self.scenes, **asdict(self.counts)}
 
 
 def generate(
@@ -167,22 +168,22 @@ def generate(
     source = source or run.settings.data.source
     real = open_data(source, "train", run.schema.size, count=run.settings.data.count)
     run.schema.labels.require(real.schema.labels, real.name)
-    labels, rejections, shown = run.schema.labels, Rejections(), list[Scene]()
+    labels, counts, preview = run.schema.labels, SampleCounts(), list[Scene]()
     with new_folder(folder) as part:
         writer = VOCWriter(part, labels)
-        kept = copy_split(writer, real, watch, settings.keep) if settings.keep else {}
+        copied = copy_split(writer, real, watch, settings.keep) if settings.keep else {}
         with seeded(settings.seed, place):
             sample = latent_sampler(settings.origin, assembly, real)
-            for scene in _accepted(assembly, sample, settings, judging, labels, rejections):
+            for scene in _accepted(assembly, sample, settings, judging, labels, counts):
                 assert scene.image is not None
                 assert scene.mask is not None
                 writer.add("train", scene.name, scene.image, scene.mask, scene.classes)
-                shown = [*shown, scene] if len(shown) < 16 else shown
-                watch("drawing", rejections.kept, settings.count)
-        scenes = {"train": settings.count + kept.get("train", 0)}
+                preview = [*preview, scene] if len(preview) < 16 else preview
+                watch("drawing", counts.accepted, settings.count)
+        scenes = {"train": settings.count + copied.get("train", 0)}
         scenes |= copy_other_splits(writer, source, run.schema.size, "train", watch)
         draw_scenes(
-            part / PREVIEW, shown or [real[i] for i in range(min(16, settings.keep))], labels
+            part / PREVIEW, preview or [real[i] for i in range(min(16, settings.keep))], labels
         )
         judged = str(judge.folder) if judge is not None else None
         about = {
@@ -191,8 +192,8 @@ def generate(
             "data": source,
             "settings": asdict(settings),
         }
-        writer.finish({**about, "scenes": scenes, **asdict(rejections)})
-    return Generated(folder, scenes, rejections, folder / PREVIEW)
+        writer.finish({**about, "scenes": scenes, **asdict(counts)})
+    return Generated(folder, scenes, counts, folder / PREVIEW)
 
 
 def _accepted(
@@ -201,14 +202,14 @@ def _accepted(
     settings: GenerationSettings,
     judge: Assembly | None,
     labels: Labels,
-    rejections: Rejections,
+    counts: SampleCounts,
 ) -> Iterator[Scene]:
     """Sample batches and yield the scenes accepted, until there are enough."""
-    while rejections.kept < settings.count:
-        if rejections.drawn >= _PATIENCE and 500 * rejections.kept < rejections.drawn:
-            rejected = ", ".join(f"{n} {reason}" for reason, n in rejections.dropped.items() if n)
+    while counts.accepted < settings.count:
+        if counts.sampled >= _PATIENCE and 500 * counts.accepted < counts.sampled:
+            rejected = ", ".join(f"{n} {reason}" for reason, n in counts.rejected.items() if n)
             raise ValueError(
-                f"Of {rejections.drawn} scenes drawn only {rejections.kept} passed ({rejected}); "
+                f"Of {counts.sampled} scenes drawn only {counts.accepted} passed ({rejected}); "
                 "train the model for longer, take another --from, or lower --min-area or "
                 "--agreement."
             )
@@ -216,14 +217,14 @@ def _accepted(
             views, log_p = _decode(assembly, sample(BATCH), settings.sampled)
             reasons = _rejection_reasons(views, log_p, settings, judge, labels)
         for row, reason in enumerate(reasons):
-            if rejections.kept == settings.count:
+            if counts.accepted == settings.count:
                 return
-            rejections.drawn += 1
+            counts.sampled += 1
             if reason is not None:
-                rejections.dropped[reason] += 1
+                counts.rejected[reason] += 1
             else:
-                rejections.kept += 1
-                yield _scene(views, row, f"generated_{rejections.kept:06d}")
+                counts.accepted += 1
+                yield _scene(views, row, f"generated_{counts.accepted:06d}")
 
 
 def _decode(assembly: Assembly, z: Tensor, sampled: bool) -> tuple[Views, Tensor]:
@@ -247,11 +248,11 @@ def _rejection_reasons(
 ) -> list[Reason | None]:
     """Return the first reason to reject each scene, or None."""
     ranks = log_p.argsort().argsort()
-    seen = labels.vector(views["mask"], settings.least_area).bool()
+    present = labels.vector(views["mask"], settings.least_area).bool()
     rejected: dict[Reason, Tensor] = {
         "improbable": ranks < round(settings.drop * len(views)),
-        "empty": ~seen.any(-1),
-        "incoherent": (seen != views["classes"].bool()).any(-1),
+        "empty": ~present.any(-1),
+        "incoherent": (present != views["classes"].bool()).any(-1),
     }
     if judge is not None:
         judged = predict(judge, views.only(("image",)), ["mask"]).mask

@@ -49,11 +49,11 @@ def _sample_posterior(assembly: Assembly, scenes: SceneDataset, count: int) -> T
     """Sample scenes, and z of each from its posterior; scenes that lack a view are skipped."""
     names = assembly.guide.views
     for _ in range(_TRIES):
-        chosen = torch.randint(len(scenes), (count,)).tolist()
-        seen = scenes.views(chosen).only(names)
-        seen = seen.rows(seen.having(names))
-        if len(seen):
-            return _one(draw(assembly, seen.to(assembly.device), 1, len(seen)))
+        indices = torch.randint(len(scenes), (count,)).tolist()
+        views = scenes.views(indices).only(names)
+        views = views.rows(views.having(names))
+        if len(views):
+            return _one(draw(assembly, views.to(assembly.device), 1, len(views)))
     raise ValueError(
         f"Hardly any scene of {scenes.name} ({scenes.split}) has {', '.join(names)}, which this "
         "guide reads; draw --from prior."

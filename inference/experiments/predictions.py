@@ -29,8 +29,8 @@ BATCH = 50
 STAGE_BATCH = 32
 """Scenes of which a stage predicts masks at once."""
 
-Progress = Callable[[int, int], None]
-"""Is told how many scenes are done, and of how many."""
+Count = Callable[[int, int], None]
+"""A callback with the number of scenes done, and their total."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def predict_run(
     device: torch.device | str = "cpu",
     trust: bool = False,
     seed: int = 0,
-    watch: Progress = lambda done, total: None,
+    watch: Count = lambda done, total: None,
 ) -> Predictions:
     """Predict masks of a dataset from its images by a run, as `evaluate` does, and cache them.
 
@@ -129,7 +129,7 @@ def predict_stage(
     dataset: SceneDataset,
     rows: Sequence[int],
     folder: Path,
-    watch: Progress = lambda done, total: None,
+    watch: Count = lambda done, total: None,
 ) -> Predictions:
     """Predict masks of whole images by a stage, before any CRF, and cache them.
 
@@ -170,7 +170,7 @@ def _fill(
     rows: Sequence[int],
     batch: int,
     some: Callable[[list[int]], Iterable[tuple[int, Tensor]]],
-    watch: Progress,
+    watch: Count,
 ) -> None:
     """Save the prediction of each scene; the note that all are there comes last."""
     predictions.folder.mkdir(parents=True, exist_ok=True)

@@ -93,11 +93,11 @@ def pseudo_label(
     size = segmenter.schema.size
     dataset = open_data(source, split, size)
     segmenter.schema.labels.require(dataset.schema.labels, dataset.name)
-    kept = _chosen(dataset, min(len(dataset), limit or len(dataset)), true, seed)
+    with_true_mask = _chosen(dataset, min(len(dataset), limit or len(dataset)), true, seed)
     with new_folder(folder) as part:
         writer = VOCWriter(part, segmenter.schema.labels, copy)
         counts, void = _labelled(
-            writer, segmenter, dataset, limit, kept, confidence, labels, watch
+            writer, segmenter, dataset, limit, with_true_mask, confidence, labels, watch
         )
         scenes = {"train": counts, **copy_other_splits(writer, source, size, split, watch)}
         summary = {
@@ -108,12 +108,12 @@ def pseudo_label(
             "confidence": confidence,
             "labels": labels,
             "scenes": scenes,
-            "true": len(kept),
+            "true": len(with_true_mask),
             "seed": seed,
             "void": void,
         }
         writer.finish({**(about or {}), **summary})
-    return PseudoLabelled(folder, scenes, len(kept), void, dataset.augmentation)
+    return PseudoLabelled(folder, scenes, len(with_true_mask), void, dataset.augmentation)
 
 
 def weak_mask(
@@ -160,7 +160,7 @@ def _labelled(
     segmenter: Segmenter,
     dataset: SceneDataset,
     limit: int | None,
-    kept: set[int],
+    with_true_mask: set[int],
     confidence: float,
     labels: LabelSource,
     watch: Progress,
@@ -177,7 +177,7 @@ def _labelled(
         assert scene.image is not None
         name, picture = picture_of(dataset, index, scene.image)
         classes = None if "classes" in scene.weak else scene.classes
-        if index in kept and scene.mask is not None:
+        if index in with_true_mask and scene.mask is not None:
             count += writer.add("train", name, picture, scene.mask, classes)
         else:
             known = classes if labels == "known" else None

@@ -1,4 +1,4 @@
-"""Folders that a new run takes: held by one process, and what was there kept until it is begun."""
+"""Claims on the folder of a new run: a lock, and an earlier run that can be restored."""
 
 from __future__ import annotations
 
@@ -15,47 +15,47 @@ from .run import ASIDE, CHECKPOINT, MOVING, WEIGHTS, require_room
 
 @contextmanager
 def claimed(folder: Path, force: bool = False) -> Iterator[None]:
-    """Have the folder of a new run to oneself.
+    """Lock the folder of a new run.
 
-    A run that is there is set aside, and put back unless the new one comes to a checkpoint: by
-    the process itself, or, if that was killed, by whoever has the folder next. A folder that the
-    block leaves with nothing to go on from is as it was before.
+    An earlier run is moved aside, and restored unless the new one reaches a checkpoint: by the
+    process itself or, if that was killed, by the next process that claims the folder. A folder
+    without a checkpoint at the end is as it was before.
 
     Args:
-        folder: Is made if it is not there; a link to a folder stands for that.
-        force: Replace the run that is there.
+        folder: The folder, which is made if it does not exist; it may be a link to a folder.
+        force: Replace an earlier run.
 
     Raises:
         BlockingIOError: If another process has it.
-        FileExistsError: If it holds something, and ``force`` does not say to replace it.
-        ValueError: If it is a file, or holds something that is no run.
+        FileExistsError: If it holds a run, and ``force`` does not allow replacing it.
+        ValueError: If it is a file, or holds anything but a run.
     """
     require_room(folder, force)
     empty = not contents(folder)
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with locked(folder):
-            put_back(folder)
+            restore_aside(folder)
             require_room(folder, force)
-            _set_aside(folder)
+            _move_aside(folder)
             try:
                 yield
             finally:
-                if not put_back(folder) and not begun(folder):
+                if not restore_aside(folder) and not begun(folder):
                     clear(folder, keep=(ASIDE,))
     finally:
         if empty and not contents(folder) and not folder.is_symlink():
             folder.rmdir()
 
 
-def put_back(folder: Path) -> bool:
-    """Put back the run that was set aside for one that came to no checkpoint, or remove it.
+def restore_aside(folder: Path) -> bool:
+    """Restore the run that was moved aside if the new one has no checkpoint, else remove it.
 
     Args:
-        folder: Whose lock is held.
+        folder: The folder, with its lock held.
 
     Returns:
-        Whether it was put back.
+        Whether it was restored.
     """
     aside, moving = folder / ASIDE, folder / MOVING
     if aside.is_dir() and begun(folder):
@@ -72,12 +72,12 @@ def put_back(folder: Path) -> bool:
 
 
 def begun(folder: Path) -> bool:
-    """Say whether a folder holds a run that can be gone on with or used."""
+    """Return whether a folder holds a run that can be continued or used."""
     return (folder / CHECKPOINT).is_file() or (folder / WEIGHTS).is_file()
 
 
-def _set_aside(folder: Path) -> None:
-    """Set a run aside, in a way that shows how far that has come if it is cut short."""
+def _move_aside(folder: Path) -> None:
+    """Move a run aside; the folder's name shows whether the move is complete."""
     paths, moving = contents(folder), folder / MOVING
     if not paths:
         return

@@ -13,7 +13,7 @@ from scene.datasets.folders.layouts import ARCHIVES
 from scene.images.folder import SUFFIXES, is_junk, is_picture
 from scene.images.io import read_image
 from scene.storage.files import read_text, sweep
-from scene.storage.outputs import is_picture_path, require_free
+from scene.storage.outputs import is_png_path, require_free
 from scene.storage.user_folders import expanded
 
 from .output import KINDS, write
@@ -110,7 +110,7 @@ def plan(
         FileExistsError: If a file is there already, and may not be overwritten.
         ValueError: If two photographs would have the same files, or one would be overwritten.
     """
-    name_of_mask = out if out is not None and is_picture_path(out) else None
+    name_of_mask = out if out is not None and is_png_path(out) else None
     if name_of_mask is not None and len(photos) > 1:
         raise ValueError(
             f"{out} would be the mask of {len(photos)} photographs; name a folder with --out."

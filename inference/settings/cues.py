@@ -80,7 +80,7 @@ class SeedCueSettings:
     )
     saliency: str = setting(
         "max",
-        "How the class maps of the classes present become one map of saliency.",
+        "Map of saliency: the largest of the class maps present, or their sum.",
         choices=("max", "sum"),
         spoils="loss",
     )
@@ -95,6 +95,7 @@ class SeedCueSettings:
         "CRF that refines class maps before cues are taken: weight, reach in pixels and width in "
         "colour (0-255), as 10,25,5.",
         option="cue_crf",
+        also=("--crf",),
         check=_check_cue_crf,
         default_help="no CRF",
         metavar="W,XY,RGB",

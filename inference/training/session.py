@@ -22,7 +22,7 @@ from ..interruption import CUT_SHORT
 from ..prediction.evaluate import DRAWS, Cell, evaluate
 from ..prediction.figures import draw_predictions
 from ..prediction.predict import able
-from ..runs.claims import begun, claimed, put_back
+from ..runs.claims import begun, claimed, restore_aside
 from ..runs.plugins import adopt, is_foreign
 from ..runs.restore import rebuilt, restore
 from ..runs.run import SUMMARY, Run, fresh, write_config, write_json
@@ -188,7 +188,7 @@ def resume(
 
 def _require_unfinished(run: Run) -> None:
     """Refuse a run of which nothing is missing, or with nothing to go on from."""
-    if put_back(run.folder):
+    if restore_aside(run.folder):
         raise LookupError(
             f"{run.folder} had come to no checkpoint, and the run it was to replace has been put "
             "back; train it anew, with --force."

@@ -1,1 +1,1 @@
-"""Where scenes come from: generated ones, and folders of images with labels."""
+"""Datasets of scenes: synthetic ones, and folders of images with labels."""

@@ -151,9 +151,9 @@ def describe(dataset: SceneDataset) -> dict[str, Any]:
             present += scene.classes
         if scene.mask is not None:
             pixels += torch.bincount(scene.mask.flatten(), minlength=VOID + 1)
-    seen, void = pixels[: len(labels.names)], int(pixels[VOID])
+    counts, void = pixels[: len(labels.names)], int(pixels[VOID])
     frequency = (present / max(views["classes"], 1)).tolist()
-    shares = (seen / max(int(seen.sum()), 1)).tolist()
+    shares = (counts / max(int(counts.sum()), 1)).tolist()
     return {
         "name": dataset.name,
         "source": dataset.source,

@@ -69,8 +69,8 @@ class Frame:
     def apply_mask(self, mask: Tensor) -> Tensor:
         """Frame label ids ``(H0, W0)`` as ``(H, W)``; no id appears that was not there."""
         if self.resized != self.original:
-            kept = mask if mask.dtype == torch.uint8 else mask.float()
-            mask = functional.interpolate(kept[None, None], self.resized, mode="nearest-exact")[
+            values = mask if mask.dtype == torch.uint8 else mask.float()
+            mask = functional.interpolate(values[None, None], self.resized, mode="nearest-exact")[
                 0, 0
             ].to(mask.dtype)
         return self._crop(mask)

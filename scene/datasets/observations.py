@@ -1,4 +1,4 @@
-"""Observations: views of scenes in whatever form people hold them, framed as one batch."""
+"""Observations: views of scenes as paths, arrays, tensors or names, framed as one batch."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Observation:
     """Observed views of one scene or of a batch.
 
     Attributes:
-        views: B scenes, of the model's size; None = nothing was observed.
-        batched: Whether a batch was given, so that results keep its dimension.
+        views: B scenes, of the model's size; None = there are no observed views.
+        batched: Whether the views are a batch, so that results keep its dimension.
     """
 
     views: Views | None
@@ -56,7 +56,7 @@ def observe(
     mask: Pictures | None = None,
     data: str = "synthetic",
 ) -> Observation:
-    """Gather the views of one scene or of a batch, framed to a size.
+    """Return the views of one scene or of a batch, framed to a size.
 
     Pictures are resized until they cover the size and cropped at their centre, images with
     antialiasing and masks by nearest neighbour, as the scenes of a dataset are.
@@ -74,7 +74,7 @@ def observe(
     Raises:
         FileNotFoundError: If a picture is not there.
         LookupError: If a class or a scene is unknown.
-        TypeError: If a view is of a kind that is not listed.
+        TypeError: If a view is of any other type.
         ValueError: If a view cannot be read, is of another shape, or does not fit the others.
     """
     given = {"image": image, "classes": classes, "mask": mask}
@@ -84,8 +84,8 @@ def observe(
     batches = {name: _batch(name, value) for name, value in held.items()}
     counts = {name: len(batch) for name, batch in batches.items() if batch is not None}
     if len(set(counts.values())) > 1 or (counts and len(counts) < len(held)):
-        told = ", ".join(f"{counts.get(name, 'one')} for {name}" for name in held)
-        raise ValueError(f"Every view of a batch has equally many scenes, not {told}.")
+        text = ", ".join(f"{counts.get(name, 'one')} for {name}" for name in held)
+        raise ValueError(f"Every view of a batch has equally many scenes, not {text}.")
     if counts and not next(iter(counts.values())):
         raise ValueError("The batch is empty; give one scene or more.")
     rows: list[dict[str, Any]] = [held]
@@ -100,7 +100,7 @@ def observe(
 
 
 def photograph(source: Picture) -> Tensor:
-    """Give the pixels of one image at its own size, ``(3, H, W)`` uint8.
+    """Return the pixels of one image at its own size, ``(3, H, W)`` uint8.
 
     Raises:
         FileNotFoundError: If it is not there.
@@ -113,12 +113,12 @@ def photograph(source: Picture) -> Tensor:
 
 
 def batch_of_images(value: Any) -> Sequence[Any] | None:
-    """Give the images of a batch one by one; None if ``value`` is one image."""
+    """Return the images of a batch; None if ``value`` is one image."""
     return _batch("image", value)
 
 
 def _batch(name: str, value: Any) -> Sequence[Any] | None:
-    """Give the scenes of a batch one by one; None if this is one scene's view."""
+    """Return the scenes of a batch; None if this is one scene's view."""
     if isinstance(value, np.ndarray | Tensor):
         deep = {"image": 4, "classes": 2, "mask": 3}[name]
         if name == "mask" and value.ndim == 3 and value.shape[-1] in (3, 4):
@@ -157,7 +157,7 @@ def _of_dataset(value: Any) -> re.Match[str] | None:
 
 
 def _vector(value: Any, labels: Labels) -> Tensor:
-    """Turn classes of one scene into a vector ``(C,)``."""
+    """Return the class vector ``(C,)`` of one scene."""
     if isinstance(value, str):
         return labels.encode(word.strip() for word in value.split(",") if word.strip())
     if isinstance(value, list | tuple) and all(isinstance(word, str) for word in value):
@@ -179,7 +179,7 @@ def _vector(value: Any, labels: Labels) -> Tensor:
 
 
 def _mask(value: Any, image: Any, labels: Labels) -> Tensor:
-    """Read a mask; with a photograph beside it, as drawn on that.
+    """Return a mask; with a photo, of the photo's orientation.
 
     Raises:
         ValueError: If the two do not show the same pixels.
@@ -206,7 +206,7 @@ def _mask(value: Any, image: Any, labels: Labels) -> Tensor:
 
 
 def _stored(name: str, data: str, split: str, number: int, schema: Schema) -> Tensor:
-    """Give a view of a dataset's scene."""
+    """Return a view of a dataset's scene."""
     if split == "test":  # folders often have none
         split = evaluation_split(data)
     dataset = open_data(data, split, schema.size)

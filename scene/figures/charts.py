@@ -45,8 +45,8 @@ def draw_bars(path: Path, bars: Bars, *, scale: str, title: str = "") -> None:
     places = np.arange(len(bars.groups))
     figure = Figure(figsize=(1.6 + 1.35 * len(places), 4.2), dpi=110, layout="constrained")
     axis = figure.subplots()
-    for middle, drawn, scores in _bars(axis, bars):
-        for x, bar, runs in zip(middle, drawn, scores, strict=True):
+    for middle, patches, scores in _bars(axis, bars):
+        for x, bar, runs in zip(middle, patches, scores, strict=True):
             mean = float(bar.get_height())
             top = (x, max(mean, *runs))
             axis.annotate(

@@ -131,8 +131,8 @@ def _positions(axis: Axis) -> Any:
 
 def _weigh(place: Any, importances: Mapping[str, float]) -> None:
     names = sorted(importances, key=lambda name: importances[name])
-    drawn = place.barh(names, [100 * importances[name] for name in names], 0.6, color=_INK)
-    place.bar_label(drawn, fmt="%.0f", fontsize=8, padding=3)
+    bars = place.barh(names, [100 * importances[name] for name in names], 0.6, color=_INK)
+    place.bar_label(bars, fmt="%.0f", fontsize=8, padding=3)
     place.set_xlabel("importance, %", fontsize=9)
     place.tick_params(labelsize=8)
     place.spines[["top", "right"]].set_visible(False)

@@ -1,1 +1,1 @@
-"""Images on disk: read whatever people have, written whole or not at all."""
+"""Images and masks: files, arrays in memory, orientation, legends and overlays."""

@@ -1,4 +1,4 @@
-"""Pictures and masks in memory (of Pillow, arrays, tensors), as the bytes a file would give."""
+"""Images and masks in memory: Pillow images, arrays and tensors, as uint8 pixels."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from .io import MOST_PIXELS, image_of, mask_of
 from .orientation import orientation
 
 IMAGES = "a path, a Pillow image, an array (H, W, 3) or a tensor (3, H, W)"
-"""What an image may be."""
+"""Types of an image, for messages."""
 
 MASKS = "a path, a Pillow image, or label ids (H, W) as an array or a tensor"
-"""What a mask may be."""
+"""Types of a mask, for messages."""
 
-_IMAGE, _MASK = Path("the image"), Path("the mask")  # what messages call what has no name
+_IMAGE, _MASK = Path("the image"), Path("the mask")  # names in messages
 
 
 def image_from(source: Any) -> Tensor:
-    """Turn an image in memory into bytes, as `scene.images.io.read_image` reads a file's.
+    """Return the pixels of an image in memory, as `scene.images.io.read_image` does of a file.
 
     Args:
         source: A Pillow image of any mode, turned as its EXIF says; an array ``(H, W)``,
@@ -52,7 +52,7 @@ def image_from(source: Any) -> Tensor:
 
 
 def mask_from(source: Any, labels: Labels) -> Tensor:
-    """Turn a mask in memory into label ids, as `scene.images.io.read_mask` reads a file's.
+    """Return the label ids of a mask in memory, as `scene.images.io.read_mask` does of a file.
 
     Args:
         source: A Pillow image, read as a file of its mode would be; or ``(H, W)`` label ids as
@@ -92,7 +92,7 @@ def mask_from(source: Any, labels: Labels) -> Tensor:
 
 
 def _upright(picture: Image.Image, name: Path) -> Image.Image:
-    """Give a copy of a picture, turned as its EXIF says."""
+    """Return a copy of an image with its EXIF orientation applied."""
     width, height = picture.size
     if width * height > MOST_PIXELS:
         raise ValueError(
@@ -109,7 +109,7 @@ def _upright(picture: Image.Image, name: Path) -> Image.Image:
 
 
 def _bytes(values: Tensor) -> Tensor:
-    """Turn an image's numbers into uint8: those are kept, floats in [0, 1] are rounded."""
+    """Return an image as uint8; floats in [0, 1] are scaled and rounded."""
     if values.dtype == torch.uint8:
         return values
     if not values.is_floating_point():
@@ -129,12 +129,12 @@ def _bytes(values: Tensor) -> Tensor:
 def _require_shape(
     shape: tuple[int, ...], dimensions: tuple[int, ...], channels: set[int], last: bool
 ) -> None:
-    wanted = "(H, W), (H, W, 3) or (H, W, 4)" if last else "(3, H, W) or (1, H, W)"
+    expected = "(H, W), (H, W, 3) or (H, W, 4)" if last else "(3, H, W) or (1, H, W)"
     plain = last and len(shape) == 2
     fits = plain or (len(shape) in dimensions and shape[-1 if last else 0] in channels)
     if not fits or 0 in shape:
         kind = "array" if last else "tensor"
-        raise ValueError(f"An image as {kind} is {wanted}, not {_shape(shape)}.")
+        raise ValueError(f"An image as {kind} is {expected}, not {_shape(shape)}.")
 
 
 def _no_ids(kind: str) -> ValueError:

@@ -1,4 +1,4 @@
-"""Pictures on disk: reading whatever people have, and writing whole files or none."""
+"""Image files: reading of any common format, and atomic writing."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from .mask_ids import ids_from_colours, ids_from_numbers, require_lossless
 from .orientation import aligned, orientation, turn_upright, upright_size
 
 MOST_PIXELS = 105_000_000
-"""The most pixels of a picture that is read: the largest cameras give 102 megapixels."""
+"""The most pixels of an image that is read: the largest cameras have 102 megapixels."""
 
 LONGEST = 65_535
-"""The most pixels of a side: what JPEG can hold; longer strips take minutes to label."""
+"""The longest side of an image that is read, in pixels: that of JPEG."""
 
 _CLOSED = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
-"""Formats that Pillow reads with other programs, or not at all."""
+"""Formats that Pillow reads with other programs, or not at all: they are not opened."""
 
 _HEIF = {
     **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"), "HEIC"),
     **dict.fromkeys((b"mif1", b"msf1"), "HEIF"),
     **dict.fromkeys((b"avif", b"avis"), "AVIF"),
 }
-"""Formats of phones' photos, by the bytes that name them."""
+"""Image formats of phones, by their bytes in a file's header."""
 
-_ROWS = 256  # of a picture that are converted at once
+_ROWS = 256  # rows of an image that are converted at once
 
 
 def read_image(path: str | Path) -> Tensor:
-    """Read a photograph as a person would see it.
+    """Read an image as 8-bit RGB.
 
-    EXIF rotation is applied, transparency is laid on white, and greyscale, palette, CMYK and
-    16-bit pictures become 8-bit RGB.
+    The EXIF orientation is applied, transparent pixels are blended with white, and greyscale,
+    palette, CMYK and 16-bit images are converted.
 
     Returns:
         ``(3, H, W)`` uint8.
@@ -56,10 +56,10 @@ def read_image(path: str | Path) -> Tensor:
 
 
 def read_mask(path: str | Path, labels: Labels) -> Tensor:
-    """Read a mask: label ids in a palette or greyscale picture, or labels' colours in any.
+    """Read a mask: label ids in a palette or greyscale image, or labels' colours in any image.
 
-    See `scene.images.mask_ids.ids_from_numbers` for which of the two it is. What is assumed
-    where a file leaves that open is said as a `Notice`.
+    See `scene.images.mask_ids.ids_from_numbers` for how they are told apart. A `Notice` reports
+    what is assumed if a file is ambiguous.
 
     Returns:
         ``(H, W)`` uint8 label ids, 255 = void.
@@ -79,14 +79,18 @@ def read_mask_of(
     unturned: bool | None = None,
     alone: bool = False,
 ) -> Tensor:
-    """Read a mask and turn it with its photo, see `scene.images.orientation.aligned`.
+    """Read a mask in the orientation of its photo, see `scene.images.orientation.aligned`.
 
     Args:
         path: The mask.
-        labels: As in `read_mask`, which raises as this does.
-        photo: The photo that it is of.
-        unturned: Whether it is drawn on the photo's stored pixels; None = nobody says.
-        alone: Whether the two files are in no dataset.
+        labels: The vocabulary.
+        photo: Its photo.
+        unturned: Whether the mask belongs to the photo's stored pixels; None = not known.
+        alone: Whether the two files are not in a dataset.
+
+    Raises:
+        FileNotFoundError: As `read_mask`.
+        ValueError: As `read_mask`.
     """
     mask, turn = _mask(path, labels)
     with _opened(photo) as picture:
@@ -95,27 +99,27 @@ def read_mask_of(
 
 
 def is_turned(path: Path) -> bool:
-    """Tell whether EXIF turns a picture."""
+    """Return whether the EXIF orientation of an image is not upright."""
     with _opened(path) as picture:
         return orientation(picture) != 1
 
 
 def image_of(picture: Image.Image) -> Tensor:
-    """Give the pixels of an open, upright picture of any mode, ``(3, H, W)`` uint8.
+    """Return the pixels of an open, upright image of any mode, ``(3, H, W)`` uint8.
 
-    Transparency is laid on white, 16-bit grey becomes 8-bit.
+    Transparent pixels are blended with white; 16-bit grey becomes 8-bit.
     """
     return _pixels(picture)
 
 
 def mask_of(picture: Image.Image, labels: Labels, path: Path, kind: str | None = None) -> Tensor:
-    """Read the label ids of an open, upright picture, as `read_mask` does those of a file.
+    """Return the label ids of an open, upright image, as `read_mask` does of a file.
 
     Args:
         picture: Of any mode.
         labels: The vocabulary.
-        path: What to call the mask in messages.
-        kind: The format of the file that it comes from; None = of none.
+        path: Name of the mask in messages.
+        kind: Format of its file; None = it has no file.
 
     Returns:
         ``(H, W)`` uint8 label ids, 255 = void.
@@ -144,7 +148,7 @@ def mask_of(picture: Image.Image, labels: Labels, path: Path, kind: str | None =
 
 
 def _mask(path: Path, labels: Labels) -> tuple[Tensor, int]:
-    """Read label ids, and how EXIF turned them."""
+    """Return label ids, and the EXIF orientation of the file."""
     with _opened(path) as picture:
         kind, number = picture.format, orientation(picture)
         turn_upright(picture)
@@ -153,7 +157,7 @@ def _mask(path: Path, labels: Labels) -> tuple[Tensor, int]:
 
 
 def picture_size(path: str | Path) -> tuple[int, int]:
-    """Give the height and width `read_image` would, from the file's header alone.
+    """Return height and width as of `read_image`, from the file's header alone.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -164,7 +168,7 @@ def picture_size(path: str | Path) -> tuple[int, int]:
 
 
 def write_image(path: str | Path, image: Tensor) -> None:
-    """Write a picture in the format its suffix names, completely or not at all.
+    """Write an image in the format of its suffix, whole or not at all.
 
     Args:
         path: Where to; missing folders are made.
@@ -183,12 +187,12 @@ def write_image(path: str | Path, image: Tensor) -> None:
 
 
 def write_mask(path: str | Path, mask: Tensor, labels: Labels) -> None:
-    """Write a palette PNG that holds the label ids and shows the labels' colours.
+    """Write a palette PNG of label ids, with the labels' colours.
 
     Args:
-        path: Where to, ending in ``.png``; missing folders are made.
-        mask: ``(H, W)`` label ids, integer; 255 is void, and shown in VOC's cream.
-        labels: Whose colours to show.
+        path: The file, ending in ``.png``; missing folders are made.
+        mask: Label ids ``(H, W)``, integer; 255 is void, in VOC's cream.
+        labels: The vocabulary, with colours.
 
     Raises:
         ValueError: If the suffix is not ``.png``: other formats would change the ids.
@@ -202,7 +206,7 @@ def write_mask(path: str | Path, mask: Tensor, labels: Labels) -> None:
 
 
 def write_grey(path: str | Path, values: Tensor) -> None:
-    """Write a greyscale picture, 0 black and 1 white, completely or not at all.
+    """Write a greyscale image, 0 black and 1 white, whole or not at all.
 
     Args:
         path: Where to; missing folders are made.
@@ -217,19 +221,21 @@ def write_grey(path: str | Path, values: Tensor) -> None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    """Open a picture; whatever Pillow says while it is read becomes one sentence."""
+    """Open an image; warnings and errors of Pillow become one sentence."""
     if not path.exists():
         raise FileNotFoundError(f"There is no picture {path}; check the name and the folder.")
     if path.is_dir():
         raise ValueError(f"{path} is a folder, not a picture; name a file in it.")
     require_regular(path)
     with _quiet(path):
-        opened = path.open("rb")  # of a path, Pillow maps TIFF into memory, and turns it wrongly
+        opened = path.open(
+            "rb"
+        )  # given a path, Pillow maps TIFF into memory, and rotates it wrongly
     with opened as file:
         with _quiet(path):
             Image.init()
             if _heif(path):
-                _learn_heif()
+                _register_heif()
             picture = Image.open(file, formats=sorted(set(Image.OPEN) - _CLOSED))
         width, height = picture.size
         if width * height > MOST_PIXELS:
@@ -247,7 +253,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 
 @contextmanager
 def _quiet(path: Path) -> Iterator[None]:
-    """Say in one sentence what Pillow meets in a file, in place of its warnings and errors."""
+    """Raise one sentence in place of Pillow's warnings and errors about a file."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
         try:
@@ -258,7 +264,7 @@ def _quiet(path: Path) -> Iterator[None]:
             raise _too_large(path, "far larger") from error
         except MemoryError:
             raise
-        except Exception as error:  # a damaged file raises anything, by format
+        except Exception as error:  # a damaged file can raise anything
             if kind := _heif(path):
                 raise ValueError(
                     f"{path} is {kind}, which Pillow does not read; convert it to JPEG, or "
@@ -277,7 +283,7 @@ def _too_large(path: Path, size: str) -> ValueError:
 
 
 def _pixels(picture: Image.Image) -> Tensor:
-    """Give a picture's pixels, ``(3, H, W)`` uint8, holding no second copy of them."""
+    """Return an image's pixels, ``(3, H, W)`` uint8, without a second copy in memory."""
     picture.load()
     width, height = picture.size
     pixels = torch.empty(3, height, width, dtype=torch.uint8)
@@ -288,34 +294,36 @@ def _pixels(picture: Image.Image) -> Tensor:
 
 
 def _heif(path: Path) -> str | None:
-    """Name the format of a phone's photo that Pillow may not read, by its first bytes."""
+    """Return the name of a phone's image format, which Pillow may not read, or None."""
     with suppress(OSError), path.open("rb") as file:
         head = file.read(12)
         return _HEIF.get(head[8:12]) if head[4:8] == b"ftyp" else None
     return None
 
 
-def _learn_heif() -> None:
-    """Let Pillow read HEIC, if pillow-heif is installed."""
+def _register_heif() -> None:
+    """Register HEIC with Pillow, if pillow-heif is installed."""
     with suppress(ImportError):
         import_module("pillow_heif").register_heif_opener()
 
 
 def _rgb(picture: Image.Image) -> Image.Image:
-    """Convert any mode Pillow reads to 8-bit RGB."""
-    if picture.mode.startswith("I"):  # 16-bit greyscale, which Pillow would clip, not scale
+    """Convert an image of any mode to 8-bit RGB."""
+    if picture.mode.startswith("I"):  # 16-bit greyscale, which Pillow would clip instead of scale
         grey = np.clip(np.asarray(picture).astype(np.int64) // 257, 0, 255)
         return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
     if picture.mode == "F":
         return picture.convert("L").convert("RGB")
     if picture.has_transparency_data:
-        seen = picture.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen).convert("RGB")
+        layered = picture.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", layered.size, "white"), layered).convert(
+            "RGB"
+        )
     return picture.convert("RGB")
 
 
 def _save(picture: Image.Image, path: Path) -> None:
-    """Write in the format that the suffix names."""
+    """Write an image in the format of the suffix."""
     kind = Image.registered_extensions().get(path.suffix.lower())
     if kind not in Image.SAVE:
         raise ValueError(f"No picture format ends in {path.suffix!r}; name {path.stem}.png.")

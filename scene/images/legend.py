@@ -77,10 +77,10 @@ def _laid_out(lengths: Sequence[int], width: int) -> tuple[list[tuple[int, int]]
 
 def _font(name: str) -> str:
     """Return a font for a name: that of matplotlib, or an installed one with its letters."""
-    usual = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
-    if not (missing := lacking(usual, name)):
-        return str(usual)
-    found, lost = fonts_for(missing)
+    default = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+    if not (missing := lacking(default, name)):
+        return str(default)
+    fonts, lost = fonts_for(missing)
     if lost:
         note_lost(lost)
-    return str(next(iter(found.values()), usual))
+    return str(next(iter(fonts.values()), default))

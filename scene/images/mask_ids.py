@@ -74,27 +74,27 @@ def ids_from_numbers(
     Raises:
         ValueError: If numbers are neither ids nor labels' colours.
     """
-    used = [int(number) for number in np.unique(numbers)]
+    values = [int(number) for number in np.unique(numbers)]
     grey = palette is None or _is_ramp(palette)
-    shades = _greys(used) if grey or palette is None else _colours(used, palette)
+    shades = _greys(values) if grey or palette is None else _colours(values, palette)
     known = colour_ids(labels)
-    shown = {n: known[colour] for n, colour in shades.items() if colour in known}
-    ids = {n: n for n in used if 0 <= n < len(labels.names) or n == VOID}
-    drawn = len(used) == len(shown) == len(set(shades.values()))
-    white = VOID in used and shades.get(VOID) == _WHITE
+    colour_id = {n: known[colour] for n, colour in shades.items() if colour in known}
+    ids = {n: n for n in values if 0 <= n < len(labels.names) or n == VOID}
+    by_colour = len(values) == len(colour_id) == len(set(shades.values()))
+    white = VOID in values and shades.get(VOID) == _WHITE
     claimed = white and known[_WHITE] != VOID
-    if len(ids) < len(used):
-        if not drawn:
-            raise ValueError(_strange([n for n in used if n not in ids], labels, path))
-        return _ids_of(numbers, shown)
-    if drawn and (claimed or (grey and all(map(_is_grey, labels.colours)))):
-        return _ids_of(numbers, shown)
-    if not grey and palette is not None and _is_reordered(used, shades, palette, labels):
+    if len(ids) < len(values):
+        if not by_colour:
+            raise ValueError(_strange([n for n in values if n not in ids], labels, path))
+        return _ids_of(numbers, colour_id)
+    if by_colour and (claimed or (grey and all(map(_is_grey, labels.colours)))):
+        return _ids_of(numbers, colour_id)
+    if not grey and palette is not None and _is_reordered(values, shades, palette, labels):
         notice(
             f"Masks in {path.parent} have palettes whose colours are all labels', but not at the "
             "labels' ids: they are read by their colours."
         )
-        return _ids_of(numbers, {**shown, **({VOID: VOID} if VOID in used else {})})
+        return _ids_of(numbers, {**colour_id, **({VOID: VOID} if VOID in values else {})})
     if white:
         _notice_void(set(ids), labels, path)
     return _ids_of(numbers, ids)
@@ -198,12 +198,12 @@ def _notice_void(present: set[int], labels: Labels, path: Path) -> None:
 
 def _strange(numbers: list[int], labels: Labels, path: Path) -> str:
     """Return the message about numbers that are no ids, with the probable cause."""
-    shown = ", ".join(map(str, numbers[:5])) + (", …" if len(numbers) > 5 else "")
+    text = ", ".join(map(str, numbers[:5])) + (", …" if len(numbers) > 5 else "")
     plural, last = "s" if len(numbers) > 1 else "", len(labels.names) - 1
     advice = f"is one missing from {FILE}? See scene data labels."
     if len(numbers) > 5:
         advice = "was it smoothed, or saved with losses? Export it again, as PNG."
     return (
-        f"{path} has the label id{plural} {shown}, but there are {last + 1} labels (0 to {last}, "
+        f"{path} has the label id{plural} {text}, but there are {last + 1} labels (0 to {last}, "
         f"and {VOID} for void); {advice}"
     )

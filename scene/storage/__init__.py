@@ -1,1 +1,1 @@
-"""Files and folders: written whole, locked, and found where a user keeps them."""
+"""Files and folders: atomic writes, locks, outputs, and the user's folders."""

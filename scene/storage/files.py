@@ -120,14 +120,14 @@ def read_text(path: Path, most: int = MOST_TEXT) -> str:
     """
     require_regular(path)
     with path.open("rb") as file:
-        held = file.read(most + 1)
-    if len(held) > most:
+        content = file.read(most + 1)
+    if len(content) > most:
         raise ValueError(
             f"{path} is larger than {_shown(most)}, the most that is read of such a file; is it "
             "the right one?"
         )
     try:
-        return held.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not UTF-8 text; save it as UTF-8 and try again.") from None
 

@@ -31,12 +31,12 @@ def require_free(
 
     Args:
         path: Where the output would go.
-        force: Whether what is there may be replaced. An experiment that goes on with what is
-            there passes True.
-        folder: What the output is if it is a folder, such as ``a dataset``; empty = it is a file.
-        foreign: Finds what is no part of such a folder, see `without` and `unlike`; None = any
-            content may be replaced.
-        suffix: What the name of a file must end in, such as ``.png``; empty = anything.
+        force: Whether an earlier output may be replaced; True also for an experiment that
+            continues one.
+        folder: Kind of output, such as ``a dataset``, if it is a folder; empty = it is a file.
+        foreign: Test for entries that are no part of such a folder, see `without` and `unlike`;
+            None = any content may be replaced.
+        suffix: Required suffix of a file, such as ``.png``; empty = any.
         inputs: Files that are read, and must not be replaced even with ``force``.
 
     Raises:
@@ -97,6 +97,18 @@ def unlike(is_part: Callable[[Path], bool]) -> Foreign:
     return lambda entries: next((entry for entry in entries if not is_part(entry)), None)
 
 
+def clear(folder: Path, keep: Iterable[str] = ()) -> None:
+    """Remove the entries of a folder, except its lock and the names in ``keep``."""
+    names = set(keep)
+    for path in contents(folder):
+        if path.name in names:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
 def _require_folder(path: Path, force: bool, kind: str, foreign: Foreign | None) -> None:
     if path.exists() and not path.is_dir():
         raise ValueError(f"{path} is a file; {kind} is a folder, choose another --out.")
@@ -111,24 +123,3 @@ def _require_folder(path: Path, force: bool, kind: str, foreign: Foreign | None)
 
 def _exists(path: Path) -> FileExistsError:
     return FileExistsError(f"{path} exists; choose another --out, or --force to replace it.")
-
-
-def clear(folder: Path, keep: Iterable[str] = ()) -> None:
-    """Remove what is in a folder, but for its lock and the names of ``keep``."""
-    names = set(keep)
-    for path in contents(folder):
-        if path.name in names:
-            continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-
-
-def is_picture_path(path: Path) -> bool:
-    """Say whether a path names a picture, by its suffix, and not a folder.
-
-    >>> is_picture_path(Path("a.png")), is_picture_path(Path("views"))
-    (True, False)
-    """
-    return path.suffix.lower() == ".png" and not path.is_dir()

@@ -1,11 +1,17 @@
 """How two ways of doing one thing are timed side by side, by hand: `pytest tests/benchmarks`."""
 
+import hashlib
+import os
 import statistics
 import time
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 import torch
+
+from inference.crf.exact import Exact
+from inference.crf.tiles import BOUND
 
 WARM_UP, PAIRS = 5, 40
 
@@ -34,6 +40,25 @@ def paired():
     torch.set_num_threads(1)
     yield _paired
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def exact_marginals(request):
+    """Give a function that runs exact mean field; the cache of pytest keeps what took minutes."""
+    folder = request.config.cache.mkdir("crf-exact-marginals")
+
+    def run(field, iterations):
+        kernels = [sorted(vars(kernel).items(), key=str) for kernel in field.kernels]
+        key = hashlib.sha256(f"{BOUND} {iterations} {kernels}".encode())
+        key.update(field.logits.numpy().tobytes() + field.image.numpy().tobytes())
+        file = folder / f"{key.hexdigest()[:24]}.npy"
+        if not file.is_file():
+            partial = file.with_suffix(f".{os.getpid()}.npy")
+            np.save(partial, Exact().marginals(field, iterations).numpy())
+            partial.replace(file)
+        return torch.from_numpy(np.load(file))
+
+    return run
 
 
 @pytest.fixture

@@ -74,9 +74,12 @@ def test_cues_are_not_overwritten_unless_that_was_asked_for(scene, refused, clas
     ("words", "sentence"),
     [
         (("--layer", "stride16"), "No layer of this classifier is called 'stride16'."),
-        (("--scales", "1,x"), "--scales takes numbers such as 0.5, not 'x'."),
-        (("--scales", "0"), "Maps need one scale or more, all above 0 and at most 8, not (0.0,)."),
-        (("--background", "much"), "--background takes numbers such as 0.5, not 'much'."),
+        (("--scales", "1,x"), "--scales is a number, not 'x'."),
+        (
+            ("--scales", "0"),
+            "--scales takes 1 to 16 numbers, each above 0 and at most 8, not 0.0.",
+        ),
+        (("--background", "much"), "--background is a number, not 'much'."),
         (("--background", 2), "--background is a share of the image, above 0 and at most 1"),
         (("--foreground", 1), "--foreground is 0 or more and below 1, not 1.0."),
         (("--limit", 0), "--limit must be 1 or more, not 0."),

@@ -35,7 +35,8 @@ def test_labels_that_occur_nowhere_are_counted(scene, trained, monkeypatch):
     assert score["absent"]
     known = [iou for iou in score["iou"].values() if iou is not None]
     assert score["miou"] == pytest.approx(sum(known) / len(known))
-    left = f"so left out of the mean: {len(score['absent'])} with"
+    absent = len(score["absent"])
+    left = f"– in neither ground truth nor prediction, so left out of the mean: {absent} with"
     assert left in said.out
     assert said.out.count("–") == len(score["absent"]) + 1
 

@@ -41,8 +41,8 @@ def test_json_says_the_same(scene, trained, place):
     said = scene("generate", "-n", 3, "--out", "new", "--json", *ANY)
     told = json.loads(said.out)
     assert told["scenes"] == {"train": 3, "tune": 4, "val": 4, "test": 6}
-    assert (told["drawn"], told["kept"], told["folder"]) == (3, 3, "new")
-    assert set(told["dropped"]) == {"improbable", "empty", "incoherent", "misjudged"}
+    assert (told["sampled"], told["accepted"], told["folder"]) == (3, 3, "new")
+    assert set(told["rejected"]) == {"improbable", "empty", "incoherent", "misjudged"}
 
 
 def test_only_joint_models_are_looked_for(refused, trained):

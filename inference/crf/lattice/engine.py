@@ -73,7 +73,7 @@ def normalised(field: Field, kernel: Kernel) -> NormalisedKernel:
 
     Raises:
         ValueError: If a width is so small that the keys of a lattice would overflow, or a
-            gradient is wanted that the lattice has not.
+            gradient is wanted that this engine does not have.
     """
     _refuse_gradients(kernel, vars(kernel).items())
     factored = _factored(field, kernel)

@@ -1,1 +1,1 @@
-"""Weak supervision reproduced from end to end, over several seeds."""
+"""Reproduction of weak supervision from end to end, over several seeds."""

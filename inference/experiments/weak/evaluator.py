@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ import torch
 
 from scene.datasets.base import SceneDataset
 from scene.datasets.catalogue import open_data
+from scene.datasets.folders.writer import Progress
 
 from ...crf.parameters import Parameters
 from ...runs.run import Run
@@ -23,9 +24,6 @@ from .request import ALPHAS, SMOOTHNESS, TUNE_SPLIT, WEIGHTS, Request
 
 NO_CRF = Parameters(smoothness_weight=0.0, appearance_weight=0.0)
 """Parameters without a kernel: no CRF."""
-
-Progress = Callable[[str, int, int], None]
-"""Is told the step of the work, how many items are done, and of how many."""
 
 
 @dataclass

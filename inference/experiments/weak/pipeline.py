@@ -20,6 +20,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from scene.datasets.folders.writer import Progress
+
 from ...crf.parameters import Parameters
 from ...devices import Device, device_of
 from ...runs import run as runs
@@ -35,7 +37,7 @@ from ...training.log import Report
 from ...training.obtain import obtain
 from ..cache import digest, weights_digest
 from ..crf.ablate import ablate
-from .evaluator import NO_CRF, Progress, StageEvaluator
+from .evaluator import NO_CRF, StageEvaluator
 from .request import TUNE_SPLIT, VARIANTS, Request
 from .results import STAGES, SeedResult, classifier_scores
 from .selection import (

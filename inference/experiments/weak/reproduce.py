@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from scene.datasets.catalogue import evaluation_split, open_data, splits_of
+from scene.datasets.folders.writer import Progress
 from scene.discriminative import CoarseScene
 from scene.figures.charts import Bars, draw_bars, draw_heatmap
 from scene.notices import against_weak
@@ -26,7 +27,7 @@ from ...runs.run import CONFIG, home, write_json
 from ...segmentation.maps import require_background
 from ...segmentation.score import common_classes
 from ..crf.unaries import rows
-from .evaluator import Progress, StageEvaluator
+from .evaluator import StageEvaluator
 from .pipeline import SeedTask, run_seed
 from .request import TUNE_SPLIT, Request
 from .results import REPORT, STAGES, SeedResult, Summary

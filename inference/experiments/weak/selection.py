@@ -128,19 +128,16 @@ def cue_candidates(
     own = replace(recipe, layer=class_maps.layer)
     if not (variant.foregrounds or variant.shares or variant.sure):
         return [own]
-    found = [
+    candidates = [
         replace(own, foreground=foreground, background=recipe.background and share)
         for foreground, share in product(variant.foregrounds, variant.shares)
     ]
     width = round(scale * crf.appearance_sigma_xy, 1)
     kernel = (crf.appearance_weight, width, crf.appearance_sigma_rgb)
     sure = replace(
-        own,
-        crf=kernel,
-        background_map=class_maps.background_map,
-        exponent=class_maps.exponent,
+        own, crf=kernel, background_map=class_maps.background_map, exponent=class_maps.exponent
     )
-    return found + [replace(sure, foreground=p) for p in variant.sure]
+    return candidates + [replace(sure, foreground=p) for p in variant.sure]
 
 
 def score_cues(
@@ -168,8 +165,8 @@ def score_cues(
         views = dataset.views(rows[first : first + _AT_ONCE])
         maps = maps_of(assembly, views["image"], candidates[0])
         for scorer, settings in zip(scorers, candidates, strict=True):
-            found = seed_cues(maps, views["classes"], labels, views["image"], cells, settings)
-            for cues, mask in zip(found, views["mask"], strict=True):
+            seeds = seed_cues(maps, views["classes"], labels, views["image"], cells, settings)
+            for cues, mask in zip(seeds, views["mask"], strict=True):
                 scorer.add(cues, mask)
     return [scorer.score() for scorer in scorers]
 
@@ -191,13 +188,13 @@ def cue_f_half(score: CueScore) -> float:
     F½ weighs precision more than coverage: SEC expands right cues, and learns wrong ones. The F½
     of a label without any cue is 0.
     """
-    found = []
+    values = []
     for label, covered in score.coverage.items():
         if label != "all" and covered is not None:
             right = score.precision[label] or 0.0
             total = 0.25 * right + covered
-            found.append(1.25 * right * covered / total if total else 0.0)
-    return sum(found) / len(found) if found else 0.0
+            values.append(1.25 * right * covered / total if total else 0.0)
+    return sum(values) / len(values) if values else 0.0
 
 
 def layer_name(net: Classifier, kind: Layer, size: tuple[int, int]) -> str:
@@ -211,8 +208,8 @@ def finer_layer(net: Classifier, size: tuple[int, int]) -> str:
     image = torch.zeros(1, 3, *size, device=net.mean.device)
     with torch.no_grad():
         usual = net.maps(image).shape[-1]
-        found = [name for name in net.layers if net.maps(image, name).shape[-1] > usual]
-    return found[-1] if found else net.layer
+        finer = [name for name in net.layers if net.maps(image, name).shape[-1] > usual]
+    return finer[-1] if finer else net.layer
 
 
 def describe_crf(crf: Parameters) -> str:

@@ -10,13 +10,13 @@ from typing import Any
 
 from scene.datasets.catalogue import open_data, splits_of
 from scene.datasets.folders.voc import VOCScenes
+from scene.datasets.folders.writer import Progress
 
 from ...crf.parameters import Parameters
 from ...devices import Device
 from ...runs.run import home, write_json
 from ...segmentation.segmenter import load
 from ...segmentation.stage_figures import draw_stages
-from .evaluator import Progress
 from .pipeline import DRAWN, train_or_read
 from .reproduce import FILE, claim, titled
 from .request import TUNE_SPLIT, Request

@@ -1,1 +1,1 @@
-"""Folders of images with labels: their layouts, lists and masks, read and written."""
+"""Folders of images with labels: layouts, lists, reading and writing."""

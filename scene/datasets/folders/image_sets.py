@@ -83,8 +83,8 @@ class LineParser:
         parts = self._within(text, source).split("/")
         starts = [0, *(i + 1 for i, part in enumerate(parts[:-1]) if part == images)]
         names = ["/".join(parts[start:]) for start in starts]
-        found = (self.layout.pictures.named(name) for name in names)
-        return next((name for name in found if name is not None), _stem(names[-1]))
+        known = (self.layout.pictures.named(name) for name in names)
+        return next((name for name in known if name is not None), _stem(names[-1]))
 
     def _pair(self, name: str, text: str, source: Path) -> None:
         """Store the mask of a pair, if the file exists."""
@@ -124,8 +124,10 @@ def unturned_names(folder: Path, names: Collection[str], scene: Namer) -> set[st
     path = folder / "ImageSets" / "Segmentation" / f"{UNTURNED}.txt"
     if not path.is_file():
         return None
-    found = set(scenes_in(path, lambda line, source: line if line == "*" else scene(line, source)))
-    return set(names) if "*" in found else found
+    scenes = set(
+        scenes_in(path, lambda line, source: line if line == "*" else scene(line, source))
+    )
+    return set(names) if "*" in scenes else scenes
 
 
 def image_level(

@@ -80,14 +80,14 @@ def splits(root: str | Path, *, masked: bool = False) -> tuple[str, ...]:
     """
     folder = locate(root)
     layout, names = layout_of(folder), LineParser(layout_of(folder))
-    found: set[str] = set()
+    available: set[str] = set()
     for split in _known(layout):
         with_mask, without = _scenes(layout, split, names)
         if with_mask or not masked:
-            found.add(split)
+            available.add(split)
         if split == "train" and max(len(with_mask), 0 if masked else len(without)) > 1:
-            found.add("tune")
-    if not found and not masked:
+            available.add("tune")
+    if not available and not masked:
         if not (folder / "ImageSets").is_dir() and (bare := layout.unlisted.get("train")):
             near = _near(layout.mask_files, bare, {})
             raise LookupError(
@@ -98,8 +98,8 @@ def splits(root: str | Path, *, masked: bool = False) -> tuple[str, ...]:
             f"{folder} has no splits; list its scenes, one name a line, in "
             "ImageSets/Segmentation/train.txt (with masks) or ImageSets/Main/train.txt (without)."
         )
-    known = [split for split in SPLITS if split in found]
-    return (*known, *sorted(found.difference(SPLITS)))
+    known = [split for split in SPLITS if split in available]
+    return (*known, *sorted(available.difference(SPLITS)))
 
 
 def entries(folder: Path, split: str, labels: Labels) -> list[Entry]:
@@ -123,15 +123,15 @@ def entries(folder: Path, split: str, labels: Labels) -> list[Entry]:
             f"{' (of one scene of train, none is held out)' if one else ''}."
         )
     scene = LineParser(layout)
-    carved = split in ("train", "tune") and "tune" not in _known(layout)
-    stored = "train" if carved else split
+    without_list = split in ("train", "tune") and "tune" not in _known(layout)
+    stored = "train" if without_list else split
     masked, unmasked = _scenes(layout, stored, scene)
     weak = weak_names(folder, masked, scene) if stored == "train" else set()
-    if carved:
+    if without_list:
         true = [name for name in masked if name not in weak]
-        held = _held_out(true if len(true) > 1 else masked) | _held_out(unmasked)
+        held_out = _held_out(true if len(true) > 1 else masked) | _held_out(unmasked)
         masked, unmasked = (
-            [name for name in names if (name in held) == (split == "tune")]
+            [name for name in names if (name in held_out) == (split == "tune")]
             for names in (masked, unmasked)
         )
     if layout.listless and unmasked:
@@ -145,9 +145,16 @@ def entries(folder: Path, split: str, labels: Labels) -> list[Entry]:
     classes = image_level(folder, stored, unmasked, weak.intersection(masked), labels, scene)
     images, masks = _files(layout, scene, masked, unmasked)
     unturned = unturned_names(folder, masked, scene)
-    said = {name: None if unturned is None else name in unturned for name in masked}
+    of_stored_pixels = {name: None if unturned is None else name in unturned for name in masked}
     return [
-        Entry(name, images[name], masks.get(name), classes.get(name), name in weak, said.get(name))
+        Entry(
+            name,
+            images[name],
+            masks.get(name),
+            classes.get(name),
+            name in weak,
+            of_stored_pixels.get(name),
+        )
         for name in (*masked, *unmasked)
     ]
 
@@ -185,23 +192,23 @@ def _files(
     """Return the images of scenes, and the masks of those that need one; all must exist."""
     images = {name: layout.pictures.find(name) for name in (*masked, *unmasked)}
     masks = {name: scene.masks.get(name) or layout.mask(name) for name in masked}
-    gone = [name for name, path in images.items() if path is None]
-    bare = [name for name, path in masks.items() if path is None]
-    said = []
-    if gone:
-        it, near = "it" if len(gone) == 1 else "them", _near(layout.pictures, gone, images)
-        said.append(
-            f"{layout.images} has no picture of {_shown(gone)}{near}; add {it}, or take {it} off "
-            "the lists in ImageSets."
+    no_image = [name for name, path in images.items() if path is None]
+    no_mask = [name for name, path in masks.items() if path is None]
+    sentences = []
+    if no_image:
+        it, near = "it" if len(no_image) == 1 else "them", _near(layout.pictures, no_image, images)
+        sentences.append(
+            f"{layout.images} has no picture of {_shown(no_image)}{near}; add {it}, or take {it} "
+            "off the lists in ImageSets."
         )
-    if bare:
-        it, near = "it" if len(bare) == 1 else "them", _near(layout.mask_files, bare, masks)
-        said.append(
-            f"{layout.masks} has no mask of {_shown(bare)}{near}; add {it}, or list {it} in "
+    if no_mask:
+        it, near = "it" if len(no_mask) == 1 else "them", _near(layout.mask_files, no_mask, masks)
+        sentences.append(
+            f"{layout.masks} has no mask of {_shown(no_mask)}{near}; add {it}, or list {it} in "
             "ImageSets/Main only."
         )
-    if said:
-        raise FileNotFoundError(" ".join(said))
+    if sentences:
+        raise FileNotFoundError(" ".join(sentences))
     return (
         {name: path for name, path in images.items() if path},
         {name: path for name, path in masks.items() if path},
@@ -222,5 +229,5 @@ def _near(folder: PictureFolder, names: list[str], files: Mapping[str, Path | No
     """Return text with the files most similar to the first few missing ones."""
     known = {path for path in files.values() if path}
     near = (folder.near(name, known) for name in names[:_SHOWN])
-    found = list(dict.fromkeys(filter(None, near)))
-    return f" (there is {_shown(found)})" if found else ""
+    alike = list(dict.fromkeys(filter(None, near)))
+    return f" (there is {_shown(alike)})" if alike else ""

@@ -66,12 +66,12 @@ class Layout:
         if self.images == self.masks:
             masks = {f"{name}_mask" for name in every}
             every = [name for name in every if name not in masks]
-        found: dict[str, list[str]] = {}
+        by_split: dict[str, list[str]] = {}
         for name in every:
             split = ALIASES.get(name.split("/")[0].lower()) if self.apart else "train"
             if split is not None:
-                found.setdefault(split, []).append(name)
-        return found
+                by_split.setdefault(split, []).append(name)
+        return by_split
 
     @property
     def listless(self) -> bool:
@@ -107,9 +107,9 @@ def locate(root: str | Path) -> Path:
 
 def layout_of(folder: Path) -> Layout:
     """Return the layout of a folder of `locate`."""
-    found = _layout(folder)
-    assert found is not None, folder
-    return found
+    layout = _layout(folder)
+    assert layout is not None, folder
+    return layout
 
 
 def _layout(root: Path) -> Layout | None:

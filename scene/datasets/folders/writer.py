@@ -24,7 +24,7 @@ from .image_sets import UNTURNED, WEAK
 from .voc import VOCScenes
 
 Progress = Callable[[str, int, int], None]
-"""Is told the step of the work, how many scenes are done, and of how many."""
+"""A callback with the step of the work, the number of scenes done, and their total."""
 
 
 ABOUT = "about.json"
@@ -77,15 +77,15 @@ class VOCWriter:
         if name in self._all:
             return False
         suffix = picture.suffix if isinstance(picture, Path) else ".png"
-        place = self._place("JPEGImages", f"{name}{suffix}")
-        drawn = self._place("SegmentationClass", f"{name}.png")
+        image_path = self._place("JPEGImages", f"{name}{suffix}")
+        mask_path = self._place("SegmentationClass", f"{name}.png")
         if isinstance(picture, Path):
-            place.parent.mkdir(parents=True, exist_ok=True)
-            _link_or_copy(picture, place, self.copy)
+            image_path.parent.mkdir(parents=True, exist_ok=True)
+            _link_or_copy(picture, image_path, self.copy)
             self._turned |= is_turned(picture)
         else:
-            write_image(place, picture)
-        write_mask(drawn, mask, self.labels)
+            write_image(image_path, picture)
+        write_mask(mask_path, mask, self.labels)
         self._all.add(name)
         self._listed.setdefault(split, []).append(name)
         if classes is not None:

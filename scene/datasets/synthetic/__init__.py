@@ -1,1 +1,1 @@
-"""Scenes generated from a seed, with exact masks, and difficulty by name."""
+"""Synthetic scenes, generated from a seed, with exact masks and presets of difficulty."""

@@ -20,13 +20,13 @@ COMPATIBILITIES = {"Potts": None, "diagonal": torch.tensor([0.2, 1.0, -0.5]), "f
 class Tiled(Exact):
     """Hold no matrix, however small."""
 
-    held = 0
+    largest_matrix = 0
 
 
 @pytest.fixture
 def small_tiles(monkeypatch):
     """Cut even a few pixels into tiles, and look at few pairs at once."""
-    monkeypatch.setitem(tiles.MOST, "cpu", 3)
+    monkeypatch.setitem(tiles.TILE_SIZE, "cpu", 3)
     monkeypatch.setitem(tiles.AT_ONCE, "cpu", 30)
 
 
@@ -140,7 +140,7 @@ def test_without_its_self_term_a_sharp_kernel_does_nothing(scene):
 
 def test_tiles_leave_out_less_than_they_say(scene, monkeypatch):
     """Row sums of what is missing, in each normalised matrix, are below the bound."""
-    monkeypatch.setitem(tiles.MOST, "cpu", 16)
+    monkeypatch.setitem(tiles.TILE_SIZE, "cpu", 16)
     field = scene([Appearance(sigma_xy=6.0, sigma_rgb=15.0)], dtype=torch.float64)
     features = field.kernels[0].features(field.image, field.logits).flatten(2)
     whole, one = gram(features)[0], torch.eye(features.shape[-1], dtype=torch.float64)
@@ -180,7 +180,7 @@ def test_many_scenes_are_done_as_many_at_once_as_fit(scene, monkeypatch):
     some = (Smoothness(), Appearance(sigma_xy=20.0))
     field = scene(some, batch=5, dtype=torch.float64, size=(8, 9))
     expected = Exact().marginals(field, 3)
-    monkeypatch.setattr(Exact, "held", 2 * 72**2)
+    monkeypatch.setattr(Exact, "largest_matrix", 2 * 72**2)
     torch.testing.assert_close(Exact().marginals(field, 3), expected)
 
 

@@ -1,4 +1,4 @@
-"""Generated datasets: complete or not there, as the seed says, and sieved for what was asked."""
+"""Generated datasets: complete or not there, as the seed says, and counts for what was asked."""
 
 import json
 from collections import Counter
@@ -74,14 +74,14 @@ def test_the_result_is_a_dataset_of_coherent_scenes(run, tmp_path):
 
 def test_the_report_counts_every_scene_once(run, tmp_path):
     made = _made(run, tmp_path / "new", count=100)
-    sieved = made.rejections
-    assert sieved.kept == 100
-    assert sieved.drawn == sieved.kept + sum(sieved.dropped.values())
-    assert all(sieved.dropped[reason] for reason in ("improbable", "empty", "incoherent"))
-    assert sieved.dropped["misjudged"] == 0
+    counts = made.counts
+    assert counts.accepted == 100
+    assert counts.sampled == counts.accepted + sum(counts.rejected.values())
+    assert all(counts.rejected[reason] for reason in ("improbable", "empty", "incoherent"))
+    assert counts.rejected["misjudged"] == 0
     about = json.loads((made.folder / "about.json").read_text())
-    assert (about["drawn"], about["kept"], about["dropped"]) == (
-        sieved.drawn, sieved.kept, sieved.dropped,
+    assert (about["sampled"], about["accepted"], about["rejected"]) == (
+        counts.sampled, counts.accepted, counts.rejected,
     )  # fmt: skip
     assert about["run"] == str(run.folder)
     assert made.picture.is_file()
@@ -129,7 +129,7 @@ def test_real_training_scenes_come_along_if_asked(run, tmp_path):
     assert all(train[i].mask.equal(true[i].mask) for i in range(3))
     alone = _made(run, tmp_path / "alone", count=0, keep=3)
     assert alone.scenes["train"] == 3
-    assert alone.rejections.drawn == 0
+    assert alone.counts.sampled == 0
 
 
 def test_sampled_masks_are_rougher_than_the_most_probable(run, tmp_path):
@@ -152,7 +152,7 @@ def test_a_judge_that_sees_something_else_is_obeyed(run, tmp_path, monkeypatch, 
         asked = GenerationSettings(20, overlap=overlap)
         if passes:
             made = generate(run, asked, tmp_path / "new", judge=judge, device="cpu")
-            assert made.rejections.dropped["misjudged"] == 0
+            assert made.counts.rejected["misjudged"] == 0
         else:
             with pytest.raises(ValueError, match=r"only 0 passed \(.* misjudged\); train"):
                 generate(run, asked, tmp_path / "none", judge=judge, device="cpu")

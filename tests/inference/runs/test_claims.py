@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from inference.runs.claims import begun, claimed, put_back
+from inference.runs.claims import begun, claimed, restore_aside
 from inference.runs.run import ASIDE, MOVING
 from scene.storage.locks import contents, locked
 
@@ -92,29 +92,29 @@ def test_a_process_killed_while_it_set_the_run_aside_has_lost_nothing(old, moved
     (old / MOVING).mkdir()
     for name in ("config.json", "code", "weights.safetensors")[:moved]:
         (old / name).rename(old / MOVING / name)
-    assert put_back(old)
+    assert restore_aside(old)
     assert _texts(old) == before
-    assert not put_back(old)
+    assert not restore_aside(old)
 
 
 @pytest.mark.parametrize("written", [(), ("config.json",), ("config.json", "metrics.jsonl")])
 def test_a_process_killed_before_its_checkpoint_has_lost_nothing(old, written):
     before = _texts(old)
-    _set_aside(old)
+    _move_aside(old)
     _write(old, *written)
-    assert put_back(old)
+    assert restore_aside(old)
     assert _texts(old) == before
 
 
 def test_a_process_killed_after_its_checkpoint_has_replaced_the_run(old):
-    _set_aside(old)
+    _move_aside(old)
     _write(old, "config.json", "checkpoint.safetensors")
-    assert not put_back(old)
+    assert not restore_aside(old)
     assert begun(old)
     assert _texts(old) == {"config.json": "new", "checkpoint.safetensors": "new"}
 
 
-def _set_aside(folder):
+def _move_aside(folder):
     aside = folder.with_name("aside")
     folder.rename(aside)
     folder.mkdir()

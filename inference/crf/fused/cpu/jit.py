@@ -62,7 +62,7 @@ def jit_inline(function: F) -> F:
 
 
 class _DiskCache(FunctionCache):
-    """Compiled code on disk; if it is damaged or missing, or the disk is full, it is made anew."""
+    """Compiled code on disk, compiled anew if it is damaged or missing or if the disk is full."""
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Read the code compiled for a signature; None if it is missing or damaged."""

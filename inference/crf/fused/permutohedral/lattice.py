@@ -240,11 +240,11 @@ def _scale_by_mass(
     """Slice the masses at points ``first`` to ``last``, and divide weights by their roots."""
     slots = vertices.shape[1]
     near, shares = pointer(vertices, 0), pointer(weights, 0)
-    held, into = pointer(masses, 0), pointer(factors, 0)
+    values, into = pointer(masses, 0), pointer(factors, 0)
     for p in range(first, last):
         mass = np.float32(0)
         for s in range(p * slots, (p + 1) * slots):
-            mass += get(shares, s) * get(held, get(near, s))
+            mass += get(shares, s) * get(values, get(near, s))
         factor = np.float32(1) / np.sqrt(max(mass * np.float32(gain), np.float32(LEAST_MASS)))
         for s in range(p * slots, (p + 1) * slots):
             put(shares, s, get(shares, s) * factor)
