@@ -12,8 +12,9 @@ from inference.prediction.evaluate import evaluate
 from inference.prediction.likelihood import log_likelihood
 from inference.prediction.predict import predict
 from inference.runs.restore import restore
-from scene.datasets.synthetic.dataset import SyntheticScenes
+from scene.datasets.synthetic.dataset import COUNTS, SyntheticScenes
 from scene.images.io import read_mask, write_image
+from scene.metrics import MaskScorer
 from scene.seeds import seeded
 
 CPU = {"device": "cpu"}
@@ -59,6 +60,18 @@ def test_a_prediction_is_that_of_its_parts(model, scenes):
     assert found.image.equal(wanted.views["image"])
     assert found.classes.equal(wanted.views["classes"])
     assert found.mask.equal(found.probs.argmax(1))
+
+
+def test_a_long_batch_is_predicted_as_it_is_evaluated(model, monkeypatch):
+    """In parts, one after the other: the same draws, so that the same masks are scored."""
+    monkeypatch.setitem(COUNTS, "test", 70)
+    scenes = SyntheticScenes("test", size=(16, 16))
+    found = model.predict(image=scenes.views(range(70))["image"], views=["mask"], seed=1)
+    scorer = MaskScorer(model.labels)
+    for index, mask in enumerate(found.mask):
+        scorer.add(mask, scenes[index].mask)
+    direction = (["image"], "mask")
+    assert scorer.score() == model.evaluate(scenes, seed=1, directions=[direction]).cells[0].score
 
 
 def test_one_scene_has_no_dimension_of_scenes(model, scenes, tmp_path):
