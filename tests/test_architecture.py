@@ -114,8 +114,8 @@ DOORS = ("inference.api", "inference.settings")
 """What every command may import beside `inference` itself: the public interface, and settings."""
 
 OTHER_DOORS = {
-    "cli/app.py": ("inference.interruption",),
-    "cli/__main__.py": ("inference.interruption",),  # before anything else is loaded
+    "cli/app.py": ("inference.interruption",),  # before anything else is loaded
+    "cli/__main__.py": ("inference.interruption",),
     "cli/stage_options.py": ("inference.segmentation.stages",),  # names of stages, for --help
     "cli/reproduce*.py": ("inference.experiments",),  # the report's experiments, not a model's
     "cli/tune*.py": ("inference.experiments.tune",),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..devices import Device, device_of
+from ..runs.plugins import located
 from ..runs.restore import restore
 from ..runs.run import Run
 from .fitted import Fitted
@@ -40,4 +42,5 @@ def load(
     """
     where = device_of(device)
     found = find_run(run, task, observed=observed)
+    found = replace(found, settings=located(found.settings, found.folder, trust))
     return Fitted(found, restore(found, device=where, trust=trust))

@@ -23,7 +23,7 @@ from ..prediction.evaluate import DRAWS, Cell, evaluate
 from ..prediction.figures import draw_predictions
 from ..prediction.predict import able
 from ..runs.claims import begun, claimed, restore_aside
-from ..runs.plugins import adopt, is_foreign
+from ..runs.plugins import adopt, is_foreign, located
 from ..runs.restore import rebuilt, restore
 from ..runs.run import SUMMARY, Run, fresh, write_config, write_json
 from ..segmentation.classifier import find_classifier, with_cues
@@ -170,6 +170,7 @@ def resume(
     device_of(device)
     with locked(run.folder), _answered(run.folder):
         _require_unfinished(run)
+        run = replace(run, settings=located(run.settings, run.folder, trust))
         scenes = _open(run.settings, False, headline.split)
         run.schema.labels.require(scenes[0].schema.labels, scenes[0].name)
         if data is not None:
