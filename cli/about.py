@@ -15,7 +15,7 @@ def about(run: Run, dataset: SceneDataset) -> dict[str, Any]:
     """Return the run, its recipe, and the split that it is applied to."""
     return {
         "run": str(run.folder),
-        "recipe": run.settings.recipe,
+        "recipe": run.settings.title,
         "data": dataset.name,
         "split": dataset.split,
         "weak": dataset.weak,

@@ -195,7 +195,7 @@ def _plain(data: str) -> str:
 def _kind(probs: Path | None, noise: bool, unaries: Any) -> str:
     if noise:
         return "noise"
-    return probs.name if probs is not None else str(unaries.run.settings.recipe)
+    return probs.name if probs is not None else str(unaries.run.settings.title)
 
 
 def _show(found: Ablation, elsewhere: bool) -> None:

@@ -93,7 +93,7 @@ def diagnose(
     found = chosen(one_of(run, named), "diagnose")
     if not has_latent(found):
         raise ValueError(
-            f"A {found.settings.recipe} has no z to examine; take a run of cvae, jvae, jmvae or "
+            f"A {found.settings.title} has no z to examine; take a run of cvae, jvae, jmvae or "
             "telbo."
         )
     folder = out or found.path("diagnose")
@@ -150,7 +150,7 @@ def _segmenter(folder: Path | None, dataset: SceneDataset) -> RunFolder | None:
     run = find_run(folder)
     if run.settings.recipe != "segmenter":
         raise ValueError(
-            f"{folder} is a run of {run.settings.recipe}; --segmenter takes one of segmenter."
+            f"{folder} is a run of {run.settings.title}; --segmenter takes one of segmenter."
         )
     run.schema.labels.require(schema.labels, dataset.name)
     if run.schema.size != schema.size:

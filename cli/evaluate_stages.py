@@ -65,7 +65,7 @@ def evaluate_stages(run: Path | None, stages: Sequence[str], given: dict[str, An
     one = next(iter(scores.values()))
     about = {
         "run": str(found.folder),
-        "recipe": found.settings.recipe,
+        "recipe": found.settings.title,
         "data": dataset.name,
         "split": split,
         "scenes": one.scenes,

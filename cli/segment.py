@@ -135,7 +135,7 @@ def segment(
             if not json:
                 _say(result)
     if json:
-        about = {"run": str(found.folder), "recipe": found.settings.recipe, "stage": name}
+        about = {"run": str(found.folder), "recipe": found.settings.title, "stage": name}
         missed = [vars(failure) for failure in failed]
         console.print_json(data={**about, "images": done, "failed": missed})
     if failed:

@@ -77,7 +77,7 @@ def found_run(run: Path | None, stage: str | None = None) -> RunFolder:
     found = find_run(run, "segment", stage=stage)
     if run is not None:
         return found
-    recipe = found.settings.recipe
+    recipe = found.settings.title
     instead = {"sec": "", "classifier": ": no run of sec, so class maps"}
     other = f": no run of sec or of a classifier, so masks of {recipe}"
     why = "" if stage else instead.get(recipe, other)

@@ -11,8 +11,7 @@ from typing import Any
 
 import torch
 
-from inference.settings.recipes import recipe
-from inference.training.session import train
+from inference import train
 from scene.datasets.base import SceneDataset
 from scene.labels import Labels
 from scene.views import Scene, Schema
@@ -51,8 +50,8 @@ class Discs(SceneDataset):
 
 def main(**settings: Any) -> None:
     """Train a segmenter on it, and print its score."""
-    cell = train(recipe("segmenter").settings(data=f"{__file__}:Discs", **settings)).cell
-    print(f"{cell.title}: {cell.score}")
+    fitted = train("segmenter", data=f"{__file__}:Discs", **settings)
+    print(fitted.evaluate(directions=[(["image"], "mask")]))
 
 
 if __name__ == "__main__":

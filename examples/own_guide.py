@@ -13,9 +13,8 @@ import torch
 from pyro.distributions import transforms
 from torch import nn
 
+from inference import train
 from inference.guides import RetrofitGuide
-from inference.settings.recipes import recipe
-from inference.training.session import train
 from scene.views import Views
 
 
@@ -48,10 +47,10 @@ class FlowGuide(RetrofitGuide):
 def main(steps: int = 200, particles: int = 5, **settings: Any) -> None:
     """Train TELBO with the default guide and with this one, and print how each does."""
     for guide in ("retrofit", f"{__file__}:FlowGuide"):
-        chosen = {"guide": guide, "steps": steps, "particles": particles, **settings}
-        made = train(recipe("telbo").settings(**chosen))
-        score: Any = made.cell.score
-        print(f"{guide.rpartition(':')[2]:10} {made.cell.title} mIoU {score.miou:.1f}")
+        fitted = train("telbo", guide=guide, steps=steps, particles=particles, **settings)
+        cell = fitted.evaluate(directions=[(["image"], "mask")]).cell("image")
+        score: Any = cell.score
+        print(f"{guide.rpartition(':')[2]:10} {cell.title} mIoU {score.miou:.1f}")
 
 
 if __name__ == "__main__":

@@ -13,11 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from inference import train
 from inference.objectives.bounds import ELBO, IWAE, Bound, iwae
-from inference.runs.restore import restore
-from inference.settings.recipes import recipe
-from inference.training.session import train
-from scene.datasets.catalogue import open_data
 
 
 class Jackknife(Bound):
@@ -39,14 +36,13 @@ class Jackknife(Bound):
 
 def main(steps: int = 200, many: int = 500, **settings: Any) -> None:
     """Train a joint VAE with it, and print how far off each bound is at K = 5."""
-    chosen = {"objective": f"{__file__}:Jackknife", "particles": 5, "steps": steps, **settings}
-    run = train(recipe("jvae").settings(**chosen)).run
-    learnt = restore(run)
-    views = open_data(run.settings.data.source, "test", run.settings.data.size).views(range(4))
+    objective = f"{__file__}:Jackknife"
+    fitted = train("jvae", objective=objective, particles=5, steps=steps, **settings)
+    model, guide, views = fitted.model, fitted.guide, fitted.dataset("test").views(range(4))
     torch.manual_seed(0)
-    truth = IWAE(many).loss(learnt.model, learnt.guide, views)
+    truth = IWAE(many).loss(model, guide, views)
     for bound in (ELBO(5), IWAE(5), Jackknife(5)):
-        losses = [bound.loss(learnt.model, learnt.guide, views) for _ in range(20)]
+        losses = [bound.loss(model, guide, views) for _ in range(20)]
         below = sum(losses) / len(losses) - truth
         print(f"{type(bound).__name__:9} lies {below:7.1f} nats below IWAE of {many} draws")
 

@@ -12,11 +12,11 @@ from typing import Any
 
 from torch import Tensor
 
+from inference import train
 from inference.build import bound_of
 from inference.objectives.bounds import Bound, Objective, Term
-from inference.settings.recipes import RECIPES, Recipe, recipe
+from inference.settings.recipes import RECIPES, Recipe
 from inference.settings.settings import Settings
-from inference.training.session import train
 from scene.views import VIEWS, Views
 
 
@@ -51,8 +51,8 @@ MVAE = Recipe(
 
 def main(**settings: Any) -> None:
     """Train it, and print how well it predicts masks from images."""
-    cell = train(recipe(f"{__file__}:MVAE").settings(**settings)).cell
-    print(f"{cell.title}: {cell.score}")
+    fitted = train(f"{__file__}:MVAE", **settings)
+    print(fitted.evaluate(directions=[(["image"], "mask")]))
 
 
 if __name__ == "__main__":

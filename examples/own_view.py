@@ -1,6 +1,7 @@
 """A view of your own: outlines, with a decoder (p) and an encoder (q) of yours, in one TELBO.
 
-It follows from a dataset's views: scene train examples/own_view.py:OUTLINES
+A view is a decoder, an encoder, and how it follows from a dataset's views:
+    scene train examples/own_view.py:OUTLINES
 """
 
 from dataclasses import replace
@@ -8,10 +9,8 @@ from typing import Any, ClassVar
 
 import pyro.distributions as dist
 
-from inference.runs.restore import restore
-from inference.settings.recipes import RECIPES, recipe
-from inference.training.session import train
-from scene.datasets.catalogue import open_data
+from inference import train
+from inference.settings.recipes import RECIPES
 from scene.models import JointScene
 from scene.networks.decoders import Decoder
 from scene.networks.encoders import Encoder
@@ -31,13 +30,13 @@ class OutlinedScene(JointScene):
     def extend(self, views: Views) -> Views:
         """Return the views with outlines, which follow from masks."""
         edge = (views["mask"].diff(append=views["mask"][..., -1:]) != 0)[:, None].float()
-        tensors = {**dict(views.items()), "outline": edge}
-        return Views(tensors, views.present, views.likelihood_weights)
+        held = {**dict(views.items()), "outline": edge}
+        return Views(held, views.present, views.likelihood_weights)
 
     def decode(self, z: Any, *rest: Any) -> dict[str, Any]:
         """Return also p(outline | z), a Bernoulli at each pixel."""
         own = {"outline": dist.Bernoulli(logits=self.outline(z)).to_event(3)}
-        return super().decode(z, *rest) | (own if "outline" in rest[-1] else {})
+        return {**super().decode(z, *rest), **(own if "outline" in rest[-1] else {})}
 
 
 DEFAULTS = {**RECIPES["telbo"].defaults, "subsets": "image,outline"}
@@ -46,13 +45,13 @@ OUTLINES = replace(RECIPES["telbo"], model=OutlinedScene, defaults=DEFAULTS)
 
 def main(**settings: Any) -> None:
     """Train, and print how well outlines are predicted from images and from themselves."""
-    learnt = restore(train(recipe(f"{__file__}:OUTLINES").settings(**settings)).run)
-    scenes = open_data("synthetic", "val", learnt.guide.schema.size)
-    tests = learnt.model.extend(scenes.views(range(64)))
+    fitted = train(f"{__file__}:OUTLINES", **settings)
+    tests: Any = fitted.model.extend(fitted.dataset("val").views(range(64)))
     for given in ("image", "outline"):
-        z = learnt.guide.posterior(tests.only([given])).sample()
-        score = learnt.model.decode(z, None, ["outline"])["outline"].log_prob(tests["outline"])
-        print(f"log p(outline | z), z from q(z | {given}): {score.mean():.1f} nats")
+        z = fitted.guide.posterior(tests.only([given])).sample()
+        likelihood: Any = fitted.model.decode(z, None, ["outline"])["outline"]
+        score = likelihood.log_prob(tests["outline"]).mean()
+        print(f"log p(outline | z), z from q(z | {given}): {score:.1f} nats")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import torch
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from ..crf.parameters import Parameters
     from ..prediction.evaluate import Evaluation
     from ..segmentation.segmentation import Segmentation
+
+_TOGETHER = 50  # scenes that are predicted at once, as in an evaluation
 
 Direction = tuple[Sequence[str], str]
 """Names of the views conditioned on, and of the target."""
@@ -78,7 +80,7 @@ class Fitted(LoadedRun):
             walk=walk,
             refinement=_refinement(refine, refine_steps, seen.views),
             seed=seed,
-            recipe=self.settings.recipe,
+            recipe=self.name,
             batched=seen.batched,
         )
 
@@ -117,12 +119,16 @@ class Fitted(LoadedRun):
             if name not in self.model.views:
                 raise LookupError(unknown(name, self.model.views, "view of this model") + ".")
         seen = self.readable(image, classes, mask, data)
+        parts = [None] if seen.views is None else list(_parts(seen.views))
         with seeded(seed, self.device):
-            held = predict(self.assembly, seen.views, names, draws=draws, at_mean=at_mean).views
-        found = {name: view.cpu() for name, view in held.items()}
+            predicted = [
+                predict(self.assembly, part, names, draws=draws, at_mean=at_mean).views
+                for part in parts
+            ]
+        means = {name: torch.cat([part[name].cpu() for part in predicted]) for name in names}
         if not seen.batched:
-            found = {name: view.squeeze(0) for name, view in found.items()}
-        return Prediction(found, self.labels, seen.views)
+            means = {name: view.squeeze(0) for name, view in means.items()}
+        return Prediction(means, self.labels, seen.views)
 
     def posterior(
         self,
@@ -141,7 +147,7 @@ class Fitted(LoadedRun):
             ValueError: If the model has no z, or no posterior given these views.
         """
         if not self.model.latent:
-            raise ValueError(f"A {self.settings.recipe} has no z, so that it has no posterior.")
+            raise ValueError(f"A {self.name} has no z, so that it has no posterior.")
         seen = self.readable(image, classes, mask, data)
         with torch.no_grad():
             return posterior(self.assembly, seen.views)
@@ -295,6 +301,12 @@ class Fitted(LoadedRun):
         if batch is None:
             return segment(with_stage, cast(Picture, photo), known)
         return [segment(with_stage, one, known) for one in batch]
+
+
+def _parts(views: Views) -> Iterator[Views]:
+    """Take a batch apart, in order."""
+    for rows in torch.arange(len(views), device=views.device).split(_TOGETHER):
+        yield views.rows(rows)
 
 
 def _refinement(method: str | None, steps: int | None, seen: Views | None) -> Refinement | None:

@@ -56,6 +56,11 @@ class LoadedRun:
         return self.run.settings
 
     @property
+    def name(self) -> str:
+        """The name of the recipe."""
+        return self.settings.title
+
+    @property
     def schema(self) -> Schema:
         """Labels, and height and width in pixels."""
         return self.run.schema
@@ -73,7 +78,7 @@ class LoadedRun:
     def __repr__(self) -> str:
         """Say what it is in one line."""
         height, width = self.schema.size
-        return f"<{self.settings.recipe} of {self.run.folder}, {height}x{width}, {self.device}>"
+        return f"<{self.name} of {self.run.folder}, {height}x{width}, {self.device}>"
 
     def dataset(
         self,
@@ -121,7 +126,7 @@ class LoadedRun:
         source = data or self.settings.data.source
         seen = observe(self.schema, image=image, classes=classes, mask=mask, data=source)
         names = seen.views.names if seen.views is not None else ()
-        require_conditions(self.assembly, names, self.settings.recipe)
+        require_conditions(self.assembly, names, self.name)
         return seen
 
     def readable(
@@ -139,7 +144,7 @@ class LoadedRun:
         seen = self.observe(image=image, classes=classes, mask=mask, data=data)
         if seen.views is None:
             return seen
-        require_posterior(self.assembly, seen.views.names, self.settings.recipe)
+        require_posterior(self.assembly, seen.views.names, self.name)
         return Observation(seen.views.to(self.device), seen.batched)
 
     def save(self, folder: str | Path, *, force: bool = False) -> Run:

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..build import Assembly
 from ..runs.checkpoints import save_weights
 from ..runs.claims import claimed
-from ..runs.plugins import CODE
+from ..runs.plugins import CODE, portable
 from ..runs.run import CONFIG, SUMMARY, WEIGHTS, Run, write_config
 
 _KEPT = (CONFIG, "metrics.jsonl", "samples.png", "cues.npz", SUMMARY)
@@ -32,7 +32,7 @@ def save_run(run: Run, assembly: Assembly, folder: Path, force: bool = False) ->
     """
     if folder.exists() and folder.samefile(run.folder):
         raise ValueError(f"{folder} is the run itself; name another folder to keep it in.")
-    copy = Run(folder, run.settings, run.schema)
+    copy = Run(folder, portable(run.settings, run.folder), run.schema)
     with claimed(folder, force):
         for name in (CONFIG, *(_KEPT if _unchanged(run, assembly, folder) else ())):
             if run.path(name).is_file():
@@ -40,7 +40,7 @@ def save_run(run: Run, assembly: Assembly, folder: Path, force: bool = False) ->
         if run.path(CODE).is_dir():
             shutil.copytree(run.path(CODE), folder / CODE, dirs_exist_ok=True)
         write_config(copy)
-        save_weights(folder / WEIGHTS, assembly, run.settings.recipe)
+        save_weights(folder / WEIGHTS, assembly, run.settings.title)
     return copy
 
 
@@ -48,7 +48,7 @@ def _unchanged(run: Run, assembly: Assembly, folder: Path) -> bool:
     """Say whether the weights are those of the run, byte for byte."""
     part = folder / f".{WEIGHTS}"
     try:
-        save_weights(part, assembly, run.settings.recipe)
+        save_weights(part, assembly, run.settings.title)
         return part.read_bytes() == run.path(WEIGHTS).read_bytes()
     finally:
         part.unlink(missing_ok=True)

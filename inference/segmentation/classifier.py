@@ -102,7 +102,7 @@ def find_classifier(
     if settings.cues.classifier is not None:
         run = runs.read(Path(settings.cues.classifier))
         if run.settings.recipe != "classifier":
-            raise ValueError(f"{run.folder} is a run of {run.settings.recipe}, not a classifier.")
+            raise ValueError(f"{run.folder} is a run of {run.settings.title}, not a classifier.")
         run.schema.labels.require(labels, scenes.name)
     else:
         try:

@@ -233,7 +233,7 @@ def newest_run(stage: str | None = None) -> Run:
     Raises:
         LookupError: If there is none; the message says how to make one.
     """
-    usual = [("sec",), ("classifier",), ("segmenter",), tuple(RECIPES)]
+    usual = [("sec",), ("classifier",), ("segmenter",), None]
     for recipes in [recipes_of(stage, RECIPES)] if stage else usual:
         try:
             return newest(partial(_is_of, recipes))
@@ -258,10 +258,12 @@ def upsample(probs: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(probs[None], size, mode="bilinear", antialias=True)[0]
 
 
-def _is_of(recipes: Collection[str], run: Run) -> bool:
+def _is_of(recipes: Collection[str] | None, run: Run) -> bool:
     """Say whether a run is of one of the recipes, and reads an image alone."""
     name = run.settings.recipe
-    return name in recipes and (name == "classifier" or reads(run.settings, ("image",)))
+    return (recipes is None or name in recipes) and (
+        name == "classifier" or reads(run.settings, ("image",))
+    )
 
 
 def _shrunk(image: Tensor, size: tuple[int, int]) -> Tensor:

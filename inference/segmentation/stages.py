@@ -85,7 +85,7 @@ def stage_of(run: Run, name: str | None = None, crf: bool | None = None) -> str:
         raise LookupError(unknown(name, STAGES, "stage") + ".")
     if name not in own:
         raise ValueError(
-            f"{run.folder} is a run of {run.settings.recipe}; its stages are {', '.join(own)}, "
+            f"{run.folder} is a run of {run.settings.title}; its stages are {', '.join(own)}, "
             f"not {name}."
         )
     return name

@@ -91,7 +91,7 @@ def test_help_texts_are_whole_sentences(words):
         if one.name in ("help", "version"):
             continue
         assert text, f"{words} {one.name} has no help"
-        sentence = text.partition(" (")[0] if text.endswith(")") else text  # unit and default
+        sentence = text.rpartition(" (")[0] if text.endswith(")") else text  # unit and default
         assert sentence.endswith("."), f"{words} {one.name}: {text}"
         assert not LEANING.match(text), f"{words} {one.name}: {text}"
 

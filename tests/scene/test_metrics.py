@@ -132,3 +132,43 @@ def test_counts_of_several_scorers_add_up():
         parts.add_counts(part.counts)
     assert parts.counts.equal(whole.counts)
     assert parts.score() == whole.score()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_scores_are_those_of_torchmetrics_to_the_last_bit(seed):
+    """F1 and average precision, with ties and without, and the confusion matrix."""
+    from torchmetrics.functional.classification import (
+        binary_average_precision,
+        binary_f1_score,
+        multiclass_confusion_matrix,
+    )
+
+    draw = torch.Generator().manual_seed(seed)
+    count = int(torch.randint(2, 300, (), generator=draw))
+    probs, true = torch.rand(count, 3, generator=draw), torch.rand(count, 3, generator=draw) < 0.4
+    if seed % 2:
+        probs = (7 * probs).round() / 7
+    pets = Labels(("background", "cat", "dog", "bird"))
+    found = class_score(pets, probs, true.float(), 0.5)
+    for column, name in enumerate(pets.classes):
+        guess, truth = probs[:, column], true[:, column].long()
+        if truth.any():
+            assert found.f1[name] == 100 * float(binary_f1_score(guess, truth, 0.5))
+            assert found.ap[name] == 100 * float(binary_average_precision(guess, truth))
+    masks = torch.randint(4, (2, 9, 9), generator=draw)
+    masks[1, :2] = 255
+    scorer = MaskScorer(pets)
+    scorer.add(masks[0], masks[1])
+    wanted = multiclass_confusion_matrix(masks[0], masks[1], 4, ignore_index=255)
+    assert scorer.counts.equal(wanted)
+
+
+def test_masks_that_cannot_be_compared_are_refused():
+    scorer = MaskScorer(Labels(("background", "cat")))
+    with pytest.raises(ValueError, match=r"\(1, 2\) cannot be scored against one of \(1, 3\)"):
+        scorer.add(torch.zeros(1, 2), torch.zeros(1, 3))
+    with pytest.raises(ValueError, match="The prediction holds an id that is none of the 2 lab"):
+        scorer.add(torch.full((1, 2), 2), torch.zeros(1, 2))
+    with pytest.raises(ValueError, match="The ground truth holds an id that is none of the 2"):
+        scorer.add(torch.zeros(1, 2), torch.full((1, 2), 7))
+    assert not scorer.counts.any()

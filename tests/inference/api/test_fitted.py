@@ -1,5 +1,8 @@
 """The object one holds: it samples, predicts, segments and scores as its parts do."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +12,9 @@ from inference.prediction.evaluate import evaluate
 from inference.prediction.likelihood import log_likelihood
 from inference.prediction.predict import predict
 from inference.runs.restore import restore
-from scene.datasets.synthetic.dataset import SyntheticScenes
+from scene.datasets.synthetic.dataset import COUNTS, SyntheticScenes
 from scene.images.io import read_mask, write_image
+from scene.metrics import MaskScorer
 from scene.seeds import seeded
 
 CPU = {"device": "cpu"}
@@ -56,6 +60,18 @@ def test_a_prediction_is_that_of_its_parts(model, scenes):
     assert found.image.equal(wanted.views["image"])
     assert found.classes.equal(wanted.views["classes"])
     assert found.mask.equal(found.probs.argmax(1))
+
+
+def test_a_long_batch_is_predicted_as_it_is_evaluated(model, monkeypatch):
+    """In parts, one after the other: the same draws, so that the same masks are scored."""
+    monkeypatch.setitem(COUNTS, "test", 70)
+    scenes = SyntheticScenes("test", size=(16, 16))
+    found = model.predict(image=scenes.views(range(70))["image"], views=["mask"], seed=1)
+    scorer = MaskScorer(model.labels)
+    for index, mask in enumerate(found.mask):
+        scorer.add(mask, scenes[index].mask)
+    direction = (["image"], "mask")
+    assert scorer.score() == model.evaluate(scenes, seed=1, directions=[direction]).cells[0].score
 
 
 def test_one_scene_has_no_dimension_of_scenes(model, scenes, tmp_path):
@@ -308,3 +324,21 @@ def test_a_run_that_is_not_there_is_a_sentence(tmp_path):
         load("runs/gone")
     with pytest.raises(ValueError, match="This machine has no mps device; try --device auto"):
         load("runs/gone", device="mps")
+
+
+@pytest.mark.parametrize("kind", ["guide", "recipe"])
+def test_code_of_ones_own_goes_with_the_model(few, tmp_path, kind):
+    """What is kept elsewhere holds its code, and needs neither the original nor its run."""
+    examples = Path(__file__).parents[3] / "examples"
+    small = {"size": (16, 16), "steps": 1, "batch_size": 4, "latent": 4, "width": 2, **CPU}
+    small |= {"guide_width": 2, "out": tmp_path / "run"}
+    if kind == "guide":
+        model = train("telbo", guide=f"{examples / 'own_guide.py'}:FlowGuide", **small)
+    else:
+        model = train(f"{examples / 'own_view.py'}:OUTLINES", **small)
+    before = model.sample(2, mask="test:0").mask
+    kept = model.save(tmp_path / "kept").folder
+    shutil.rmtree(tmp_path / "run")
+    again = load(kept, **CPU)
+    assert again.sample(2, mask="test:0").mask.equal(before)
+    assert str(tmp_path / "run") not in (kept / "config.json").read_text()
