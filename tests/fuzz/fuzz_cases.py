@@ -182,7 +182,7 @@ def run(world: World, number: int) -> str | None:
     target, draw = ROUND[number % len(ROUND)], random.Random(number)
     path = world.folder / target.file
     _harm(path, world.kept[path], draw)
-    before, began = world.class_maps(), time.monotonic()
+    before, began = world.look(), time.monotonic()
     try:
         fault = _read(target, path) if target.reader else _command(world, target, path, draw)
         took = time.monotonic() - began
@@ -268,7 +268,7 @@ def _unclear(sentence: str) -> str | None:
 def _changed(world: World, target: Target, before: dict[Path, tuple[int, int]]) -> str | None:
     """Say what was written that should not have been, or not wholly."""
     roots = [world.folder / name for name in target.writes]
-    after = world.class_maps()
+    after = world.look()
     for path in sorted({*before, *after}):
         inside = any(path == root or root in path.parents for root in roots)
         if before.get(path) != after.get(path) and not inside:

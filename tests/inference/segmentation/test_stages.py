@@ -27,7 +27,9 @@ PETS = Labels(("background", "cat", "dog"))
 
 
 def run_of(recipe):
-    return SimpleNamespace(folder="runs/one", settings=SimpleNamespace(recipe=recipe))
+    return SimpleNamespace(
+        folder="runs/one", settings=SimpleNamespace(recipe=recipe, title=recipe)
+    )
 
 
 @pytest.fixture
