@@ -23,10 +23,6 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)  # workers share the cores; threads of theirs would queue for them
 
 for _number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # nohup ignores some, as does &
-    (signal.SIGINT,)
-    (signal.SIGTERM,)
-    (signal.SIGHUP,)
-for _number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # nohup ignores some, as does &
     if signal.getsignal(_number) is signal.SIG_IGN:
         usual = signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL
         signal.signal(_number, usual)
