@@ -70,9 +70,9 @@ def cues(
     about = {"run": str(found.folder), "data": dataset.name, "split": split}
     with notes.status("computing cues") as status:
         written = write_cues(
-            model,
-            dataset,
             folder,
+            model.assembly,
+            dataset,
             settings,
             limit=limit,
             force=force,

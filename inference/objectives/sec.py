@@ -128,8 +128,6 @@ def _average(values: Tensor, chosen: Tensor) -> Tensor:
     return (values * chosen).sum(1) / chosen.sum(1).clamp(min=1)
 
 
-pass
-
 CUES = "cues"
 """What a batch calls its cues, ``(B, L, h, w)`` bool at the model's grid."""
 

@@ -59,9 +59,6 @@ def deal(views: Views, sets: Sequence[Subset]) -> list[Share]:
     return [Share(rows.to(views.device), counts[rows].to(views.device)) for rows in found]
 
 
-pass
-
-
 def penalties(guide: Any, views: Views, subsets: Sequence[Subset]) -> dict[str, Term]:
     """Say how far each subset's posterior is from the joint one, on scenes that have every view.
 
@@ -87,9 +84,6 @@ def divergence(q: Any, p: Any) -> Tensor:
         z = q.rsample()
         return q.log_prob(z) - p.log_prob(z)  # type: ignore[no-any-return]
 
-
-pass
-pass
 
 SUBSETS = ("report", "singles", "all", "random")
 """The names `subsets` knows."""

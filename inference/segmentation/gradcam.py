@@ -24,8 +24,6 @@ from scene.networks.classifiers import Classifier
 
 from ..settings.cues import LARGEST_SCALE
 
-pass
-
 
 def guided_cams(model: Classifier, images: Tensor, layer: str | None = None) -> Tensor:
     """Map every class at every value of every image.
