@@ -20,31 +20,29 @@ from .crf_options import (
     bar,
 )
 from .options import (
+    BackgroundMap,
     Data,
     Device,
     Download,
-    Force,
-    Json,
-    Limit,
-    NamedRun,
-    RunArgument,
-    Seed,
-    Trust,
-    one_of,
-    require_folder,
-)
-from .stage_options import (
-    BackgroundMap,
     Exponent,
     Flip,
+    Force,
+    Json,
     Layer,
+    Limit,
+    NamedRun,
     NoCrf,
+    RunArgument,
     Scales,
+    Seed,
     Stage,
+    Trust,
     chosen_stage,
     crf_asked,
     found_run,
     loaded,
+    one_of,
+    require_folder,
 )
 
 

@@ -1,4 +1,4 @@
-"""`scene reproduce`: the report's tables on one dataset, all of its networks trained anew."""
+"""`scene reproduce`: the report's tables, or the stages of one photograph's segmentation."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from .console import console, notes
 from .crf_ablate import numbers
 from .crf_options import Engine, bar
 from .options import Device, Download, Json, Size
-from .reproduce_scene import reproduce_scene, require
 from .reproduce_tables import show
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from inference.experiments.compare import TrainingScores
+    from inference.experiments.scene_table import SceneTable
 
 _ROWS = "; ".join(f"{name}: {variant.about}" for name, variant in VARIANTS.items())
 _BETAS = ",".join(map("{:g}".format, BETAS))
@@ -204,3 +206,85 @@ def _some(option: str, text: str) -> tuple[float, ...]:
     if not (found := numbers(option, text)):
         raise ValueError(f"{option} needs one width or more, as 5,10,20.")
     return found
+
+
+SHARED = (
+    "table", "data", "seeds", "seed", "out", "json", "jobs", "device", "download", "size", "count",
+    "split", "steps", "force",
+)  # fmt: skip
+"""The options of `scene reproduce` that this table takes."""
+
+
+def require(ctx: typer.Context, table: str) -> None:
+    """Refuse options that belong to the other table.
+
+    Raises:
+        ValueError: Naming them.
+    """
+    sources = {name: ctx.get_parameter_source(name) for name in ctx.params}
+    given = [name for name, source in sources.items() if source and source.name == "COMMANDLINE"]
+    idle = [n for n in given if (n not in SHARED if table == "scene" else n == "steps")]
+    if idle:
+        words = ", ".join("--" + name.replace("_", "-") for name in idle)
+        raise ValueError(f"--table {table} does not use {words}; leave that out.")
+
+
+def reproduce_scene(
+    common: dict[str, Any],
+    *,
+    seeds: range,
+    split: str | None,
+    out: Path | None,
+    force: bool,
+    json: bool,
+    jobs: int,
+    device: Any,
+) -> None:
+    """Make the table and print it."""
+    from inference.experiments.scene_table import scene_table
+
+    found = scene_table(
+        {name: value for name, value in common.items() if value is not None},
+        seeds=seeds,
+        split=split,
+        folder=out,
+        force=force,
+        jobs=jobs,
+        device=device,
+        watch=_tell,
+    )
+    if json:
+        console.print_json(data=found.to_json())
+        return
+    _show(found)
+    for path in found.files:
+        console.print(str(path))
+
+
+def _tell(result: TrainingScores) -> None:
+    notes.print(f"{result.row}, seed {result.settings.training.seed}: done", style="dim")
+
+
+def _show(found: SceneTable) -> None:
+    from rich.table import Table as Grid
+
+    from inference.experiments.compare import format_mean
+    from inference.experiments.scene_table import MODELS
+
+    seeds = ", ".join(map(str, found.seeds))
+    console.print(f"mIoU in %, {found.scored}, seed{'s' * (len(found.seeds) > 1)} {seeds}")
+    grid = Grid("model")
+    titles = list(found.scores(next(iter(MODELS))))
+    for title in titles:
+        grid.add_column(title, justify="right")
+    if found.reference:
+        grid.add_column("the report", justify="right")
+    for name, model in MODELS.items():
+        scores = found.scores(name)
+        cells = [format_mean(scores[title]) for title in titles]
+        if found.reference:
+            cells.append("–" if model.report is None else f"{model.report}")
+        grid.add_row(name, *cells)
+    console.print(grid)
+    for name, model in MODELS.items():
+        console.print(f"{name}: scene train {model.row.command}", style="dim")

@@ -20,15 +20,20 @@ from .crf_options import (
     SmoothnessSigma,
     SmoothnessWeight,
 )
-from .options import Device, Force, Json, Run, Seed, Trust
-from .stage_options import (
+from .options import (
     BackgroundMap,
+    Device,
     Exponent,
     Flip,
+    Force,
+    Json,
     Layer,
     NoCrf,
+    Run,
     Scales,
+    Seed,
     Stage,
+    Trust,
     chosen_stage,
     crf_asked,
     found_run,

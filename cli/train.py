@@ -51,7 +51,7 @@ def train(
     from inference.runs.run import read
     from inference.training.session import train as learn
 
-    from .progress import Bar
+    from .console import Bar
 
     with Bar(settings.training.steps) as (watch, started):
         outcome = learn(
@@ -136,7 +136,7 @@ def resume(
     from inference.runs.run import read
     from inference.training.session import resume as go_on
 
-    from .progress import Bar
+    from .console import Bar
 
     there = read(run)
     with Bar(there.settings.training.steps) as (watch, started):

@@ -116,7 +116,7 @@ DOORS = ("inference.api", "inference.settings")
 OTHER_DOORS = {
     "cli/app.py": ("inference.interruption",),  # before anything else is loaded
     "cli/__main__.py": ("inference.interruption",),
-    "cli/stage_options.py": ("inference.segmentation.stages",),  # names of stages, for --help
+    "cli/options.py": ("inference.segmentation.stages",),  # names of stages, for --help
     "cli/reproduce*.py": ("inference.experiments",),  # the report's experiments, not a model's
     "cli/tune*.py": ("inference.experiments.tune",),
     "cli/train.py": (

@@ -91,7 +91,7 @@ def test_an_interrupted_run_is_resumed(scene, tmp_path, monkeypatch):
             raise ValueError("The plug was pulled.")
 
     with monkeypatch.context() as patch:
-        patch.setattr("cli.progress.Bar.watch", pull)
+        patch.setattr("cli.console.Bar.watch", pull)
         said = scene("train", "cvae", "--steps", 4, "--validate-every", 2, *TINY)
     assert said.code == 1
     (run,) = (tmp_path / "runs").iterdir()
