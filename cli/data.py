@@ -115,7 +115,7 @@ def labels(
     if (data is None) == (run is None):
         raise typer.BadParameter("Name data or a --run: one of the two.")
     if run is not None:
-        from inference.api.runs import find_run
+        from inference.api.load import find_run
 
         found = find_run(run).schema.labels
     else:

@@ -27,7 +27,7 @@ from .options import (
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from inference.api.runs import Run as RunFolder
+    from inference.api.load import Run as RunFolder
     from inference.diagnostics.diagnose import Diagnosis
     from inference.diagnostics.gradient_statistics import GradientNoise
     from inference.diagnostics.likelihoods import Mean
@@ -91,7 +91,7 @@ def diagnose(
         raise ValueError(f"--gradients must be 0, or 2 or more, not {gradients}.")
     from inference.api.diagnose import claim
     from inference.api.diagnose import diagnose as examine
-    from inference.api.runs import has_latent
+    from inference.api.load import has_latent
 
     found = chosen(one_of(run, named), "diagnose")
     if not has_latent(found):
@@ -131,7 +131,7 @@ def diagnose(
 
 def _segmenter(folder: Path | None, dataset: SceneDataset) -> RunFolder | None:
     """Read the segmenter named, or find the newest of these data; say so if there is none."""
-    from inference.api.runs import find_run, newest
+    from inference.api.load import find_run, newest
 
     schema = dataset.schema
     if folder is None:

@@ -79,7 +79,7 @@ def generate(
     """
     from inference.api.datasets import GenerationSettings
     from inference.api.datasets import generate as write
-    from inference.api.runs import find_run
+    from inference.api.load import find_run
     from scene.datasets.folders.writer import claim_folder
 
     require_folder(out)

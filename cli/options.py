@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from inference import Fitted
-    from inference.api.runs import Run as RunFolder
-    from inference.api.runs import Task
+    from inference.api.load import Run as RunFolder
+    from inference.api.load import Task
     from inference.api.segment import CueSettings, Parameters, Segmenter
 
 Device = Annotated[
@@ -114,7 +114,7 @@ def one_of(place: Path | None, named: Path | None) -> Path | None:
 
 def chosen(folder: Path | None, task: Task = "any", observed: Sequence[str] = ()) -> RunFolder:
     """Read the run that is named, or take the newest complete one for a task and say which."""
-    from inference.api.runs import find_run
+    from inference.api.load import find_run
 
     from .console import notes
 
@@ -193,7 +193,7 @@ STOCK = {
 
 def found_run(run: Path | None, stage: str | None = None) -> RunFolder:
     """Read the run named, or take the newest to segment with and say which."""
-    from inference.api.runs import find_run
+    from inference.api.load import find_run
 
     found = find_run(run, "segment", stage=stage)
     if run is not None:

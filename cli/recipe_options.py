@@ -10,9 +10,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from inference.settings.groups import TITLES
 from inference.settings.recipes import RECIPES, Recipe, recipe
-from inference.settings.settings import OPTIONS
+from inference.settings.settings import OPTIONS, TITLES
 
 Command = TypeVar("Command", bound=Callable[..., None])
 

@@ -94,7 +94,7 @@ def reproduce(
     With --table scene: the generative models instead, in the report's form and as they are here.
     """
     from inference.experiments.weak.reproduce import reproduce as do
-    from inference.experiments.weak.without_masks import splits_without_masks
+    from inference.experiments.weak.reproduce import splits_without_masks
     from scene.datasets.catalogue import splits_of
     from scene.sizes import parse_size
 
@@ -164,7 +164,7 @@ def _unscored(
     request: Request, *, seeds: range, out: Path | None, force: bool, device: Any, json: bool
 ) -> None:
     """Train what needs no masks, and say why nothing is scored."""
-    from inference.experiments.weak.without_masks import train_without_masks
+    from inference.experiments.weak.reproduce import train_without_masks
 
     with bar() as watch:
         found = train_without_masks(

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from inference.crf.fused.cpu.threads import ThreadPool
+from inference.crf.fused.cpu.jit import ThreadPool
 from inference.crf.fused.permutohedral.lattice import build_lattice
 
 matplotlib.use("Agg")

@@ -17,11 +17,9 @@ from scene.seeds import seeded
 from scene.views import VIEWS, Schema
 
 from .guides import Guide
-from .objectives.bounds import ELBO, Bound, Objective
-from .objectives.hybrid import Hybrid
-from .objectives.renyi import Renyi
+from .objectives.bounds import ELBO, Bound, Objective, Renyi
 from .objectives.sec import SEC, OnMasks, grid_kernels
-from .objectives.telbo import JMVAE, TELBO, Turns, subsets
+from .objectives.telbo import JMVAE, TELBO, Hybrid, Turns, subsets
 from .settings.recipes import GUIDES, OBJECTIVES, recipe
 from .settings.settings import OPTIONS, Settings
 

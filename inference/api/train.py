@@ -10,8 +10,7 @@ from ..devices import Device
 from ..runs.run import Run
 from ..settings.recipes import recipe as find_recipe
 from .fitted import Fitted
-from .load import load
-from .runs import find_run
+from .load import find_run, load
 
 if TYPE_CHECKING:
     from ..training.log import Report

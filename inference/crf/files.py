@@ -19,9 +19,8 @@ from scene.storage.outputs import require_free
 
 from .arrays import float_array, read_probs
 from .checks import check_image, check_probs
-from .limits import MOST_VALUES
 from .meanfield import refine, refine_labels
-from .parameters import Parameters
+from .parameters import MOST_VALUES, Parameters
 
 
 @dataclass(frozen=True)

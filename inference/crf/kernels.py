@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from .limits import WIDEST
+from .parameters import WIDEST
 
 Normalization = Literal["symmetric", "before", "after", "mean", "none"]
 Width = float | Tensor

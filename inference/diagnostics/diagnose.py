@@ -16,7 +16,6 @@ from scene.storage.outputs import require_free, without
 
 from ..build import Assembly
 from ..runs.run import write_json
-from .active_units import Units, units
 from .calibration import Calibration, calibration, draw_calibration
 from .coherence import Coherence, coherence, segmenter_of
 from .coverage import Coverage, coverage, draw_coverage
@@ -25,10 +24,12 @@ from .gradient_statistics import GradientNoise, draw_noise
 from .likelihoods import Conditional, Marginal, log_likelihoods
 from .posteriors import (
     Posteriors,
+    Units,
     complete_scenes,
     conditioning_sets,
     posteriors,
     sample_prior,
+    units,
 )
 from .traversals import draw_traversals
 

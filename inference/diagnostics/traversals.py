@@ -16,7 +16,7 @@ from ..build import Assembly
 from ..prediction.figures import named
 from ..prediction.predict import draw
 from ..prediction.sample import decided, probable
-from .active_units import Units
+from .posteriors import Units
 
 REACH, STEPS, ROWS = 3.0, 7, 6
 """Range of a traversal in standard deviations of the prior, its steps, and number of units."""

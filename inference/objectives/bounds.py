@@ -1,4 +1,4 @@
-"""Bounds on log p(x): each a reduction of the same K log weights per scene.
+"""Bounds on log p: the ELBO, IWAE, Rényi's, and estimators of their gradients (DReG, STL).
 
 A new bound is a few lines::
 
@@ -278,3 +278,99 @@ def _parts(found: Evidence, shown: Views) -> dict[str, Tensor]:
         seen = shown.present[name].float() if name in shown else torch.ones_like(term[0])
         parts[name] = (term.detach() * seen).mean(0).sum() / seen.sum().clamp(min=1)
     return parts
+
+
+class Renyi(Bound):
+    """The variational Rényi bound: between the importance-weighted one and the ELBO.
+
+    Args:
+        particles: K, the draws per scene; at K = 1 every α is the ELBO.
+        beta: Weight of log p(z) − log q(z | x).
+        weights: Weight of each view's likelihood; 1 where not named.
+        alpha: 0 = `IWAE`, 1 = the sampled `ELBO`, more = more sceptical of large weights.
+
+    Raises:
+        ValueError: If ``alpha`` is negative, which gives no lower bound, or not finite.
+
+    Source:
+        Li & Turner (2016), Rényi Divergence Variational Inference, eq. 14.
+    """
+
+    def __init__(
+        self,
+        particles: int = 1,
+        beta: float = 1.0,
+        weights: Mapping[str, float] | None = None,
+        alpha: float = 0.5,
+    ) -> None:
+        super().__init__(particles, beta, weights)
+        if not 0 <= alpha < math.inf:
+            raise ValueError(f"Rényi's alpha must be 0 or more, not {alpha}.")
+        self.alpha = alpha
+
+    def reduce(self, log_w: Tensor) -> Tensor:
+        """Take the log of the mean of weights to the power 1 − α, over 1 − α."""
+        return renyi(log_w, self.alpha)
+
+
+def renyi(log_w: Tensor, alpha: float) -> Tensor:
+    """Average K weights to the power 1 − α, as a log: ``(K, B)`` to ``(B,)``, in nats.
+
+    It falls as α rises: α = 0 is `iwae`, α = 1 `elbo`.
+
+    Source:
+        Li & Turner (2016), Rényi Divergence Variational Inference, eq. 14,
+        https://arxiv.org/abs/1602.02311
+
+    >>> import torch
+    >>> renyi(torch.tensor([[0.0], [0.0]]), 0.5)
+    tensor([0.])
+    """
+    power = 1 - alpha
+    return iwae(power * log_w) / power if power else elbo(log_w)
+
+
+class STL(IWAE):
+    """Sticking the landing: the guide learns through its draws alone, not from its own score.
+
+    At K = 1 its gradient is the ELBO's on average, and vanishes for every single draw once q is
+    the posterior. Biased for K > 1: its value is `IWAE`'s, but the guide then follows a direction
+    that is not that bound's gradient even on average; `DReG` is the unbiased one. What the
+    generators learn from is `IWAE`'s gradient, whatever K is.
+
+    Source:
+        Roeder et al. (2017), Sticking the Landing, eq. 5, https://arxiv.org/abs/1703.09194;
+        the bias: Tucker et al. (2019), section 3.
+    """
+
+    pathwise = True
+
+
+class DReG(IWAE):
+    """The importance-weighted bound, its gradient doubly reparameterised: unbiased, less noise.
+
+    Its value is `IWAE`'s, and so is what the generators learn from: normalised weights w̃. What
+    comes back to the guide through z counts once more by w̃, so by w̃² in all; with a weight β of
+    the KL, by w̃ (1 − β + β w̃), which keeps the gradient of that bound exact on average, too.
+
+    Source:
+        Tucker et al. (2019), Doubly Reparameterized Gradient Estimators for Monte Carlo
+        Objectives, eq. 8, https://arxiv.org/abs/1810.04152
+    """
+
+    pathwise = True
+
+    def bound(self, found: Evidence) -> Tensor:
+        """Reduce as `IWAE`, with a gate on what flows back through z."""
+        beta = self.beta * self.warmth
+        log_w = found.log_weights(beta, self.weights)
+        _gate(found, 1 - beta + beta * log_w.detach().softmax(0))
+        return self.reduce(log_w)
+
+
+def _gate(found: Evidence, factors: Tensor) -> None:
+    """Multiply what flows back through each draw by its factor, ``(K, B)``; one draw keeps all."""
+    for z in found.latents.values():
+        if z.requires_grad and len(factors) > 1:
+            own = factors[(..., *[None] * (z.dim() - 2))]
+            z.register_hook(lambda slope, own=own: own * slope)

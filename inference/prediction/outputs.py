@@ -1,4 +1,4 @@
-"""Where results go: a picture, or a folder of one file for each view of each scene."""
+"""Where results go: arrays, one picture, or a folder of files for each view of each scene."""
 
 from __future__ import annotations
 
@@ -8,12 +8,37 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from scene.images.io import write_grey, write_image, write_mask
 from scene.labels import Labels
 from scene.storage.locks import scratch
 from scene.storage.outputs import is_png_path, require_free_views
+
+
+def as_arrays(views: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    """Turn views into arrays; what leads the dimensions of one view stays.
+
+    Args:
+        views: ``image`` ``(…, 3, H, W)``, ``classes`` ``(…, C)``, ``mask`` ``(…, H, W)`` of label
+            ids, ``entropy`` ``(…, H, W)``: whichever there are.
+
+    Returns:
+        ``image`` ``(…, H, W, 3)``, ``mask`` uint8, the others unchanged.
+
+    >>> as_arrays({"image": torch.zeros(2, 3, 4, 5)})["image"].shape
+    (2, 4, 5, 3)
+    """
+    arrays = {}
+    for name, view in views.items():
+        tensor = view.detach().cpu()
+        if name == "image":
+            tensor = tensor.movedim(-3, -1)
+        arrays[name] = (tensor.to(torch.uint8) if name == "mask" else tensor).numpy()
+    return arrays
+
 
 Draw = Callable[[Path], None]
 """Draws a picture and writes it to a path."""

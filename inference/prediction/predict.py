@@ -17,7 +17,7 @@ from scene.models import standard_normal
 from scene.views import Views
 
 from ..build import Assembly
-from .arrays import as_arrays
+from .outputs import as_arrays
 
 DRAWS = 8
 """Draws of z that a prediction averages, by default."""

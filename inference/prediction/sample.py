@@ -18,8 +18,7 @@ from scene.storage.outputs import is_png_path
 from scene.views import Views
 
 from ..build import Assembly
-from .arrays import as_arrays
-from .outputs import png_of, save_views
+from .outputs import as_arrays, png_of, save_views
 from .predict import draw, expected
 from .refine import RefinedPosterior, Refinement, refine_posterior, require_refinable
 

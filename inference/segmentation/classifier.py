@@ -20,7 +20,7 @@ from ..runs.restore import restore
 from ..runs.run import Run
 from ..settings.recipes import recipe
 from ..settings.settings import Settings
-from .cue_dataset import FILE, CuedScenes, Cues
+from .cue_files import FILE, CuedScenes, Cues
 from .cues import CueSettings, cues_of
 
 

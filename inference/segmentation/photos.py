@@ -16,8 +16,7 @@ from scene.storage.files import read_text, sweep
 from scene.storage.outputs import is_png_path, require_free
 from scene.storage.user_folders import expanded
 
-from .output import KINDS, write
-from .segmentation import Segmentation
+from .segmentation import KINDS, Segmentation, write
 from .segmenter import Segmenter
 
 LISTS = (".txt", ".list")

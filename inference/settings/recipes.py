@@ -26,9 +26,9 @@ GUIDES = {
 OBJECTIVES = {
     "elbo": "inference.objectives.bounds:ELBO",
     "iwae": "inference.objectives.bounds:IWAE",
-    "renyi": "inference.objectives.renyi:Renyi",
-    "dreg": "inference.objectives.gradient_estimators:DReG",
-    "stl": "inference.objectives.gradient_estimators:STL",
+    "renyi": "inference.objectives.bounds:Renyi",
+    "dreg": "inference.objectives.bounds:DReG",
+    "stl": "inference.objectives.bounds:STL",
 }
 """Bounds by name, for the joint term and for retrofit terms alike."""
 

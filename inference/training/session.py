@@ -1,4 +1,4 @@
-"""A whole training session: data, model, guide, fit, pictures and figures, in one call."""
+"""A whole training session in one call: data, model, guide, fit, pictures and scores."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ from ..interruption import CUT_SHORT
 from ..prediction.evaluate import DRAWS, Cell, evaluate
 from ..prediction.figures import draw_predictions
 from ..prediction.predict import able
+from ..runs import run as runs
 from ..runs.claims import begun, claimed, restore_aside
 from ..runs.plugins import adopt, is_foreign, located
 from ..runs.restore import rebuilt, restore
-from ..runs.run import SUMMARY, Run, fresh, write_config, write_json
+from ..runs.run import CONFIG, SUMMARY, Run, fresh, write_config, write_json
 from ..segmentation.classifier import find_classifier, with_cues
-from ..segmentation.cue_figures import draw_class_maps
+from ..segmentation.figures import draw_class_maps
 from ..settings.recipes import recipe
-from ..settings.settings import Settings
+from ..settings.settings import Settings, flag
 from .fit import fit
 from .initial import Taken, take_weights
 from .log import Watch
@@ -278,3 +279,55 @@ def _adopted(run: Run) -> Run:
     run = replace(run, settings=adopt(run.settings, run.folder))
     write_config(run)
     return run
+
+
+def obtain(
+    settings: Settings,
+    folder: Path,
+    *,
+    device: Device = "auto",
+    headline: Headline = USUAL,
+    watch: Watch = lambda report: None,
+) -> Run:
+    """Give the complete run of these settings in a folder, doing what is not done yet.
+
+    Where its data lie, and its classifier, may have changed since.
+
+    Args:
+        settings: What it is made from.
+        folder: Where it is, or goes. A run that came to no checkpoint is begun anew.
+        device: Where to compute.
+        headline: Which score sums it up, where it was not scored.
+        watch: Called after every step that is taken.
+
+    Raises:
+        ValueError: If the folder holds a run of other settings.
+    """
+    if (folder / CONFIG).is_file():
+        run = runs.read(folder)
+        _require_same(run, settings)
+        if run.concluded:
+            return run
+        if begun(folder):
+            return resume(run, device=device, headline=headline, watch=watch).run
+    return train(
+        settings, folder=folder, force=True, device=device, headline=headline, watch=watch
+    ).run
+
+
+def _require_same(run: Run, wanted: Settings) -> None:
+    """Refuse a run of other settings; where its data and its classifier lie may differ."""
+    there = run.settings.changed(data=wanted.data.source, classifier=wanted.cues.classifier)
+    if there == wanted:
+        return
+    ours, theirs = wanted.values(), there.values()
+    name = next((key for key in ours if ours[key] != theirs[key]), None)
+    if name is None:
+        raise ValueError(
+            f"{run.folder} was trained by the recipe {there.recipe}, not {wanted.recipe}; choose "
+            "another --out, or --force to begin anew."
+        )
+    raise ValueError(
+        f"{run.folder} was trained with {flag(name)} {theirs[name]}, not {ours[name]}; choose "
+        "another --out, or --force to begin anew."
+    )

@@ -68,7 +68,7 @@ def test_progress_is_said_on_standard_error(scene):
 def test_a_terminal_is_shown_a_bar_with_each_term(scene, monkeypatch):
     seen = io.StringIO()
     terminal = Console(file=seen, force_terminal=True, width=120, markup=False)
-    for place in ("train", "progress"):
+    for place in ("train", "console"):
         monkeypatch.setattr(f"cli.{place}.notes", terminal)
     said = scene("train", "telbo", "--subsets", "report", "--steps", 3, *TINY)
     assert (said.code, said.err) == (0, "")

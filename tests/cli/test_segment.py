@@ -99,7 +99,7 @@ def test_probabilities_are_not_overwritten_and_no_half_of_them_stays(
         file.write(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("inference.segmentation.output.np.savez", full)
+    monkeypatch.setattr("inference.segmentation.segmentation.np.savez", full)
     assert scene(*words, "--force").code == 1
     assert (place / "cat_probs.npz").read_bytes() == b"a colleague's"
     assert not list(place.glob(".*"))

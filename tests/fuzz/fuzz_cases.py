@@ -21,7 +21,7 @@ from torch import nn
 from typer.main import get_command
 
 from cli.app import app, main
-from inference.segmentation.cue_dataset import Cues
+from inference.segmentation.cue_files import Cues
 from scene.images.io import picture_size
 from scene.networks import backbones
 

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from inference.crf.parameters import Parameters, save
-from inference.segmentation.cue_dataset import Cues
+from inference.segmentation.cue_files import Cues
 from inference.settings.recipes import recipe
 from inference.training.session import train
 from scene.images.io import write_mask

@@ -3,9 +3,7 @@ import torch
 
 from inference.build import assemble
 from inference.guides import JointGuide, RetrofitGuide
-from inference.objectives.bounds import ELBO, IWAE
-from inference.objectives.gradient_estimators import DReG
-from inference.objectives.renyi import Renyi
+from inference.objectives.bounds import ELBO, IWAE, DReG, Renyi
 from inference.objectives.telbo import JMVAE, TELBO
 from inference.settings.recipes import OBJECTIVES, RECIPES, recipe
 

@@ -11,8 +11,7 @@ from torch import Tensor
 from ...devices import flush_denormals
 from ..engines import Engine, Field
 from ..kernels import Kernel
-from .cpu.jit import Float32s, Span, announce_compilation
-from .cpu.threads import ThreadPool, spans
+from .cpu.jit import Float32s, Span, ThreadPool, announce_compilation, spans
 from .mean_field import MeanField
 from .terms import SMALL, Prepared, Term, build_terms, flatten, prepare, weight_term
 

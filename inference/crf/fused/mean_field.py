@@ -13,15 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .blur import VertexRange, blur_lattice
-from .convolution import blur_grid, blur_pixels
-from .cpu.jit import Float32s, Int64s, Span
+from .blur import VertexRange, blur_grid, blur_lattice, blur_pixels
+from .cpu.jit import Float32s, Int64s, Span, ThreadPool
 from .cpu.simd import WIDE, WIDTH
-from .cpu.threads import ThreadPool
 from .fused_pass import fused_pass, scratch_size
 from .layout import Shape, to_channels_last
-from .permutohedral.chains import join_chains
-from .permutohedral.lattice import PermutohedralLattice
+from .permutohedral.lattice import PermutohedralLattice, join_chains
 from .separable import Plane
 from .single_thread import GridBlurs, LatticeBlurs, PixelBlurs, iterate
 from .tables import GridArrays, LatticeArrays, Mode, PixelArrays, share_rows

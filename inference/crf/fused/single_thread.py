@@ -10,12 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .blur import VertexRange, blur_lattice
-from .convolution import blur_grid, blur_pixels
+from .blur import VertexRange, blur_grid, blur_lattice, blur_pixels
 from .cpu.jit import Float32s, Int64s, jit
 from .fused_pass import fused_pass
 from .layout import Shape
-from .permutohedral.chains import Chains
+from .permutohedral.lattice import Chains
 from .separable import Plane
 from .tables import GridArrays, LatticeArrays, Mode, PixelArrays, RowRange
 

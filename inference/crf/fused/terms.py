@@ -1,6 +1,6 @@
 """The kernels of some scenes as arrays: lattices, convolutions, normalisation, compatibility.
 
-The counterpart in torch is `inference.crf.lattice.factored_kernel`.
+The counterpart in torch is `inference.crf.lattice.csr`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from torch import Tensor
 from ..engines import Field, scaling
 from ..gaussian import FINE, coarse_taps, taps
 from ..kernels import Appearance, Kernel, Smoothness, pair, too_narrow
-from .cpu.jit import Float32s, Span
-from .cpu.threads import ThreadPool, spans
+from .cpu.jit import Float32s, Span, ThreadPool, spans
 from .permutohedral.lattice import (
     PermutohedralLattice,
     build_lattice,

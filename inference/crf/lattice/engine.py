@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..engines import Engine, Field, scaling
 from ..kernels import Kernel, Smoothness, too_narrow
-from .factored_kernel import FactoredKernel
+from .csr import FactoredKernel
 from .grid import build_grid
 from .messages import Messages, NormalisedKernel
 from .permutohedral import build_lattice

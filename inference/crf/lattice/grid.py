@@ -1,6 +1,6 @@
 """The smoothness kernel in factors: a grid of pixels or a coarser one, and Gaussians along it.
 
-The counterpart in Numba is `inference.crf.fused.convolution`.
+The counterpart in Numba is `inference.crf.fused.blur`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from ..gaussian import coarse_taps, hat, nodes, spacing
-from .csr import uniform_rows
-from .factored_kernel import FactoredKernel
+from .csr import FactoredKernel, uniform_rows
 
 
 def build_grid(widths: tuple[float, float], like: Tensor) -> FactoredKernel:

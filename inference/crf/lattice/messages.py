@@ -12,8 +12,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from .csr import CSRMatrix, uniform_rows
-from .factored_kernel import FactoredKernel
+from .csr import CSRMatrix, FactoredKernel, uniform_rows
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Tuning: the search itself, resumable and in parallel, and what is told of it at its end.
+"""Tuning: the search itself, resumable and in parallel, its report and its figure.
 
 ::
 
@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from scene.figures.search import Axis, SearchTrials, draw_search
 from scene.storage.files import read_json
 from scene.storage.locks import contents, locked
 
@@ -29,11 +30,10 @@ from ...interruption import resumable
 from ...process_pool import pool
 from ...runs.run import home, write_json
 from ...settings.config import shown
-from .check import checked
-from .figures import draw
 from .journal import JOURNAL, Book, Trial, mend
 from .plan import METRICS, TRIALS, Plan
-from .trial import Task, Watch, run_trial, strip
+from .space import Range, Space
+from .trial import Task, Watch, checked, run_trial, strip
 
 MOST = {"--trials": 100_000, "--jobs": 256}
 """How many trials a search may have, and how many processes."""
@@ -272,3 +272,47 @@ def _shown(value: Any) -> str:
     if isinstance(value, int | float):
         return str(value)
     return "left out" if value is None else shown(value).strip("'")
+
+
+def draw(
+    path: Path, plan: Plan, trials: Sequence[Trial], importances: Mapping[str, float]
+) -> None:
+    """Draw the score against each option; of trials that diverged or were stopped, where.
+
+    Args:
+        path: Where the PNG goes.
+        plan: What was searched.
+        trials: All of them; one at least has a score.
+        importances: Of options; empty if they are not known.
+    """
+    ended = [trial for trial in trials if trial.state != "begun"]
+    scores = [trial.score for trial in ended]
+    known = [score for score in scores if score is not None]
+    best = scores.index(min(known) if plan.minimised else max(known))
+    states = {trial.state for trial in ended if trial.score is None}
+    named = {"stopped": "stopped early", "failed": "failed"}
+    searched = SearchTrials(
+        [_axis(space, ended) for space in plan.spaces],
+        scores,
+        best,
+        METRICS[plan.metric],
+        importances,
+        ", ".join(word for state, word in named.items() if state in states),
+        [trial.deviation or 0.0 for trial in ended] if plan.seeds > 1 else (),
+    )
+    each = f", mean ± sd of {plan.seeds} seeds" if plan.seeds > 1 else ""
+    draw_search(path, searched, title=f"{plan.recipe}: {len(known)} trials{each}")
+
+
+def _axis(space: Space, trials: Sequence[Trial]) -> Axis:
+    values = [trial.point[space.option] for trial in trials]
+    if isinstance(space, Range):
+        return Axis(space.option, values, space.log)
+    words = tuple(map(_word, space.values))
+    return Axis(space.option, [_word(value) for value in values], words=words)
+
+
+def _word(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -29,19 +29,20 @@ from ...runs.run import CONFIG, Run
 from ...segmentation.classifier import cue_settings
 from ...segmentation.cue_files import CueScore
 from ...segmentation.cues import CueSettings
+from ...segmentation.figures import draw_stages
 from ...segmentation.score import StageScore
 from ...segmentation.segmenter import Segmenter, load
-from ...segmentation.stage_figures import draw_stages
 from ...settings.settings import Settings
 from ...training.log import Report
-from ...training.obtain import obtain
+from ...training.session import obtain
 from ..cache import digest, weights_digest
 from ..crf.ablate import ablate
-from .evaluator import NO_CRF, StageEvaluator
 from .request import TUNE_SPLIT, VARIANTS, Request
 from .results import STAGES, SeedResult, classifier_scores
 from .selection import (
+    NO_CRF,
     Selection,
+    StageEvaluator,
     cue_candidates,
     describe_cues,
     sec_settings,
@@ -102,7 +103,7 @@ def run_seed(
 
 
 def train_or_read(folder: Path, settings: Settings, device: Device, watch: Progress) -> Run:
-    """Return the complete run of some settings; see `inference.training.obtain.obtain`."""
+    """Return the complete run of some settings; see `inference.training.session.obtain`."""
 
     def report(state: Report) -> None:
         watch(f"training {settings.recipe}", state.step, state.steps)

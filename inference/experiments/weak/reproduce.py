@@ -1,4 +1,4 @@
-"""Reproduction of weak supervision: every stage of every seed, compared and drawn."""
+"""Reproduction of weak supervision: every stage of every seed, scored where there are masks."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from scene.datasets.catalogue import evaluation_split, open_data, splits_of
+from scene.datasets.folders.voc import VOCScenes
 from scene.datasets.folders.writer import Progress
 from scene.discriminative import CoarseScene
 from scene.figures.charts import Bars, draw_bars, draw_heatmap
@@ -20,17 +21,20 @@ from scene.storage.outputs import clear, require_free, unlike
 
 from ...build import assemble
 from ...crf.meanfield import refine
+from ...crf.parameters import Parameters
 from ...devices import Device
 from ...interruption import resumable
 from ...process_pool import pool
 from ...runs.run import CONFIG, home, write_json
+from ...segmentation.figures import draw_stages
 from ...segmentation.maps import require_background
 from ...segmentation.score import common_classes
+from ...segmentation.segmenter import load
 from ..crf.unaries import rows
-from .evaluator import StageEvaluator
-from .pipeline import SeedTask, run_seed
+from .pipeline import DRAWN, SeedTask, run_seed, train_or_read
 from .request import TUNE_SPLIT, Request
 from .results import REPORT, STAGES, SeedResult, Summary
+from .selection import StageEvaluator
 
 FILE, PICTURE = "reproduce.json", "stages.png"
 
@@ -242,3 +246,99 @@ def _draw_grids(folder: Path, summaries: dict[str, Summary]) -> Iterator[Path]:
             title=f"SEC + CRF on {grid['split']}, variant {name}",
         )
         yield path
+
+
+@dataclass(frozen=True)
+class RunsWithoutMasks:
+    """The runs of weak supervision on data without masks.
+
+    Attributes:
+        data: Name of the dataset.
+        lacking: The splits without masks.
+        runs: Folders of a classifier and of SEC for each seed.
+        files: ``reproduce.json`` and a picture of each seed.
+    """
+
+    data: str
+    lacking: tuple[str, ...]
+    runs: tuple[Path, ...]
+    files: tuple[Path, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        runs = [str(run) for run in self.runs]
+        return {"data": self.data, "scored": False, "lacking": list(self.lacking), "runs": runs}
+
+
+def splits_without_masks(request: Request) -> tuple[str, ...]:
+    """Return the splits without masks, of those for the twin, for selection and for scores.
+
+    Raises:
+        LookupError: If the data or a split is not there.
+    """
+    size, known = request.classifier(0).data.size, splits_of(request.data)
+    reported = request.split or next((s for s in ("val", "test") if s in known), None)
+    without = []
+    for split in dict.fromkeys(("train", TUNE_SPLIT, reported)):
+        if split is None or (split not in known and split == TUNE_SPLIT):
+            continue
+        dataset = open_data(request.data, split, size)
+        if isinstance(dataset, VOCScenes) and not any(e.mask for e in dataset.entries):
+            without.append(split)
+    return tuple(without)
+
+
+def train_without_masks(
+    request: Request,
+    *,
+    seeds: Sequence[int] = (0,),
+    folder: Path | None = None,
+    force: bool = False,
+    device: Device = "auto",
+    watch: Progress = lambda title, done, total: None,
+) -> RunsWithoutMasks:
+    """Train a classifier and SEC for each seed with the recipes' settings, and draw their masks.
+
+    Runs that are there are used or continued. Without masks no settings are selected, and the
+    twin is not trained.
+
+    Args:
+        request: What to reproduce.
+        seeds: Of all trainings.
+        folder: Where runs and pictures go; None = as in `reproduce`.
+        force: Remove an earlier reproduction and start anew.
+        device: Where networks compute.
+        watch: Told how far the work is.
+
+    Raises:
+        LookupError: If the data or weights are not there.
+        ValueError: If something does not fit, or the folder holds something else.
+    """
+    splits = splits_of(request.data)
+    shown = next(
+        split for split in (request.reported, "test", TUNE_SPLIT, "train") if split in splits
+    )
+    dataset = open_data(request.data, shown, request.classifier(0).data.size)
+    folder = folder or home() / f"reproduce-{dataset.name}"
+    claim(folder, force)
+    runs, pictures = list[Path](), list[Path]()
+    for seed in seeds:
+        place, progress = folder / f"seed-{seed}", partial(with_seed, seed, watch)
+        classifier = train_or_read(
+            place / "classifier", request.classifier(seed), device, progress
+        )
+        settings = request.sec(seed, classifier.folder)
+        sec = train_or_read(place / "report" / "sec", settings, device, progress)
+        networks = {
+            "Grad-CAM": (load(classifier, "gradcam", engine=request.engine), Parameters()),
+            "SEC": (load(sec, "sec", engine=request.engine), Parameters()),
+        }
+        picture = place / "report" / "masks.png"
+        draw_stages(picture, dataset, range(min(DRAWN, len(dataset))), networks)
+        runs += [classifier.folder, sec.folder]
+        pictures.append(picture)
+    result = RunsWithoutMasks(
+        dataset.name, splits_without_masks(request), tuple(runs), (folder / FILE, *pictures)
+    )
+    write_json(folder / FILE, {"request": request.to_json(), **result.to_json()})
+    return result

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from inference.diagnostics.active_units import units
 from inference.diagnostics.likelihoods import log_likelihoods
 from inference.diagnostics.posteriors import (
     conditioning_sets,
     posteriors,
     predictive_sets,
     sample_prior,
+    units,
 )
 from inference.objectives.telbo import divergence
 

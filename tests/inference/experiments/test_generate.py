@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from inference.experiments import generate as generation
-from inference.experiments.generate import GenerationSettings, generate
-from inference.experiments.latent_sources import latent_sampler
+from inference.experiments.generate import GenerationSettings, generate, latent_sampler
 from inference.prediction.predict import Prediction, posterior
 from inference.runs.restore import restore
 from scene.datasets.folders.voc import VOCScenes
@@ -174,7 +173,7 @@ def test_the_prior_and_the_aggregate_posterior_are_where_z_comes_from(run):
 def test_a_walk_lies_between_its_ends(run, monkeypatch):
     assembly, scenes = restore(run), SyntheticScenes("train", size=(16, 16))
     ends = [torch.zeros(500, 4), torch.ones(400, 4)]
-    posterior = "inference.experiments.latent_sources._sample_posterior"
+    posterior = "inference.experiments.generate._sample_posterior"
     monkeypatch.setattr(posterior, lambda *_: ends.pop(0))
     z = latent_sampler("walk", assembly, scenes)(500)
     assert z.shape == (400, 4)

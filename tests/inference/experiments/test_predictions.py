@@ -11,7 +11,7 @@ from inference.experiments.cache import weights_digest
 from inference.experiments.crf.measure import measure
 from inference.experiments.crf.unaries import Scenes
 from inference.experiments.predictions import predict_stage
-from inference.experiments.weak.evaluator import NO_CRF
+from inference.experiments.weak.selection import NO_CRF
 from inference.runs import run as runs
 from inference.runs.checkpoints import save_weights
 from inference.runs.run import WEIGHTS

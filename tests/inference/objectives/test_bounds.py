@@ -6,10 +6,8 @@ from pyro.infer.elbo import ELBOModule
 from torch.distributions import kl_divergence
 
 from inference.guides import EmptyGuide, JointGuide, ProductGuide
-from inference.objectives.bounds import ELBO, IWAE, Bound, elbo, iwae
-from inference.objectives.gradient_estimators import STL, DReG
+from inference.objectives.bounds import ELBO, IWAE, STL, Bound, DReG, Renyi, elbo, iwae
 from inference.objectives.importance_weights import log_weights
-from inference.objectives.renyi import Renyi
 from inference.objectives.telbo import JMVAE, TELBO
 from scene.discriminative import SegmentedScene
 from scene.models import ConditionalScene

@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from inference.objectives.bounds import ELBO, IWAE
-from inference.objectives.gradient_estimators import STL, DReG
+from inference.objectives.bounds import ELBO, IWAE, STL, DReG
 from inference.objectives.telbo import JMVAE, TELBO
 from scene.views import Views
 

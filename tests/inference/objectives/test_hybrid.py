@@ -5,7 +5,7 @@ import torch
 
 from inference.guides import JointGuide
 from inference.objectives.bounds import ELBO, IWAE
-from inference.objectives.hybrid import Hybrid
+from inference.objectives.telbo import Hybrid
 from scene.models import ConditionalScene
 
 

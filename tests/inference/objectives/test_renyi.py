@@ -3,9 +3,8 @@ import math
 import pytest
 import torch
 
-from inference.objectives.bounds import ELBO, IWAE, elbo, iwae
+from inference.objectives.bounds import ELBO, IWAE, Renyi, elbo, iwae, renyi
 from inference.objectives.importance_weights import log_weights
-from inference.objectives.renyi import Renyi, renyi
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from inference.runs import run as runs
 from inference.runs.checkpoints import save_weights
 from inference.runs.restore import restore
 from inference.segmentation.classifier import cue_settings, find_classifier
-from inference.segmentation.cue_dataset import Cues
+from inference.segmentation.cue_files import Cues
 from inference.segmentation.cues import cues_of
 from inference.settings.recipes import recipe
 from inference.training import session

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from inference.segmentation.cue_dataset import CuedScenes, Cues
+from inference.segmentation.cue_files import CuedScenes, Cues
 from scene.datasets.catalogue import open_data
 
 

@@ -1,8 +1,8 @@
 import torch
 
 from inference.build import Assembly
-from inference.segmentation.cue_figures import cued, draw_class_maps, draw_cues, heat_overlay
 from inference.segmentation.cues import SceneCues
+from inference.segmentation.figures import cued, draw_class_maps, draw_cues, heat_overlay
 from scene.datasets.synthetic.dataset import SyntheticScenes
 from scene.discriminative import ClassifiedScene
 from scene.labels import VOID, Labels
@@ -28,7 +28,7 @@ def test_cues_become_labels_and_the_rest_is_void():
 def test_each_scene_stands_beside_its_maps_cues_and_mask(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(
-        "inference.segmentation.cue_figures.draw_grid",
+        "inference.segmentation.figures.draw_grid",
         lambda *args, **more: drawn.append((args, more)),
     )
     scenes = [SyntheticScenes("train", "confounded", (16, 16), 3)[i] for i in range(2)]

@@ -6,9 +6,8 @@ import torch
 from inference.build import Assembly
 from inference.guides import EmptyGuide
 from inference.objectives.bounds import IWAE
-from inference.segmentation.output import overlay_of
 from inference.segmentation.photos import Done, Failed, photos_of, plan, segment_files
-from inference.segmentation.segmentation import Segmentation
+from inference.segmentation.segmentation import Segmentation, overlay_of
 from inference.segmentation.segmenter import Segmenter
 from scene.discriminative import SegmentedScene
 from scene.images.io import read_mask, write_image
@@ -142,7 +141,7 @@ def test_overlays_are_worked_out_in_parts(monkeypatch):
         torch.rand(3, 300, 260, generator=draw).softmax(0), (300, 260), PETS, image
     )
     whole = overlaid(image, found.mask, PETS, 0.3)
-    monkeypatch.setattr("inference.segmentation.output._ROWS", 7)
+    monkeypatch.setattr("inference.segmentation.segmentation._OVERLAY_ROWS", 7)
     assert overlay_of(found, 0.3)[:, :300].equal(whole)
 
 

@@ -6,8 +6,8 @@ from inference.build import Assembly
 from inference.crf.parameters import Parameters
 from inference.guides import EmptyGuide
 from inference.objectives.bounds import IWAE
+from inference.segmentation.figures import draw_stages
 from inference.segmentation.segmenter import Segmenter
-from inference.segmentation.stage_figures import draw_stages
 from scene.datasets.synthetic.dataset import SyntheticScenes
 from scene.discriminative import SegmentedScene
 
@@ -20,7 +20,7 @@ def test_a_line_is_image_stages_and_truth(few, tmp_path, monkeypatch):
     crf = Parameters(appearance_sigma_xy=4)
     networks = {"U-Net": (Segmenter(assembly, scenes.schema, "mask", engine="exact"), crf)}
     monkeypatch.setattr(
-        "inference.segmentation.stage_figures.draw_grid",
+        "inference.segmentation.figures.draw_grid",
         lambda path, rows, labels, **more: drawn.update(rows=rows, **more),
     )
     draw_stages(tmp_path / "masks.png", scenes, range(3), networks)

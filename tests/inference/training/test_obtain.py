@@ -3,7 +3,7 @@
 import pytest
 
 from inference.runs.run import CHECKPOINT, CONFIG, WEIGHTS
-from inference.training.obtain import obtain
+from inference.training.session import obtain
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from inference.crf.fused.cpu.threads import ThreadPool
+from inference.crf.fused.cpu.jit import ThreadPool
 from inference.crf.fused.permutohedral.lattice import (
     KEY_RANGE,
     build_lattice,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from inference.crf.fused.cpu.threads import ThreadPool, spans
+from inference.crf.fused.cpu.jit import ThreadPool, spans
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from inference.crf.lattice.simplices import elevate, enclosing_simplex, refinement
+from inference.crf.lattice.permutohedral import elevate, enclosing_simplex, refinement
 
 
 def points(d, count=400, seed=0, scale=5.0):

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from inference.experiments.crf.descent import descend
+from inference.experiments.crf.fit import descend
 
 
 @pytest.fixture

@@ -3,9 +3,8 @@
 import optuna
 import pytest
 
-from inference.experiments.tune.journal import Book, Trial
+from inference.experiments.tune.journal import Book, Trial, distributions, proposal
 from inference.experiments.tune.plan import Plan
-from inference.experiments.tune.proposals import distributions, proposal
 from inference.experiments.tune.space import grid, space
 
 WIDE = tuple(map(space, ("lr=1e-4..1:log", "latent=4,8,16", "width=4..8")))

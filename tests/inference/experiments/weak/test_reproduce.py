@@ -16,7 +16,7 @@ from inference.runs.restore import restore
 from inference.runs.run import WEIGHTS
 from inference.segmentation.score import score_stage
 from inference.segmentation.segmenter import load
-from inference.training import obtain
+from inference.training import session
 from inference.training.fit import Diverged
 from scene.datasets.catalogue import open_data
 
@@ -95,7 +95,7 @@ def test_what_is_reported_decides_nothing(do):
 
 def test_a_second_call_reads_everything_back(do, monkeypatch):
     first = do(variants=("report", "best"))
-    monkeypatch.setattr(obtain, "train", None)
+    monkeypatch.setattr(session, "train", None)
     monkeypatch.setattr(pipeline, "load", None)
     assert do(variants=("report", "best")) == first
 

@@ -7,9 +7,9 @@ import torch
 
 from inference.build import assemble
 from inference.crf.parameters import Parameters
-from inference.experiments.weak.evaluator import StageEvaluator
 from inference.experiments.weak.request import BETAS, SMOOTHNESS, Request, Variant
 from inference.experiments.weak.selection import (
+    StageEvaluator,
     cue_candidates,
     cue_f_half,
     describe_crf,

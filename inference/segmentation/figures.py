@@ -1,8 +1,9 @@
-"""Pictures of seed cues: each scene beside its class maps, its cues and its mask."""
+"""Pictures of seed cues and of the stages of weak supervision."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
@@ -15,8 +16,10 @@ from scene.labels import VOID, Labels
 from scene.views import Scene
 
 from ..build import Assembly
+from ..crf.parameters import Parameters
 from .cues import CueSettings, SceneCues, find_cues
 from .gradcam import resized
+from .segmenter import Segmenter
 
 _MAPS = 3  # of one scene, the classes named first
 
@@ -89,3 +92,34 @@ def cued(seeds: Tensor, size: tuple[int, int]) -> Tensor:
     rows = torch.arange(size[0]) * ids.shape[0] // size[0]
     columns = torch.arange(size[1]) * ids.shape[1] // size[1]
     return ids[rows][:, columns]
+
+
+def draw_stages(
+    path: Path,
+    dataset: SceneDataset,
+    rows: Sequence[int],
+    networks: Mapping[str, tuple[Segmenter, Parameters]],
+) -> None:
+    """Draw scenes in rows: the image, each network's mask without and with its CRF, the truth.
+
+    Args:
+        path: Where the PNG goes.
+        dataset: Gives the scenes.
+        rows: Which of them; each has an image. The truth is drawn if each has a mask.
+        networks: By their titles, and the CRF that refines each.
+    """
+    columns, stages = ["image"], list[Segmenter]()
+    for name, (network, crf) in networks.items():
+        plain = network.stage.removesuffix("+crf")
+        stages += [replace(network, stage=plain), replace(network, stage=f"{plain}+crf", crf=crf)]
+        columns += [name, "+ CRF"]
+    lines, scenes = [], [dataset.original(index) for index in rows]
+    whole = all(scene.mask is not None for scene in scenes)
+    for scene in scenes:
+        assert scene.image is not None
+        masks = [Panel(stage.segment(scene.image).mask) for stage in stages]
+        truth = [Panel(scene.mask)] if scene.mask is not None and whole else []
+        lines.append([Panel(scene.image.float() / 255), *masks, *truth])
+    draw_grid(
+        path, lines, dataset.schema.labels, columns=[*columns, "truth"] if whole else columns
+    )
