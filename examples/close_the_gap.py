@@ -32,7 +32,7 @@ from inference.experiments.compare import (
     train_and_score,
 )
 from inference.prediction.predict import predict
-from inference.runs.restore import restore
+from inference.runs.checkpoints import restore
 from inference.runs.run import home, read, write_json
 from inference.training.batches import batches
 from scene.datasets.catalogue import open_data, splits_of

@@ -26,7 +26,7 @@ from inference.experiments.compare import (
     format_mean,
     train_and_score,
 )
-from inference.runs.restore import restore
+from inference.runs.checkpoints import restore
 from inference.runs.run import home, read, write_json
 from scene.datasets.catalogue import evaluation_split, open_data
 from scene.figures.charts import Bars, draw_bars

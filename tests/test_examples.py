@@ -10,7 +10,7 @@ import torch
 
 from inference.guides import RetrofitGuide
 from inference.objectives.bounds import iwae
-from inference.runs.restore import restore
+from inference.runs.checkpoints import restore
 from inference.settings.recipes import recipe
 from inference.training.session import train
 from scene.datasets.catalogue import open_data

@@ -11,7 +11,7 @@ from scene.datasets.base import SceneDataset
 from ..diagnostics.diagnose import Diagnosis
 from ..diagnostics.diagnose import claim as claim
 from ..diagnostics.diagnose import diagnose as examine
-from ..runs.restore import restore
+from ..runs.checkpoints import restore
 from ..runs.run import Run
 from .loaded import LoadedRun
 

@@ -200,9 +200,9 @@ class Fitted(LoadedRun):
             seed: Of the draws.
 
         Returns:
-            ``(B,)``, see `inference.prediction.likelihood.log_likelihood`.
+            ``(B,)``, see `inference.prediction.evaluate.log_likelihood`.
         """
-        from ..prediction.likelihood import log_likelihood
+        from ..prediction.evaluate import log_likelihood
 
         if isinstance(scenes, SceneDataset):
             self.labels.require(scenes.schema.labels, scenes.name)

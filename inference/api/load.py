@@ -10,8 +10,8 @@ from typing import Literal
 from scene.views import VIEWS
 
 from ..devices import Device, device_of
+from ..runs.checkpoints import restore
 from ..runs.plugins import located
-from ..runs.restore import restore
 from ..runs.run import Run as Run
 from ..runs.run import newest as newest
 from ..runs.run import read

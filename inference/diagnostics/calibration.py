@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scene.calibration import Reliability, ReliabilityCounter
-from scene.figures.scatter import draw_reliability
+from scene.figures.charts import draw_reliability
 from scene.views import Views
 
 from ..build import Assembly

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scene.figures.scatter import Cloud, draw_clouds
+from scene.figures.charts import Cloud, draw_clouds
 
 from .posteriors import Posteriors, ViewNames, join_names
 

@@ -20,7 +20,7 @@ from ..devices import Device, device_of
 from ..interruption import resumable
 from ..prediction.evaluate import evaluate
 from ..process_pool import pool
-from ..runs.restore import restore
+from ..runs.checkpoints import restore
 from ..runs.run import WEIGHTS, Run, read
 from ..settings.recipes import recipe
 from ..settings.settings import Settings, typed

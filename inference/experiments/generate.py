@@ -31,7 +31,7 @@ from scene.views import VIEWS, Scene, Views
 from ..build import Assembly
 from ..devices import Device, device_of
 from ..prediction.predict import able, draw, predict
-from ..runs.restore import restore
+from ..runs.checkpoints import restore
 from ..runs.run import Run
 
 Origin = Literal["prior", "posterior", "walk"]

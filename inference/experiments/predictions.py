@@ -17,7 +17,7 @@ from scene.views import Scene
 from ..crf.arrays import read_probs
 from ..prediction.evaluate import DRAWS
 from ..prediction.predict import able, predict
-from ..runs.restore import restore
+from ..runs.checkpoints import restore
 from ..runs.run import Run
 from ..segmentation.segmenter import Segmenter, upsample
 from ..segmentation.stages import STAGES
@@ -90,7 +90,7 @@ def predict_run(
         rows: The indices of the scenes.
         folder: Where to; what is cached there is used if it depends on the same.
         device: Where to compute.
-        trust: As in `inference.runs.restore.restore`.
+        trust: As in `inference.runs.checkpoints.restore`.
         seed: Of the draws of z, if the run has a z.
         watch: Told how many scenes are done, and of how many.
 

@@ -8,15 +8,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from scene.datasets.base import SceneDataset
+from scene.datasets.base import ImageLevel, SceneDataset
 from scene.datasets.catalogue import open_data
-from scene.datasets.weak import ImageLevel
 from scene.discriminative import ClassifiedScene, CoarseScene
 from scene.models import SceneModel
 
 from ..build import Assembly
 from ..runs import run as runs
-from ..runs.restore import restore
+from ..runs.checkpoints import restore
 from ..runs.run import Run
 from ..settings.recipes import recipe
 from ..settings.settings import Settings

@@ -18,7 +18,7 @@ from scene.views import Schema
 from ..build import Assembly
 from ..crf.parameters import Parameters
 from ..prediction.predict import able
-from ..runs.restore import restore
+from ..runs.checkpoints import restore
 from ..runs.run import Run, home, newest
 from ..settings.recipes import RECIPES
 from ..settings.recipes import able as reads

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from scene.datasets.base import SceneDataset
 from scene.seeds import seeded
@@ -21,18 +22,55 @@ from scene.views import Views
 from ..build import Assembly
 from ..devices import Device, device_of, flush_denormals
 from ..interruption import deferred
-from ..runs.checkpoints import (
-    Learning,
-    load_learning,
-    load_weights,
-    save_learning,
-    save_weights,
-)
+from ..runs.checkpoints import Learning, load_learning, load_weights, save_learning, save_weights
 from ..runs.run import CHECKPOINT, WEIGHTS, Run
 from ..settings.settings import Settings
 from .batches import batches
 from .log import Log, Report, Watch
-from .optimizers import optimizer, set_rate
+
+MOMENTUM, DECAY = 0.9, 5e-4
+"""Of SGD; the decay of weights in ``layerwise``."""
+
+PACE = "pace"
+"""What a group of parameters calls the multiple of the learning rate at which it learns."""
+
+
+def optimizer(settings: Settings, module: nn.Module) -> Optimizer:
+    """Make the optimizer that the settings name, of all parameters that learn.
+
+    ``layerwise`` is SGD as VGG-like networks are usually tuned: biases learn twice as fast as
+    weights and do not decay, and the last layer, which is called ``scores``, ten times as fast as
+    the others.
+    """
+    rate = settings.optimizer.learning_rate
+    learning = {name: p for name, p in module.named_parameters() if p.requires_grad}
+    if settings.optimizer.name == "layerwise":
+        return SGD(_layers(learning), rate, momentum=MOMENTUM)
+    if settings.optimizer.name == "sgd":
+        return SGD(learning.values(), rate, momentum=MOMENTUM)
+    kind = AdamW if settings.optimizer.name == "adamw" else Adam
+    return kind(learning.values(), rate, fused=True)
+
+
+def set_rate(optimizer: Optimizer, rate: float) -> None:
+    """Set the learning rate, of each group of parameters at its own pace."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group.get(PACE, 1.0)
+
+
+def _layers(learning: dict[str, nn.Parameter]) -> list[dict[str, Any]]:
+    """Group parameters by pace and decay."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in learning.items():
+        *layers, kind = name.split(".")
+        pace = 10.0 if "scores" in layers else 1.0
+        key = (2 * pace, 0.0) if kind == "bias" else (pace, DECAY)
+        groups.setdefault(key, []).append(parameter)
+    return [
+        {"params": params, PACE: pace, "weight_decay": decay}
+        for (pace, decay), params in groups.items()
+    ]
+
 
 VALIDATED = 128
 """At most this many scenes are scored at each validation."""

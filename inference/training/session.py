@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scene.datasets.augment import augmenter
-from scene.datasets.base import SceneDataset
+from scene.datasets.base import ImageLevel, SceneDataset, WeightedWeakMasks
 from scene.datasets.catalogue import open_data, splits_of, summary_split
-from scene.datasets.weak import ImageLevel, WeightedWeakMasks
 from scene.discriminative import ClassifiedScene
 from scene.storage.locks import locked
 
@@ -23,9 +22,9 @@ from ..prediction.evaluate import DRAWS, Cell, evaluate
 from ..prediction.figures import draw_predictions
 from ..prediction.predict import able
 from ..runs import run as runs
+from ..runs.checkpoints import rebuilt, restore
 from ..runs.claims import begun, claimed, restore_aside
 from ..runs.plugins import adopt, is_foreign, located
-from ..runs.restore import rebuilt, restore
 from ..runs.run import CONFIG, SUMMARY, Run, fresh, write_config, write_json
 from ..segmentation.classifier import find_classifier, with_cues
 from ..segmentation.figures import draw_class_maps

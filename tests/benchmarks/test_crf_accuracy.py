@@ -19,7 +19,7 @@ from inference.crf.exact import Exact
 from inference.crf.kernels import DEFAULT
 from inference.crf.tiles import BOUND
 from inference.prediction.predict import predict
-from inference.runs.restore import restore
+from inference.runs.checkpoints import restore
 from inference.runs.run import read
 from scene.datasets.catalogue import open_data
 from scene.datasets.folders.index import labels_of

@@ -13,8 +13,7 @@ from inference.build import assemble
 from inference.objectives.telbo import SUBSETS
 from inference.settings.recipes import GUIDES, OBJECTIVES, RECIPES
 from inference.settings.settings import OPTIONS
-from inference.training.fit import Step
-from inference.training.optimizers import optimizer
+from inference.training.fit import Step, optimizer
 from scene.datasets.synthetic.dataset import SyntheticScenes
 from scene.views import VIEWS, Views
 

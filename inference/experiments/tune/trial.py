@@ -24,8 +24,8 @@ from ...devices import Device, device_of
 from ...objectives.bounds import ELBO
 from ...prediction.evaluate import DRAWS
 from ...prediction.predict import able
+from ...runs.checkpoints import restore
 from ...runs.plugins import is_foreign
-from ...runs.restore import restore
 from ...runs.run import SUMMARY, Run
 from ...segmentation.classifier import find_classifier
 from ...training.log import METRICS, Report, lines_of

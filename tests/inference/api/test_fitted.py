@@ -8,10 +8,9 @@ import pytest
 import torch
 
 from inference import Fitted, load, train
-from inference.prediction.evaluate import evaluate
-from inference.prediction.likelihood import log_likelihood
+from inference.prediction.evaluate import evaluate, log_likelihood
 from inference.prediction.predict import predict
-from inference.runs.restore import restore
+from inference.runs.checkpoints import restore
 from scene.datasets.synthetic.dataset import COUNTS, SyntheticScenes
 from scene.images.io import read_mask, write_image
 from scene.metrics import MaskScorer

@@ -9,7 +9,7 @@ import torch
 from inference.experiments import generate as generation
 from inference.experiments.generate import GenerationSettings, generate, latent_sampler
 from inference.prediction.predict import Prediction, posterior
-from inference.runs.restore import restore
+from inference.runs.checkpoints import restore
 from scene.datasets.folders.voc import VOCScenes
 from scene.datasets.synthetic.dataset import SyntheticScenes
 from scene.likelihoods import ClassVector, LabelMap, Pixels

@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from inference import load
+from inference.runs.checkpoints import restore
 from inference.runs.plugins import adopt, is_foreign, located
-from inference.runs.restore import restore
 from inference.runs.run import read
 from inference.settings.recipes import recipe
 from inference.settings.settings import OPTIONS

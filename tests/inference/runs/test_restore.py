@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from inference.runs.restore import restore
+from inference.runs.checkpoints import restore
 from inference.runs.run import read
 from inference.settings.recipes import RECIPES
 

@@ -7,8 +7,7 @@ import torch
 
 from inference.build import assemble
 from inference.runs import run as runs
-from inference.runs.checkpoints import save_weights
-from inference.runs.restore import restore
+from inference.runs.checkpoints import restore, save_weights
 from inference.segmentation.classifier import cue_settings, find_classifier
 from inference.segmentation.cue_files import Cues
 from inference.segmentation.cues import cues_of

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from inference.build import Assembly
 from inference.segmentation.cues import CueSettings, crf_cues, cues_of, find_cues, maps_of, seeds
+from scene.datasets.base import ImageLevel
 from scene.datasets.synthetic.dataset import SyntheticScenes
-from scene.datasets.weak import ImageLevel
 from scene.discriminative import ClassifiedScene, SegmentedScene
 from scene.labels import Labels
 

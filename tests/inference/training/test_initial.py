@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from inference.runs.restore import restore
+from inference.runs.checkpoints import restore
 from inference.runs.run import CONFIG, WEIGHTS
 from inference.training.initial import take_weights
 from inference.training.session import train

@@ -4,7 +4,7 @@ from torch import nn
 from torch.optim import SGD, Adam, AdamW
 
 from inference.settings.settings import Settings
-from inference.training.optimizers import optimizer, set_rate
+from inference.training.fit import optimizer, set_rate
 
 
 class Net(nn.Module):

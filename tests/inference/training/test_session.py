@@ -9,8 +9,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from inference.interruption import Interruption, raised
-from inference.runs.checkpoints import save_learning
-from inference.runs.restore import restore
+from inference.runs.checkpoints import restore, save_learning
 from inference.runs.run import create, read
 from inference.training.fit import Diverged, Step, fit
 from inference.training.session import resume, train

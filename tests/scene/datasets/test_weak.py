@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from scene.datasets.augment import augmenter
+from scene.datasets.base import ImageLevel, WeightedWeakMasks
 from scene.datasets.folders.voc import VOCScenes
 from scene.datasets.synthetic.dataset import SyntheticScenes
-from scene.datasets.weak import ImageLevel, WeightedWeakMasks
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from scene.calibration import ReliabilityCounter
-from scene.figures.scatter import Cloud, draw_clouds, draw_reliability
+from scene.figures.charts import Cloud, draw_clouds, draw_reliability
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from inference.experiments.weak.reproduce import _run_task_elsewhere, claim, rep
 from inference.experiments.weak.request import Request, Variant
 from inference.experiments.weak.results import KERNELS, STAGES
 from inference.runs import run as runs
-from inference.runs.restore import restore
+from inference.runs.checkpoints import restore
 from inference.runs.run import WEIGHTS
 from inference.segmentation.score import score_stage
 from inference.segmentation.segmenter import load

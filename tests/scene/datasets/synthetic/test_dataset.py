@@ -8,9 +8,9 @@ import torch
 
 from scene.datasets.base import SPLITS
 from scene.datasets.synthetic.dataset import SyntheticScenes
+from scene.datasets.synthetic.layout import SHAPES
 from scene.datasets.synthetic.presets import PRESETS
-from scene.datasets.synthetic.shapes import SHAPES
-from scene.datasets.synthetic.textures import TEXTURES, grain, smooth_noise
+from scene.datasets.synthetic.rendering import TEXTURES, grain, smooth_noise
 
 presets = pytest.mark.parametrize("preset", PRESETS)
 
