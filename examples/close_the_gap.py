@@ -1,16 +1,16 @@
-"""Does TELBO cost anything? Tables of each model after equal steps, and after equal compute.
+"""Does TELBO cost accuracy? Scores of each model after equal steps, and after equal compute.
 
-j-VAE is trained once for each set of views it is to read; TELBO and JMVAE read any. Every model
-is tuned first, over the same few settings, by one seed that is not used again, on scenes held out
-of training (``tune``). Then each is trained once per seed and compared seed by seed, same
-conditioning with same. Equal compute means: as many multiplications as TELBO's steps take,
-counted by torch; first for each model, then for all j-VAEs together, since it takes one for each
-set of views to do what one TELBO does.
+A j-VAE is trained for each set of views that it reads; one TELBO or JMVAE reads any set. Every
+model is first tuned over the same few settings, with one seed that is not used again, on scenes
+held out from training (``tune``). Then each model is trained once per seed, and models are
+compared seed by seed, given the same views. Equal compute means as many multiplications as
+TELBO's steps take, counted by torch: first for each model, then for all j-VAEs together, because
+they need one model for each set of views and TELBO needs one in all.
 
     python examples/close_the_gap.py --size 32x32 --jobs 2
     python examples/close_the_gap.py --data FOLDER --size 96x64 --steps 200 --seeds 3 --jobs 2
 
-What is trained is kept, and used by a later call with the same settings.
+Trained runs are kept; a later call with the same settings reuses them.
 """
 
 import argparse
@@ -55,16 +55,16 @@ ROWS = {
     CHEAP: Row("telbo", {"turns": "scene"}),
     "JMVAE": Row("jmvae"),
 }
-"""What is compared, in the order of the tables."""
+"""The models to compare, in the order of the tables."""
 
 SHARING = ("j-VAE (image)", "j-VAE (image + classes)")
-"""What it takes together to do what one of the others does."""
+"""The models that together cover the directions of one of the others."""
 
 GRID = [
     {"learning_rate": rate, "view_weights": {"mask": weight}}
     for rate, weight in ((1e-2, 10.0), (1e-2, 1.0), (2e-3, 10.0), (2e-3, 1.0))
 ]
-"""The settings that each is tuned over."""
+"""The settings over which each model is tuned."""
 
 IMAGE, BOTH, MASK, ALL = "image → mask", "image + classes → mask", "mask → mask", "all → mask"
 
@@ -76,7 +76,7 @@ DIRECTIONS = (
 )
 
 DRAWN = "mask → image"
-"""How well a segmenter finds the mask in an image that was drawn from it, in % mIoU."""
+"""mIoU in % of a segmenter's mask of an image, against the mask it was sampled given."""
 
 Rows = dict[str, Row]
 
@@ -89,14 +89,14 @@ PAIRS = (
     (CHEAP, "j-VAE (image)", IMAGE),
     (CHEAP, "j-VAE (image + classes)", BOTH),
 )
-"""Which row is compared with which, and in what."""
+"""Pairs of rows to compare, and the direction of inference."""
 
 TUNING = 1000
-"""The seed that settings are chosen by."""
+"""The seed used for tuning."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Tune, train what is missing, and print both tables in Markdown."""
+    """Tune, train missing runs, and print the tables in Markdown."""
     asked = _arguments().parse_args(argv)
     if min(asked.seeds, asked.jobs, asked.steps, asked.points) < 1:
         raise SystemExit("--seeds, --jobs, --steps and --points are 1 or more.")
@@ -130,14 +130,21 @@ def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--data", default="synthetic:default")
     parser.add_argument("--size", default="64x64")
-    parser.add_argument("--steps", type=int, default=720, help="of TELBO, in every table")
-    parser.add_argument("--seeds", type=int, default=5, help="how many: 0, 1, …")
+    parser.add_argument(
+        "--steps",
+        type=int,
+        default=720,
+        help="steps of TELBO, in every table; default: %(default)s",
+    )
+    parser.add_argument("--seeds", type=int, default=5, help="number of seeds: 0, 1, …")
     parser.add_argument("--rows", default="; ".join(ROWS), help="default: %(default)s")
-    parser.add_argument("--tuning-steps", type=int, help="if not as many")
-    parser.add_argument("--points", type=int, default=len(GRID), help="settings to tune over")
+    parser.add_argument("--tuning-steps", type=int, help="default: as --steps")
+    parser.add_argument(
+        "--points", type=int, default=len(GRID), help="number of settings to tune over"
+    )
     for name in ("count", "width", "guide-width", "spatial", "batch-size"):
         parser.add_argument(f"--{name}", type=int, help=f"as in scene train: --{name}")
-    parser.add_argument("--out", type=Path, help="folder of runs")
+    parser.add_argument("--out", type=Path, help="folder for the runs")
     parser.add_argument("--jobs", type=int, default=1, help="runs at once; they share the cores")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
     return parser
@@ -171,7 +178,7 @@ def _tuned(
 
 
 def _mean(result: TrainingScores) -> float:
-    """Average what the model can do of image → mask and image + classes → mask."""
+    """Average the scores of image → mask and image + classes → mask, where the model has them."""
     known = [s for s in map(result.miou, (IMAGE, BOTH)) if s is not None]
     return statistics.mean(known) if known else 0.0
 
@@ -189,7 +196,7 @@ def _jobs(
 def _equal_compute(
     rows: Rows, chosen: dict[str, Any], steps: int
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """Give the steps of each model that cost what TELBO's do: alone, and j-VAEs together."""
+    """Return the steps of each model at TELBO's compute: each alone, and j-VAEs together."""
     cost: dict[str, float] = {}
     for name, row in rows.items():
         settings = row.settings(**chosen[name])
@@ -208,7 +215,7 @@ def _equal_compute(
 
 
 def _segmenter(common: dict[str, Any], steps: int, work: Any, split: str) -> Any:
-    """Train the eyes that judge images: a segmenter on true masks."""
+    """Train the segmenter that judges sampled images, on ground-truth masks."""
     kept = {k: v for k, v in common.items() if k in ("data", "size", "count")}
     job = Training("segmenter", Row("segmenter").settings(**kept, steps=steps, seed=TUNING))
     (found,) = work([job], split=split, directions=DIRECTIONS[:1])
@@ -218,13 +225,13 @@ def _segmenter(common: dict[str, Any], steps: int, work: Any, split: str) -> Any
 def _scores(
     result: TrainingScores, eyes: TrainingScores, split: str, device: Any
 ) -> dict[str, float | None]:
-    """Give the scores of one run, those of images drawn from masks among them."""
+    """Return the scores of one run, including the score of images sampled given masks."""
     found = {title: result.miou(title) for title in (IMAGE, BOTH, MASK, ALL)}
     return {**found, DRAWN: _drawn(result, eyes, split, device) if found[MASK] else None}
 
 
 def _drawn(result: TrainingScores, eyes: TrainingScores, split: str, device: Any) -> float:
-    """Draw an image from each mask, and score the mask a segmenter finds in it."""
+    """Sample an image given each mask, and score the mask that the segmenter predicts from it."""
     path = result.folder / f"drawn-{split}.json"
     key = digest(weights_digest(read(result.folder)), weights_digest(read(eyes.folder)), split)
     if (miou := read_result(path, key)) is not None:
@@ -255,7 +262,7 @@ def _table(table: list[Any], counts: dict[str, int]) -> str:
 
 
 def _differences(table: list[Any]) -> str:
-    """Say what TELBO is better by than others, paired by seed."""
+    """Return a table of TELBO's gains over other models, paired by seed."""
     scores = {(name, seed): found for name, seed, found in table}
     seeds = sorted({seed for _, seed, _ in table})
     lines = [

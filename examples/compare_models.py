@@ -1,9 +1,8 @@
-"""How well each model labels pixels it has not seen labelled: the table of the README.
+"""Segmentation scores of each model on test scenes: the first table of docs/results.md.
 
-Every row trains for equally many steps on the same scenes, once per seed, and is scored as
-``scene evaluate`` scores it. What is trained is kept, and used by a later call with the same
-settings, so a comparison can be stopped and gone on with; after changing the code choose another
-``--out``.
+Every row trains for the same number of steps on the same scenes, once per seed, and is scored as
+by ``scene evaluate``. Trained runs are kept, and a later call with the same settings reuses them,
+so an interrupted comparison can continue. After changing the code, choose another ``--out``.
 
     python examples/compare_models.py --seeds 3 --jobs 2
     python examples/compare_models.py --steps 300 --rows telbo-own-k5,telbo-all-k5
@@ -28,7 +27,7 @@ from scene.registry import unknown
 from scene.sizes import parse_size
 
 GUIDE = {"guide": "retrofit"}
-"""A joint network beside the experts, as the report had."""
+"""A joint network in addition to the experts, as in the report."""
 
 ROWS = {
     "cvae": Row("cvae"),
@@ -47,7 +46,7 @@ DIRECTIONS = ((("image",), "mask"), (("image", "classes"), "mask"), (("mask",), 
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Train what is missing, then print the table in Markdown."""
+    """Train missing runs, then print the table in Markdown."""
     asked = _arguments().parse_args(argv)
     rows = [row.strip() for row in asked.rows.split(",")]
     for row in rows:
@@ -75,13 +74,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--seeds", type=int, default=3, help="how many: 0, 1, …")
-    parser.add_argument("--steps", type=int, help="of every row; by default telbo's own")
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds: 0, 1, …")
+    parser.add_argument("--steps", type=int, help="steps of every row; default: those of telbo")
     parser.add_argument("--data", default="synthetic:default")
-    parser.add_argument("--count", type=int, help="training scenes, if they are generated")
+    parser.add_argument("--count", type=int, help="number of generated training scenes")
     parser.add_argument("--size", default="64x64")
     parser.add_argument("--rows", default=",".join(ROWS), help="default: %(default)s")
-    parser.add_argument("--out", type=Path, help="folder of runs and results")
+    parser.add_argument("--out", type=Path, help="folder for runs and results")
     parser.add_argument("--jobs", type=int, default=1, help="runs at once; they share the cores")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
     return parser

@@ -1,4 +1,4 @@
-"""Draw how the fused engine of the CRF works: a lattice in two dimensions, and one iteration."""
+"""Draw a figure of the fused CRF engine: a lattice in two dimensions, and one iteration."""
 
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def draw_lattice(axes: Axes, points: int, seed: int) -> None:
         zorder=2,
         label="vertices, one row of labels each",
     )
-    one = int(lattice.weights[:points].min(1).argmax())  # one amid its simplex
+    one = int(lattice.weights[:points].min(1).argmax())  # a pixel near the middle of its simplex
     for vertex, weight in zip(lattice.vertices[one], lattice.weights[one], strict=True):
         axes.plot(*np.stack([place[one], corners[vertex]]).T, color="black", lw=0.6 + 4 * weight)
         outside = 1.32 * corners[vertex] - 0.32 * place[one]
@@ -60,7 +60,7 @@ def draw_lattice(axes: Axes, points: int, seed: int) -> None:
 
 
 def vertex_places(vertices: np.ndarray, weights: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Solve for the vertices' places in feature space: pixels are weighted means of theirs."""
+    """Solve for the vertices' positions; each pixel is the weighted mean of its vertices."""
     matrix = np.zeros((len(places), vertices.max() + 1))
     np.put_along_axis(matrix, vertices.astype(int), weights, 1)
     solution: np.ndarray = np.linalg.lstsq(matrix, places, rcond=None)[0]
@@ -106,12 +106,12 @@ def _box(axes: Axes, x: float, y: float, text: str, colour: str) -> None:
 
 
 def main(out: str = "examples/pictures/fused-pass.png", points: int = 40, seed: int = 3) -> None:
-    """Write the picture.
+    """Write the figure.
 
     Args:
-        out: Where to.
-        points: Pixels in the lattice.
-        seed: Of their features.
+        out: The file to write.
+        points: Number of pixels to draw.
+        seed: Seed of their random features.
     """
     figure = Figure(figsize=(12, 5.4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[0.8, 1.2])

@@ -1,9 +1,9 @@
-"""Two ways to ask a dense CRF what each pixel is: mean field, and Gibbs sampling.
+"""Inference in a dense CRF by mean field and by Gibbs sampling, side by side.
 
-Labels of generated scenes are made wrong at random, and both clean them up with one model: near
-pixels agree, and near pixels of like colour agree. Gibbs sampling is right in the long run, and
-slow; mean field is fast, and near where pixels are sure enough of themselves. The picture shows
-both side by side, with the time each keeps the processor busy.
+Random noise corrupts the labels of generated scenes, and both methods denoise them with the same
+model: nearby pixels agree, and nearby pixels of similar colour agree more. Gibbs sampling is exact
+in the limit, but slow. Mean field is fast, and close to exact where pixels are confident. The
+figure shows both side by side, with the CPU time of each.
 
     python examples/mean_field_and_gibbs.py
 """
@@ -29,7 +29,7 @@ KERNELS = (
     Appearance(sigma_xy=6.0, sigma_rgb=25.0, weight=3.0, self_term=False),
 )
 WRONG, CONFIDENCE = 0.55, 0.4
-"""How many labels are replaced by any other, and how far the model trusts one."""
+"""The share of labels replaced at random, and the model's probability that a label is right."""
 
 
 def main(
@@ -40,7 +40,7 @@ def main(
     seed: int = 0,
     out: str = "mean_field_and_gibbs.png",
 ) -> list[float]:
-    """Draw the picture; give the total variation between the two, for each scene."""
+    """Draw the figure; return the total variation between the two methods for each scene."""
     data = SyntheticScenes("test", size=(size, size), count=scenes)
     labels, random = data.schema.labels, torch.Generator().manual_seed(seed)
     views, rows, apart = data.views(range(scenes)), [], []
@@ -69,7 +69,7 @@ def main(
 
 
 def timed(do: Callable[[], Tensor]) -> tuple[Tensor, str]:
-    """Do something, and say how long it kept the processor busy."""
+    """Return the result of a function, and its CPU time as text."""
     start = time.process_time()
     found = do()
     seconds = time.process_time() - start
@@ -77,7 +77,7 @@ def timed(do: Callable[[], Tensor]) -> tuple[Tensor, str]:
 
 
 def right(found: Tensor, mask: Tensor) -> str:
-    """Say how many labels are right."""
+    """Return the share of correct labels, as text."""
     return f"{100 * float((found == mask).float().mean()):.0f} % right"
 
 

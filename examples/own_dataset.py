@@ -1,7 +1,7 @@
-"""A dataset of your own: discs on grey, made from a seed; any source of images and masks will do.
+"""Your own dataset: discs on grey, generated from seeds; any source of images and masks works.
 
-A dataset is a class that is made as ``Name(split, size, count)``, has a schema (labels and size),
-and returns scenes by their index. What a scene lacks is None:
+A dataset is a class that is constructed as ``Name(split, size, count)``, has a schema (labels and
+size), and returns scenes by index. Views that a scene lacks are None:
 
     scene data preview examples/own_dataset.py:Discs
     scene train segmenter --data examples/own_dataset.py:Discs --steps 200
@@ -18,7 +18,7 @@ from scene.views import Scene, Schema
 
 
 class Discs(SceneDataset):
-    """Discs that are red or blue, one or two in a scene, on grey noise."""
+    """Scenes with one or two discs, red or blue, on grey noise."""
 
     splits = ("train", "val")
     name = "discs"
@@ -33,7 +33,7 @@ class Discs(SceneDataset):
         return self.length
 
     def __getitem__(self, index: int) -> Scene:
-        """Draw one scene; the same index gives the same scene."""
+        """Return one scene; the same index gives the same scene."""
         i = range(len(self))[index]
         rng = torch.Generator().manual_seed(2 * i + (self.split == "val"))
         height, width = self.schema.size
@@ -49,7 +49,7 @@ class Discs(SceneDataset):
 
 
 def main(**settings: Any) -> None:
-    """Train a segmenter on it, and print its score."""
+    """Train a segmenter on this dataset, and print its score."""
     fitted = train("segmenter", data=f"{__file__}:Discs", **settings)
     print(fitted.evaluate(directions=[(["image"], "mask")]))
 

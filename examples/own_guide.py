@@ -1,7 +1,7 @@
-"""A guide of your own: a normalising flow around the product of experts.
+"""Your own guide: a normalising flow on top of the product of experts.
 
-Noise goes through affine couplings (Dinh et al. 2017, Real NVP) that know what the experts said,
-so that q need not be Normal. A guide is no more than a class with `posterior`:
+Gaussian noise passes through affine couplings (Dinh et al. 2017, Real NVP), conditioned on the
+product of experts, so q need not be Normal. A guide is a class with the method `posterior`:
 
     scene train telbo --guide examples/own_guide.py:FlowGuide
 """
@@ -19,20 +19,20 @@ from scene.views import Views
 
 
 class FlowGuide(RetrofitGuide):
-    """The default guide, its noise bent; couplings have an inverse, so any z can be scored."""
+    """The retrofit guide with a flow; couplings are invertible, so any z can be scored."""
 
     def __init__(self, *args: Any, **choices: Any) -> None:
         super().__init__(*args, **choices)
         sizes = self.latent, 2 * self.latent, [8 * self.width]
         couplings = [transforms.conditional_affine_coupling(*sizes) for _ in range(4)]
-        for coupling in couplings:  # they begin as the identity: as the default guide
+        for coupling in couplings:  # start as the identity: the flow changes nothing
             nn.init.zeros_(coupling.nn.layers[-1].weight)
             nn.init.zeros_(coupling.nn.layers[-1].bias)
         self.couplings = nn.ModuleList(couplings)
         self.register_buffer("backwards", torch.arange(self.latent).flip(0), persistent=False)
 
     def posterior(self, views: Views) -> dist.Distribution:
-        """Ask the experts, then bend the noise as befits what they said."""
+        """Return the product of experts, transformed by the conditioned flow."""
         normal: Any = super().posterior(views)
         loc, scale = normal.base_dist.loc, normal.base_dist.scale
         noise = dist.Normal(torch.zeros_like(loc), torch.ones_like(scale)).to_event(1)
@@ -45,7 +45,7 @@ class FlowGuide(RetrofitGuide):
 
 
 def main(steps: int = 200, particles: int = 5, **settings: Any) -> None:
-    """Train TELBO with the default guide and with this one, and print how each does."""
+    """Train TELBO with the retrofit guide and with this one, and print both scores."""
     for guide in ("retrofit", f"{__file__}:FlowGuide"):
         fitted = train("telbo", guide=guide, steps=steps, particles=particles, **settings)
         cell = fitted.evaluate(directions=[(["image"], "mask")]).cell("image")

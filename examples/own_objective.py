@@ -1,9 +1,9 @@
-"""An objective of your own: the jackknife, which takes most of the bias out of IWAE.
+"""Your own objective: the jackknife, which removes most of the bias of IWAE.
 
-A bound is a class that says how K log weights reduce. IWAE lies below log p(x) by about c / K;
-leaving each draw out in turn tells c, and what is left is off by about 1 / K² (Nowozin 2018,
-Debiasing Evidence Approximations, https://openreview.net/forum?id=HyZoi-WRb). It is an estimate of
-log p(x) and no bound: while q is bad it may lie above.
+A bound is a class that reduces K log weights. IWAE lies below log p(x) by about c / K. Leaving
+out each draw in turn estimates c, which leaves a bias of about 1 / K² (Nowozin 2018, Debiasing
+Evidence Approximations, https://openreview.net/forum?id=HyZoi-WRb). The result is an estimate of
+log p(x) and not a bound: if q is poor, it may lie above.
 
     scene train jvae --objective examples/own_objective.py:Jackknife --particles 5
 """
@@ -18,7 +18,7 @@ from inference.objectives.bounds import ELBO, IWAE, Bound, iwae
 
 
 class Jackknife(Bound):
-    """K · IWAE of all K draws, less K − 1 times the average IWAE of all but one."""
+    """K · IWAE of all K draws, minus K − 1 times the mean IWAE of K − 1 draws."""
 
     def __init__(self, particles: int = 2, **choices: Any) -> None:
         if particles < 2:
@@ -28,14 +28,14 @@ class Jackknife(Bound):
         super().__init__(particles, **choices)
 
     def reduce(self, log_w: Tensor) -> Tensor:
-        """Combine: ``(K, B)`` log weights to ``(B,)`` nats."""
+        """Return the estimate in nats, ``(B,)``, from log weights ``(K, B)``."""
         draws = range(len(log_w))
         without = [iwae(log_w[[other for other in draws if other != one]]) for one in draws]
         return len(log_w) * iwae(log_w) - (len(log_w) - 1) * torch.stack(without).mean(0)
 
 
 def main(steps: int = 200, many: int = 500, **settings: Any) -> None:
-    """Train a joint VAE with it, and print how far off each bound is at K = 5."""
+    """Train a joint VAE with it, and print the gap of each bound at K = 5."""
     objective = f"{__file__}:Jackknife"
     fitted = train("jvae", objective=objective, particles=5, steps=steps, **settings)
     model, guide, views = fitted.model, fitted.guide, fitted.dataset("test").views(range(4))

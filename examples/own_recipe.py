@@ -1,8 +1,8 @@
-"""A recipe of your own: MVAE, an objective of several terms, under a word of its own.
+"""Your own recipe: MVAE, with an objective of several terms.
 
 MVAE (Wu & Goodman 2018, https://arxiv.org/abs/1802.05335, section 2.2) maximises the ELBO of all
-views, that of each view alone, and that of some subsets drawn at random. A recipe names a model, a
-function that puts the objective together, the options it takes, and their defaults:
+views, the ELBO of each view alone, and the ELBOs of some random subsets (left out here). A recipe
+names a model, a function that builds the objective, the options it uses, and their defaults:
 
     scene train examples/own_recipe.py:MVAE --steps 300
     scene train examples/own_recipe.py:MVAE --help
@@ -21,21 +21,21 @@ from scene.views import VIEWS, Views
 
 
 class SumOfELBOs(Objective):
-    """ELBO(all views) + Σ ELBO(each view alone), each with the posterior of what it sees."""
+    """ELBO(all views) + Σ ELBO(each view alone), each with the posterior given its own views."""
 
     def __init__(self, bound: Bound) -> None:
         super().__init__(bound.num_particles)
         self.bound = bound
 
     def terms(self, model: Any, guide: Any, views: Views) -> dict[str, Term]:
-        """Return a term for each set of views that some scene has."""
+        """Return a term for each set of views that at least one scene has."""
         terms = {}
         for name, seen in {"joint": VIEWS, **{view: (view,) for view in VIEWS}}.items():
             terms[name] = self.bound.term(model, guide, views, given=seen, scored=seen)
         return {name: term for name, term in terms.items() if term is not None}
 
     def total(self, terms: Any, views: Views) -> Tensor:
-        """Return their sum, where `Objective` would take the mean."""
+        """Return the sum of the terms; `Objective` would return their mean."""
         return super().total(terms, views) * max(len(terms), 1)
 
 
@@ -50,7 +50,7 @@ MVAE = Recipe(
 
 
 def main(**settings: Any) -> None:
-    """Train it, and print how well it predicts masks from images."""
+    """Train MVAE, and print its score for masks predicted from images."""
     fitted = train(f"{__file__}:MVAE", **settings)
     print(fitted.evaluate(directions=[(["image"], "mask")]))
 

@@ -1,6 +1,6 @@
-"""A view of your own: outlines, with a decoder (p) and an encoder (q) of yours, in one TELBO.
+"""Your own view: outlines, with their own decoder (p) and encoder (q), in one TELBO.
 
-A view is a decoder, an encoder, and how it follows from a dataset's views:
+A view needs a decoder, an encoder, and a function that computes it from a dataset's views:
     scene train examples/own_view.py:OUTLINES
 """
 
@@ -18,7 +18,7 @@ from scene.views import VIEWS, Schema, Views
 
 
 class OutlinedScene(JointScene):
-    """p(z) ∏ p(view | z) with one more view, ``(B, 1, H, W)``: 1 where the next label differs."""
+    """p(z) ∏ p(view | z) with the view outline, ``(B, 1, H, W)``: 1 where the label changes."""
 
     views = (*VIEWS, "outline")
     encoders: ClassVar[Any] = {"outline": lambda s, width: Encoder(1, s.size, width)}
@@ -28,13 +28,13 @@ class OutlinedScene(JointScene):
         self.outline = Decoder(self.latent, 1, schema.size, width=16)
 
     def extend(self, views: Views) -> Views:
-        """Return the views with outlines, which follow from masks."""
+        """Return the views with outlines, computed from masks."""
         edge = (views["mask"].diff(append=views["mask"][..., -1:]) != 0)[:, None].float()
         held = {**dict(views.items()), "outline": edge}
         return Views(held, views.present, views.likelihood_weights)
 
     def decode(self, z: Any, *rest: Any) -> dict[str, Any]:
-        """Return also p(outline | z), a Bernoulli at each pixel."""
+        """Return the likelihoods, including p(outline | z), a Bernoulli at each pixel."""
         own = {"outline": dist.Bernoulli(logits=self.outline(z)).to_event(3)}
         return {**super().decode(z, *rest), **(own if "outline" in rest[-1] else {})}
 
@@ -44,7 +44,7 @@ OUTLINES = replace(RECIPES["telbo"], model=OutlinedScene, defaults=DEFAULTS)
 
 
 def main(**settings: Any) -> None:
-    """Train, and print how well outlines are predicted from images and from themselves."""
+    """Train, and print log p(outline | z) for z inferred from images and from outlines."""
     fitted = train(f"{__file__}:OUTLINES", **settings)
     tests: Any = fitted.model.extend(fitted.dataset("val").views(range(64)))
     for given in ("image", "outline"):

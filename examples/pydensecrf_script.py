@@ -1,7 +1,7 @@
-"""A script written for pydensecrf, whose two imports alone were changed.
+"""A pydensecrf script; only its two imports have changed.
 
-The script is that of pydensecrf's README; what it refines here is a made-up picture of five
-regions, with noisy probabilities.
+The script is the example in pydensecrf's README. Here it refines noisy probabilities for a
+generated picture of five regions.
 """
 
 import numpy as np
@@ -11,11 +11,11 @@ from inference.crf.pydensecrf.utils import unary_from_softmax  # was: pydensecrf
 
 
 def script(probs: np.ndarray, im: np.ndarray) -> np.ndarray:
-    """Refine probabilities as the README does, with its settings.
+    """Refine probabilities with the settings of pydensecrf's README.
 
     Args:
-        probs: ``(L, H, W)``.
-        im: ``(H, W, 3)`` uint8.
+        probs: Label probabilities, ``(L, H, W)``.
+        im: The image, ``(H, W, 3)`` uint8.
 
     Returns:
         The most probable label of each pixel, ``(H, W)``.
@@ -32,7 +32,7 @@ def script(probs: np.ndarray, im: np.ndarray) -> np.ndarray:
 
 
 def picture(height: int, width: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Draw five discs of labels on each other, colours for them, and noisy probabilities."""
+    """Return labels of five overlapping regions, their image, and noisy probabilities."""
     random = np.random.default_rng(seed)
     rows, columns = np.mgrid[:height, :width]
     truth = np.zeros((height, width), int)
@@ -46,7 +46,7 @@ def picture(height: int, width: int, seed: int = 0) -> tuple[np.ndarray, np.ndar
 
 
 def main(height: int = 240, width: int = 320) -> None:
-    """Print how many pixels are right before and after."""
+    """Print the share of correct pixels before and after the CRF."""
     truth, im, probs = picture(height, width)
     before, after = (probs.argmax(0) == truth).mean(), (script(probs, im) == truth).mean()
     print(f"right before the CRF: {before:.1%}, after it: {after:.1%}")

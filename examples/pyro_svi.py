@@ -1,8 +1,8 @@
-"""Our model and guide under Pyro's classic `SVI`, without our trainer.
+"""A model and a guide of this package, trained by Pyro's classic `SVI`.
 
-They are ordinary Pyro programs, so whatever Pyro offers works on them. One thing to know: `SVI`
-trains what it finds in Pyro's parameter store, and plain networks are not there until a program
-says ``pyro.module``. Without it SVI runs, reports a loss, and learns nothing.
+Both are ordinary Pyro programs, so all of Pyro works on them. Note that `SVI` trains only the
+parameters in Pyro's parameter store, and networks are added to it only by ``pyro.module``.
+Without that call, SVI runs, reports a loss, and learns nothing.
 
     python examples/pyro_svi.py
 """
@@ -20,7 +20,7 @@ from scene.views import VIEWS, Views
 
 
 def main(steps: int = 100, seed: int = 0) -> list[float]:
-    """Train for a while, once in vain and once in earnest; give the losses, nats per scene."""
+    """Train without and with ``pyro.module``; return the latter's losses in nats per scene."""
     torch.manual_seed(seed)
     pyro.clear_param_store()
     scenes = SyntheticScenes("train", size=(32, 32), count=200)

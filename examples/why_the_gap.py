@@ -1,14 +1,14 @@
-"""What costs TELBO its accuracy? A conjecture put to the test, change by change.
+"""What costs TELBO its accuracy? A test of several possible causes, one change at a time.
 
-The report trained TELBO in the form of its paper, found 15 points less than with a j-VAE, and
-supposed that multi-sample bounds for the retrofit terms, the variance of the generators'
-gradients or the optimizer were to blame. Here each is changed alone, over several seeds, beside
-two changes of another kind: generators that do not learn from retrofit terms, and retrofit terms
-that predict every view. Then the noise of what the generators learn is measured, term by term.
+The report trained TELBO as published and measured 15 points less than with a j-VAE. It named
+three possible causes: multi-sample bounds for the retrofit terms, the variance of the generators'
+gradients, and the optimizer. This script changes each of them alone, over several seeds. It also
+tests two other changes: generators that do not learn from retrofit terms, and retrofit terms that
+predict every view. Then it measures the noise of the generators' gradients for each term.
 
     python examples/why_the_gap.py --size 32x32 --jobs 2
 
-What is trained is kept, and used by a later call with the same settings.
+Trained runs are kept; a later call with the same settings reuses them.
 """
 
 import argparse
@@ -35,7 +35,7 @@ from scene.sizes import parse_size
 GUIDE = {"guide": "retrofit"}
 REPORT = {**GUIDE, "subsets": "report", "retrofit": "own"}
 SGD = {"optimizer": "sgd", "learning_rate": 3e-3}
-"""Of 1e-6 to 1e-2, where it diverges, the best rate on scenes held out of training."""
+"""The best learning rate from 1e-6 to 1e-2 on scenes held out from training; 1e-2 diverges."""
 
 
 def _more(bound: str, particles: int) -> Row:
@@ -53,7 +53,7 @@ ROWS = {
     "predict all": Row("telbo", {**GUIDE, "subsets": "report"}),
     "j-VAE": Row("jvae", {"encode": ("image", "classes")}),
 }
-"""What is tried; the last is what is to be reached."""
+"""The changes to test; the last row is the target."""
 
 BOTH = "image + classes → mask"
 
@@ -66,7 +66,7 @@ DIRECTIONS = (
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Train what is missing, then print two tables in Markdown and draw a picture."""
+    """Train missing runs, print two tables in Markdown, and draw a figure."""
     asked = _arguments().parse_args(argv)
     common: dict[str, Any] = {"data": asked.data, "size": parse_size(asked.size)}
     common |= {"width": asked.width, "guide_width": asked.guide_width, "count": asked.count}
@@ -97,11 +97,11 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--data", default="synthetic:default")
     parser.add_argument("--size", default="32x32")
     parser.add_argument("--steps", type=int, default=720)
-    parser.add_argument("--seeds", type=int, default=3, help="how many: 0, 1, …")
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds: 0, 1, …")
     for name in ("width", "guide-width", "count"):
         parser.add_argument(f"--{name}", type=int, help=f"as in scene train: --{name}")
-    parser.add_argument("--rows", help=f"some of: {'; '.join(ROWS)}")
-    parser.add_argument("--out", type=Path, help="folder of runs")
+    parser.add_argument("--rows", help=f"rows to train, separated by ;: {'; '.join(ROWS)}")
+    parser.add_argument("--out", type=Path, help="folder for the runs")
     parser.add_argument("--jobs", type=int, default=1, help="runs at once; they share the cores")
     return parser
 
@@ -126,7 +126,7 @@ def _table(found: Sequence[TrainingScores]) -> str:
 
 
 def _noise(found: Sequence[TrainingScores], name: str) -> dict[str, Any]:
-    """Measure gradients of the first seed's run, at the end of its training."""
+    """Measure gradients of the first seed's run, with its final weights."""
     run = read(next(r.folder for r in found if r.row == name))
     assembly = restore(run, device=device_of("auto"))
     data = open_data(run.settings.data.source, "train", run.settings.data.size)
