@@ -29,6 +29,7 @@ CHAIN = 200
 """States that a chain keeps at least, so that their mean and scatter say something."""
 
 _DRAWS = 64  # of an ELBO that is reported
+_PLOTTED = 12  # scenes in a picture
 _DEPTH = 5  # of NUTS's tree: at most 31 leaps a state
 
 
@@ -113,6 +114,23 @@ class RefinedPosterior:
 
         replace_file(place, write)
         return [place]
+
+    def _repr_png_(self) -> bytes:
+        from .outputs import png_of
+
+        return png_of(self._draw)
+
+    def _draw(self, path: Path) -> None:
+        """Plot the nats of ELBO that each scene gained, for the first scenes."""
+        from scene.figures.charts import Bars, draw_bars
+
+        gained = (self.elbo_after - self.elbo_before).tolist()[:_PLOTTED]
+        bars = Bars(
+            tuple(f"scene {n}" for n in range(len(gained))), {"gain": [[nats] for nats in gained]}
+        )
+        before, after = self.elbo_before.mean(), self.elbo_after.mean()
+        title = f"{self.how.method}: mean ELBO {before:.1f} → {after:.1f} nats"
+        draw_bars(path, bars, scale="gain of the ELBO, nats", title=title)
 
 
 def refine_posterior(

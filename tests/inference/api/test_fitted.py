@@ -120,6 +120,7 @@ def test_refining_raises_the_elbo_and_is_kept(model, tmp_path):
     refined.save(tmp_path / "q.npz")
     with np.load(tmp_path / "q.npz") as held:
         assert np.array_equal(held["loc"], refined.posterior.mean.numpy())
+    assert refined._repr_png_().startswith(b"\x89PNG")
 
 
 def test_the_evaluation_is_that_of_the_dataset(model, scenes):
