@@ -42,6 +42,10 @@ class Asked:
         return self.number is not None
 
 
+_raised = Asked()
+"""The signal that raised an `Interruption`, if one did."""
+
+
 @contextmanager
 def deferred() -> Iterator[Asked]:
     """Let the signals of `SIGNALS` wait until the block is done; a second one interrupts it.
@@ -74,17 +78,37 @@ def raised() -> Iterator[None]:
     """Have the signals of `SIGNALS` raise `Interruption`, so that what is open is closed."""
 
     def stop(number: int, frame: FrameType | None) -> None:
+        _raised.number = number
         raise Interruption(number)
 
-    with _handled(stop):
+    try:
+        with _handled(stop), unmasked():
+            yield
+    finally:
+        _raised.number = None
+
+
+@contextmanager
+def unmasked() -> Iterator[None]:
+    """Raise an interruption again where a library raised another error in its place.
+
+    A signal may come while compiled code calls back into Python. That code, such as Matplotlib's
+    or the import of an extension module, replaces the exception by an error of its own.
+    """
+    try:
         yield
+    except Exception as error:
+        if _raised.number is None:
+            raise
+        raise Interruption(_raised.number) from error
 
 
 @contextmanager
 def resumable() -> Iterator[None]:
     """Say of an interruption that the same call goes on where it was."""
     try:
-        yield
+        with unmasked():
+            yield
     except CUT_SHORT as error:
         error.add_note("What is done is kept; the same command goes on from there.")
         raise

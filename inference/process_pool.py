@@ -137,11 +137,11 @@ def _end(executor: ProcessPoolExecutor) -> None:
     started = list((executor._processes or {}).values())
     for process in started:
         process.terminate()
-    executor.shutdown(wait=False, cancel_futures=True)
     for process in started:
         process.join(_PATIENCE)
         if process.is_alive():
             process.kill()
+    executor.shutdown(cancel_futures=True)  # waits for the thread that reads from the processes
 
 
 @contextmanager

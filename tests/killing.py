@@ -47,6 +47,7 @@ def run(words, folder, limit, number, file):
     None = no signal comes.
     """
     began, folder = time.monotonic(), Path(folder)
+    (folder / "said.txt").touch()  # the command may be killed before it writes
     child = os.fork()
     if not child:
         _command(words, folder)

@@ -17,7 +17,7 @@ from scene.storage.locks import locked
 
 from ..build import Assembly, assemble
 from ..devices import Device, device_of
-from ..interruption import CUT_SHORT
+from ..interruption import CUT_SHORT, unmasked
 from ..prediction.evaluate import DRAWS, Cell, evaluate
 from ..prediction.figures import draw_predictions
 from ..prediction.predict import able
@@ -204,7 +204,8 @@ def _require_unfinished(run: Run) -> None:
 def _answered(folder: Path) -> Iterator[None]:
     """Say how to go on after an interruption or a full disk, and let no stranger's code exit."""
     try:
-        yield
+        with unmasked():
+            yield
     except SystemExit as error:
         raise ValueError(
             f"Code that {folder} uses ended the program (sys.exit), which a guide or an objective "

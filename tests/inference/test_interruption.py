@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from inference.interruption import SIGNALS, Interruption, deferred, raised, resumable
+from inference.interruption import SIGNALS, Interruption, deferred, raised, resumable, unmasked
 
 
 def _work(done, *numbers):
@@ -79,3 +79,25 @@ def test_an_interruption_says_how_to_go_on():
     with pytest.raises(OSError, match="full") as caught, resumable():
         raise OSError("full")
     assert caught.value.__notes__ == ["What is done is kept; the same command goes on from there."]
+
+
+def _masked():
+    """Do as compiled code does that is interrupted while it calls back into Python."""
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    except Interruption as interruption:
+        raise ValueError("Invalid affine transformation matrix") from interruption
+
+
+def test_an_interruption_that_a_library_replaces_by_an_error_is_one():
+    with pytest.raises(Interruption) as caught, raised(), resumable():
+        _masked()
+    assert caught.value.number == signal.SIGTERM
+    assert caught.value.__notes__ == ["What is done is kept; the same command goes on from there."]
+
+
+def test_an_error_after_an_answered_interruption_stays_one():
+    with pytest.raises(Interruption), raised():
+        signal.raise_signal(signal.SIGINT)
+    with pytest.raises(ValueError, match="wrong"), raised(), unmasked():
+        raise ValueError("wrong")
