@@ -123,11 +123,22 @@ def pretrained(name: str, weights: Weights = "none") -> Any:
             ) from error
     net = make(weights=None)
     if weights != "none":
-        _load(net, name, Path(weights))
+        load_weights(net, name, Path(weights))
     return net
 
 
-def _load(net: nn.Module, name: str, path: Path) -> None:
+def load_weights(net: nn.Module, name: str, path: Path) -> None:
+    """Load a state dict in safetensors or torch's format; no code in it is run.
+
+    Args:
+        net: The network.
+        name: What it is called in messages.
+        path: The file.
+
+    Raises:
+        LookupError: If there is no such file.
+        ValueError: If it does not hold the weights of this network.
+    """
     if not path.is_file():
         raise LookupError(f"There are no weights at {path}; name none, imagenet or a file.")
     try:

@@ -16,7 +16,7 @@ from .backbones import DEVIATION, MEAN, Weights, pretrained
 from .encoders import Norm
 
 CLASSIFIERS = ("small", "vgg16", "resnet50")
-"""Backbones of classifiers by name."""
+"""Backbones of classifiers by name; any other name is that of a network of timm."""
 
 
 class Classifier(nn.Module):
@@ -50,8 +50,8 @@ class Classifier(nn.Module):
         super().__init__()
         self.stages, self.judge, self.layer = nn.Sequential(stages), judge, layer
         for module in self.modules():
-            if isinstance(module, nn.ReLU):
-                module.inplace = False  # feature maps must not change after they are read
+            if getattr(module, "inplace", False) is True:  # feature maps must stay as they are
+                setattr(module, "inplace", False)  # noqa: B010 - any activation, so not typed
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("deviation", torch.tensor(deviation).view(-1, 1, 1), persistent=False)
         self.to(memory_format=torch.channels_last)
@@ -104,10 +104,11 @@ def make_classifier(
     """Make the classifier called ``name``.
 
     Args:
-        name: One of `CLASSIFIERS`.
+        name: One of `CLASSIFIERS`, or a convolutional network of timm.
         classes: C, the number of logits.
         width: Channels of the first stage of ``small``; the others have fixed widths.
-        weights: Weights of ``vgg16`` and ``resnet50``: ``none``, ``imagenet`` or a path.
+        weights: Weights of any but ``small``: ``none``, ``imagenet``, a path, or ``package``, see
+            `scene.networks.trunks.make_trunk`.
 
     Raises:
         LookupError: If there is no such classifier, or there are no such weights.
@@ -121,7 +122,9 @@ def make_classifier(
         return _vgg16(classes, weights)
     if name == "resnet50":
         return _resnet50(classes, weights)
-    raise LookupError(unknown(name, CLASSIFIERS, "classifier") + ".")
+    from .trunks import make_trunk
+
+    return make_trunk(name, classes, weights)
 
 
 def _small(classes: int, width: int) -> Classifier:
