@@ -39,7 +39,7 @@ def refine(
     labels: Annotated[
         Path | None,
         typer.Option(
-            help="Rough mask in place of --probs: palette, grey or RGB; 255 = unknown.",
+            help="Rough mask instead of --probs: a palette, grey or RGB image; 255 = void.",
             metavar="FILE",
         ),
     ] = None,
@@ -49,7 +49,7 @@ def refine(
     ] = 0.7,
     data: Annotated[
         str | None,
-        typer.Option(help="Data whose label names and colours are taken, as voc2012."),
+        typer.Option(help="Dataset that provides label names and colours, as voc2012."),
     ] = None,
     labelmap: Annotated[
         Path | None,

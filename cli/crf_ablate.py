@@ -64,7 +64,10 @@ def ablate(
     ] = "3,5,10,13,20",
     choose_on: Annotated[
         str,
-        typer.Option(help="Split that the grid is measured on; none = the one of --split."),
+        typer.Option(
+            help="Split on which the grid is scored and its best widths are selected; "
+            "none scores the grid on --split and selects nothing."
+        ),
     ] = "tune",
     limit: Limit = None,
     smoothness_sigma: SmoothnessSigma = None,
@@ -100,12 +103,12 @@ def ablate(
     download: Download = False,
     trust: Trust = False,
 ) -> None:
-    """Measure the CRF with one kernel, the other, both, and none; and a grid of widths.
+    """Ablate the CRF: score it without kernels, with one, with both, and on a grid of widths.
 
-    Settings are chosen on --choose-on and reported on --split, never on one and the same. A
-    segmenter's table, as in the literature: scene train segmenter --data FOLDER; then scene crf
-    ablate --data FOLDER --split val. Results are kept as they come: a second call goes on where
-    the first was stopped, and works out only what has changed.
+    Settings are selected on --choose-on and reported on --split; the two must differ. To get the
+    usual table for a segmenter: scene train segmenter --data FOLDER; then scene crf ablate --data
+    FOLDER --split val. Results are saved as they are computed. A second call continues after an
+    interruption, and computes only what has changed.
     """
     from inference.api.crf import ablate as measure
     from inference.api.crf import write_ablation

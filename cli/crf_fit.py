@@ -47,11 +47,13 @@ if TYPE_CHECKING:
 def fit(
     place: RunArgument = None,
     data: Data = None,
-    split: Annotated[str, typer.Option(help="Split that is learned from.")] = "tune",
+    split: Annotated[
+        str, typer.Option(help="Split to learn from: train, tune, val or test.")
+    ] = "tune",
     held_out: Annotated[
         str | None,
         typer.Option(
-            help="Split, held out, on which before and after are compared.",
+            help="Held-out split on which the scores before and after fitting are compared.",
             show_default="test, else val",
         ),
     ] = None,
@@ -61,18 +63,24 @@ def fit(
     method: Annotated[
         Literal["lbfgs", "grid"],
         typer.Option(
-            help="Method: lbfgs follows gradients of the likelihood, grid takes the best mIoU."
+            help="Method: lbfgs maximises the likelihood of the masks by gradients; grid "
+            "selects the parameters with the best mIoU."
         ),
     ] = "lbfgs",
     compatibility: Annotated[
         Literal["potts", "diagonal", "full"],
         typer.Option(
-            help="Label compatibility: potts is fixed; lbfgs learns a diagonal, or all pairs."
+            help="Label compatibility: potts (fixed), diagonal (one learned weight per label), "
+            "or full (one per pair of labels). The last two need --method lbfgs."
         ),
     ] = "potts",
     widths: Annotated[
         bool,
-        typer.Option("--widths", help="Learn the kernels' widths by lbfgs, too, on small copies."),
+        typer.Option(
+            "--widths",
+            help="Learn the kernels' widths as well, by lbfgs, on scenes "
+            "scaled down to at most 50x50 pixels.",
+        ),
     ] = False,
     steps: Annotated[
         int, typer.Option(help="Iterations of lbfgs, at most, 1 or more.", min=1)
@@ -119,10 +127,10 @@ def fit(
     download: Download = False,
     trust: Trust = False,
 ) -> None:
-    """Learn the CRF's parameters from scenes with masks; --params of other commands reads them.
+    """Learn the CRF's parameters from scenes with masks; other commands read them with --params.
 
-    Kernel options say where to begin. Unaries of scenes that the run was trained on are surer
-    than those of others, so learn from another split.
+    Kernel options are the starting point. Do not learn from a split that the run was trained on:
+    its unaries are overconfident there.
     """
     from inference.api.crf import candidates, learn, write_parameters
     from scene.datasets.catalogue import evaluation_split

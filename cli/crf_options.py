@@ -44,7 +44,8 @@ ParamsFile = Annotated[
     Path | None,
     typer.Option(
         "--params",
-        help="File of the CRF's parameters, as scene crf fit writes it; options win over it.",
+        help="File of CRF parameters written by scene crf fit. Options on the command line "
+        "override its values.",
         metavar="FILE.json",
         rich_help_panel=_KERNELS,
     ),
@@ -62,7 +63,7 @@ RunOption = Annotated[
         "--run",
         help="Run that predicts the unaries: masks from images.",
         metavar="RUN",
-        show_default="the newest that fits, if no source is named",
+        show_default="the newest suitable run, if no source is named",
         rich_help_panel=_SOURCE,
     ),
 ]
@@ -78,7 +79,9 @@ ProbsFolder = Annotated[
 Noise = Annotated[
     bool,
     typer.Option(
-        "--noise", help="Make unaries of true labels and noise.", rich_help_panel=_SOURCE
+        "--noise",
+        help="Simulate unaries: corrupt and blur the ground-truth masks.",
+        rich_help_panel=_SOURCE,
     ),
 ]
 Jobs = Annotated[

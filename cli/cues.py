@@ -52,9 +52,9 @@ def cues(
 ) -> None:
     """Write the seed cues of a split by the classifier RUN, and score them where masks exist.
 
-    On train and tune the scenes' own labels say which classes are present; elsewhere the
-    classifier does. Files go to RUN/cues-SPLIT/: maps and seeds of each scene as .npz, cues.png,
-    cues.json. The options are those of scene train sec, with its defaults.
+    On train and tune, image-level labels give the present classes; on other splits, the classifier
+    predicts them. Files go to RUN/cues-SPLIT/: class maps and seed cues of each scene as .npz,
+    cues.png, cues.json. The options and defaults of seed cues are those of scene train sec.
     """
     require_folder(out)
     if limit is not None and limit < 1:

@@ -10,7 +10,7 @@ import typer
 from .console import console, entitled
 from .options import Download, Force, Json, Size, file_in
 
-app = typer.Typer(help="Look at data.", no_args_is_help=True)
+app = typer.Typer(help="Inspect a dataset: counts, pictures, labels.", no_args_is_help=True)
 
 MOST = 256
 """The most scenes of a preview."""
@@ -84,7 +84,9 @@ def preview(
     if n < 1:
         raise ValueError(f"-n must be 1 or more, not {n}.")
     if n > MOST:
-        raise ValueError(f"-n is at most {MOST}, the scenes that a picture has room for, not {n}.")
+        raise ValueError(
+            f"-n is at most {MOST}, because one picture holds no more scenes, not {n}."
+        )
     out = file_in(out, "preview.png")
     require_free(out, force, suffix=".png")
     found = open_data(data, split, parse_size(size) if size else None, download=download)
@@ -96,7 +98,7 @@ def preview(
 def labels(
     data: Annotated[
         str | None,
-        typer.Argument(help="The data, as --data takes them; or name a --run."),
+        typer.Argument(help="Dataset, as for --data. Leave it out with --run."),
     ] = None,
     run: Annotated[
         Path | None,
@@ -113,7 +115,7 @@ def labels(
     from scene.labelmap import labelmap_lines
 
     if (data is None) == (run is None):
-        raise typer.BadParameter("Name data or a --run: one of the two.")
+        raise typer.BadParameter("Name DATA or --run RUN: exactly one of them.")
     if run is not None:
         from inference.api.load import find_run
 

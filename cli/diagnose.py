@@ -50,7 +50,7 @@ def diagnose(
     gradients: Annotated[
         int,
         typer.Option(
-            help="Gradients for each estimate of their noise: 2 or more; 0 leaves it out."
+            help="Number of gradients for each estimate of gradient noise, 2 or more; 0 skips it."
         ),
     ] = 32,
     segmenter: Annotated[
@@ -77,11 +77,10 @@ def diagnose(
 ) -> None:
     """Examine the posteriors of RUN: how tight, how active, how well they cover the prior.
 
-    For each set of views that has a posterior: log-likelihoods by importance
-    sampling, active units and KL, and a two-sample test against the prior.
-    Whether views drawn together agree, whether probabilities come true, and
-    how noisy the generators' gradients are. Pictures of all this, and of walks
-    through the latent space. Files go to RUN/diagnose/.
+    For each set of views that has a posterior, this reports log-likelihoods by importance
+    sampling, active units and their KL, and a two-sample test against the prior. It also measures
+    whether views decoded from one z agree, the calibration of predictions, and the noise of the
+    generators' gradients. Figures, including latent traversals, go to RUN/diagnose/.
     """
     require_folder(out)
     for option, count in (("--particles", particles), ("--limit", limit)):
@@ -153,7 +152,7 @@ def _segmenter(folder: Path | None, dataset: SceneDataset) -> RunFolder | None:
     run = find_run(folder)
     if run.settings.recipe != "segmenter":
         raise ValueError(
-            f"{folder} is a run of {run.settings.title}; --segmenter takes one of segmenter."
+            f"{folder} is a run of {run.settings.title}; --segmenter needs a run of segmenter."
         )
     run.schema.labels.require(schema.labels, dataset.name)
     if run.schema.size != schema.size:

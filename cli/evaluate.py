@@ -61,10 +61,12 @@ def evaluate(
     split: Split = None,
     draws: Annotated[
         int | None,
-        typer.Option(help="Score with so many draws of z, too, 1 or more.", show_default="8 only"),
+        typer.Option(
+            help="Score with this number of draws of z as well, 1 or more.", show_default="8 only"
+        ),
     ] = None,
     at_mean: Annotated[
-        bool, typer.Option("--at-mean", help="Score at the posterior's mean, too.")
+        bool, typer.Option("--at-mean", help="Score with z at the posterior mean as well.")
     ] = False,
     json: Json = False,
     seed: Seed = 0,
@@ -258,7 +260,10 @@ def refuse_without_stage(given: dict[str, Any]) -> None:
     stock: dict[str, Any] = {**dict.fromkeys(("params", *CRF)), **STOCK}
     for name, value in stock.items():
         if given[name] != value:
-            raise typer.BadParameter(f"{flag(name)} goes with --stage; name one.")
+            raise typer.BadParameter(
+                f"{flag(name)} needs --stage; add a stage, as --stage sec+crf, or leave the "
+                "option out."
+            )
 
 
 def _show_stages(scores: dict[str, StageScore]) -> None:

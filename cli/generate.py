@@ -56,10 +56,19 @@ def generate(
     ] = 0.01,
     judge: Annotated[
         Path | None,
-        typer.Option(help="Run whose masks of the images must agree.", metavar="RUN"),
+        typer.Option(
+            help="Run of a model that segments the generated images; scenes on which "
+            "it disagrees are rejected.",
+            metavar="RUN",
+            show_default="no judge",
+        ),
     ] = None,
     agreement: Annotated[
-        float, typer.Option(help="Least mean IoU with the masks of --judge, 0 to 1.")
+        float,
+        typer.Option(
+            help="Smallest mIoU between the judge's mask and the generated "
+            "mask, 0 to 1; used with --judge."
+        ),
     ] = 0.5,
     sampled: Annotated[
         bool,
@@ -74,8 +83,9 @@ def generate(
 ) -> None:
     """Write a dataset in VOC layout of scenes drawn from a joint model.
 
-    A scene is kept if it is not among the least likely, and if its mask has just the classes that
-    were decoded. Other splits come along with true masks: scene train segmenter --data generated.
+    A scene is rejected if it is among the least likely, or if the classes in its mask differ from
+    the decoded classes. The other splits are copied with their ground-truth masks. Train on the
+    result: scene train segmenter --data generated.
     """
     from inference.api.datasets import GenerationSettings
     from inference.api.datasets import generate as write

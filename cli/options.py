@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"],
-    typer.Option(help="Where to compute; auto takes a GPU if there is one."),
+    typer.Option(help="Device to compute on; auto uses a GPU if there is one."),
 ]
 Data = Annotated[
     str | None,
     typer.Option(
-        help="The data: synthetic, synthetic:confounded, voc2012, or a folder in VOC layout.",
+        help="Dataset: synthetic, synthetic:confounded, voc2012, or a folder in VOC layout.",
         show_default="the run's own, or synthetic",
     ),
 ]
@@ -39,18 +39,23 @@ Size = Annotated[
 RunArgument = Annotated[
     Path | None,
     typer.Argument(
-        metavar="RUN", help="The folder of a run.", show_default="the newest that fits"
+        metavar="RUN", help="The folder of a run.", show_default="the newest suitable run"
     ),
 ]
 Run = Annotated[
     Path | None,
     typer.Option(
-        "--run", help="The folder of a run.", metavar="RUN", show_default="the newest that fits"
+        "--run", help="The folder of a run.", metavar="RUN", show_default="the newest suitable run"
     ),
 ]
 NamedRun = Annotated[
     Path | None,
-    typer.Option("--run", help="The folder of a run, if it is not named as RUN.", metavar="RUN"),
+    typer.Option(
+        "--run",
+        help="The folder of a run; the same as the argument RUN.",
+        metavar="RUN",
+        show_default="the newest suitable run",
+    ),
 ]
 Limit = Annotated[
     int | None,
@@ -64,16 +69,20 @@ Split = Annotated[
 ]
 Trust = Annotated[
     bool,
-    typer.Option("--trust", help="Run the code of a run that was not trained on this machine."),
+    typer.Option(
+        "--trust",
+        help="Execute the code stored in a run that was trained on another "
+        "machine; read it first.",
+    ),
 ]
 Download = Annotated[
-    bool, typer.Option("--download", help="Fetch voc2012 (2 GB) if it is not there.")
+    bool, typer.Option("--download", help="Download voc2012 (2 GB) if it is missing.")
 ]
 Force = Annotated[
-    bool, typer.Option("--force", help="Replace what an earlier call wrote to --out.")
+    bool, typer.Option("--force", help="Replace the output that an earlier call wrote to --out.")
 ]
 Json = Annotated[
-    bool, typer.Option("--json", help="Print one JSON document in place of lines and tables.")
+    bool, typer.Option("--json", help="Print one JSON document instead of lines and tables.")
 ]
 Seed = Annotated[
     int, typer.Option(help="Seed of every random draw, 0 to 4294967295.", min=0, max=2**32 - 1)
@@ -91,8 +100,8 @@ def require_folder(out: Path | None) -> None:
     """
     if out is not None and out.suffix.lower() in _FILES and not out.is_dir():
         raise ValueError(
-            f"{out} would be a file, but a folder is written; leave out {out.suffix}, as in "
-            f"--out {out.with_suffix('')}."
+            f"--out must be a folder here, but {out} has the suffix of a file; leave out "
+            f"{out.suffix}, as in --out {out.with_suffix('')}."
         )
 
 
@@ -142,7 +151,12 @@ _STAGE_HELP = f"Stage that makes the masks: {', '.join(STAGES)}."
 
 Stage = Annotated[
     Name | None,
-    typer.Option("--stage", metavar="STAGE", help=_STAGE_HELP, show_default="the run's last"),
+    typer.Option(
+        "--stage",
+        metavar="STAGE",
+        help=_STAGE_HELP,
+        show_default="the last stage of the run's recipe, as sec+crf for sec",
+    ),
 ]
 Stages = Annotated[
     list[str] | None,
@@ -164,10 +178,17 @@ def _option(help: str, *names: str, **more: Any) -> Any:
 
 Layer = Annotated[
     str | None,
-    _option("Layer of the classifier whose class maps are taken.", show_default="its last"),
+    _option(
+        "Layer of the classifier for class maps, as stride4; stride8+stride4 averages two.",
+        show_default="its last",
+    ),
 ]
 Scales = Annotated[
-    str, _option("Scales at which the classifier reads images, as 1,1.5: above 0, at most 8.")
+    str,
+    _option(
+        "Scales at which the classifier reads images, as multiples of their size: 0.5,1,1.5; "
+        "above 0, at most 8."
+    ),
 ]
 Flip = Annotated[bool, _option("Average class maps with those of the mirrored image.", "--flip")]
 BackgroundMap = Annotated[

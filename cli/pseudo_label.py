@@ -60,11 +60,16 @@ def pseudo_label(
     ] = Path("weak"),
     confidence: Annotated[
         float,
-        typer.Option(help="Probability of its label below which a pixel is void, 0 to 1."),
+        typer.Option(
+            help="Pixels whose most probable label is less probable than this are void, 0 to 1."
+        ),
     ] = 0.7,
     labels: Annotated[
         Literal["known", "predicted"],
-        typer.Option(help="Classes that a mask may hold: those known of its image, or any."),
+        typer.Option(
+            help="Classes that a mask may contain: known (the image-level labels of "
+            "its image) or predicted (any class)."
+        ),
     ] = "known",
     true: Annotated[
         int,
@@ -72,7 +77,7 @@ def pseudo_label(
     ] = 0,
     copy: Annotated[
         bool,
-        typer.Option("--copy", help="Copy pictures; else they are linked where possible."),
+        typer.Option("--copy", help="Copy photographs instead of linking them."),
     ] = False,
     force: Force = False,
     json: Json = False,
@@ -97,9 +102,9 @@ def pseudo_label(
 ) -> None:
     """Write a dataset in VOC layout with weak masks, for scene train telbo --data weak.
 
-    Takes the newest run of sec, else of a classifier. Splits other than the one that is
-    segmented come along with their true masks; pictures of folders are linked. weak.txt lists
-    whose masks are weak, for --weak-weight of scene train.
+    Without RUN, this uses the newest run of sec, else of classifier. The other splits are copied
+    with their ground-truth masks. Photographs of a folder are linked. weak.txt lists the scenes
+    with weak masks, for --weak-weight of scene train.
     """
     given: dict[str, Any] = dict(locals())
     from inference.api.datasets import pseudo_label as write

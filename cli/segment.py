@@ -96,7 +96,8 @@ def segment(
     pixels: Annotated[
         int | None,
         typer.Option(
-            help="Pixels at which the CRF works, at most; larger photographs are reduced for it.",
+            help="Largest number of pixels at which the CRF works, 1 or more; larger "
+            "photographs are scaled down for it.",
             rich_help_panel="Kernels",
             show_default="1000000",
             min=1,
@@ -113,9 +114,9 @@ def segment(
 ) -> None:
     """Label every pixel of PHOTOS: STEM_mask.png (label ids) and STEM_overlay.png.
 
-    Takes the newest run of sec (stage sec+crf), else of a classifier (gradcam+crf), else of a
-    segmenter, else of any model that reads images (mask). A picture that cannot be read stops no
-    other, but the exit status is then 1.
+    Without --run, this uses the newest run of sec (stage sec+crf). If there is none: of classifier
+    (gradcam+crf), then of segmenter, then of any model that reads images (mask). An unreadable
+    photograph does not stop the others, but the exit status is then 1.
     """
     given = dict(locals())
     from inference.api.segment import photos_of, plan, segment_files

@@ -29,49 +29,87 @@ def tune(
     recipe: str,
     over: Annotated[
         list[str] | None,
-        _option("What is searched: OPTION=LOW..HIGH, OPTION=LOW..HIGH:log or OPTION=A,B,C."),
+        _option(
+            "Option to search and its values: OPTION=LOW..HIGH, OPTION=LOW..HIGH:log or "
+            "OPTION=A,B,C. Repeatable."
+        ),
     ] = None,
-    sampler: Annotated[Literal["grid", "random", "tpe"], _option("How.")] = "tpe",
+    sampler: Annotated[
+        Literal["grid", "random", "tpe"],
+        _option("Sampler of the points: tpe (Bayesian), random, or grid (all combinations)."),
+    ] = "tpe",
     trials: Annotated[
-        int | None, _option("How many in all.", show_default="20, or the grid")
+        int | None,
+        _option(
+            "Number of trials in the whole search, 1 or more.",
+            show_default="20, or all points of a grid",
+        ),
     ] = None,
-    points: Annotated[int | None, _option("How many of a grid stand for a range.")] = None,
-    jobs: Annotated[int, _option("Processes that share trials.")] = 1,
+    points: Annotated[
+        int | None,
+        _option(
+            "Number of values that a grid takes from each range, "
+            "2 or more. Needed for a range with --sampler grid."
+        ),
+    ] = None,
+    jobs: Annotated[int, _option("Number of trials to run in parallel, 1 or more.")] = 1,
     seeds: Annotated[
-        int, _option("How many train each point, from --seed on; their mean is its score.")
+        int,
+        _option(
+            "Number of seeds to train each point with, 1 to 1000; the first is --seed. "
+            "The score is their mean."
+        ),
     ] = 1,
     metric: Annotated[
         Literal["miou", "f1", "map", "elbo", "loss"] | None,
-        _option("By what.", show_default="miou; f1 of a classifier"),
+        _option(
+            "Score of a trial: miou (masks, %), f1 or map (classes, %), elbo (nats per "
+            "scene) or loss (validation).",
+            show_default="miou; f1 of a classifier",
+        ),
     ] = None,
     given: Annotated[
         str | None,
-        _option("Views that predict masks or classes.", show_default="image, if that will do"),
+        _option(
+            "Views from which masks or classes are predicted, as image,classes.",
+            show_default="image, if the model can read it alone",
+        ),
     ] = None,
-    split: Annotated[str, _option("Where scores are taken: tune or val.")] = "tune",
+    split: Annotated[str, _option("Split on which trials are scored: tune or val.")] = "tune",
     prune: Annotated[
         bool | None,
         _option(
-            "Stop trials whose validation loss is worse than the median's.",
+            "Stop trials whose validation loss is worse than the median of the other trials.",
             "--prune/--no-prune",
             show_default="with --metric loss",
         ),
     ] = None,
-    keep: Annotated[bool, _option("Keep the weights of all trials.", "--keep")] = False,
-    out: Annotated[Path | None, _option("Folder; a search that is there is gone on with.")] = None,
-    force: Annotated[bool, _option("Begin anew.", "--force")] = False,
+    keep: Annotated[
+        bool, _option("Keep the weights of all trials, not only those of the best.", "--keep")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        _option(
+            "Where to write: a folder for the trials and tune.json. "
+            "An existing search with the same settings continues.",
+            show_default="runs/tune-RECIPE-DATA",
+        ),
+    ] = None,
+    force: Annotated[
+        bool, _option("Delete an earlier search in --out and start again.", "--force")
+    ] = False,
     json: Json = False,
     device: Device = "auto",
     download: Download = False,
     **values: Any,
 ) -> None:
-    """Search for the best settings, each trial trained as scene train would train it.
+    """Search for the best settings. Each trial is one training, as by scene train.
 
     scene tune jvae --over learning-rate=1e-4..1e-1:log --over latent=16,32,64
 
-    Any option below can be searched: a range of numbers, on a log scale or not, or a list; where
-    values hold commas, | separates them. The other options stay as they are given. Trials are
-    scored on tune, never on test. The same call goes on with the same search.
+    You can search any option below, over a range of numbers (linear or log scale) or a list.
+    Separate list items that contain commas with |. All other options stay fixed. Trials are scored
+    on tune, never on test. To continue an interrupted search, run the same command again.
     """
     from inference.experiments.tune.search import tune as search
 

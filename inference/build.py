@@ -162,7 +162,10 @@ def _subsets(
 
 def _sec(settings: Settings, model: SceneModel, guide: Guide) -> Objective:
     if settings.data.augment not in (None, "none"):
-        raise ValueError("The recipe sec does not vary scenes, or cues would lie beside them.")
+        raise ValueError(
+            "The recipe sec cannot augment scenes, because cues are computed once "
+            "and would no longer match; use --augment none."
+        )
     assert isinstance(model, CoarseScene)
     crf = settings.crf
     return SEC(grid_kernels(model.cells, crf.weight, crf.sigma_xy, crf.sigma_rgb))
@@ -193,7 +196,8 @@ def _made(name: str, kind: Any, *args: Any, **more: Any) -> Any:
         inspect.signature(kind).bind(*args, **more)
     except TypeError as error:
         raise ValueError(
-            f"{name} cannot be made as {kind.__mro__[1].__name__} is: {error}."
+            f"{name} cannot be constructed like its base class {kind.__mro__[1].__name__}: "
+            f"{error}. Take the same arguments in its __init__."
         ) from error
     return kind(*args, **more)
 

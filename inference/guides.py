@@ -53,7 +53,10 @@ def product_of_experts(
     loc, scale = torch.stack(tuple(locs)), torch.stack(tuple(scales))
     if not (positive := (scale > 0).flatten(1).all(1)).all():
         first = int((~positive).nonzero()[0])
-        raise ValueError(f"Expert {first} has a scale that is not positive; pass deviations.")
+        raise ValueError(
+            f"Expert {first} has a scale that is not positive; pass standard "
+            "deviations, not logarithms or variances."
+        )
     precision = scale.square().reciprocal()
     if present is not None:
         precision = precision * torch.stack(tuple(present)).unsqueeze(-1)

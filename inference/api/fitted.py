@@ -313,10 +313,15 @@ def _refinement(method: str | None, steps: int | None, seen: Views | None) -> Re
     """Say how to refine; None where that was not asked."""
     if method is None:
         if steps is not None:
-            raise ValueError("--refine-steps goes with --refine svi or --refine hmc.")
+            raise ValueError(
+                "--refine-steps needs --refine svi or --refine hmc; add one, or leave it out."
+            )
         return None
     if method not in ("svi", "hmc"):
         raise LookupError(unknown(method, ("svi", "hmc"), "refinement") + ".")
     if seen is None:
-        raise ValueError("There is nothing to refine by; add --from-image, -classes or -mask.")
+        raise ValueError(
+            "--refine needs views to condition on; add --from-image, "
+            "--from-classes or --from-mask."
+        )
     return Refinement("svi" if method == "svi" else "hmc", steps)

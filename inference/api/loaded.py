@@ -184,7 +184,7 @@ def save_run(run: Run, assembly: Assembly, folder: Path, force: bool = False) ->
         ValueError: If it is a file, holds no run, or is the run itself.
     """
     if folder.exists() and folder.samefile(run.folder):
-        raise ValueError(f"{folder} is the run itself; name another folder to keep it in.")
+        raise ValueError(f"{folder} is the run itself; choose another folder to save the copy in.")
     copy = Run(folder, portable(run.settings, run.folder), run.schema)
     with claimed(folder, force):
         for name in (CONFIG, *(_KEPT if _unchanged(run, assembly, folder) else ())):

@@ -84,7 +84,7 @@ def segmenter(
     if wanted is not None and STAGES[name].crf != wanted:
         raise ValueError(
             f"The stage {name} {'has no' if wanted else 'is with the'} CRF, which contradicts "
-            f"crf={crf!r}; leave one out."
+            f"crf={crf!r}; leave out stage or crf."
         )
     parameters = Parameters()
     if isinstance(crf, Parameters):

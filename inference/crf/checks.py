@@ -204,7 +204,9 @@ def _numbers(values: Tensor, name: str) -> tuple[float, float]:
         raise ValueError(f"{name} are {_shape(values)}: there is no pixel to refine.")
     least, largest = _extremes(values)
     if not (math.isfinite(least) and math.isfinite(largest)):
-        raise ValueError(f"{name} hold a NaN or an infinity; look where they came from.")
+        raise ValueError(
+            f"{name} hold a NaN or an infinity; check the model or file that produced them."
+        )
     return least, largest
 
 

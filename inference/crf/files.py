@@ -124,8 +124,9 @@ def _from_probs(
     labels = labels or _numbered(len(values), path)
     if len(values) != len(labels.names):
         raise ValueError(
-            f"{path} holds {len(values)} labels, but {len(labels.names)} are named; leave --data "
-            "and --labelmap out, or give the ones it was made with."
+            f"{path} holds {len(values)} labels, but --data or --labelmap names "
+            f"{len(labels.names)}; leave both out, or name the labels that the file was made "
+            "with."
         )
     return labels, values.argmax(0), _refined(refine, values, pixels, labels, parameters, engine)
 
@@ -148,7 +149,7 @@ def _from_mask(
         raise ValueError(f"{path} is {wide}×{tall} but the photo is {w}×{h}; {advice}")
     known = ids[ids != VOID]
     if not known.numel():
-        raise ValueError(f"{path} is void (255) everywhere; there is nothing to go by.")
+        raise ValueError(f"{path} is void (255) everywhere, so there is nothing to refine.")
     if labels is None and known.numel() < ids.numel() and len(known.unique()) == 1:
         raise ValueError(
             f"{path} holds one label, {int(known[0])}, and void (255); if white is a label, give "
@@ -184,14 +185,14 @@ def _require_memory(count: int, image: Tensor) -> None:
     if count * height * width > MOST_VALUES:
         raise ValueError(
             f"{count} labels at {width}×{height} are {count * height * width:.1e} probabilities, "
-            f"more than the {MOST_VALUES:.1e} that are refined at once; shrink the photo and what "
-            "goes with it."
+            f"more than the limit of {MOST_VALUES:.1e}; scale down the photograph and its "
+            "probabilities or mask."
         )
 
 
 def _numbered(count: int, path: Path) -> Labels:
     if count > VOID:
-        raise ValueError(f"{path} holds {count} labels; a mask can tell {VOID} apart.")
+        raise ValueError(f"{path} holds {count} labels, but a mask can store at most {VOID}.")
     return Labels(NUMBERED.names[:count])
 
 

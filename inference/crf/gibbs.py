@@ -105,14 +105,15 @@ def _compatibility(kernel: Kernel, like: Tensor) -> Tensor:
 def _check(field: Field, sweeps: int, chains: int) -> None:
     if field.void is not None:
         raise ValueError(
-            "Void pixels receive messages but send none: there is no energy; leave void out."
+            "Gibbs sampling does not support void pixels, because one-way messages have no "
+            "energy; leave void out."
         )
     for kernel in field.kernels:
         mu = kernel.compatibility
         if kernel.normalization not in SYMMETRIC or not (mu is None or torch.equal(mu, mu.T)):
             raise ValueError(
-                "An energy needs symmetric pairs: choose the normalization symmetric, mean or "
-                "none, and a symmetric compatibility."
+                "Gibbs sampling needs symmetric pairwise terms: use the normalization "
+                "symmetric, mean or none, and a symmetric compatibility."
             )
     if sweeps < 1 or chains < 1:
-        raise ValueError(f"There must be a sweep and a chain, not {sweeps} and {chains}.")
+        raise ValueError(f"sweeps and chains must be 1 or more, not {sweeps} and {chains}.")

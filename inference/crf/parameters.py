@@ -119,7 +119,7 @@ class Parameters:
         if self.compatibility is not None and len(self.compatibility) != count:
             raise ValueError(
                 f"These CRF parameters were fitted to {len(self.compatibility)} labels, but here "
-                f"are {count}; fit them anew, or leave the compatibility out."
+                f"are {count}; fit them again, or leave the compatibility out."
             )
 
     def to_json(self) -> dict[str, Any]:

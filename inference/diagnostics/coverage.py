@@ -56,8 +56,8 @@ def mmd_test(
     """
     if x.shape != y.shape or len(x) < 2:
         raise ValueError(
-            f"Two samples of equally many points, 2 or more, can be compared; not {len(x)} of "
-            f"{x.shape[-1]} numbers and {len(y)} of {y.shape[-1]}."
+            "The two-sample test needs two samples of the same shape, with 2 points or more; "
+            f"not {len(x)}×{x.shape[-1]} and {len(y)}×{y.shape[-1]}."
         )
     points = torch.cat([x, y]).double().cpu()
     distances = torch.cdist(points, points)

@@ -76,8 +76,8 @@ def _sample_posterior(assembly: Assembly, scenes: SceneDataset, count: int) -> T
         if len(views):
             return _one(draw(assembly, views.to(assembly.device), 1, len(views)))
     raise ValueError(
-        f"Hardly any scene of {scenes.name} ({scenes.split}) has {', '.join(names)}, which this "
-        "guide reads; draw --from prior."
+        f"Too few scenes of {scenes.name} ({scenes.split}) have {', '.join(names)}, which this "
+        "guide reads; use --from prior."
     )
 
 
@@ -360,7 +360,12 @@ def _require_joint(assembly: Assembly, run: Run) -> None:
 def _require_judge(judging: Assembly, judge: Run, run: Run) -> None:
     judge.schema.labels.require(run.schema.labels, run.folder.name)
     if not able(judging, ("image",), "mask"):
-        raise ValueError(f"The judge {judge.folder} finds no masks in images; take a segmenter.")
+        raise ValueError(
+            f"The judge {judge.folder} does not predict masks from images; use a run of segmenter."
+        )
     if judge.schema.size != run.schema.size:
         (tall, wide), (h, w) = judge.schema.size, run.schema.size
-        raise ValueError(f"The judge {judge.folder} sees {tall}x{wide}, not the run's {h}x{w}.")
+        raise ValueError(
+            f"The judge {judge.folder} takes images of {tall}x{wide}, but the run "
+            f"generates {h}x{w}; train a judge with --size {h}x{w}."
+        )

@@ -149,8 +149,9 @@ def _random_scenes(dataset: SceneDataset, total: int, true: int, seed: int) -> s
             return chosen
     if true:
         raise ValueError(
-            f"--true {true} scenes are to keep their masks, but of {total} scenes of "
-            f"{dataset.split} only {len(chosen)} have a true one; choose fewer."
+            f"--true {true} asks for more scenes than there are: only {len(chosen)} of the "
+            f"{total} scenes of {dataset.split} have a ground-truth mask; choose {len(chosen)} "
+            "or fewer."
         )
     return chosen
 

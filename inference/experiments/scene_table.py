@@ -107,7 +107,7 @@ def scene_table(
         seeds: Of the trainings.
         split: What to score on; None = test if there is one, else val.
         folder: Where runs, figures and a picture go; None = a folder named after the data.
-        force: Remove an earlier table and start anew.
+        force: Remove an earlier table and start again.
         jobs: Processes.
         device: Where to compute.
         watch: Called with each result as it is there.

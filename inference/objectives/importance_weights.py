@@ -202,8 +202,8 @@ def _scored(name: str, site: Any, z: Tensor) -> Tensor:
         log_prob = site["fn"].log_prob(z)
     except (NotImplementedError, KeyError) as error:  # Pyro's transforms say it with a KeyError
         raise ValueError(
-            f"The density of {name!r} has no inverse, so it can score only what it just drew; "
-            "choose iwae or elbo, or a guide that can score any z."
+            f"The transform of {name!r} has no inverse, so its density is known only for its own "
+            "last sample; use iwae or elbo, or a guide that can score any z."
         ) from error
     return scale_and_mask(log_prob, site["scale"], site["mask"])  # type: ignore[no-any-return]
 
@@ -211,8 +211,9 @@ def _scored(name: str, site: Any, z: Tensor) -> Tensor:
 def _require_path(name: str, site: Any) -> None:
     if site["infer"].get("is_auxiliary"):
         raise ValueError(
-            f"The guide draws {name!r} as a help to other sites, so the density of these is not "
-            "known by itself; choose iwae or elbo, or a guide that draws its latents directly."
+            f"{name!r} is an auxiliary site of the guide, so the density of the sites that "
+            "depend on it is unknown; use iwae or elbo, or a guide that samples its latents "
+            "directly."
         )
     if not site["fn"].has_rsample:
         density = getattr(site["fn"], "base_dist", site["fn"])  # within Independent

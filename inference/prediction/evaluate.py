@@ -59,7 +59,7 @@ def log_likelihood(assembly: Assembly, views: Views, particles: int = 64) -> Ten
         raise ValueError(f"An estimate needs 1 particle or more, not {particles}.")
     model = assembly.model
     if missing := [name for name in model.conditions if name not in views]:
-        raise ValueError(f"This model takes the {missing[0]} as given; give that, too.")
+        raise ValueError(f"This model conditions on the {missing[0]}; add it to the views.")
     if not set(views.names) & set(model.views):
         raise ValueError(
             f"This model explains {', '.join(model.views)}, but none of them is among the views."

@@ -149,7 +149,10 @@ def refine_posterior(
     states, acceptance = explore(model, given, near, states=max(CHAIN, draws), warmup=how.length)
     scatter = states.std(0)
     if not bool((scatter > 0).all()):
-        raise ValueError("A chain never moved; give it more warm-up, such as --refine-steps 100.")
+        raise ValueError(
+            "The HMC chain accepted no proposal; use more warm-up steps, such as "
+            "--refine-steps 100."
+        )
     q = dist.Normal(states.mean(0), scatter).to_event(1)
     apart = torch.linspace(0, len(states) - 1, draws).round().long().to(states.device)
     return RefinedPosterior(q, states[apart], before, bound(model, given, q), how, acceptance)
@@ -166,11 +169,11 @@ def require_refinable(assembly: Assembly, given: Collection[str]) -> None:
     if not model.latent:
         raise ValueError("This model has no z to refine; leave out --refine.")
     if missing := [name for name in model.conditions if name not in given]:
-        raise ValueError(f"This model takes the {missing[0]} as given; give that, too.")
+        raise ValueError(f"This model conditions on the {missing[0]}; add it to the views.")
     if not set(given) & set(model.views):
         raise ValueError(
-            f"Nothing given tells this model about z; give {' or '.join(model.views)} to refine "
-            "by, or leave out --refine."
+            f"None of the views informs z in this model; add {' or '.join(model.views)}, or "
+            "leave out --refine."
         )
 
 

@@ -175,7 +175,7 @@ def sample(
     given = observed.to(assembly.device) if observed is not None else None
     _require(assembly, given, recipe, refinement)
     if walk and not assembly.model.latent:
-        raise ValueError(f"A {recipe} has no z to walk through; leave out --walk.")
+        raise ValueError(f"A {recipe} has no latent z, so --walk is not possible; leave it out.")
     with seeded(seed, assembly.device):
         z, refined = _latents(assembly, given, n, walk, refinement)
         decoded = {name: view.cpu() for name, view in probable(assembly, z, given).items()}
@@ -297,7 +297,7 @@ def require_conditions(assembly: Assembly, names: Any, recipe: str) -> None:
         ValueError: Naming the view that is missing.
     """
     if missing := [name for name in assembly.model.conditions if name not in names]:
-        raise ValueError(f"A {recipe} draws given an {missing[0]}; add --from-{missing[0]}.")
+        raise ValueError(f"A {recipe} conditions on the {missing[0]}; add --from-{missing[0]}.")
 
 
 def require_posterior(assembly: Assembly, names: Any, recipe: str) -> None:

@@ -97,7 +97,7 @@ def load_learning(path: Path, learning: Learning, recipe: str) -> None:
     """
     tensors, about = _load(path, recipe)
     if not {"groups", "progress"} <= set(about) or "random/cpu" not in tensors:
-        raise ValueError(f"{path} holds no state of training to resume from; train anew.")
+        raise ValueError(f"{path} holds no state of training to resume from; train again.")
     step, best, waited = _progress(path, about["progress"])
     _require_optimizer(path, learning.optimizer, tensors)
     _restore(path, learning.assembly, tensors)
@@ -116,7 +116,9 @@ def _progress(path: Path, told: Any) -> tuple[int, float, int]:
             counts = not isinstance(step, bool) and not isinstance(waited, bool)
             if counts and step >= 0 and waited >= 0 and not math.isnan(best):
                 return step, best, waited
-    raise ValueError(f"{path} cannot say how far training had come ({told}); train anew.")
+    raise ValueError(
+        f"{path} does not record a valid training step ({told}); train again from the start."
+    )
 
 
 def _require_optimizer(path: Path, optimizer: Optimizer, tensors: Tensors) -> None:
@@ -125,8 +127,8 @@ def _require_optimizer(path: Path, optimizer: Optimizer, tensors: Tensors) -> No
     held = {name.split("/")[1] for name in tensors if name.startswith("optimizer/")}
     if odd := held.difference(map(str, range(count))):
         raise ValueError(
-            f"{path} holds an optimizer's state of parameter {min(odd)}, where there are {count}; "
-            "train anew."
+            f"{path} has optimizer state for parameter {min(odd)}, but the model has only "
+            f"{count} parameters; train again from the start."
         )
 
 
@@ -148,7 +150,9 @@ def _restore(path: Path, assembly: Assembly, tensors: Tensors) -> None:
         state = {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
         for name, tensor in state.items():
             if tensor.is_floating_point() and not tensor.isfinite().all():
-                raise ValueError(f"{path} holds weights that are no numbers ({name}); train anew.")
+                raise ValueError(
+                    f"{path} holds NaN or infinite weights ({name}); train again from the start."
+                )
         try:
             module.load_state_dict(state)
         except RuntimeError as error:
@@ -170,7 +174,7 @@ def _restore_optimizer(path: Path, optimizer: Optimizer, tensors: Tensors, group
         optimizer.load_state_dict({"state": state, "param_groups": groups})
     except (ValueError, TypeError, LookupError) as error:
         raise ValueError(
-            f"{path} does not fit the optimizer of this run ({error}); train anew."
+            f"{path} does not fit the optimizer of this run ({error}); train again."
         ) from error
 
 
@@ -184,20 +188,24 @@ def _save(path: Path, tensors: Tensors, about: dict[str, Any]) -> None:
 def _load(path: Path, recipe: str) -> tuple[Tensors, dict[str, Any]]:
     """Read a file written for a recipe, and refuse any other."""
     if not path.is_file():
-        raise LookupError(f"There is no {path.name} in {path.parent}; did training get that far?")
+        raise LookupError(
+            f"There is no {path.name} in {path.parent}: the training stopped "
+            "before it was saved. Continue it with `scene train --resume "
+            f"{path.parent}`."
+        )
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}
             about = _told(file.metadata() or {})
     except (SafetensorError, OSError) as error:
         raise ValueError(
-            f"{path} is truncated or damaged; copy it again, or train anew."
+            f"{path} is truncated or damaged; copy it again, or train again."
         ) from error
     if about.get("recipe") != recipe:
         raise ValueError(f"{path} holds weights of {about.get('recipe')!r}, not of {recipe!r}.")
     if about.pop(_DIGEST, None) != _digest(tensors, about):
         raise ValueError(
-            f"{path} does not hold what was written to it; copy it again, or train anew."
+            f"{path} does not hold what was written to it; copy it again, or train again."
         )
     return tensors, about
 

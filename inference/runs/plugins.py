@@ -144,11 +144,11 @@ def _copy(folder: Path, path: Path, field: str) -> Path:
     if os.path.dirname(os.path.realpath(copy)) != code:
         raise ValueError(
             f"{folder} names {path} as the code of its {field}, which is not in its folder "
-            f"{CODE}; get the run whole, or train anew."
+            f"{CODE}; get the run whole, or train again."
         )
     if not copy.is_file():
         raise LookupError(
-            f"{folder} lacks {path}, the code of its {field}; get the run whole, or train anew."
+            f"{folder} lacks {path}, the code of its {field}; get the run whole, or train again."
         )
     return copy
 
@@ -166,8 +166,8 @@ def _require_trusted(digest: str, trust: bool, folder: Path, what: str) -> None:
         _trust(digest)
     elif digest not in _trusted():
         raise PermissionError(
-            f"{folder} runs code of its own ({what}) that was not trained here; read it, and "
-            "add --trust if you trust it."
+            f"{folder} contains code ({what}) from another machine; read the code, then add "
+            "--trust to execute it."
         )
 
 

@@ -145,7 +145,7 @@ def read(folder: Path) -> Run:
         if config["format"] != FORMAT:
             raise ValueError(
                 f"it has format {config['format']}, but only {FORMAT} is read here; train it "
-                "anew, or use the version of scene that wrote it."
+                "again, or use the version of scene that wrote it."
             )
         settings, labels = settings_from(config["settings"]), labels_from(config["labels"])
         settings = _found(folder, settings, as_table("its places", config.get("places", {})))
@@ -226,7 +226,9 @@ def _free(folder: Path) -> Path:
             return candidate
         except FileExistsError:
             continue
-    raise ValueError(f"{folder} and its next 999 names are taken.")
+    raise ValueError(
+        f"{folder} and its next 999 names are in use; name another folder with --out."
+    )
 
 
 def _age(folder: Path) -> float:

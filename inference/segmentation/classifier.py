@@ -66,9 +66,9 @@ class CueClassifier:
             return scenes
         if theirs[0] * ours[1] != theirs[1] * ours[0]:
             raise ValueError(
-                f"{self.run.folder} saw scenes of {theirs[0]}x{theirs[1]}, which are cropped "
-                f"otherwise than to {ours[0]}x{ours[1]}; give --size {theirs[0]}x{theirs[1]}, or "
-                "a classifier of that size."
+                f"The classifier {self.run.folder} was trained at {theirs[0]}x{theirs[1]}, whose "
+                f"crop differs from {ours[0]}x{ours[1]}; use --size {theirs[0]}x{theirs[1]}, or "
+                "a classifier with the same aspect ratio."
             )
         return ImageLevel(
             open_data(settings.data.source, scenes.split, theirs, count=settings.data.count)
@@ -149,7 +149,9 @@ def cue_crf(given: tuple[float, ...]) -> tuple[float, float, float] | None:
     if not given:
         return None
     if len(given) != 3:
-        raise ValueError(f"A CRF that finds cues takes three numbers, not {len(given)}.")
+        raise ValueError(
+            f"--cue-crf takes three numbers (weight, θα in pixels, θβ in 0-255), not {len(given)}."
+        )
     weight, reach, unlike = given
     return weight, reach, unlike
 

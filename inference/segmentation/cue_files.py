@@ -247,14 +247,14 @@ class Cues:
             with zipfile.ZipFile(path) as archive:
                 sizes = [entry.file_size for entry in archive.infolist()]
             if sum(sizes) > MOST:
-                raise ValueError(f"{sum(sizes)} bytes are more than cues take.")
+                raise ValueError(f"The file holds {sum(sizes)} bytes, more than cues can have.")
             with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
                 packed, (labels, rows, columns) = held["packed"], held["shape"].tolist()
             _require_cues(packed, (labels, rows, columns))
         except MemoryError:
             raise
         except Exception as error:  # by the compression, a damaged file raises anything
-            raise ValueError(f"{path} is truncated or damaged; train anew.") from error
+            raise ValueError(f"{path} is truncated or damaged; train again.") from error
         return cls(packed, (labels, rows, columns))
 
     @classmethod
@@ -287,7 +287,9 @@ def _require_cues(packed: np.ndarray, shape: tuple[int, ...]) -> None:
     bits = math.prod(shape)
     whole = all(isinstance(extent, int) and extent > 0 for extent in shape)
     if not whole or packed.dtype != np.uint8 or packed.shape != (len(packed), -(-bits // 8)):
-        raise ValueError(f"{packed.dtype} of {packed.shape} are no cues of {shape}.")
+        raise ValueError(
+            f"Cues of shape {shape} cannot be read from {packed.dtype} of shape {packed.shape}."
+        )
 
 
 class CuedScenes(SceneDataset):
@@ -308,8 +310,8 @@ class CuedScenes(SceneDataset):
     def __init__(self, scenes: SceneDataset, cues: Cues) -> None:
         if len(scenes) != len(cues):
             raise ValueError(
-                f"The cues are of {len(cues)} scenes, but {scenes.name} has {len(scenes)} to "
-                "train on; did it change since?"
+                f"The run has cues for {len(cues)} scenes, but {scenes.name} now has "
+                f"{len(scenes)} training scenes; restore the data, or train again."
             )
         self.scenes, self.cues = scenes, cues
         self.name, self.split, self.source = scenes.name, scenes.split, scenes.source

@@ -149,8 +149,8 @@ def weights(
     head = None if len(model.after(layer)) else _layered(model.judge)
     if method == "closed" and head is None:
         raise ValueError(
-            f"What follows {layer or model.layer} is more than pooling and linear layers, so its "
-            "gradients have no closed form; take method='batched'."
+            f"The layers after {layer or model.layer} are not only pooling and linear, so "
+            "Grad-CAM has no closed form; use method='batched'."
         )
     if head is not None and method != "batched":
         return _closed(head, maps)

@@ -125,8 +125,8 @@ def require_background(labels: Labels, needed: bool, otherwise: str) -> None:
     """
     if needed and labels.background is None:
         raise ValueError(
-            f"None of the labels ({', '.join(labels.names)}) is called background, so there is "
-            f"none to find; give {otherwise}."
+            f"None of the labels ({', '.join(labels.names)}) is named background, so no "
+            f"background cues can be computed; use {otherwise}."
         )
 
 

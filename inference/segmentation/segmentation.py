@@ -227,7 +227,7 @@ def overlay_of(segmentation: Segmentation, opacity: float = 0.5) -> Tensor:
 
     image = segmentation.image
     if image is None:
-        raise ValueError("This segmentation holds no photograph to lay its mask over.")
+        raise ValueError("This segmentation does not store its photograph, so it has no overlay.")
     whole = torch.empty_like(image)
     parts = zip(
         *(x.split(_OVERLAY_ROWS, -2) for x in (whole, image, segmentation.mask)), strict=True

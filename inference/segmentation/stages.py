@@ -85,8 +85,8 @@ def stage_of(run: Run, name: str | None = None, crf: bool | None = None) -> str:
         raise LookupError(unknown(name, STAGES, "stage") + ".")
     if name not in own:
         raise ValueError(
-            f"{run.folder} is a run of {run.settings.title}; its stages are {', '.join(own)}, "
-            f"not {name}."
+            f"{run.folder} is a run of {run.settings.title}; choose one of its stages: "
+            f"{', '.join(own)}."
         )
     return name
 

@@ -20,7 +20,7 @@ def as_table(what: str, data: Any) -> dict[str, Any]:
         ValueError: If they are something else.
     """
     if not isinstance(data, dict):
-        raise ValueError(f"{what} is {shown(data)}, where names and values were expected.")
+        raise ValueError(f"{what} must be a table of names and values, not {shown(data)}.")
     return data
 
 

@@ -226,8 +226,8 @@ class Option:
             weight = math.nan
         if not 0 <= weight < math.inf:
             raise ValueError(
-                f"{self.flag} {text.strip()!r} is not a view and a number of 0 or more, such as "
-                "mask=2."
+                f"{self.flag} takes VIEW=WEIGHT with a weight of 0 or more, such as mask=2, not "
+                f"{text.strip()!r}."
             )
         return name.strip(), weight
 

@@ -189,7 +189,7 @@ _RETROFIT = (
 
 RECIPES: dict[str, Recipe] = {
     "cvae": Recipe(
-        "Conditional VAE: draws one of the masks that an image may have.",
+        "Conditional VAE: samples masks given an image.",
         "scene.models:ConditionalScene",
         explains=("mask",),
         uses=(
@@ -205,7 +205,7 @@ RECIPES: dict[str, Recipe] = {
         defaults={"encode": ("image", "mask")},
     ),
     "jvae": Recipe(
-        "Joint VAE: reads --encode, explains image, classes and mask.",
+        "Joint VAE: infers z from the views of --encode, models image, classes and mask.",
         _JOINT,
         uses=(*_LATENT, *_GRID, *_PIXELS, "encode", "weak_weight"),
         defaults={"encode": ("image", "classes")},
@@ -230,7 +230,7 @@ RECIPES: dict[str, Recipe] = {
         },
     ),
     "segmenter": Recipe(
-        "U-Net trained on true masks: the supervised yardstick.",
+        "U-Net trained on ground-truth masks: the supervised baseline.",
         "scene.discriminative:SegmentedScene",
         explains=("mask",),
         uses=("weak_weight",),
@@ -269,7 +269,7 @@ RECIPES: dict[str, Recipe] = {
         nets={"largefov": {**_LARGEFOV, **_PUBLISHED}},
     ),
     "twin": Recipe(
-        "The network of SEC trained on true masks: what its labels are measured against.",
+        "SEC's network trained on ground-truth masks, for comparison with SEC.",
         "scene.discriminative:CoarseScene",
         form="masks",
         explains=("mask",),

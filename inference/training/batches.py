@@ -108,8 +108,8 @@ class Batches:
                 if "exited unexpectedly" not in str(error) and "killed by" not in str(error):
                     raise
                 raise ChildProcessError(
-                    "A process that loads data ended of itself, perhaps for want of memory; try "
-                    "fewer --workers, or a smaller --batch-size."
+                    "A data-loading process stopped unexpectedly, perhaps out of memory; use "
+                    "fewer --workers or a smaller --batch-size."
                 ) from error
             if batch is None:
                 return

@@ -182,9 +182,9 @@ def fit(
             seen = learning.step * settings.training.batch_size
             if not used and (seen >= len(train) or learning.step == settings.training.steps):
                 raise ValueError(
-                    f"Of {min(seen, len(train))} training scenes none has all the views that "
-                    f"{settings.recipe} learns from; see what there is: "
-                    f"scene data info {settings.data.source}"
+                    f"None of {min(seen, len(train))} training scenes has all the views that "
+                    f"{settings.recipe} needs; count them with `scene data info "
+                    f"{settings.data.source}`."
                 )
             stop = bool(asked)
             due = used and (learning.step % every == 0 or learning.step == settings.training.steps)
@@ -243,8 +243,9 @@ def _load(learning: Learning, run: Run) -> None:
     load_learning(run.path(CHECKPOINT), learning, run.settings.title)
     if learning.step > run.settings.training.steps:
         raise ValueError(
-            f"{run.path(CHECKPOINT)} is of step {learning.step}, but the run takes "
-            f"{run.settings.training.steps}; one of them is of another run: train anew."
+            f"{run.path(CHECKPOINT)} is at step {learning.step}, beyond the run's "
+            f"{run.settings.training.steps} steps, so it belongs to another run; train again "
+            "from the start."
         )
 
 

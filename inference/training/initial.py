@@ -76,13 +76,14 @@ def take_weights(assembly: Assembly, run: Run) -> Taken:
     found = _fitting(run.path(WEIGHTS), own)
     if not found:
         raise ValueError(
-            f"No tensor of {run.folder}, a run of {run.settings.recipe}, has the name and shape "
-            "of one of this model; start from a run of the same recipe, --width and --size."
+            f"No weight of {run.folder} (recipe {run.settings.recipe}) matches this model in "
+            "name and shape; use --from with a run of the same recipe, --width and --size."
         )
     broken = [name for name, tensor in found.items() if not tensor.isfinite().all()]
     if broken:
         raise ValueError(
-            f"{run.path(WEIGHTS)} holds what is no number in {broken[0]}; start from another run."
+            f"{run.path(WEIGHTS)} holds NaN or infinite values in {broken[0]}; use --from with "
+            "another run."
         )
     for name, tensor in found.items():
         own[name].copy_(tensor)

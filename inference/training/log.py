@@ -113,7 +113,7 @@ def _line(path: Path, number: int, line: bytes) -> dict[str, Any]:
     step = told.get("step") if isinstance(told, dict) else None
     if not isinstance(told, dict) or not isinstance(step, int) or isinstance(step, bool):
         raise ValueError(
-            f"Line {number} of {path} is damaged: it tells of no step; remove that line, or the "
-            "file, and try again."
+            f"Line {number} of {path} is damaged: it has no step; remove the line or the file, "
+            "and try again."
         )
     return told

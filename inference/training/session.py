@@ -146,7 +146,7 @@ def resume(
     watch: Watch = lambda report: None,
     started: Callable[[Run], None] = lambda run: None,
 ) -> Outcome:
-    """Go on with an interrupted run, exactly as if it had not been.
+    """Continue an interrupted run; the result equals that of an uninterrupted one.
 
     Whatever is missing is done: steps, or only the score and the picture.
 
@@ -191,13 +191,13 @@ def _require_unfinished(run: Run) -> None:
     """Refuse a run of which nothing is missing, or with nothing to go on from."""
     if restore_aside(run.folder):
         raise LookupError(
-            f"{run.folder} had come to no checkpoint, and the run it was to replace has been put "
-            "back; train it anew, with --force."
+            f"{run.folder} was interrupted before its first checkpoint, so the previous run was "
+            "restored; train again with --force."
         )
     if run.concluded:
         raise LookupError(f"{run.folder} is complete; there is nothing to resume.")
     if not begun(run.folder):
-        raise LookupError(f"{run.folder} has no checkpoint to resume from; train it anew.")
+        raise LookupError(f"{run.folder} has no checkpoint to resume from; train it again.")
 
 
 @contextmanager
@@ -207,8 +207,8 @@ def _answered(folder: Path) -> Iterator[None]:
         yield
     except SystemExit as error:
         raise ValueError(
-            f"Code that {folder} uses ended the program (sys.exit), which a guide or an objective "
-            "must not do; mend that."
+            f"Code of {folder} called sys.exit; remove the call, because a guide or an objective "
+            "must not end the program."
         ) from error
     except CUT_SHORT as error:
         if begun(folder):
@@ -294,7 +294,7 @@ def obtain(
 
     Args:
         settings: What it is made from.
-        folder: Where it is, or goes. A run that came to no checkpoint is begun anew.
+        folder: Where it is, or goes. A run that came to no checkpoint is started again.
         device: Where to compute.
         headline: Which score sums it up, where it was not scored.
         watch: Called after every step that is taken.
@@ -324,9 +324,9 @@ def _require_same(run: Run, wanted: Settings) -> None:
     if name is None:
         raise ValueError(
             f"{run.folder} was trained by the recipe {there.recipe}, not {wanted.recipe}; choose "
-            "another --out, or --force to begin anew."
+            "another --out, or --force to start again."
         )
     raise ValueError(
         f"{run.folder} was trained with {flag(name)} {theirs[name]}, not {ours[name]}; choose "
-        "another --out, or --force to begin anew."
+        "another --out, or --force to start again."
     )

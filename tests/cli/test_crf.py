@@ -116,13 +116,16 @@ REFUSED = {
     "sum": (("--probs", "twice.npy"), "twice.npy: probs must sum to one over labels"),
     "nan": (("--probs", "nan.npy"), "nan.npy: probs hold a NaN"),
     "size": (("--labels", "small.png"), "small.png is 3×2 but the photo is"),
-    "void": (("--labels", "void.png"), "void.png is void (255) everywhere;"),
+    "void": (("--labels", "void.png"), "void.png is void (255) everywhere, so"),
     "sigma": (("--probs", "p.npy", "--appearance-sigma-rgb", "0"), "must be positive, not 0"),
     "engine": (("--probs", "p.npy", "--engine", "exat"), "Did you mean 'exact'?"),
     "confidence": (("--labels", "rough.png", "--confidence", "1"), "confidence must lie between"),
     "params": (("--probs", "p.npy", "--params", "gone.json"), "no file of CRF parameters"),
     "fitted": (("--probs", "p.npy", "--params", "two.json"), "fitted to 2 labels, but here are 4"),
-    "names": (("--probs", "p.npy", "--data", "voc2012"), "holds 4 labels, but 21 are named;"),
+    "names": (
+        ("--probs", "p.npy", "--data", "voc2012"),
+        "holds 4 labels, but --data or --labelmap names 21;",
+    ),
     "input": (("--labels", "photo_mask.png"), "photo_mask.png is an input,"),
     "marginals": (("--probs", "p.npy", "--save-probs", "q.npz"), "call it q.npy."),
 }
@@ -251,7 +254,7 @@ def test_a_grid_that_finds_nothing_better_says_so(scene, voc_folder):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--split", "val"), "What is fitted on val cannot be compared there;"),
+        (("--split", "val"), "fitted on val, so they cannot be scored there;"),
         (("--out", "crf.yaml"), "call it crf.json"),
         (("--smoothness-weight", 0, "--appearance-weight", 0), "there is no kernel to fit"),
         (("--split", "tset"), "has no split 'tset'; it has"),

@@ -97,7 +97,10 @@ def test_background_cues_of_data_without_background_are_refused(scene, refused, 
     said = scene("train", "classifier", *PLAIN, "--data", voc_folder, "--out", "run")
     assert said.code == 0
     sentence = refused("cues", "run", "--device", "cpu")
-    assert "is called background, so there is none to find; give --background none." in sentence
+    assert (
+        "is named background, so no background cues can be computed; use --background none."
+        in sentence
+    )
     assert scene("cues", "run", "--background", "none", "--device", "cpu").code == 0
 
 

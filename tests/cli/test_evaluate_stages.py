@@ -68,7 +68,7 @@ def test_options_that_have_no_part_are_a_mistake_of_usage(scene, trained):
 def test_stages_of_another_recipe_or_of_none_are_refused(refused, trained, voc_folder):
     run = trained("classifier")
     sentence = refused("evaluate", run, "--stage", "sec", *CPU)
-    assert sentence.endswith("its stages are gradcam, gradcam+crf, not sec.")
+    assert sentence.endswith("choose one of its stages: gradcam, gradcam+crf.")
     assert "`scene train sec" in refused("evaluate", "--stage", "sec+crf", *CPU)
     words = ("--stage", "gradcam", "--layer", "stride3", *CPU)
     assert "No layer of this classifier is called 'stride3'" in refused("evaluate", run, *words)

@@ -66,6 +66,6 @@ def test_what_cannot_be_done_is_a_sentence(refused, trained, words, sentence):
 def test_a_judge_that_sees_no_masks_or_other_labels_is_refused(refused, trained):
     trained()
     judge = trained("classifier")
-    assert "finds no masks in images; take a segmenter." in " ".join(
+    assert "does not predict masks from images; use a run of segmenter." in " ".join(
         refused("generate", "--judge", judge, *CPU).split()
     )

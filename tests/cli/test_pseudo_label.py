@@ -123,10 +123,10 @@ def test_nothing_is_left_of_what_failed(refused, trained, monkeypatch, place):
         (("--confidence", 2), "--confidence is a probability, 0 to 1, not 2.0."),
         (("--limit", 0), "--limit must be 1 or more, not 0."),
         (("--true", -1), "--true must be 0 or more, not -1."),
-        (("--true", 9), "--true 9 scenes are to keep their masks, but of 8 scenes of train only"),
+        (("--true", 9), "--true 9 asks for more scenes than there are: only"),
         (("--split", "trian"), "No split is called 'trian'. Did you mean 'train'?"),
         (("--data", "nowhere"), "There is no data at 'nowhere'."),
-        (("--stage", "sec"), f"{run} is a run of segmenter; its stages are mask,"),
+        (("--stage", "sec"), f"{run} is a run of segmenter; choose one of its stages: mask,"),
     ):
         assert refused("pseudo-label", "--run", run, *words, *CPU).startswith(sentence)
     (place / "weak").mkdir()

@@ -81,10 +81,10 @@ def test_refining_says_what_it_came_to(scene, trained, method, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--refine", "svi"), "There is nothing to refine by; add --from-image, -classes or "
-         "-mask."),
-        (("--from-mask", "--refine-steps", 3), "--refine-steps goes with --refine svi or "
-         "--refine hmc."),
+        (("--refine", "svi"), "--refine needs views to condition on; add --from-image, "
+         "--from-classes or --from-mask."),
+        (("--from-mask", "--refine-steps", 3), "--refine-steps needs --refine svi or "
+         "--refine hmc; add one, or leave it out."),
         (("--from-mask", "--refine", "svi", "--refine-steps", 0),
          "--refine-steps must be 1 or more, not 0."),
     ],

@@ -236,7 +236,7 @@ def test_what_would_be_lost_is_refused_before_work_begins(refused, trained, phot
     said = refused("segment", "cat.jpg", "sub", "--run", run, *CPU)
     assert said.startswith("sub/cat_overlay.png exists; choose another --out, or --force")
     said = refused("segment", "cat.jpg", "--stage", "sec", "--run", run, *CPU)
-    assert said.endswith("is a run of segmenter; its stages are mask, mask+crf, not sec.")
+    assert said.endswith("is a run of segmenter; choose one of its stages: mask, mask+crf.")
     said = refused("segment", "cat.jpg", "--params", "none.json", "--run", run, *CPU)
     assert said.startswith("There is no file of CRF parameters none.json")
     os.remove(run / "weights.safetensors")

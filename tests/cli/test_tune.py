@@ -56,13 +56,13 @@ def test_json_replaces_the_table(scene):
 
 def test_what_cannot_be_done_is_refused_and_nothing_is_written(refused):
     for words, sentence in (
-        ((), "Nothing is searched"),
+        ((), "No option to search"),
         (("--over", "latnt=4,8"), "Did you mean 'latent'?"),
         (("--over", "lr=1,2", "--trials", 0), "--trials must be 1 or more"),
         (("--over", "lr=1,2", "--jobs", 0), "--jobs must be 1 or more"),
         (("--over", "lr=1,2", "--split", "test"), "never on 'test'"),
         (("--over", "lr=1,2", "--data", "nowhere"), "There is no data at 'nowhere'."),
-        (("--over", "lr=1,2", "--given", "image"), "makes no model that predicts mask"),
+        (("--over", "lr=1,2", "--given", "image"), "does not train a model that predicts mask"),
         (("--over", "subsets=all|singles"), "does not use --subsets"),
     ):
         assert sentence in refused("tune", "jvae", *TINY, *words)

@@ -183,7 +183,10 @@ def test_a_guide_that_refuses_subsets_cannot_be_retrofitted(built, schema, forei
     [
         ({"guide": "{}:Lamp"}, "is not a Guide; subclass inference.guides.Guide"),
         ({"objective": "{}:Lamp"}, "is not a Bound; subclass inference.objectives.bounds.Bound"),
-        ({"guide": "{}:Short"}, "Short cannot be made as Guide is: too many positional arguments"),
+        (
+            {"guide": "{}:Short"},
+            "Short cannot be constructed like its base class Guide: too many positional arguments",
+        ),
         ({"objective": "{}:Plain"}, "Plain cannot be made as Bound is: too many positional"),
     ],
 )

@@ -124,7 +124,8 @@ def learn(
     """
     if (train.data, train.split) == (held.data, held.split):
         raise ValueError(
-            f"What is fitted on {train.split} cannot be compared there; hold another split out."
+            f"The parameters are fitted on {train.split}, so they cannot be scored there; choose "
+            "another --held-out."
         )
     if method not in ("lbfgs", "grid"):
         raise ValueError(f"--method is lbfgs or grid, not {method!r}.")

@@ -310,7 +310,7 @@ def mend(folder: Path) -> None:
 
 
 def _damaged(path: Path) -> ValueError:
-    return ValueError(f"{path} is damaged; choose another --out, or --force to begin anew.")
+    return ValueError(f"{path} is damaged; choose another --out, or --force to start again.")
 
 
 def _read(trial: FrozenTrial) -> Trial:

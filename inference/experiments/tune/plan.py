@@ -158,12 +158,13 @@ class Plan:
     def _require_spaces(self) -> None:
         if not self.spaces:
             raise ValueError(
-                "Nothing is searched; say what, as --over learning-rate=1e-4..1e-1:log."
+                "No option to search; name one, as --over learning-rate=1e-4..1e-1:log."
             )
         for option in self.options:
             if option == "seed" and self.seeds > 1:
                 raise ValueError(
-                    "--over seed searches what --seeds takes the mean of; leave one of them out."
+                    "--over seed and --seeds contradict each other: --seeds averages over "
+                    "seeds; leave one out."
                 )
             if self.options.count(option) > 1:
                 raise ValueError(f"--over {option} is given twice; once is enough.")
@@ -178,7 +179,10 @@ class Plan:
             for space in self.spaces
         )
         if self.sampler == "grid" and listed > POINTS_AT_MOST:
-            raise ValueError(f"A grid of {listed:.0f} points is too much; choose --sampler tpe.")
+            raise ValueError(
+                f"A grid of {listed:.0f} points is too large (at most "
+                f"{POINTS_AT_MOST}); use --sampler tpe or shorter lists."
+            )
 
     def _spoiling(self, what: str) -> list[str]:
         """List the searched options under which losses cannot be compared."""
@@ -187,20 +191,24 @@ class Plan:
 
     def _require_metric(self) -> None:
         own = self._spoiling("loss")
-        why = f"--{own[0]} changes what the loss is, so losses cannot be compared" if own else ""
+        why = ""
+        if own:
+            why = f"--{own[0]} changes the definition of the loss, so losses cannot be compared"
         if own and self.metric == "loss":
             raise ValueError(f"{why}; choose another --metric.")
         if own and self.prune:
-            raise ValueError(f"{why}; search it with --no-prune.")
+            raise ValueError(f"{why}; add --no-prune.")
         moved = self._spoiling("pixels")
         if moved and self.prune and self.metric not in ("loss", "elbo"):
             raise ValueError(
-                f"--{moved[0]} moves the loss whatever becomes of {self.metric}; search it with "
-                "--no-prune."
+                f"--{moved[0]} changes the validation loss independently of {self.metric}, so "
+                "pruning would stop the wrong trials; add --no-prune."
             )
         if self.metric == "elbo" and not recipe(self.recipe).takes("latent"):
             raise ValueError(f"{self.recipe} has no latent and no ELBO; choose another --metric.")
         if self.metric == "elbo" and "size" in self.options:
-            raise ValueError("ELBOs of other sizes cannot be compared; choose another --metric.")
+            raise ValueError(
+                "ELBOs at different --size cannot be compared; choose another --metric."
+            )
         if self.views is not None and self.metric not in ("miou", "f1", "map"):
             raise ValueError(f"--given goes with a score of predictions, not with {self.metric}.")

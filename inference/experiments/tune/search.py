@@ -130,7 +130,7 @@ def tune(
         jobs: Processes that share them, and the cores.
         folder: Where everything goes; by default one of the recipe and data under
             `inference.runs.run.home`.
-        force: Begin anew, whatever search is there.
+        force: Start again, whatever search is there.
         keep: Keep the weights of all trials.
         device: Where to compute.
         download: Let data be fetched.
@@ -212,7 +212,7 @@ def _concluded(found: Tuned) -> Tuned:
     """Write what came of it."""
     if found.best is None:
         why = next((trial.why for trial in found.trials if trial.why), "")
-        raise ArithmeticError(f"Not one trial came to its end. The first that failed: {why}")
+        raise ArithmeticError(f"No trial succeeded. The first failed with: {why}")
     files = (found.folder / FILE, found.folder / PICTURE)
     draw(files[1], found.plan, found.trials, found.importances)
     write_json(files[0], found.to_json())
@@ -230,7 +230,7 @@ def _require_ours(folder: Path, plan: Plan, force: bool) -> None:
     if not contents(folder):
         return
     if not (folder / STUDY).is_file():
-        raise ValueError(f"{folder} holds something that is no search; choose another --out.")
+        raise ValueError(f"{folder} is not empty and is not a search; choose another --out.")
     if not force:
         _require_same(folder, plan)
 
@@ -260,7 +260,7 @@ def _require_same(folder: Path, plan: Plan) -> None:
             value, theirs = value.get(name), theirs.get(name)
         raise ValueError(
             f"{folder} is a search with {name} {_shown(theirs)}, not {_shown(value)}; choose "
-            "another --out, or --force to begin anew."
+            "another --out, or --force to start again."
         )
 
 

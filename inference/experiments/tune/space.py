@@ -170,8 +170,8 @@ def grid(spaces: Sequence[Space], points: int | None) -> list[Point]:
     ranges = [space.option for space in spaces if isinstance(space, Range)]
     if ranges and points is None:
         raise ValueError(
-            f"A grid needs lists, but {ranges[0]} is a range; list its values, or say with "
-            "--points how many stand for it."
+            f"A grid needs lists, but {ranges[0]} is a range; list its values, or set --points, "
+            "the number of values to take from it."
         )
     each = [space.spread(points or 0) for space in spaces]
     return [
@@ -218,7 +218,9 @@ def _range(option: str, text: str, kind: type) -> Range:
     number = int if kind is int else float
     low, high = (_value(option, end, number) for end in bounds.split("..", 1))
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise ValueError(f"{option}={text} is empty; a range goes from a number to a greater one.")
+        raise ValueError(
+            f"{option}={text} is an empty range; write the smaller number first, as {option}=1..8."
+        )
     if scale and low <= 0:
         raise ValueError(f"{option}={text} begins at {low}; with :log it must be above 0.")
     return Range(option, low, high, log=bool(scale), whole=number is int)

@@ -103,7 +103,7 @@ def _directions(plan: Plan, assembly: Assembly) -> list[Direction]:
         others = " or ".join(sorted(set(assembly.model.views) & {"mask", "classes"}))
         metrics = {"mask": "miou", "classes": "f1"}
         raise ValueError(
-            f"{plan.recipe} predicts no {target}, which --metric {plan.metric} is of; choose "
+            f"{plan.recipe} predicts no {target}, which --metric {plan.metric} scores; choose "
             f"--metric {metrics.get(others, 'loss')}."
         )
     return found
@@ -118,8 +118,8 @@ def _require(
         views, target = ways[0]
         reads = "--guide poe, which reads any of the views of --encode, "
         raise ValueError(
-            f"`{plan.command(point)}` makes no model that predicts {target} given "
-            f"{','.join(views)}, by which all are compared; choose "
+            f"`{plan.command(point)}` does not train a model that predicts {target} given "
+            f"{','.join(views)}, the direction in which all trials are compared; choose "
             f"{reads if 'encode' in point else ''}other views with --given, or other values."
         )
     return kept
@@ -205,7 +205,7 @@ def strip(folder: Path) -> None:
 
 
 def _trained(task: Task, repeat: int, watch: Callable[[Report], None]) -> Run:
-    """Give the complete run of a seed; one that carries a stranger's code is begun anew."""
+    """Give the complete run of a seed; one that carries a stranger's code is started again."""
     settings = task.plan.settings(task.trial.point, repeat)
     folder = task.folder / task.plan.runs(task.trial.name)[repeat]
     more: Any = {"device": task.device, "headline": task.headline, "watch": watch}
@@ -236,7 +236,10 @@ def _last_loss(run: Run) -> float:
     """Read the validation loss of the weights that were kept."""
     losses = [line["val"] for line in lines_of(run.path(METRICS)) if "val" in line]
     if not losses:
-        raise ValueError("It has no validation loss; its data have no split val.")
+        raise ValueError(
+            "The trial has no validation loss, because its data have no split val; "
+            "choose another --metric."
+        )
     return float(min(losses) if run.settings.training.patience else losses[-1])
 
 

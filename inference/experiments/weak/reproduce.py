@@ -102,7 +102,7 @@ def reproduce(
         variants: Names of `VARIANTS`.
         folder: Where runs, results and pictures go; None = a folder named after the data under
             `inference.runs.run.home`.
-        force: Remove an earlier reproduction and start anew.
+        force: Remove an earlier reproduction and start again.
         device: Where networks compute.
         jobs: Processes: for seeds if there are several, else for the scenes of the CRF.
         watch: Told how far the work is. With several seeds and jobs it is sent to other
@@ -306,7 +306,7 @@ def train_without_masks(
         request: What to reproduce.
         seeds: Of all trainings.
         folder: Where runs and pictures go; None = as in `reproduce`.
-        force: Remove an earlier reproduction and start anew.
+        force: Remove an earlier reproduction and start again.
         device: Where networks compute.
         watch: Told how far the work is.
 

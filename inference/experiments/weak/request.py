@@ -61,9 +61,9 @@ class Variant:
 
 
 VARIANTS = {
-    "report": Variant("last layer, background 1 − Σ, the recipe's cues"),
+    "report": Variant("the classifier's last layer, background map 1 − Σ maps, the recipe's cues"),
     "best": Variant(
-        "layers, background and cues are chosen, too",
+        "layers, background map and cues selected on tune",
         layers=("usual", "both"),
         exponents=(0.5, 1.0, 2.0, 3.0),
         foregrounds=(0.5, 0.7, 0.9),

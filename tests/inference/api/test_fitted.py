@@ -186,9 +186,12 @@ def test_a_linear_gaussian_log_likelihood_is_exact(linear, exact, data):
         (lambda m: m.predict(image="test:0", views=["masc"]), "Did you mean 'mask'"),
         (lambda m: m.evaluate("tset"), "tset"),
         (lambda m: m.evaluate("test", directions=[(["imge"], "mask")]), "Did you mean 'image'"),
-        (lambda m: m.refine_posterior(), "There is nothing to refine by"),
+        (lambda m: m.refine_posterior(), "--refine needs views to condition on"),
         (lambda m: m.log_likelihood(SyntheticScenes("test"), particles=0), "1 particle or more"),
-        (lambda m: m.segment(torch.rand(3, 9, 9), stage="sec"), "its stages are mask, mask"),
+        (
+            lambda m: m.segment(torch.rand(3, 9, 9), stage="sec"),
+            "choose one of its stages: mask, mask",
+        ),
         (lambda m: m.segment(torch.rand(3, 9, 9), stage="msk"), "Did you mean 'mask'"),
         (lambda m: m.segment(torch.rand(3, 9, 9), stage="mask", crf=True), "contradicts crf=True"),
         (lambda m: m.segment(torch.rand(3, 9, 9), crf={"weight": 3}), "No parameter of the CRF"),
@@ -204,7 +207,7 @@ def test_a_model_without_z_has_no_posterior(fitted):
     model = load(fitted("segmenter", steps=1)[0], **CPU)
     with pytest.raises(ValueError, match="A segmenter has no z, so that it has no posterior"):
         model.posterior(image="test:0")
-    with pytest.raises(ValueError, match="A segmenter draws given an image; add --from-image"):
+    with pytest.raises(ValueError, match="A segmenter conditions on the image; add --from-image"):
         model.predict(mask="test:0")
 
 

@@ -95,7 +95,7 @@ def test_the_same_seed_gives_the_same_marginals(scene):
 @pytest.mark.parametrize(
     ("kernel", "sentence"),
     [
-        (Smoothness(normalization="after"), "symmetric pairs"),
+        (Smoothness(normalization="after"), "symmetric pairwise"),
         (Smoothness(compatibility=torch.tensor([[0.0, 1.0], [0.0, 0.0]])), "symmetric compat"),
     ],
 )
@@ -110,5 +110,5 @@ def test_void_pixels_have_no_energy(scene):
 
 
 def test_nothing_cannot_be_averaged(scene):
-    with pytest.raises(ValueError, match="a sweep and a chain, not 0 and 32"):
+    with pytest.raises(ValueError, match="must be 1 or more, not 0 and 32"):
         gibbs(scene(MILD, (2, 2)), 0)

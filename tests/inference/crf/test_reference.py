@@ -103,7 +103,7 @@ def test_what_it_cannot_do_is_refused(scene, reference, kernel, sentence):
 
 def test_void_pixels_are_refused(scene, reference):
     void = torch.zeros(1, 24, 31, dtype=torch.bool)
-    with pytest.raises(ValueError, match="knows no void pixels"):
+    with pytest.raises(ValueError, match="does not support void pixels"):
         reference.marginals(scene([Smoothness()], void=void), 1)
 
 

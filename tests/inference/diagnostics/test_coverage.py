@@ -40,7 +40,7 @@ def test_the_same_seed_gives_the_same_p():
 
 
 def test_samples_of_other_shapes_are_refused():
-    with pytest.raises(ValueError, match="equally many points, 2 or more"):
+    with pytest.raises(ValueError, match="two samples of the same shape, with 2 points or more"):
         mmd_test(_normal(0), _normal(1, count=9))
 
 

@@ -115,8 +115,11 @@ _discrete = _program({"z": dist.Bernoulli(torch.full((3,), 0.5)).to_event(1)})
     [
         (_discrete, "draws 'z' from a Bernoulli, which cannot be reparameterised; choose a guide"),
         (_chain, "draws 'z' given another latent; dreg and stl need latents drawn given the view"),
-        (_helped, "draws 'u' as a help to other sites, so the density of these is not known by"),
-        (_bent, "The density of 'z' has no inverse, so it can score only what it just drew; choo"),
+        (_helped, "'u' is an auxiliary site of the guide, so the density of the sites that"),
+        (
+            _bent,
+            "The transform of 'z' has no inverse, so its density is known only for its own last",
+        ),
     ],
 )
 def test_a_guide_whose_path_is_not_known_is_refused(guide, sentence, particles):

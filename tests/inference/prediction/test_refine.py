@@ -147,8 +147,8 @@ def test_a_chain_of_scenes_gives_as_many_draws_as_asked(ready, schema, views, mo
     ("name", "given", "sentence"),
     [
         ("segmenter", ("image",), "no z to refine"),
-        ("cvae", ("image",), "Nothing given tells this model about z; give mask"),
-        ("cvae", ("mask",), "takes the image as given"),
+        ("cvae", ("image",), "None of the views informs z in this model; add mask"),
+        ("cvae", ("mask",), "conditions on the image; add it"),
     ],
 )
 def test_what_cannot_be_refined_is_a_sentence(ready, schema, views, name, given, sentence):
@@ -161,5 +161,5 @@ def test_a_chain_that_never_moved_is_a_sentence(ready, schema, views, monkeypatc
         return start.mean.expand(5, -1, -1), torch.zeros(len(given))
 
     monkeypatch.setattr("inference.prediction.refine.explore", stuck)
-    with pytest.raises(ValueError, match="A chain never moved; give it more warm-up"):
+    with pytest.raises(ValueError, match="accepted no proposal; use more warm-up"):
         refine_posterior(ready(schema), views.only(("mask",)), Refinement("hmc", 1))

@@ -149,9 +149,9 @@ def test_a_refined_posterior_is_drawn_from_given_views_the_guide_cannot_read(
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [
-        ({"refine": "svi"}, "There is nothing to refine by"),
+        ({"refine": "svi"}, "--refine needs views to condition on"),
         ({"mask": "test:0", "refine": "vsi"}, "No refinement is called 'vsi'. Did you mean 'svi'"),
-        ({"mask": "test:0", "refine_steps": 3}, "--refine-steps goes with --refine svi"),
+        ({"mask": "test:0", "refine_steps": 3}, "--refine-steps needs --refine svi"),
         ({"n": 0}, "-n must be 1 or more, not 0"),
         ({"n": 10_001}, "-n is at most 10000, not 10001"),
     ],
@@ -163,7 +163,7 @@ def test_what_cannot_be_drawn_is_a_sentence(run, more, sentence):
 
 def test_a_model_that_reads_images_asks_for_one(fitted):
     run, _ = fitted("cvae", steps=1)
-    with pytest.raises(ValueError, match="A cvae draws given an image; add --from-image"):
+    with pytest.raises(ValueError, match="A cvae conditions on the image; add --from-image"):
         sample(run, "mask")
     with pytest.raises(ValueError, match=r"cvae has no posterior given just image \+ classes; g"):
         sample(run, "image", "classes")
@@ -231,7 +231,7 @@ def test_scenes_of_other_labels_are_refused_unless_only_their_image_is_seen(run,
 
 def test_there_is_no_walk_without_a_latent(fitted):
     run, _ = fitted("segmenter", steps=1)
-    with pytest.raises(ValueError, match="A segmenter has no z to walk through; leave out --walk"):
+    with pytest.raises(ValueError, match="A segmenter has no latent z, so --walk is not possible"):
         sample(run, "image", walk=True)
 
 

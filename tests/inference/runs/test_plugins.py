@@ -98,7 +98,7 @@ def test_a_copy_that_was_changed_runs_only_if_trusted(run, name):
 
 def test_a_run_of_another_machine_runs_only_if_trusted(run, state):
     shutil.rmtree(state)
-    with pytest.raises(PermissionError, match="that was not trained here; read it, and add"):
+    with pytest.raises(PermissionError, match="from another machine; read the code, then add"):
         restore(read(run.folder))
     assert not state.exists()
     restore(read(run.folder), trust=True)
@@ -169,7 +169,7 @@ def planted(run, monkeypatch):
 @pytest.mark.parametrize("field", ["guide", "objective", "retrofit_objective"])
 def test_no_spelling_runs_code_that_is_not_trusted(run, planted, field, name):
     changed = _named(run, **{field: name})
-    with pytest.raises(PermissionError, match=r"that was not trained here; read it, and add"):
+    with pytest.raises(PermissionError, match=r"from another machine; read the code, then add"):
         restore(changed)
     assert not planted.exists()
     assert "this" not in sys.modules
@@ -313,7 +313,7 @@ def test_neither_runs_on_another_machine_unless_it_is_trusted(own, monkeypatch, 
         lambda: open_data(run.settings.data.source, "val"),
         lambda: splits_of(run.settings.data.source),
     ):
-        with pytest.raises(PermissionError, match=r"runs code of its own .* add --trust"):
+        with pytest.raises(PermissionError, match=r"contains code .* add --trust"):
             use()
     assert "own code runs" not in capsys.readouterr().out
     assert len(load(own.folder, trust=True).dataset("val")) == 4

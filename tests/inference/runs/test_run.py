@@ -16,7 +16,7 @@ SCHEMA = Schema(
 )
 
 
-_ANEW = "train it anew, or use the version of scene that wrote it."
+_ANEW = "train it again, or use the version of scene that wrote it."
 
 
 @pytest.fixture(autouse=True)
@@ -145,17 +145,17 @@ def test_what_is_no_run_is_a_sentence(tmp_path):
     [
         (
             {"format": 1},
-            "it has format 1, but only 3 is read here; train it anew, or use the version of scene "
-            "that wrote it.",
+            "it has format 1, but only 3 is read here; train it again, or use the version of "
+            "scene that wrote it.",
         ),
         (
             {"format": None},
-            "it has format None, but only 3 is read here; train it anew, or use the version of "
+            "it has format None, but only 3 is read here; train it again, or use the version of "
             "scene that wrote it.",
         ),
-        ({"places": 3}, "its places is 3, where names and values were expected."),
-        ({"settings": 3}, "its settings is 3, where names and values were expected."),
-        ({"labels": []}, "its labels is [], where names and values were expected."),
+        ({"places": 3}, "its places must be a table of names and values, not 3."),
+        ({"settings": 3}, "its settings must be a table of names and values, not 3."),
+        ({"labels": []}, "its labels must be a table of names and values, not []."),
         ({"labels": {"names": ["a"]}}, "it lacks 'colours'."),
         ({"labels": {"names": "ab", "colours": []}}, "its labels cannot be called 'ab'."),
         ({"labels": {"names": ["a"], "colours": []}}, "its labels cannot have the colours []."),
@@ -196,9 +196,12 @@ def test_a_config_that_cannot_be_used_says_why(change, reason):
             + ", ".join(sorted(RECIPES))
             + "; or your own: path/file.py:Name.",
         ),
-        ({"zeal": {}}, "There are no settings called 'zeal'; is the run newer?"),
-        ({"data": {"zeal": 1}}, "There is no setting called 'data.zeal'; is the run newer?"),
-        ({"model": 3}, "its settings 'model' is 3, where names and values were expected."),
+        ({"zeal": {}}, "There are no settings called 'zeal'; the run may come from a newer"),
+        (
+            {"data": {"zeal": 1}},
+            "There is no setting called 'data.zeal'; the run may come from a newer",
+        ),
+        ({"model": 3}, "its settings 'model' must be a table of names and values, not 3."),
         ({"recipe": 3}, "its recipe cannot be 3."),
     ],
 )

@@ -143,7 +143,7 @@ def test_a_classifier_of_other_labels_is_refused(classifier):
 def test_a_classifier_of_another_size_sees_the_same_scenes(classifier):
     classifier()
     assert train(chosen(size=(32, 32), steps=1), device="cpu").run.complete
-    with pytest.raises(ValueError, match="saw scenes of 16x16, which are cropped otherwise"):
+    with pytest.raises(ValueError, match="was trained at 16x16, whose crop differs from 32x16"):
         train(chosen(size=(32, 16), steps=1), device="cpu")
 
 
@@ -192,7 +192,7 @@ def test_the_twin_can_do_without_a_classifier():
 
 def test_scenes_with_cues_are_not_varied(classifier):
     classifier()
-    with pytest.raises(ValueError, match="does not vary scenes"):
+    with pytest.raises(ValueError, match="cannot augment scenes"):
         train(chosen(augment="flip"), device="cpu")
 
 

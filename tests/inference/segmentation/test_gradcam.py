@@ -130,7 +130,9 @@ def test_maps_can_be_had_where_gradients_are_off(nets):
 
 
 def test_a_head_that_bends_has_no_closed_form(nets):
-    with pytest.raises(ValueError, match=r"stride2 is more than pooling .* method='batched'"):
+    with pytest.raises(
+        ValueError, match=r"after stride2 are not only pooling .* method='batched'"
+    ):
         cams(nets(), images((32, 32)), "stride2", method="closed")
 
 

@@ -58,14 +58,14 @@ def test_of_weights_that_do_not_fit_or_are_no_numbers_nothing_is_trained(
 ):
     other, _ = fitted("segmenter", "other")
     with pytest.raises(
-        ValueError, match=r"No tensor of .*other, a run of segmenter, has the name"
+        ValueError, match=r"No weight of .*other \(recipe segmenter\) matches this model"
     ):
         train(tiny(), folder=tmp_path / "new", start=other, device="cpu")
     tensors = load_file(run.path(WEIGHTS))
     first = next(name for name in sorted(tensors) if tensors[name].is_floating_point())
     tensors[first] = torch.full_like(tensors[first], float("nan"))
     save_file(tensors, run.path(WEIGHTS), metadata={"recipe": "telbo"})
-    with pytest.raises(ValueError, match=f"holds what is no number in {first}; start from"):
+    with pytest.raises(ValueError, match=f"holds NaN or infinite values in {first}; use --from"):
         train(tiny(), folder=tmp_path / "new", start=run, device="cpu")
     run.path(WEIGHTS).write_bytes(run.path(WEIGHTS).read_bytes()[:100])
     with pytest.raises(ValueError, match="is truncated or damaged; start from another run"):

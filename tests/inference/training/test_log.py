@@ -47,7 +47,7 @@ def test_a_damaged_line_is_named_and_nothing_is_lost(fitted, line):
     first, *rest = path.read_text().splitlines()
     text = "\n".join([first, line, *rest, ""])
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"Line 2 of .*metrics\.jsonl is damaged: it tells of no"):
+    with pytest.raises(ValueError, match=r"Line 2 of .*metrics\.jsonl is damaged: it has no step"):
         Log(run, 4)
     assert path.read_text() == text
 
@@ -57,7 +57,7 @@ def test_what_holds_no_lines_at_all_is_refused(fitted, content):
     run, _ = fitted(steps=4)
     path = run.path("metrics.jsonl")
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"Line 1 of .*metrics\.jsonl is damaged: it tells of no"):
+    with pytest.raises(ValueError, match=r"Line 1 of .*metrics\.jsonl is damaged: it has no step"):
         Log(run, 4)
     assert path.read_bytes() == content
 

@@ -297,7 +297,9 @@ def test_a_guide_that_ends_the_program_is_a_sentence(tiny, tmp_path, runs):
         "    def posterior(self, views):\n"
         "        raise SystemExit(0)\n"
     )
-    with pytest.raises(ValueError, match=r"ended the program \(sys.exit\), which a guide or an"):
+    with pytest.raises(
+        ValueError, match=r"called sys.exit; remove the call, because a guide or an"
+    ):
         train(tiny(guide=f"{path}:Rude"), device="cpu")
     assert not list(runs.iterdir())
 
@@ -310,13 +312,13 @@ def test_a_run_that_was_killed_before_its_checkpoint_gives_back_the_one_it_was_t
     aside = old.folder.rename(tmp_path / "aside")
     new = _run(tiny(seed=2), tmp_path / "run")
     aside.rename(new.folder / ".replaced")
-    with pytest.raises(LookupError, match="the run it was to replace has been put back"):
+    with pytest.raises(LookupError, match="so the previous run was restored"):
         resume(new, device="cpu")
     assert {p.name: p.read_bytes() for p in old.folder.iterdir()} == kept
 
 
 def test_a_run_without_a_checkpoint_cannot_be_resumed(tiny, tmp_path):
-    with pytest.raises(LookupError, match="has no checkpoint to resume from; train it anew"):
+    with pytest.raises(LookupError, match="has no checkpoint to resume from; train it again"):
         resume(_run(tiny(), tmp_path / "run"))
 
 
@@ -348,7 +350,9 @@ def test_scenes_of_which_none_can_be_used_are_refused(tiny, runs, voc_folder):
     for name in names:
         (voc_folder / "SegmentationClass" / f"{name}.png").unlink()
     assert len(main.read_text().split()) == 12
-    with pytest.raises(ValueError, match="training scenes none has all the views that segmenter"):
+    with pytest.raises(
+        ValueError, match=r"None of .* training scenes has all the views that segmenter"
+    ):
         train(tiny("segmenter", data=str(voc_folder), steps=40), device="cpu")
     assert not list(runs.iterdir())
 

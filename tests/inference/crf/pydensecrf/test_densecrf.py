@@ -143,7 +143,10 @@ WRONG = {
         lambda d, u, i: d.setUnaryEnergy(np.full_like(u, np.inf)),
         "clip probabilities",
     ),
-    "a logistic unary": (lambda d, u, i: d.setUnaryEnergy(u, u), "for learning by pydensecrf"),
+    "a logistic unary": (
+        lambda d, u, i: d.setUnaryEnergy(u, u),
+        "Logistic unaries are not supported",
+    ),
     "an image turned": (
         lambda d, u, i: d.addPairwiseBilateral(20, 13, i.transpose(1, 0, 2), 3),
         "width first",

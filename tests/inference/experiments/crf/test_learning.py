@@ -77,5 +77,5 @@ def test_learning_twice_from_one_seed_is_learning_once(train, held, tmp_path):
 
 
 def test_what_is_learned_from_is_not_what_is_compared_on(train):
-    with pytest.raises(ValueError, match="fitted on train cannot be compared there"):
+    with pytest.raises(ValueError, match="fitted on train, so they cannot be scored there"):
         learn(train, replace(train, limit=None), START)

@@ -191,7 +191,9 @@ def test_models_that_read_different_views_are_compared_by_what_all_can_do(tmp_pa
     plan.fixed["guide"] = "poe"
     found = tune(plan, trials=1, folder=tmp_path / "s", device="cpu")
     assert found.best.about == "image → mask, tune, 4 scenes"
-    with pytest.raises(ValueError, match=r"by which all are compared; choose --guide poe, which"):
+    with pytest.raises(
+        ValueError, match=r"in which all trials are compared; choose --guide poe, which"
+    ):
         tune(_plan(f"encode={encode}"), trials=1, folder=tmp_path / "t", device="cpu")
 
 
@@ -206,7 +208,7 @@ def test_another_search_is_refused_and_force_begins_anew(tmp_path):
 
 def test_what_is_no_search_is_left_alone(tmp_path):
     (tmp_path / "chapter.tex").write_text("dear")
-    with pytest.raises(ValueError, match="holds something that is no search"):
+    with pytest.raises(ValueError, match="is not empty and is not a search"):
         tune(_plan("beta=1,2"), folder=tmp_path, device="cpu", force=True)
 
 
