@@ -81,8 +81,8 @@ def _sentence_of(command: Any) -> str:
     return re.split(r"(?<=[.]) ", " ".join((command.help or "").split()))[0]
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(requested: bool) -> None:
+    if requested:
         from importlib.metadata import version
 
         console.print(f"scene {version('scene-suite')}")
@@ -145,8 +145,8 @@ def _sentence(refusal: BaseException) -> str:
 
 
 def _is_about_memory(error: BaseException) -> bool:
-    told = ("out of memory", "can't allocate memory", "not enough memory")
-    return isinstance(error, MemoryError) or any(words in str(error) for words in told)
+    phrases = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, MemoryError) or any(words in str(error) for words in phrases)
 
 
 if __name__ == "__main__":

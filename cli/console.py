@@ -159,10 +159,10 @@ class Bar:
         self.progress.update(self.task, completed=report.step, terms=text)
         if report.val is not None:
             places = 1 if abs(report.val) >= 10 else 3
-            said = (
+            line = (
                 f"step {report.step}: loss {report.loss:.{places}f}, val {report.val:.{places}f}"
             )
-            notes.print(said, style="dim")
+            notes.print(line, style="dim")
 
 
 def about(run: Run, dataset: SceneDataset) -> dict[str, Any]:

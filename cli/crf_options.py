@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .options import chosen
+from .options import choose_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -89,11 +89,11 @@ Jobs = Annotated[
 ]
 
 
-def parameters(file: Path | None, **given: Any) -> Parameters:
+def parameters(file: Path | None, **changes: Any) -> Parameters:
     """Read parameters from a file, or take everybody's, and change those that were given."""
     from inference.api.segment import crf_parameters
 
-    return crf_parameters(file, **given)
+    return crf_parameters(file, **changes)
 
 
 def source(
@@ -112,8 +112,8 @@ def source(
 
     if sum((run is not None, probs is not None, noise)) > 1:
         raise ValueError("Unaries come from one of --run, --probs and --noise; name just one.")
-    found = chosen(run, "predict") if probs is None and not noise else None
-    return source_of(found, probs, data, seed=seed, device=device, trust=trust, download=download)
+    newest = choose_run(run, "predict") if probs is None and not noise else None
+    return source_of(newest, probs, data, seed=seed, device=device, trust=trust, download=download)
 
 
 @contextmanager

@@ -39,10 +39,10 @@ def info(
     from scene.datasets.catalogue import describe, open_data, splits_of
     from scene.sizes import parse_size
 
-    found = open_data(
+    dataset = open_data(
         data, split, parse_size(size) if size else None, download=download, count=count
     )
-    about = describe(found)
+    about = describe(dataset)
     if json:
         console.print_json(data={**about, "splits": splits_of(data)})
         return
@@ -89,9 +89,9 @@ def preview(
         )
     out = file_in(out, "preview.png")
     require_free(out, force, suffix=".png")
-    found = open_data(data, split, parse_size(size) if size else None, download=download)
-    draw_scenes(out, [found[i] for i in range(min(n, len(found)))], found.schema.labels)
-    console.print(entitled(out, f"{min(n, len(found))} of {len(found)} scenes"))
+    dataset = open_data(data, split, parse_size(size) if size else None, download=download)
+    draw_scenes(out, [dataset[i] for i in range(min(n, len(dataset)))], dataset.schema.labels)
+    console.print(entitled(out, f"{min(n, len(dataset))} of {len(dataset)} scenes"))
 
 
 @app.command()
@@ -119,15 +119,15 @@ def labels(
     if run is not None:
         from inference.api.load import find_run
 
-        found = find_run(run).schema.labels
+        labels_read = find_run(run).schema.labels
     else:
-        found = labels_in(str(data), download=download)
+        labels_read = labels_in(str(data), download=download)
     if json:
-        named = zip(found.names, found.colours, strict=True)
+        rows = zip(labels_read.names, labels_read.colours, strict=True)
         console.print_json(
-            data=[{"id": i, "name": n, "colour": c} for i, (n, c) in enumerate(named)]
+            data=[{"id": i, "name": n, "colour": c} for i, (n, c) in enumerate(rows)]
         )
         return
     console.print("# label:color_rgb:parts:actions, and the id")
-    for i, line in enumerate(labelmap_lines(found)):
+    for i, line in enumerate(labelmap_lines(labels_read)):
         console.print(f"{line} # {i}")

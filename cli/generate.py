@@ -18,7 +18,7 @@ from .options import (
     RunArgument,
     Seed,
     Trust,
-    chosen,
+    choose_run,
     one_of,
     require_folder,
 )
@@ -90,15 +90,15 @@ def generate(
     from inference.api.datasets import GenerationSettings
     from inference.api.datasets import generate as write
     from inference.api.load import find_run
-    from scene.datasets.folders.writer import claim_folder
+    from scene.datasets.folders.writer import require_dataset_folder
 
     require_folder(out)
     settings = GenerationSettings(n, origin, sampled, drop, min_area, agreement, keep_train, seed)
-    claim_folder(out, force)
-    found = chosen(one_of(run, named), "generate")
+    require_dataset_folder(out, force)
+    selected_run = choose_run(one_of(run, named), "generate")
     with bar() as watch:
         generated = write(
-            found,
+            selected_run,
             settings,
             out,
             judge=find_run(judge) if judge is not None else None,
@@ -109,15 +109,15 @@ def generate(
             watch=watch,
         )
     if json:
-        console.print_json(data={**generated.to_json(), "run": str(found.folder)})
+        console.print_json(data={**generated.to_json(), "run": str(selected_run.folder)})
         return
     _say(generated, keep_train)
 
 
-def _say(generated: GeneratedDataset, kept: int) -> None:
+def _say(generated: GeneratedDataset, unlabelled: int) -> None:
     counts = generated.counts
     others = ", ".join(f"{split} {n}" for split, n in generated.scenes.items() if split != "train")
-    real = f" and {generated.scenes['train'] - counts.accepted} real ones" if kept else ""
+    real = f" and {generated.scenes['train'] - counts.accepted} real ones" if unlabelled else ""
     true = f"; {others} with true masks" if others else ""
     console.print(entitled(generated.folder, f"{counts.accepted} generated scenes{real}{true}"))
     fallen = ", ".join(f"{n} {reason}" for reason, n in counts.rejected.items() if n) or "none"

@@ -121,7 +121,7 @@ def one_of(place: Path | None, named: Path | None) -> Path | None:
     return named if place is None else place
 
 
-def chosen(folder: Path | None, task: Task = "any", observed: Sequence[str] = ()) -> RunFolder:
+def choose_run(folder: Path | None, task: Task = "any", observed: Sequence[str] = ()) -> RunFolder:
     """Read the run that is named, or take the newest complete one for a task and say which."""
     from inference.api.load import find_run
 
@@ -144,7 +144,7 @@ def fitted(
     """Load the run that is named, or the newest complete one for a task, and say which."""
     from inference import load
 
-    return load(chosen(folder, task, observed), device=device, trust=trust)
+    return load(choose_run(folder, task, observed), device=device, trust=trust)
 
 
 _STAGE_HELP = f"Stage that makes the masks: {', '.join(STAGES)}."
@@ -212,66 +212,66 @@ STOCK = {
 """Defaults of the other options of a stage."""
 
 
-def found_run(run: Path | None, stage: str | None = None) -> RunFolder:
+def segmentation_run(run: Path | None, stage: str | None = None) -> RunFolder:
     """Read the run named, or take the newest to segment with and say which."""
     from inference.api.load import find_run
 
-    found = find_run(run, "segment", stage=stage)
+    selected_run = find_run(run, "segment", stage=stage)
     if run is not None:
-        return found
-    recipe = found.settings.title
+        return selected_run
+    recipe = selected_run.settings.title
     instead = {"sec": "", "classifier": ": no run of sec, so class maps"}
     other = f": no run of sec or of a classifier, so masks of {recipe}"
     why = "" if stage else instead.get(recipe, other)
-    notes.print(f"run {found.folder}{why}", style="dim")
-    return found
+    notes.print(f"run {selected_run.folder}{why}", style="dim")
+    return selected_run
 
 
-def chosen_stage(run: RunFolder, stage: str | None, no_crf: bool, crf_asked: bool) -> str:
+def chosen_stage(run: RunFolder, stage: str | None, no_crf: bool, crf_requested: bool) -> str:
     """Choose the stage of a run; asking for the CRF and for none is a mistake of usage."""
-    if no_crf and (crf_asked or (stage is not None and STAGES[stage].crf)):
-        asked = f"--stage {stage}" if stage is not None else "--params and settings of the CRF"
-        raise typer.BadParameter(f"--no-crf contradicts {asked}; leave one out.")
-    return stage_of(run, stage, crf=False if no_crf else True if crf_asked else None)
+    if no_crf and (crf_requested or (stage is not None and STAGES[stage].crf)):
+        option = f"--stage {stage}" if stage is not None else "--params and settings of the CRF"
+        raise typer.BadParameter(f"--no-crf contradicts {option}; leave one out.")
+    return stage_of(run, stage, crf=False if no_crf else True if crf_requested else None)
 
 
-def loaded(run: RunFolder, stage: str, given: dict[str, Any]) -> Segmenter:
+def load_segmenter(run: RunFolder, stage: str, arguments: dict[str, Any]) -> Segmenter:
     """Load a run with the options of a command.
 
     Args:
-        run: Which.
-        stage: As `chosen_stage` gave it.
-        given: The command's arguments by name: those of `CRF`, ``params``, ``layer``, ``scales``,
-            ``flip``, ``background_map``, ``exponent``, ``device``, ``trust``, and perhaps
-            ``pixels``, ``seed`` and ``engine``.
+        run: The run.
+        stage: From `chosen_stage`.
+        arguments: The command's arguments by name: those of `CRF`, ``params``, ``layer``,
+            ``scales``, ``flip``, ``background_map``, ``exponent``, ``device``, ``trust``, and
+            perhaps ``pixels``, ``seed`` and ``engine``.
     """
     from inference import load
     from inference.api.segment import segmenter
 
-    crf = STAGES[stage].crf and crf_of(given)  # read, and refused, before the run is loaded
-    more = {k: given[k] for k in ("pixels", "seed", "engine") if given.get(k) is not None}
-    class_maps = class_maps_of(given)
-    fitted = load(run, device=given["device"], trust=given["trust"])
+    crf = STAGES[stage].crf and crf_of(arguments)  # read, and refused, before the run is loaded
+    more = {k: arguments[k] for k in ("pixels", "seed", "engine") if arguments.get(k) is not None}
+    class_maps = class_maps_of(arguments)
+    fitted = load(run, device=arguments["device"], trust=arguments["trust"])
     return segmenter(fitted, stage, crf, class_maps=class_maps, **more)
 
 
-def crf_of(given: dict[str, Any]) -> Parameters:
+def crf_of(arguments: dict[str, Any]) -> Parameters:
     """Make the CRF's parameters of a command's arguments."""
     from inference.api.segment import crf_parameters
 
-    return crf_parameters(given["params"], **{name: given[name] for name in CRF})
+    return crf_parameters(arguments["params"], **{name: arguments[name] for name in CRF})
 
 
-def class_maps_of(given: dict[str, Any]) -> CueSettings:
+def class_maps_of(arguments: dict[str, Any]) -> CueSettings:
     """Make of a command's arguments how a classifier's maps are made."""
     from inference.api.segment import CueSettings
 
     return CueSettings(
-        layer=given["layer"],
-        scales=_scales(given["scales"]),
-        flip=given["flip"],
-        background_map=given["background_map"],
-        exponent=given["exponent"],
+        layer=arguments["layer"],
+        scales=_scales(arguments["scales"]),
+        flip=arguments["flip"],
+        background_map=arguments["background_map"],
+        exponent=arguments["exponent"],
     )
 
 
@@ -282,9 +282,9 @@ def require_stages(names: Iterable[str]) -> None:
             raise typer.BadParameter(unknown(name, STAGES, "stage") + ".")
 
 
-def crf_asked(given: dict[str, Any]) -> bool:
+def crf_requested(arguments: dict[str, Any]) -> bool:
     """Say whether anything about the CRF was asked for."""
-    return any(given[name] is not None for name in ("params", *CRF))
+    return any(arguments[name] is not None for name in ("params", *CRF))
 
 
 def _scales(text: str) -> tuple[float, ...]:

@@ -38,11 +38,11 @@ from .options import (
     Stage,
     Trust,
     chosen_stage,
-    crf_asked,
-    found_run,
-    loaded,
+    crf_requested,
+    load_segmenter,
     one_of,
     require_folder,
+    segmentation_run,
 )
 
 
@@ -106,20 +106,20 @@ def pseudo_label(
     with their ground-truth masks. Photographs of a folder are linked. weak.txt lists the scenes
     with weak masks, for --weak-weight of scene train.
     """
-    given: dict[str, Any] = dict(locals())
+    arguments: dict[str, Any] = dict(locals())
     from inference.api.datasets import pseudo_label as write
     from scene.datasets.catalogue import splits_of
-    from scene.datasets.folders.writer import claim_folder
+    from scene.datasets.folders.writer import require_dataset_folder
 
     require_folder(out)
-    claim_folder(out, force)
-    found = found_run(one_of(run, named), stage)
-    name = chosen_stage(found, stage, no_crf, crf_asked(given))
-    source = data or found.settings.data.source
+    require_dataset_folder(out, force)
+    selected_run = segmentation_run(one_of(run, named), stage)
+    name = chosen_stage(selected_run, stage, no_crf, crf_requested(arguments))
+    source = data or selected_run.settings.data.source
     splits_of(source, download=download)
     with bar() as watch:
         written = write(
-            loaded(found, name, given),
+            load_segmenter(selected_run, name, arguments),
             source,
             out,
             split=split,
@@ -130,11 +130,11 @@ def pseudo_label(
             seed=seed,
             copy=copy,
             force=force,
-            about={"run": str(found.folder)},
+            about={"run": str(selected_run.folder)},
             watch=watch,
         )
     if json:
-        report = {"folder": str(written.folder), "run": str(found.folder), "stage": name}
+        report = {"folder": str(written.folder), "run": str(selected_run.folder), "stage": name}
         more = {"true": written.true, "void": written.void}
         console.print_json(data={**report, "scenes": written.scenes, **more})
         return

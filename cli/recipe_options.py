@@ -95,7 +95,7 @@ def with_group(word: str, group: str, *without: str) -> Callable[[Command], Comm
     return decorate
 
 
-def chosen(values: Mapping[str, Any]) -> dict[str, Any]:
+def typed_options(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of options that were typed."""
     return {name: v for name, v in values.items() if name in OPTIONS and v is not None}
 

@@ -131,10 +131,10 @@ def reproduce(
     sec_steps: Annotated[
         int | None, _option("Training steps of SEC, 1 or more.", _TRAINING, show_default=_OWN)
     ] = None,
-    twin_steps: Annotated[
+    supervised_steps: Annotated[
         int | None,
         _option(
-            "Training steps of twin, SEC's network on ground-truth masks, 1 or more.",
+            "Training steps of supervised, SEC's network on ground-truth masks, 1 or more.",
             _TRAINING,
             show_default=_OWN,
         ),
@@ -183,10 +183,10 @@ def reproduce(
     """Train every network of weak supervision on DATA, and compare its stages.
 
     For each seed, this trains a classifier, SEC, and SEC's network on ground-truth masks (recipe
-    twin). It scores Grad-CAM, SEC and twin with and without a dense CRF, ablates the kernels of
-    SEC's CRF, and scores a grid of its widths. All settings are selected on tune, never on the
-    reported split. To continue an interrupted call, run it again. The trained networks are
-    ordinary runs: scene segment --run OUT/seed-0/report/sec.
+    supervised). It scores Grad-CAM, SEC and supervised with and without a dense CRF, ablates the
+    kernels of SEC's CRF, and scores a grid of its widths. All settings are selected on tune,
+    never on the reported split. To continue an interrupted call, run it again. The trained
+    networks are ordinary runs: scene segment --run OUT/seed-0/report/sec.
 
     --table scene trains the generative models instead, in the report's form and with the default
     settings.
@@ -223,7 +223,7 @@ def reproduce(
         background=background != "none",
         classifier_steps=classifier_steps,
         sec_steps=sec_steps,
-        twin_steps=twin_steps,
+        supervised_steps=supervised_steps,
         alphas=numbers("--alphas", alphas),
         betas=_some("--betas", betas),
         engine=engine,
@@ -240,7 +240,7 @@ def reproduce(
         return
     names = tuple(VARIANTS) if settings == "both" else (settings,)
     with bar() as watch:
-        found = do(
+        result = do(
             request,
             seeds=range(seed, seed + seeds),
             variants=names,
@@ -248,13 +248,13 @@ def reproduce(
             force=force,
             device=device,
             jobs=jobs,
-            watch=told if min(jobs, seeds) > 1 else _telling(watch),
+            watch=print_when_done if min(jobs, seeds) > 1 else _with_titles(watch),
         )
     if json:
-        console.print_json(data=found.to_json())
+        console.print_json(data=result.to_json())
         return
-    show(found)
-    for path in found.files:
+    show(result)
+    for path in result.files:
         console.print(str(path))
 
 
@@ -265,28 +265,29 @@ def _unscored(
     from inference.experiments.weak.reproduce import train_without_masks
 
     with bar() as watch:
-        found = train_without_masks(
-            request, seeds=seeds, folder=out, force=force, device=device, watch=_telling(watch)
+        result = train_without_masks(
+            request, seeds=seeds, folder=out, force=force, device=device, watch=_with_titles(watch)
         )
     if json:
-        console.print_json(data=found.to_json())
+        console.print_json(data=result.to_json())
         return
-    splits = ", ".join(found.lacking)
+    splits = ", ".join(result.lacking)
     console.print(
-        f"{found.data}: classifier and SEC are trained, and not scored: there are no masks in "
-        f"{splits}. The twin learns from masks of train; settings are chosen on those of tune."
+        f"{result.data}: classifier and SEC are trained, and not scored: there are no masks in "
+        f"{splits}. The recipe supervised learns from masks of train; settings are chosen on "
+        "those of tune."
     )
-    for path in (*found.runs, *found.files):
+    for path in (*result.runs, *result.files):
         console.print(str(path))
 
 
-def told(title: str, done: int, total: int) -> None:
+def print_when_done(title: str, done: int, total: int) -> None:
     """Say what is being done when it is done: all that one can watch of another process."""
     if done == total:
         notes.print(title, style="dim")
 
 
-def _telling(watch: Callable[[str, int, int], None]) -> Callable[[str, int, int], None]:
+def _with_titles(watch: Callable[[str, int, int], None]) -> Callable[[str, int, int], None]:
     """Say what is being done as it begins, and let ``watch`` follow it."""
     last = ""
 
@@ -301,9 +302,9 @@ def _telling(watch: Callable[[str, int, int], None]) -> Callable[[str, int, int]
 
 
 def _some(option: str, text: str) -> tuple[float, ...]:
-    if not (found := numbers(option, text)):
+    if not (values := numbers(option, text)):
         raise ValueError(f"{option} needs one width or more, as 5,10,20.")
-    return found
+    return values
 
 
 SHARED = (
@@ -320,8 +321,8 @@ def require(ctx: typer.Context, table: str) -> None:
         ValueError: Naming them.
     """
     sources = {name: ctx.get_parameter_source(name) for name in ctx.params}
-    given = [name for name, source in sources.items() if source and source.name == "COMMANDLINE"]
-    idle = [n for n in given if (n not in SHARED if table == "scene" else n == "steps")]
+    typed = [name for name, source in sources.items() if source and source.name == "COMMANDLINE"]
+    idle = [n for n in typed if (n not in SHARED if table == "scene" else n == "steps")]
     if idle:
         words = ", ".join("--" + name.replace("_", "-") for name in idle)
         raise ValueError(f"--table {table} does not use {words}; leave that out.")
@@ -341,7 +342,7 @@ def reproduce_scene(
     """Make the table and print it."""
     from inference.experiments.scene_table import scene_table
 
-    found = scene_table(
+    result = scene_table(
         {name: value for name, value in common.items() if value is not None},
         seeds=seeds,
         split=split,
@@ -352,10 +353,10 @@ def reproduce_scene(
         watch=_tell,
     )
     if json:
-        console.print_json(data=found.to_json())
+        console.print_json(data=result.to_json())
         return
-    _show(found)
-    for path in found.files:
+    _show(result)
+    for path in result.files:
         console.print(str(path))
 
 
@@ -363,24 +364,24 @@ def _tell(result: TrainingScores) -> None:
     notes.print(f"{result.row}, seed {result.settings.training.seed}: done", style="dim")
 
 
-def _show(found: SceneTable) -> None:
+def _show(result: SceneTable) -> None:
     from rich.table import Table as Grid
 
     from inference.experiments.compare import format_mean
     from inference.experiments.scene_table import MODELS
 
-    seeds = ", ".join(map(str, found.seeds))
-    console.print(f"mIoU in %, {found.scored}, seed{'s' * (len(found.seeds) > 1)} {seeds}")
+    seeds = ", ".join(map(str, result.seeds))
+    console.print(f"mIoU in %, {result.scored}, seed{'s' * (len(result.seeds) > 1)} {seeds}")
     grid = Grid("model")
-    titles = list(found.scores(next(iter(MODELS))))
+    titles = list(result.scores(next(iter(MODELS))))
     for title in titles:
         grid.add_column(title, justify="right")
-    if found.reference:
+    if result.reference:
         grid.add_column("the report", justify="right")
     for name, model in MODELS.items():
-        scores = found.scores(name)
+        scores = result.scores(name)
         cells = [format_mean(scores[title]) for title in titles]
-        if found.reference:
+        if result.reference:
             cells.append("–" if model.report is None else f"{model.report}")
         grid.add_row(name, *cells)
     console.print(grid)

@@ -85,8 +85,8 @@ def sample(
 
     if out is not None and picture is None and is_png_path(out):
         out, picture = None, out
-    given = {"image": from_image, "classes": from_classes, "mask": from_mask}
-    observed = [name for name, text in given.items() if text is not None]
+    sources = {"image": from_image, "classes": from_classes, "mask": from_mask}
+    observed = [name for name, text in sources.items() if text is not None]
     if refine is not None and not observed:
         raise ValueError(
             "--refine needs views to condition on; add --from-image, "

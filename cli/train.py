@@ -13,7 +13,7 @@ from inference.settings.recipes import recipe as recipe_called
 
 from .console import console, notes
 from .options import Device, Download, Force, Trust
-from .recipe_options import RecipeGroup, chosen
+from .recipe_options import RecipeGroup, typed_options
 
 if TYPE_CHECKING:
     from inference.training.session import Outcome
@@ -47,7 +47,7 @@ def train(
 
     To continue an interrupted training: scene train --resume RUN.
     """
-    settings = recipe_called(recipe).settings(**chosen(values))
+    settings = recipe_called(recipe).settings(**typed_options(values))
     from inference.runs.run import read
     from inference.training.session import train as learn
 
@@ -63,7 +63,7 @@ def train(
             start=None if start is None else read(start),
             watch=watch,
             started=started,
-            taken=lambda taken: notes.print(f"start {taken}", style="dim"),
+            initialised=lambda weights: notes.print(f"start {weights}", style="dim"),
         )
     _say(outcome)
 
@@ -130,8 +130,8 @@ def resume(
                 "--resume uses the settings stored in the run; leave out "
                 f"{ctx.invoked_subcommand}."
             )
-        asked = {"--data": data is not None, "--trust": trust, "--device": device != "auto"}
-        if early := [name for name, was in asked.items() if was]:
+        options = {"--data": data is not None, "--trust": trust, "--device": device != "auto"}
+        if early := [name for name, was in options.items() if was]:
             raise ValueError(f"Write {early[0]} after the recipe, or use it with --resume.")
         return
     if run is None:
@@ -154,11 +154,11 @@ def _say(outcome: Outcome) -> None:
 
     cell, score = outcome.cell, outcome.cell.score
     mark = "" if cell.trained else " †"
-    found, draws = "mIoU –", f", {DRAWS} draws"
+    text, draws = "mIoU –", f", {DRAWS} draws"
     if isinstance(score, MaskScore):
-        found = f"mIoU {score.miou:.1f}{mark}"
+        text = f"mIoU {score.miou:.1f}{mark}"
     elif isinstance(score, ClassScore):
-        found, draws = f"macro-F1 {score.macro_f1:.1f}, mAP {score.map:.1f}", ""
+        text, draws = f"macro-F1 {score.macro_f1:.1f}, mAP {score.map:.1f}", ""
     notes.print(f"run {outcome.run.folder}", style="dim")
     if score is None:
         console.print(
@@ -167,6 +167,6 @@ def _say(outcome: Outcome) -> None:
         )
         return
     console.print(
-        f"{cell.title} {found} ({outcome.split}, {cell.scenes} scenes"
+        f"{cell.title} {text} ({outcome.split}, {cell.scenes} scenes"
         f"{against_weak(cell.weak, cell.scenes)}{draws})  {outcome.picture}"
     )

@@ -9,7 +9,7 @@ import typer
 
 from .console import console, notes
 from .options import Device, Download, Json
-from .recipe_options import RecipeGroup, chosen
+from .recipe_options import RecipeGroup, typed_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,27 +113,27 @@ def tune(
     """
     from inference.experiments.tune.search import tune as search
 
-    plan = _plan(recipe, over, chosen(values), locals())
+    plan = _plan(recipe, over, typed_options(values), locals())
     from .crf_options import bar
 
     total = trials or (int(plan.size) if sampler == "grid" else None)
     with bar() as watch:
-        found = search(
+        tuned = search(
             plan,
             trials=trials,
             jobs=jobs,
             folder=out,
             force=force,
             keep=keep,
-            told=_telling(total, watch),
+            on_trial=_trial_printer(total, watch),
             watch=lambda trial, report: watch(trial.name, report.step, report.steps),
             device=device,
             download=download,
         )
     if json:
-        console.print_json(data=found.to_json())
+        console.print_json(data=tuned.to_json())
         return
-    show(found)
+    show(tuned)
 
 
 class _Recipes(RecipeGroup):
@@ -154,7 +154,7 @@ def _root() -> None:
 
 
 def _plan(
-    recipe: str, over: list[str] | None, options: dict[str, Any], asked: dict[str, Any]
+    recipe: str, over: list[str] | None, options: dict[str, Any], arguments: dict[str, Any]
 ) -> Plan:
     """Return the plan of a search."""
     from inference.experiments.tune.plan import Plan
@@ -163,45 +163,47 @@ def _plan(
 
     classes = find(recipe).explains == ("classes",)
     spaces = tuple(map(space, over or ()))
-    metric = asked["metric"] or ("f1" if classes else "miou")
-    views, prune = asked["given"], asked["prune"]
+    metric = arguments["metric"] or ("f1" if classes else "miou")
+    views, prune = arguments["given"], arguments["prune"]
     return Plan(
         recipe,
         spaces,
         options,
-        sampler=asked["sampler"],
-        points=asked["points"],
+        sampler=arguments["sampler"],
+        points=arguments["points"],
         metric=metric,
         views=None if views is None else tuple(view.strip() for view in views.split(",")),
-        split=asked["split"],
+        split=arguments["split"],
         prune=metric == "loss" if prune is None else prune,
-        seeds=asked["seeds"],
+        seeds=arguments["seeds"],
     )
 
 
-def _telling(total: int | None, watch: Callable[[str, int, int], None]) -> Callable[[Trial], None]:
+def _trial_printer(
+    total: int | None, watch: Callable[[str, int, int], None]
+) -> Callable[[Trial], None]:
     """Say what came of each trial as it ends."""
 
-    def told(trial: Trial) -> None:
+    def print_trial(trial: Trial) -> None:
         point = ", ".join(f"{name} {short(value)}" for name, value in trial.point.items())
         notes.print(f"{trial.name}: {point}: {outcome(trial)}", style="dim")
 
-    return told
+    return print_trial
 
 
 _SHOWN = 10
 
 
-def show(found: Tuned) -> None:
+def show(tuned: Tuned) -> None:
     """Print what came of a search."""
     from rich.table import Table
 
     from inference.experiments.tune.plan import METRICS
 
-    ranked, plan = found.ranked, found.plan
+    ranked, plan = tuned.ranked, tuned.plan
     best = ranked[0]
     console.print(
-        f"{plan.recipe} on {found.data}: {len(ranked)} of {len(found.trials)} trials by "
+        f"{plan.recipe} on {tuned.data}: {len(ranked)} of {len(tuned.trials)} trials by "
         f"{METRICS[plan.metric]} ({best.about})",
         style="bold",
     )
@@ -216,12 +218,12 @@ def show(found: Tuned) -> None:
         score = outcome(trial)
         table.add_row(trial.name, *values, score, f"{trial.seconds:.0f}", style=style)
     console.print(table)
-    _show_rest(found)
-    for run in found.runs:
+    _show_rest(tuned)
+    for run in tuned.runs:
         console.print(f"best run: {run}")
-    for path in found.files:
+    for path in tuned.files:
         console.print(str(path))
-    console.print(found.command)
+    console.print(tuned.command)
 
 
 def outcome(trial: Trial) -> str:
@@ -243,16 +245,16 @@ def short(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _show_rest(found: Tuned) -> None:
+def _show_rest(tuned: Tuned) -> None:
     """Say how many trials are not in the table, and what mattered."""
-    hidden = len(found.ranked) - _SHOWN
-    said = [f"{hidden} more are in tune.json"] if hidden > 0 else []
-    stopped = sum(trial.state == "stopped" for trial in found.trials)
-    said += [f"{stopped} stopped early"] if stopped else []
-    failed = [trial for trial in found.trials if trial.state == "failed"]
-    said += [f"{len(failed)} failed ({failed[0].name}: {failed[0].why})"] if failed else []
-    if said:
-        console.print("; ".join(said).rstrip(".") + ".")
-    if found.importances:
-        shares = ", ".join(f"{k} {100 * v:.0f} %" for k, v in found.importances.items())
+    hidden = len(tuned.ranked) - _SHOWN
+    parts = [f"{hidden} more are in tune.json"] if hidden > 0 else []
+    stopped = sum(trial.state == "stopped" for trial in tuned.trials)
+    parts += [f"{stopped} stopped early"] if stopped else []
+    failed = [trial for trial in tuned.trials if trial.state == "failed"]
+    parts += [f"{len(failed)} failed ({failed[0].name}: {failed[0].why})"] if failed else []
+    if parts:
+        console.print("; ".join(parts).rstrip(".") + ".")
+    if tuned.importances:
+        shares = ", ".join(f"{k} {100 * v:.0f} %" for k, v in tuned.importances.items())
         console.print(f"What mattered: {shares}.")

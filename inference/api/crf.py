@@ -84,7 +84,7 @@ class Source:
         Args:
             split: Of the data.
             folder: Where predictions are kept.
-            watch: Told what is being done, how many scenes are done, and of how many.
+            watch: Called with the step of the work, the number of scenes done, and their total.
             limit: Only so many scenes.
             sample: A seed that draws them; None = the first ones.
         """

@@ -9,8 +9,8 @@ from typing import Any
 from scene.datasets.base import SceneDataset
 
 from ..diagnostics.diagnose import Diagnosis
-from ..diagnostics.diagnose import claim as claim
 from ..diagnostics.diagnose import diagnose as examine
+from ..diagnostics.diagnose import require_diagnosis_folder as require_diagnosis_folder
 from ..runs.checkpoints import restore
 from ..runs.run import Run
 from .loaded import LoadedRun

@@ -63,8 +63,8 @@ def _scene(
     """Sample one scene with logits ``(N, L)``; return mean probabilities, ``(N, L)``."""
     pixels, labels = logits.shape
     total = torch.zeros_like(logits)
-    drawn = torch.multinomial(logits.softmax(1), chains, replacement=True, generator=random)
-    x = torch.nn.functional.one_hot(drawn, labels).to(logits)  # (N, chains, L)
+    states = torch.multinomial(logits.softmax(1), chains, replacement=True, generator=random)
+    x = torch.nn.functional.one_hot(states, labels).to(logits)  # (N, chains, L)
     for sweep in range(sum(sweeps)):
         for i in range(pixels):
             conditional = logits[i].expand(chains, labels)

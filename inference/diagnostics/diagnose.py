@@ -78,7 +78,7 @@ class Diagnosis:
         }
 
 
-def claim(folder: Path, force: bool) -> None:
+def require_diagnosis_folder(folder: Path, force: bool) -> None:
     """Refuse a folder that a diagnosis may not be written to, see `require_free`."""
     require_free(folder, force, folder="a diagnosis", foreign=without(REPORT))
 
@@ -109,7 +109,7 @@ def diagnose(
             decoded masks; None = it is not done.
         seed: Of every random number.
         about: Entries at the head of the JSON.
-        watch: Told the name of each step.
+        watch: Called with the name of each step.
 
     Raises:
         ValueError: If the model has no z, ``particles`` is below 1, or fewer than two scenes are

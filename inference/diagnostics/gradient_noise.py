@@ -116,7 +116,7 @@ def gradient_noise(
         batch_size: Scenes a batch.
         held: Number of fixed batches for which z is sampled repeatedly.
         seed: Of batches and of z.
-        watch: Told the name of each step.
+        watch: Called with the name of each step.
 
     Raises:
         ValueError: If ``repeats`` is below 2, ``held`` below 1, there is no scene, or none that a

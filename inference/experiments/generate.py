@@ -16,15 +16,15 @@ from torch import Tensor
 from scene.datasets.base import SceneDataset
 from scene.datasets.catalogue import open_data
 from scene.datasets.folders.writer import (
-    Progress,
     VOCWriter,
-    claim_folder,
     copy_other_splits,
     copy_split,
     new_folder,
+    require_dataset_folder,
 )
 from scene.figures.grid import draw_scenes
 from scene.labels import Labels
+from scene.notices import Progress
 from scene.seeds import seeded
 from scene.views import VIEWS, Scene, Views
 
@@ -206,14 +206,14 @@ def generate(
         device: Where to compute.
         trust: Whether to run code that the run contains.
         force: Replace an earlier dataset.
-        watch: Told how far the work is.
+        watch: Called with the progress.
 
     Raises:
         FileExistsError: If the folder exists.
         ValueError: If the model decodes no such scenes, the judge has other labels or another
             size, or hardly any scene is accepted.
     """
-    claim_folder(folder, force)
+    require_dataset_folder(folder, force)
     place = device_of(device)
     assembly, judging = restore(run, device=place, trust=trust), None
     _require_joint(assembly, run)

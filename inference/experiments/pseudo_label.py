@@ -12,14 +12,14 @@ from torch import Tensor
 from scene.datasets.base import SceneDataset
 from scene.datasets.catalogue import open_data
 from scene.datasets.folders.writer import (
-    Progress,
     VOCWriter,
-    claim_folder,
     copy_other_splits,
     new_folder,
     picture_of,
+    require_dataset_folder,
 )
 from scene.labels import VOID
+from scene.notices import Progress
 
 from ..segmentation.segmenter import Segmenter
 
@@ -81,7 +81,7 @@ def pseudo_label(
         copy: Copy images where they could be linked.
         force: Replace an earlier dataset.
         about: Further entries of ``about.json``.
-        watch: Told how far the work is.
+        watch: Called with the progress.
 
     Raises:
         FileExistsError: If the folder exists.
@@ -89,7 +89,7 @@ def pseudo_label(
         ValueError: If the data have other labels, or a number is out of range.
     """
     _require(confidence, limit, true)
-    claim_folder(folder, force)
+    require_dataset_folder(folder, force)
     size = segmenter.schema.size
     dataset = open_data(source, split, size)
     segmenter.schema.labels.require(dataset.schema.labels, dataset.name)

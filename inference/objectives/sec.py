@@ -52,8 +52,8 @@ def seed_loss(p: Tensor, cues: Tensor) -> Tensor:
     Returns:
         A scalar in nats.
     """
-    said = (cues * p.log()).flatten(1).sum(1)
-    return -(said / cues.flatten(1).sum(1).clamp(min=1)).mean()
+    log_p = (cues * p.log()).flatten(1).sum(1)
+    return -(log_p / cues.flatten(1).sum(1).clamp(min=1)).mean()
 
 
 def expand_loss(p: Tensor, present: Tensor, background: int | None = 0) -> Tensor:
@@ -185,14 +185,14 @@ class SEC(Objective):
         """
         colours = 255 * images.permute(0, 2, 3, 1)
         with torch.autocast(logits.device.type, enabled=False):
-            found: Tensor = refine_logits(
+            marginals: Tensor = refine_logits(
                 logits,
                 colours,
                 kernels=self.kernels,
                 iterations=self.iterations,
                 engine=self.engine,
             )
-        return found
+        return marginals
 
 
 class OnMasks(Objective):
@@ -208,10 +208,12 @@ class OnMasks(Objective):
         if not len(batch):
             return {}
         masks = batch["mask"]
-        found = batch.likelihood_weights["mask"] * model.decode(None, batch, ["mask"])[
+        log_likelihood = batch.likelihood_weights["mask"] * model.decode(None, batch, ["mask"])[
             "mask"
         ].log_prob(masks)
-        return {"mask": _term(-found.sum() / (masks != VOID).sum().clamp(min=1), len(batch))}
+        return {
+            "mask": _term(-log_likelihood.sum() / (masks != VOID).sum().clamp(min=1), len(batch))
+        }
 
 
 def grid_kernels(

@@ -268,7 +268,7 @@ def evaluate(
         seed: Of the draws.
         batch_size: Scenes at once.
         directions: Pairs of views given and target; by default `MASKS` and `CLASSES`.
-        watch: Told the title of each direction before it is scored.
+        watch: Called with the title of each direction before it is scored.
 
     Raises:
         ValueError: If there is no scene, or not one draw.

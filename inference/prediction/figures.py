@@ -93,15 +93,15 @@ def draw_samples(
         means: Their averages: ``image``, ``classes``, ``mask``, and its ``entropy``.
     """
     count = len(next(iter(samples.values())))
-    shown = [n for n in ("image", "mask") if given is not None and n in given]
-    first = [Panel(given[n][0], "given") for n in shown if given is not None]
+    conditions = [n for n in ("image", "mask") if given is not None and n in given]
+    first = [Panel(given[n][0], "given") for n in conditions if given is not None]
     first += _means(means, labels)
     wide = max(min(8, count), len(first))
     rows: list[list[Panel]] = []
     names: list[str] = []
     if first:
         rows.append(_filled(first, wide))
-        names.append("given, mean" if shown and means else "given" if shown else "mean")
+        names.append("given, mean" if conditions and means else "given" if conditions else "mean")
     for start in range(0, count, wide):
         for name in ("image", "mask"):
             if name in samples:

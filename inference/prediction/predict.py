@@ -101,12 +101,12 @@ class Prediction:
     def _scenes(self) -> dict[str, Tensor]:
         """Give images, class probabilities and masks with a dimension for scenes, on the CPU."""
         alone = {"image": 3, "classes": 1, "mask": 2}
-        shown = {name: view for name, view in self.views.items() if name in alone}
-        if "mask" in shown:
-            shown["mask"] = self.mask
+        views = {name: view for name, view in self.views.items() if name in alone}
+        if "mask" in views:
+            views["mask"] = self.mask
         return {
             name: (view[None] if view.ndim == alone[name] else view).cpu()
-            for name, view in shown.items()
+            for name, view in views.items()
         }
 
     def _labels(self) -> Labels:

@@ -82,7 +82,7 @@ class RefinedPosterior:
     def numpy(self) -> dict[str, np.ndarray]:
         """Give arrays: ``loc`` and ``scale`` (B, L), ``z`` (K, B, L), both ELBOs (B,)."""
         q: Any = self.posterior
-        held = {
+        arrays = {
             "loc": q.mean,
             "scale": q.stddev,
             "z": self.z,
@@ -90,8 +90,8 @@ class RefinedPosterior:
             "elbo_after": self.elbo_after,
         }
         if self.acceptance is not None:
-            held["acceptance"] = self.acceptance
-        return {name: value.detach().cpu().numpy() for name, value in held.items()}
+            arrays["acceptance"] = self.acceptance
+        return {name: value.detach().cpu().numpy() for name, value in arrays.items()}
 
     def save(self, path: str | Path, *, force: bool = False) -> list[Path]:
         """Write the arrays of `numpy` to an ``.npz`` that is either whole or not there.

@@ -67,19 +67,19 @@ class Samples:
     @property
     def views(self) -> dict[str, Tensor]:
         """The views that were drawn, by name."""
-        held = {"image": self.image, "classes": self.classes, "mask": self.mask}
-        return {name: view for name, view in held.items() if view is not None}
+        tensors = {"image": self.image, "classes": self.classes, "mask": self.mask}
+        return {name: view for name, view in tensors.items() if view is not None}
 
     @property
     def means(self) -> dict[str, Tensor]:
         """The averages that there are, by the name of the view, and ``entropy``."""
-        held = {
+        tensors = {
             "image": self.mean_image,
             "classes": self.mean_classes,
             "mask": self.mean_mask,
             "entropy": self.entropy,
         }
-        return {name: view for name, view in held.items() if view is not None}
+        return {name: view for name, view in tensors.items() if view is not None}
 
     def numpy(self) -> dict[str, np.ndarray]:
         """Give arrays: ``image`` (N, H, W, 3) in [0, 1], ``classes`` (N, C), ``mask`` uint8."""

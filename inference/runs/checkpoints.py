@@ -109,23 +109,23 @@ def load_learning(path: Path, learning: Learning, recipe: str) -> None:
             torch.cuda.set_rng_state(tensors[name], device)
 
 
-def _progress(path: Path, told: Any) -> tuple[int, float, int]:
+def _progress(path: Path, entry: Any) -> tuple[int, float, int]:
     """Read how far training had come: steps, lowest validation loss, validations since then."""
-    match told:
+    match entry:
         case {"step": int(step), "best": float(best), "waited": int(waited)}:
             counts = not isinstance(step, bool) and not isinstance(waited, bool)
             if counts and step >= 0 and waited >= 0 and not math.isnan(best):
                 return step, best, waited
     raise ValueError(
-        f"{path} does not record a valid training step ({told}); train again from the start."
+        f"{path} does not record a valid training step ({entry}); train again from the start."
     )
 
 
 def _require_optimizer(path: Path, optimizer: Optimizer, tensors: Tensors) -> None:
     """Refuse an optimizer's state that is of parameters that are not there."""
     count = sum(len(group["params"]) for group in optimizer.param_groups)
-    held = {name.split("/")[1] for name in tensors if name.startswith("optimizer/")}
-    if odd := held.difference(map(str, range(count))):
+    stored = {name.split("/")[1] for name in tensors if name.startswith("optimizer/")}
+    if odd := stored.difference(map(str, range(count))):
         raise ValueError(
             f"{path} has optimizer state for parameter {min(odd)}, but the model has only "
             f"{count} parameters; train again from the start."
@@ -179,9 +179,9 @@ def _restore_optimizer(path: Path, optimizer: Optimizer, tensors: Tensors, group
 
 
 def _save(path: Path, tensors: Tensors, about: dict[str, Any]) -> None:
-    held = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-    told = json.dumps({**about, _DIGEST: _digest(held, about)})
-    content = save(held, metadata={_ABOUT: told})  # one entry: the order of several is random
+    stored = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+    text = json.dumps({**about, _DIGEST: _digest(stored, about)})
+    content = save(stored, metadata={_ABOUT: text})  # one entry: the order of several is random
     replace_file(path, lambda part: part.write_bytes(content))
 
 
@@ -196,7 +196,7 @@ def _load(path: Path, recipe: str) -> tuple[Tensors, dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-            about = _told(file.metadata() or {})
+            about = _metadata(file.metadata() or {})
     except (SafetensorError, OSError) as error:
         raise ValueError(
             f"{path} is truncated or damaged; copy it again, or train again."
@@ -210,23 +210,23 @@ def _load(path: Path, recipe: str) -> tuple[Tensors, dict[str, Any]]:
     return tensors, about
 
 
-def _told(metadata: Mapping[str, str]) -> dict[str, Any]:
+def _metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
     """Read what a file says of itself; nothing, if it does not say it as ours do."""
     try:
-        told = json.loads(metadata.get(_ABOUT, ""))
+        about = json.loads(metadata.get(_ABOUT, ""))
     except (ValueError, RecursionError):
-        told = {}
-    return told if isinstance(told, dict) else {}
+        about = {}
+    return about if isinstance(about, dict) else {}
 
 
 def _digest(tensors: Tensors, about: Mapping[str, Any]) -> str:
     """Give a digest of tensors, of what they are called, and of what is said about them."""
-    found = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name]
-        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        found.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)
-    return found.hexdigest()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def restore(run: Run, *, device: torch.device | str = "cpu", trust: bool = False) -> Assembly:

@@ -50,7 +50,7 @@ def adopt(settings: Settings, folder: Path) -> Settings:
     Returns:
         The settings, naming the copies.
     """
-    named = {}
+    names = {}
     for field, name in _names(settings).items():
         path = foreign_file(name)
         if path is None:
@@ -60,18 +60,18 @@ def adopt(settings: Settings, folder: Path) -> Settings:
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
         _trust(_digest(copy))
-        named[field] = f"{copy.absolute()}:{name.rpartition(':')[2]}"
-    return _renamed(settings, named)
+        names[field] = f"{copy.absolute()}:{name.rpartition(':')[2]}"
+    return _renamed(settings, names)
 
 
 def portable(settings: Settings, folder: Path) -> Settings:
     """Return the settings with code in a run's folder named relative to that, to be written."""
-    code, named = os.path.realpath(folder / CODE), {}
+    code, names = os.path.realpath(folder / CODE), {}
     for field, name in _names(settings).items():
         path = foreign_file(name)
         if path is not None and os.path.dirname(os.path.realpath(path)) == code:
-            named[field] = f"{CODE}/{path.name}:{name.rpartition(':')[2]}"
-    return _renamed(settings, named)
+            names[field] = f"{CODE}/{path.name}:{name.rpartition(':')[2]}"
+    return _renamed(settings, names)
 
 
 def guarded(settings: Settings, folder: Path) -> Settings:
@@ -81,13 +81,13 @@ def guarded(settings: Settings, folder: Path) -> Settings:
         settings: As they stand in the run's config.
         folder: The run's.
     """
-    named = {}
+    names = {}
     for field, name in _names(settings).items():
         try:
-            named[field] = _located(name, field, folder, False)
+            names[field] = _located(name, field, folder, False)
         except (OSError, LookupError, ValueError) as error:
-            named[field] = Untrusted(name, str(error))
-    return _renamed(settings, named)
+            names[field] = Untrusted(name, str(error))
+    return _renamed(settings, names)
 
 
 def located(settings: Settings, folder: Path, trust: bool) -> Settings:
@@ -103,8 +103,8 @@ def located(settings: Settings, folder: Path, trust: bool) -> Settings:
         PermissionError: If it is not trusted; the message says how to run it.
         ValueError: If a file is named that lies outside the run's code.
     """
-    named = _names(settings).items()
-    return _renamed(settings, {f: _located(name, f, folder, trust) for f, name in named})
+    names = _names(settings).items()
+    return _renamed(settings, {f: _located(name, f, folder, trust) for f, name in names})
 
 
 def _located(name: str, field: str, folder: Path, trust: bool) -> str:
@@ -119,10 +119,10 @@ def _located(name: str, field: str, folder: Path, trust: bool) -> str:
 
 def _names(settings: Settings) -> dict[str, str]:
     """Return by setting what is not ours; a word alone can only be ours."""
-    named = {field: settings.value(field) for field in _NAMED}
+    names = {field: settings.value(field) for field in _NAMED}
     foreign = {
         field: name
-        for field, name in named.items()
+        for field, name in names.items()
         if name and ":" in name and name not in _NAMED[field].values()
     }
     if ":" in settings.recipe:
@@ -166,8 +166,8 @@ def _require_trusted(digest: str, trust: bool, folder: Path, what: str) -> None:
         _trust(digest)
     elif digest not in _trusted():
         raise PermissionError(
-            f"{folder} contains code ({what}) from another machine; read the code, then add "
-            "--trust to execute it."
+            f"{folder} contains code ({what}) that was not trained on this machine; read it, then "
+            "add --trust to execute it."
         )
 
 

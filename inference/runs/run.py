@@ -148,7 +148,7 @@ def read(folder: Path) -> Run:
                 "again, or use the version of scene that wrote it."
             )
         settings, labels = settings_from(config["settings"]), labels_from(config["labels"])
-        settings = _found(folder, settings, as_table("its places", config.get("places", {})))
+        settings = _relocated(folder, settings, as_table("its places", config.get("places", {})))
         settings = guarded(settings, folder)
     except (ValueError, LookupError) as error:
         reason = f"it lacks {error}." if isinstance(error, KeyError) else str(error)
@@ -157,13 +157,13 @@ def read(folder: Path) -> Run:
 
 
 def newest(
-    fits: Callable[[Run], bool] = lambda run: True, wanted: str = "a run", recipe: str = "telbo"
+    fits: Callable[[Run], bool] = lambda run: True, kind: str = "a run", recipe: str = "telbo"
 ) -> Run:
     """Find the newest complete run that fits.
 
     Args:
         fits: Says whether a run will do.
-        wanted: What is looked for, for the message.
+        kind: What is looked for, for the message.
         recipe: What would make one, likewise.
 
     Raises:
@@ -177,7 +177,7 @@ def newest(
         if run.complete and fits(run):
             return run
     raise LookupError(
-        f"There is no complete run of {wanted} in {home()}/; make one with "
+        f"There is no complete run of {kind} in {home()}/; make one with "
         f"`scene train {recipe}`, or name one."
     )
 
@@ -196,17 +196,17 @@ def require_free_run(folder: Path, force: bool = False) -> None:
 
 def _seen_from(folder: Path, settings: Settings) -> dict[str, str]:
     """Say where folders that the settings name are, seen from the run's."""
-    named = {name: settings.value(name) for name in _PLACES}
+    places = {name: settings.value(name) for name in _PLACES}
     return {
         name: Path(os.path.relpath(place, os.path.realpath(folder))).as_posix()
-        for name, place in named.items()
+        for name, place in places.items()
         if place and Path(place).is_absolute() and foreign_file(place) is None
     }
 
 
-def _found(folder: Path, settings: Settings, places: Mapping[str, Any]) -> Settings:
+def _relocated(folder: Path, settings: Settings, places: Mapping[str, Any]) -> Settings:
     """Find folders that moved together with the run."""
-    moved = {
+    relocated = {
         name: os.path.realpath(place)
         for name in _PLACES
         if isinstance(path := places.get(name), str)
@@ -215,7 +215,7 @@ def _found(folder: Path, settings: Settings, places: Mapping[str, Any]) -> Setti
             place := Path(os.path.realpath(os.path.join(os.path.realpath(folder), path)))
         ).is_dir()
     }
-    return settings.changed(**moved)
+    return settings.changed(**relocated)
 
 
 def _free(folder: Path) -> Path:
@@ -232,5 +232,5 @@ def _free(folder: Path) -> Path:
 
 
 def _age(folder: Path) -> float:
-    made = folder / WEIGHTS
-    return made.stat().st_mtime if made.exists() else 0.0
+    weights = folder / WEIGHTS
+    return weights.stat().st_mtime if weights.exists() else 0.0

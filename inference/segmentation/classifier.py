@@ -140,19 +140,20 @@ def with_cues(
     return CuedScenes(scenes, Cues.load(run.path(FILE)))
 
 
-def cue_crf(given: tuple[float, ...]) -> tuple[float, float, float] | None:
+def cue_crf(numbers: tuple[float, ...]) -> tuple[float, float, float] | None:
     """Give the CRF that finds cues; None if none does.
 
     Raises:
         ValueError: If there are not three numbers.
     """
-    if not given:
+    if not numbers:
         return None
-    if len(given) != 3:
+    if len(numbers) != 3:
         raise ValueError(
-            f"--cue-crf takes three numbers (weight, θα in pixels, θβ in 0-255), not {len(given)}."
+            f"--cue-crf takes three numbers (weight, θα in pixels, θβ in 0-255), not "
+            f"{len(numbers)}."
         )
-    weight, reach, unlike = given
+    weight, reach, unlike = numbers
     return weight, reach, unlike
 
 

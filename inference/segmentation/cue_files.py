@@ -126,13 +126,13 @@ def write_cues(
         limit: Only the first so many scenes.
         force: Replace cues that are in ``folder``.
         about: More for the report.
-        watch: Told how many scenes are done, and how many there are.
+        watch: Called with the number of scenes done, and their total.
 
     Raises:
         FileExistsError: If there is something in ``folder`` that may not be replaced.
         ValueError: If the split is empty, or background is to be cued and there is none.
     """
-    claim(folder, force)
+    require_cues_folder(folder, force)
     count = len(dataset) if limit is None else min(limit, len(dataset))
     if count < 1:
         raise ValueError(f"There is no scene of {dataset.name} {dataset.split} to find cues in.")
@@ -143,7 +143,7 @@ def write_cues(
     return CueFiles(folder, count, scorer.score())
 
 
-def claim(folder: Path, force: bool) -> None:
+def require_cues_folder(folder: Path, force: bool) -> None:
     """Refuse a folder that cues may not be written to, see `require_free`."""
     require_free(folder, force, folder="a set of cues", foreign=without(REPORT))
 
@@ -159,7 +159,7 @@ def _fill(
     """Write the archives and the picture into a folder, scoring on the way."""
     labels = dataset.schema.labels
     labelled = dataset.split in LABELLED
-    scorer, taken = CueScorer(labels), set[str]()
+    scorer, stems = CueScorer(labels), set[str]()
     for first in range(0, count, _AT_ONCE):
         rows = range(first, min(count, first + _AT_ONCE))
         cues = find_cues(assembly, dataset, rows, settings=settings, labelled=labelled)
@@ -168,7 +168,7 @@ def _fill(
             scenes, cues.maps, cues.seeds, cues.present, strict=True
         ):
             np.savez_compressed(
-                within(folder, folder / f"{_stem(scene.name, taken)}.npz"),
+                within(folder, folder / f"{_stem(scene.name, stems)}.npz"),
                 maps=maps.numpy(),
                 seeds=seeds.numpy(),
                 present=present.numpy(),
@@ -183,12 +183,12 @@ def _fill(
     return scorer
 
 
-def _stem(name: str, taken: set[str]) -> str:
+def _stem(name: str, stems: set[str]) -> str:
     """Make a file's name of a scene's, one that no other scene has."""
     stem = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "scene"
-    choices = (stem if n == 1 else f"{stem}-{n}" for n in range(1, len(taken) + 2))
-    stem = next(choice for choice in choices if choice not in taken)
-    taken.add(stem)
+    choices = (stem if n == 1 else f"{stem}-{n}" for n in range(1, len(stems) + 2))
+    stem = next(choice for choice in choices if choice not in stems)
+    stems.add(stem)
     return stem
 
 
@@ -269,7 +269,7 @@ class Cues:
         Args:
             scenes: N.
             cues_of: Gives the cues of the scenes of a range, ``(B, L, h, w)`` bool.
-            watch: Told how many scenes are done.
+            watch: Called with the number of scenes done.
         """
         packed, shape = [], (0, 0, 0)
         for first in range(0, scenes, _TOGETHER):

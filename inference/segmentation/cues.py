@@ -104,16 +104,16 @@ def seeds(
             [0, 0, 1, 1]])
     """
     require_background(labels, background is not None, "--background none")
-    shown = normalised(maps) * (present > 0.5)[..., None, None]
-    claims = torch.zeros(len(maps), len(labels.names), *maps.shape[-2:], dtype=torch.bool)
-    claims = claims.to(maps.device)
-    claims[:, list(labels.ids)] = shown > foreground
+    present_maps = normalised(maps) * (present > 0.5)[..., None, None]
+    candidates = torch.zeros(len(maps), len(labels.names), *maps.shape[-2:], dtype=torch.bool)
+    candidates = candidates.to(maps.device)
+    candidates[:, list(labels.ids)] = present_maps > foreground
     if background is not None:
-        salient = shown.amax(1) if saliency == "max" else shown.sum(1)
+        salient = present_maps.amax(1) if saliency == "max" else present_maps.sum(1)
         lowest = salient.flatten(1).quantile(background, dim=1)[:, None, None]
         blind = (salient.flatten(1).amax(1) == 0) & (present > 0.5).any(1)
-        claims[:, labels.background] = (salient <= lowest) & ~blind[:, None, None]
-    return _undisputed(claims)
+        candidates[:, labels.background] = (salient <= lowest) & ~blind[:, None, None]
+    return _undisputed(candidates)
 
 
 def crf_cues(
@@ -278,9 +278,9 @@ def _classifier(assembly: Assembly) -> ClassifiedScene:
     return assembly.model
 
 
-def _undisputed(claims: Tensor) -> Tensor:
+def _undisputed(candidates: Tensor) -> Tensor:
     """Leave each cell of ``(B, L, h, w)`` to the label that claims fewest."""
-    cells = claims.flatten(2).sum(-1)[..., None, None]
-    region = torch.where(claims, cells, claims[0, 0].numel() + 1)
-    winner = torch.zeros_like(claims).scatter_(1, region.argmin(1, keepdim=True), True)
-    return winner & claims
+    cells = candidates.flatten(2).sum(-1)[..., None, None]
+    region = torch.where(candidates, cells, candidates[0, 0].numel() + 1)
+    winner = torch.zeros_like(candidates).scatter_(1, region.argmin(1, keepdim=True), True)
+    return winner & candidates

@@ -60,16 +60,16 @@ def background_of(
     Raises:
         LookupError: If there is no such kind.
     """
-    shown = maps * (present > 0.5)[..., None, None]
+    present_maps = maps * (present > 0.5)[..., None, None]
     match kind:
         case "sum":
-            return (1 - shown.sum(1)).clamp(min=0)
+            return (1 - present_maps.sum(1)).clamp(min=0)
         case "power":
-            return (1 - shown.sum(1)).clamp(min=0) ** exponent
+            return (1 - present_maps.sum(1)).clamp(min=0) ** exponent
         case "max":
-            return 1 - shown.amax(1)
+            return 1 - present_maps.amax(1)
         case "none":
-            return torch.zeros_like(shown[:, 0])
+            return torch.zeros_like(present_maps[:, 0])
     raise LookupError(unknown(kind, get_args(BackgroundMap), "background map") + ".")
 
 
@@ -104,12 +104,12 @@ def probs(
     require_background(labels, background != "none", "--background-map none")
     height, width = size or (maps.shape[-2], maps.shape[-1])
     whole = resized(normalised(maps), (height, width))
-    held = (present > 0.5).to(maps.dtype)
+    present_labels = (present > 0.5).to(maps.dtype)
     shares = maps.new_zeros(len(maps), len(labels.names), height, width)
-    shares[:, list(labels.ids)] = whole * held[..., None, None]
+    shares[:, list(labels.ids)] = whole * present_labels[..., None, None]
     if labels.background is not None:
-        shares[:, labels.background] = background_of(whole, held, background, exponent)
-    return _shared(shares, held, labels)
+        shares[:, labels.background] = background_of(whole, present_labels, background, exponent)
+    return _shared(shares, present_labels, labels)
 
 
 def log_probs(probs: Tensor) -> Tensor:

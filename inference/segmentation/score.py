@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from scene.datasets.base import SceneDataset
 from scene.datasets.catalogue import open_data
 from scene.metrics import MaskScore, MaskScorer
+from scene.notices import SceneCount
 from scene.views import Scene
 
 from ..crf.parameters import Parameters
@@ -21,9 +22,6 @@ from .stages import STAGES
 COMMON = 0.9
 """The share of training images from which on a class is common: it is hard to tell from labels
 alone where something is that is in nearly every picture."""
-
-Watch = Callable[[int, int], None]
-"""Told how many scenes are done, of how many."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ def score_stage(
     common: tuple[str, ...] = (),
     batch_size: int = 16,
     limit: int | None = None,
-    watch: Watch = lambda done, total: None,
+    watch: SceneCount = lambda done, total: None,
 ) -> dict[str, StageScore]:
     """Score the masks of a network, without a CRF and refined by one CRF or several.
 
@@ -91,7 +89,7 @@ def score_stage(
         common: Classes to leave out of a second mean, see `common_classes`.
         batch_size: Images that the network sees at once.
         limit: Score the first so many scenes only.
-        watch: Told how far it has come.
+        watch: Called with the progress.
 
     Returns:
         A score by name, in the order of ``refinements``.

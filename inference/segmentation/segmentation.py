@@ -163,8 +163,8 @@ class Segmentation:
 
         from PIL import Image
 
-        shown = torch.from_numpy(self.labels.palette)[self.mask.long()].permute(2, 0, 1)
-        pixels = shown if self.image is None else overlay_of(self)
+        colours = torch.from_numpy(self.labels.palette)[self.mask.long()].permute(2, 0, 1)
+        pixels = colours if self.image is None else overlay_of(self)
         buffer = BytesIO()
         Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy()).save(buffer, format="PNG")
         return buffer.getvalue()

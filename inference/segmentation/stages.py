@@ -212,7 +212,7 @@ def restricted(probs: Tensor, known: Tensor, labels: Labels) -> Tensor:
     if labels.background is not None:
         allowed[:, labels.background] = True
     allowed = (allowed | ~allowed.any(1, keepdim=True))[..., None, None]
-    held = probs * allowed
-    total = held.sum(1, keepdim=True)
+    allowed_probs = probs * allowed
+    total = allowed_probs.sum(1, keepdim=True)
     equal = allowed / allowed.sum(1, keepdim=True)
-    return torch.where(total > 0, held / torch.where(total > 0, total, 1), equal)
+    return torch.where(total > 0, allowed_probs / torch.where(total > 0, total, 1), equal)

@@ -12,16 +12,16 @@ LARGEST_SCALE = 8
 
 def _check_scales(flag: str, scales: tuple[float, ...]) -> None:
     if not 0 < len(scales) <= 16 or not all(0 < scale <= LARGEST_SCALE for scale in scales):
-        shown = ",".join(map(str, scales[:9]))
+        text = ",".join(map(str, scales[:9]))
         raise ValueError(
-            f"{flag} takes 1 to 16 numbers, each above 0 and at most {LARGEST_SCALE}, not {shown}."
+            f"{flag} takes 1 to 16 numbers, each above 0 and at most {LARGEST_SCALE}, not {text}."
         )
 
 
 def _check_cue_crf(flag: str, crf: tuple[float, ...]) -> None:
     if crf and (len(crf) != 3 or not all(0 < value <= LARGE for value in crf)):
-        shown = ",".join(map(str, crf))
-        raise ValueError(f"{flag} takes three positive numbers, such as 10,25,5, not {shown}.")
+        text = ",".join(map(str, crf))
+        raise ValueError(f"{flag} takes three positive numbers, such as 10,25,5, not {text}.")
 
 
 @dataclass(frozen=True)

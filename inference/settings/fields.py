@@ -41,7 +41,7 @@ class Choice:
         most: The most it may be.
         positive: Whether it must be above 0, where ``least`` will not do.
         choices: What it may be, if that is a list.
-        check: Raises `ValueError` if a value will not do; told the option and the value.
+        check: Raises `ValueError` if a value is not allowed; takes the option and the value.
         spoils: What of a comparison of losses is lost if it varies; None = nothing.
         default_help: What the default is, where that is no plain value.
         metavar: What stands for the value in the help.
@@ -205,18 +205,18 @@ class Option:
             limits.append("above 0")
         if choice.choices:
             limits.append(", ".join(choice.choices))
-        shown = choice.default_help if default is None or default == () else self.show(default)
+        text = choice.default_help if default is None or default == () else self.show(default)
         if isinstance(default, bool):
-            shown = "yes" if default else "no"
-        if shown:
-            limits.append(f"default: {shown}")
+            text = "yes" if default else "no"
+        if text:
+            limits.append(f"default: {text}")
         return f"{choice.help} ({'; '.join(limits)})" if limits else choice.help
 
-    def _number(self, text: str, wanted: str = "a number") -> float:
+    def _number(self, text: str, expected: str = "a number") -> float:
         try:
             return float(text)
         except ValueError:
-            raise ValueError(f"{self.flag} is {wanted}, not {text.strip()!r}.") from None
+            raise ValueError(f"{self.flag} is {expected}, not {text.strip()!r}.") from None
 
     def _weight(self, text: str) -> tuple[str, float]:
         name, _, number = text.partition("=")

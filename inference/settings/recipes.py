@@ -102,9 +102,9 @@ class Recipe:
         if "view_weights" in chosen:
             weights = base.objective.view_weights
             chosen["view_weights"] = {**weights, **chosen["view_weights"]}
-        made = base.changed(**chosen)
-        self._require_bounds(made, chosen)
-        return made
+        result = base.changed(**chosen)
+        self._require_bounds(result, chosen)
+        return result
 
     def takes(self, option: str) -> bool:
         """Say whether an option changes anything in this recipe."""
@@ -122,11 +122,11 @@ class Recipe:
                 f"{'it' if len(idle) == 1 else 'them'} out."
             )
 
-    def _require_bounds(self, made: Settings, chosen: Collection[str]) -> None:
+    def _require_bounds(self, settings: Settings, chosen: Collection[str]) -> None:
         """Refuse settings of a bound that is not chosen; a bound of one's own might use them."""
-        bounds = {made.objective.bound}
+        bounds = {settings.objective.bound}
         if self.takes("retrofit_objective"):
-            bounds.add(made.objective.retrofit_bound or made.objective.bound)
+            bounds.add(settings.objective.retrofit_bound or settings.objective.bound)
         for setting, bound in _OF_BOUNDS.items():
             if setting in chosen and not any(b == bound or ":" in b for b in bounds):
                 raise ValueError(
@@ -268,7 +268,7 @@ RECIPES: dict[str, Recipe] = {
         },
         nets={"largefov": {**_LARGEFOV, **_PUBLISHED}},
     ),
-    "twin": Recipe(
+    "supervised": Recipe(
         "SEC's network trained on ground-truth masks, for comparison with SEC.",
         "scene.discriminative:CoarseScene",
         form="masks",
@@ -291,7 +291,7 @@ def able(settings: Settings, given: tuple[str, ...]) -> bool:
     A guess from names alone, to choose among runs without loading them; a guide of one's own is
     taken to accept what its recipe would ask of it.
     """
-    if settings.recipe in ("segmenter", "classifier", "sec", "twin"):
+    if settings.recipe in ("segmenter", "classifier", "sec", "supervised"):
         return settings.recipe != "classifier" and given == ("image",)
     if settings.recipe == "cvae":
         return set(given) in ({"image"}, {"image", "mask"})

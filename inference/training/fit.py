@@ -26,12 +26,12 @@ from ..runs.checkpoints import Learning, load_learning, load_weights, save_learn
 from ..runs.run import CHECKPOINT, WEIGHTS, Run
 from ..settings.settings import Settings
 from .batches import batches
-from .log import Log, Report, Watch
+from .log import Log, Report, StepCallback
 
 MOMENTUM, DECAY = 0.9, 5e-4
 """Of SGD; the decay of weights in ``layerwise``."""
 
-PACE = "pace"
+LR_MULTIPLIER = "pace"
 """What a group of parameters calls the multiple of the learning rate at which it learns."""
 
 
@@ -55,7 +55,7 @@ def optimizer(settings: Settings, module: nn.Module) -> Optimizer:
 def set_rate(optimizer: Optimizer, rate: float) -> None:
     """Set the learning rate, of each group of parameters at its own pace."""
     for group in optimizer.param_groups:
-        group["lr"] = rate * group.get(PACE, 1.0)
+        group["lr"] = rate * group.get(LR_MULTIPLIER, 1.0)
 
 
 def _layers(learning: dict[str, nn.Parameter]) -> list[dict[str, Any]]:
@@ -63,12 +63,12 @@ def _layers(learning: dict[str, nn.Parameter]) -> list[dict[str, Any]]:
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in learning.items():
         *layers, kind = name.split(".")
-        pace = 10.0 if "scores" in layers else 1.0
-        key = (2 * pace, 0.0) if kind == "bias" else (pace, DECAY)
+        multiplier = 10.0 if "scores" in layers else 1.0
+        key = (2 * multiplier, 0.0) if kind == "bias" else (multiplier, DECAY)
         groups.setdefault(key, []).append(parameter)
     return [
-        {"params": params, PACE: pace, "weight_decay": decay}
-        for (pace, decay), params in groups.items()
+        {"params": params, LR_MULTIPLIER: multiplier, "weight_decay": decay}
+        for (multiplier, decay), params in groups.items()
     ]
 
 
@@ -87,8 +87,10 @@ class Diverged(ArithmeticError):
     """
 
     def __init__(self, what: str, value: float, step: int, run: Run) -> None:
-        kept = run.path(CHECKPOINT).is_file()
-        where = "the last good checkpoint is kept" if kept else "before the first checkpoint"
+        has_checkpoint = run.path(CHECKPOINT).is_file()
+        where = (
+            "the last good checkpoint is kept" if has_checkpoint else "before the first checkpoint"
+        )
         super().__init__(
             f"The {what} became {value} at step {step}, {where}; try a smaller --learning-rate, "
             "or --clip 10."
@@ -123,7 +125,7 @@ def fit(
     run: Run,
     *,
     device: Device = "auto",
-    watch: Watch = lambda report: None,
+    watch: StepCallback = lambda report: None,
     resume: bool = False,
     settle: Callable[[], object] = lambda: None,
 ) -> Run:
@@ -175,7 +177,7 @@ def fit(
         settings.data.workers,
     )
     used = learning.step > 0
-    with flush_denormals(), deferred() as asked, closing(log):
+    with flush_denormals(), deferred() as interruption, closing(log):
         for views in order:
             report = _step(fabric, step_module, learning, views.to(fabric.device), run)
             used = used or bool(report.terms)
@@ -186,7 +188,7 @@ def fit(
                     f"{settings.recipe} needs; count them with `scene data info "
                     f"{settings.data.source}`."
                 )
-            stop = bool(asked)
+            stop = bool(interruption)
             due = used and (learning.step % every == 0 or learning.step == settings.training.steps)
             if due:
                 report = _validate(report, step_module, learning, val, run, fabric.device)

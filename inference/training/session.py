@@ -23,7 +23,7 @@ from ..prediction.figures import draw_predictions
 from ..prediction.predict import able
 from ..runs import run as runs
 from ..runs.checkpoints import rebuilt, restore
-from ..runs.claims import begun, claimed, restore_aside
+from ..runs.claims import claimed, is_started, restore_aside
 from ..runs.plugins import adopt, is_foreign, located
 from ..runs.run import CONFIG, SUMMARY, Run, fresh, write_config, write_json
 from ..segmentation.classifier import find_classifier, with_cues
@@ -31,8 +31,8 @@ from ..segmentation.figures import draw_class_maps
 from ..settings.recipes import recipe
 from ..settings.settings import Settings, flag
 from .fit import fit
-from .initial import Taken, take_weights
-from .log import Watch
+from .initial import InitialWeights, take_weights
+from .log import StepCallback
 from .threshold import calibrate
 
 HEADLINES = (
@@ -87,9 +87,9 @@ def train(
     download: bool = False,
     headline: Headline = USUAL,
     start: Run | None = None,
-    watch: Watch = lambda report: None,
+    watch: StepCallback = lambda report: None,
     started: Callable[[Run], None] = lambda run: None,
-    taken: Callable[[Taken], None] = lambda taken: None,
+    initialised: Callable[[InitialWeights], None] = lambda weights: None,
 ) -> Outcome:
     """Train a new run and score it.
 
@@ -106,8 +106,8 @@ def train(
         headline: Which score sums it up.
         start: A run whose weights are the first ones where names and shapes fit.
         watch: Called after every step.
-        started: Told the run before its first step.
-        taken: Told which weights came from ``start``.
+        started: Called with the run before its first step.
+        initialised: Called with the weights that came from ``start``.
     """
     device_of(device)
     data = _open(settings, download, headline.split)
@@ -128,7 +128,7 @@ def train(
             run = _adopted(run)
         if first is not None:
             write_config(run, start=first.to_json())
-            taken(first)
+            initialised(first)
         started(run)
         settle = _settled(settings, assembly)
         scenes = with_cues(run, data[0], assembly, classifier)
@@ -143,7 +143,7 @@ def resume(
     device: Device = "auto",
     trust: bool = False,
     headline: Headline = USUAL,
-    watch: Watch = lambda report: None,
+    watch: StepCallback = lambda report: None,
     started: Callable[[Run], None] = lambda run: None,
 ) -> Outcome:
     """Continue an interrupted run; the result equals that of an uninterrupted one.
@@ -157,7 +157,7 @@ def resume(
         trust: Run code that the run carries even if it was not trained here.
         headline: Which score sums it up.
         watch: Called after every step.
-        started: Told the run before anything is done.
+        started: Called with the run before anything is done.
 
     Raises:
         BlockingIOError: If another process is at it.
@@ -196,7 +196,7 @@ def _require_unfinished(run: Run) -> None:
         )
     if run.concluded:
         raise LookupError(f"{run.folder} is complete; there is nothing to resume.")
-    if not begun(run.folder):
+    if not is_started(run.folder):
         raise LookupError(f"{run.folder} has no checkpoint to resume from; train it again.")
 
 
@@ -211,7 +211,7 @@ def _answered(folder: Path) -> Iterator[None]:
             "must not end the program."
         ) from error
     except CUT_SHORT as error:
-        if begun(folder):
+        if is_started(folder):
             place = shlex.quote(str(folder))
             error.add_note(f"What was learned is kept; go on with: scene train --resume {place}")
         else:
@@ -286,7 +286,7 @@ def obtain(
     *,
     device: Device = "auto",
     headline: Headline = USUAL,
-    watch: Watch = lambda report: None,
+    watch: StepCallback = lambda report: None,
 ) -> Run:
     """Give the complete run of these settings in a folder, doing what is not done yet.
 
@@ -307,24 +307,24 @@ def obtain(
         _require_same(run, settings)
         if run.concluded:
             return run
-        if begun(folder):
+        if is_started(folder):
             return resume(run, device=device, headline=headline, watch=watch).run
     return train(
         settings, folder=folder, force=True, device=device, headline=headline, watch=watch
     ).run
 
 
-def _require_same(run: Run, wanted: Settings) -> None:
+def _require_same(run: Run, settings: Settings) -> None:
     """Refuse a run of other settings; where its data and its classifier lie may differ."""
-    there = run.settings.changed(data=wanted.data.source, classifier=wanted.cues.classifier)
-    if there == wanted:
+    there = run.settings.changed(data=settings.data.source, classifier=settings.cues.classifier)
+    if there == settings:
         return
-    ours, theirs = wanted.values(), there.values()
+    ours, theirs = settings.values(), there.values()
     name = next((key for key in ours if ours[key] != theirs[key]), None)
     if name is None:
         raise ValueError(
-            f"{run.folder} was trained by the recipe {there.recipe}, not {wanted.recipe}; choose "
-            "another --out, or --force to start again."
+            f"{run.folder} was trained by the recipe {there.recipe}, not {settings.recipe}; "
+            "choose another --out, or --force to start again."
         )
     raise ValueError(
         f"{run.folder} was trained with {flag(name)} {theirs[name]}, not {ours[name]}; choose "

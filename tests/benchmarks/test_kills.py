@@ -15,8 +15,8 @@ SMALL = ("--size", "16x16", "--steps", "60", "--batch-size", "4", "--width", "4"
 LATENT = ("--latent", "4", "--guide-width", "4")
 OFTEN = ("--validate-every", "5", "--out", "run")
 REPRODUCE = (
-    "reproduce --data synthetic --size 16x16 --classifier-steps 20 --sec-steps 20 --twin-steps 20 "
-    "--alphas 3 --betas 10 --engine exact --out run --seeds 2"
+    "reproduce --data synthetic --size 16x16 --classifier-steps 20 --sec-steps 20 "
+    "--supervised-steps 20 --alphas 3 --betas 10 --engine exact --out run --seeds 2"
 ).split()
 TUNE = ("tune", "segmenter", *SMALL, "--over", "lr=1e-4,1e-3,1e-2", "--sampler", "grid")
 

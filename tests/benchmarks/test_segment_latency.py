@@ -20,7 +20,7 @@ from PIL import Image
 from inference.build import Assembly
 from inference.guides import EmptyGuide
 from inference.objectives.bounds import IWAE
-from inference.segmentation.photos import Done, Job, segment_files
+from inference.segmentation.photos import Done, PhotoTask, segment_files
 from inference.segmentation.segmenter import Segmenter
 from scene.discriminative import ClassifiedScene, CoarseScene
 from scene.images.io import read_image, read_mask, write_image, write_mask
@@ -68,7 +68,7 @@ def ours(models, stage, photo, folder):
     files = {kind: folder / f"ours_{stage}_{kind}.png" for kind in ("mask", "overlay")}
 
     def call():
-        (done,) = segment_files(segmenter, [Job(photo, files)])
+        (done,) = segment_files(segmenter, [PhotoTask(photo, files)])
         assert isinstance(done, Done)
 
     return call, files["mask"]

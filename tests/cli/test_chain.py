@@ -169,5 +169,5 @@ def test_a_strangers_guide_runs_where_it_was_trained_and_else_if_trusted(
     (place / "lab.py").unlink()
     assert scene("sample", "-n", 1, "--device", "cpu").code == 0
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "elsewhere"))
-    assert "from another machine; read the code, then add --trust" in refused("sample", "-n", 1)
+    assert "not trained on this machine; read it, then add --trust" in refused("sample", "-n", 1)
     assert scene("sample", "-n", 1, "--device", "cpu", "--trust").code == 0

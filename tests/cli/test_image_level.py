@@ -63,7 +63,8 @@ def test_reproduce_trains_and_does_not_score(scene, unmasked, place):
     assert said.code == 0, said.err
     assert said.out.splitlines()[0] == (
         "pets: classifier and SEC are trained, and not scored: there are no masks in train, tune, "
-        "val. The twin learns from masks of train; settings are chosen on those of tune."
+        "val. The recipe supervised learns from masks of train; settings are chosen on those of "
+        "tune."
     )
     assert (place / "all" / "seed-0" / "report" / "masks.png").is_file()
     assert json.loads((place / "all" / "reproduce.json").read_text())["scored"] is False

@@ -6,7 +6,7 @@ import re
 import pytest
 
 TINY = (
-    "--data synthetic --size 16x16 --classifier-steps 2 --sec-steps 2 --twin-steps 2 "
+    "--data synthetic --size 16x16 --classifier-steps 2 --sec-steps 2 --supervised-steps 2 "
     "--alphas 3 --betas 10 --engine exact --device cpu"
 ).split()
 
@@ -68,7 +68,7 @@ def test_the_report_stands_beside_its_own_data_only(scene, monkeypatch):
     rows = {cells[0]: cells for cells in _rows(scene("reproduce", *TINY).out)}
     assert rows["Grad-CAM"][-1] == "26.9"
     assert rows["SEC + CRF"][-1] == "50.6"
-    assert rows["twin + CRF"][-1] == "–"
+    assert rows["supervised + CRF"][-1] == "–"
     assert rows["appearance only"][-1] == "30.7"
 
 

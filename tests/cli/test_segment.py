@@ -200,7 +200,7 @@ def test_the_newest_run_of_sec_is_taken_else_a_classifier_and_it_says_so(scene, 
     assert taken() == (str(sec), "sec+crf", f"run {sec}")
     assert taken("--no-crf")[1] == "sec"
     assert taken("--stage", "gradcam")[1:] == ("gradcam", f"run {later}")
-    assert taken("--run", trained("twin"))[1] == "mask"
+    assert taken("--run", trained("supervised"))[1] == "mask"
 
 
 def test_without_sec_or_a_classifier_any_model_that_reads_images_will_do(scene, trained, photo):

@@ -1,4 +1,4 @@
-"""`scene train sec` and its twin, as typed."""
+"""`scene train sec` and `scene train supervised`, as typed."""
 
 import re
 
@@ -24,7 +24,7 @@ def classifier():
     return run
 
 
-@pytest.mark.parametrize("name", ["sec", "twin"])
+@pytest.mark.parametrize("name", ["sec", "supervised"])
 def test_it_ends_with_a_score(scene, classifier, name):
     said = scene("train", name, *PLAIN)
     assert said.code == 0

@@ -187,7 +187,10 @@ def test_a_guide_that_refuses_subsets_cannot_be_retrofitted(built, schema, forei
             {"guide": "{}:Short"},
             "Short cannot be constructed like its base class Guide: too many positional arguments",
         ),
-        ({"objective": "{}:Plain"}, "Plain cannot be made as Bound is: too many positional"),
+        (
+            {"objective": "{}:Plain"},
+            "Plain cannot be constructed like its base class Bound: too many positional",
+        ),
     ],
 )
 def test_a_strangers_class_must_be_of_the_right_kind(built, schema, foreign, choices, sentence):

@@ -232,10 +232,10 @@ class DenseCRF:
         return values.reshape(self._nlabels, -1).numpy()
 
     def _marginals(self, Q: Array) -> Tensor:
-        wanted = (self._nlabels, self._pixels)
-        if not isinstance(Q, np.ndarray) or Q.shape != wanted or Q.dtype != np.float32:
+        expected = (self._nlabels, self._pixels)
+        if not isinstance(Q, np.ndarray) or Q.shape != expected or Q.dtype != np.float32:
             raise ValueError(
-                f"Q must be a float32 array of shape {wanted}, as startInference and inference "
+                f"Q must be a float32 array of shape {expected}, as startInference and inference "
                 "return it."
             )
         return torch.from_numpy(Q.copy()).reshape(self._logits.shape)

@@ -41,22 +41,22 @@ from .space import Point, Range, Space, grid
 _ATTEMPTS = 50
 
 
-def proposal(plan: Plan, tried: Sequence[FrozenTrial]) -> Point | None:
+def proposal(plan: Plan, trials: Sequence[FrozenTrial]) -> Point | None:
     """Say what to try next: never what was tried already; None if nothing is left.
 
     Args:
         plan: Names the sampler, and the seed.
-        tried: All trials so far, those that are running too.
+        trials: All trials so far, those that are running too.
 
     Source:
         Bergstra et al. (2011), Algorithms for Hyper-Parameter Optimization (TPE),
         https://papers.nips.cc/paper/4443-algorithms-for-hyper-parameter-optimization
     """
-    seen = [trial.params for trial in tried]
+    seen = [trial.params for trial in trials]
     if plan.sampler != "grid":
-        found = _sampled(plan, tried)
-        if found is not None:
-            return found
+        sampled = _sampled(plan, trials)
+        if sampled is not None:
+            return sampled
         if plan.size > POINTS_AT_MOST:
             return None
     return next((point for point in _shuffled(plan) if point not in seen), None)
@@ -72,18 +72,18 @@ def direction(plan: Plan) -> Literal["minimize", "maximize"]:
     return "minimize" if plan.minimised else "maximize"
 
 
-def _sampled(plan: Plan, tried: Sequence[FrozenTrial]) -> Point | None:
+def _sampled(plan: Plan, trials: Sequence[FrozenTrial]) -> Point | None:
     """Ask a sampler until it names a point that is new; None if it does not."""
-    seen = [trial.params for trial in tried]
+    seen = [trial.params for trial in trials]
     if len(seen) >= plan.size:
         return None
     search = optuna.create_study(direction=direction(plan))
-    search.add_trials([trial for trial in tried if set(trial.params) == set(plan.options)])
+    search.add_trials([trial for trial in trials if set(trial.params) == set(plan.options)])
     for attempt in range(_ATTEMPTS):
-        search.sampler = _sampler(plan, len(tried), attempt)
-        found: dict[str, Any] = search.ask(distributions(plan.spaces)).params
-        if found not in seen:
-            return found
+        search.sampler = _sampler(plan, len(trials), attempt)
+        point: dict[str, Any] = search.ask(distributions(plan.spaces)).params
+        if point not in seen:
+            return point
     return None
 
 
@@ -171,7 +171,7 @@ class Trial:
         return {"name": self.name, **asdict(self)}
 
 
-class Book:
+class Journal:
     """The trials of one plan; several processes may have it open.
 
     Args:
@@ -235,8 +235,8 @@ class Book:
             if point is None:
                 return None
             self.study.enqueue_trial(point)
-        asked = self.study.ask(distributions(self.plan.spaces))
-        return Trial(asked.number, asked.params, "begun")
+        suggestion = self.study.ask(distributions(self.plan.spaces))
+        return Trial(suggestion.number, suggestion.params, "begun")
 
     def report(self, number: int, step: int, val: float, repeat: int = 0) -> bool:
         """Note a validation loss; say whether the trial should stop.
@@ -303,9 +303,9 @@ def mend(folder: Path) -> None:
     if not path.exists() or not require_regular(path):
         return
     with path.open("rb+") as file:
-        held = file.read()
-        whole = held.rfind(b"\n") + 1
-        if held[whole:].startswith(b"{"):
+        content = file.read()
+        whole = content.rfind(b"\n") + 1
+        if content[whole:].startswith(b"{"):
             file.truncate(whole)
 
 

@@ -130,8 +130,8 @@ class Plan:
             LookupError: As `Settings`.
             ValueError: As `Settings`.
         """
-        made = recipe(self.recipe).settings(**given(point, self.fixed))
-        return made.changed(seed=made.training.seed + repeat)
+        result = recipe(self.recipe).settings(**given(point, self.fixed))
+        return result.changed(seed=result.training.seed + repeat)
 
     def runs(self, trial: str) -> tuple[str, ...]:
         """Name the folders of a trial's runs: its own, or one in it for each seed."""
@@ -198,10 +198,10 @@ class Plan:
             raise ValueError(f"{why}; choose another --metric.")
         if own and self.prune:
             raise ValueError(f"{why}; add --no-prune.")
-        moved = self._spoiling("pixels")
-        if moved and self.prune and self.metric not in ("loss", "elbo"):
+        scaled = self._spoiling("pixels")
+        if scaled and self.prune and self.metric not in ("loss", "elbo"):
             raise ValueError(
-                f"--{moved[0]} changes the validation loss independently of {self.metric}, so "
+                f"--{scaled[0]} changes the validation loss independently of {self.metric}, so "
                 "pruning would stop the wrong trials; add --no-prune."
             )
         if self.metric == "elbo" and not recipe(self.recipe).takes("latent"):

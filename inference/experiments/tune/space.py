@@ -58,20 +58,22 @@ class Range:
         """How many values there are."""
         return self.high - self.low + 1 if self.whole else math.inf
 
-    def spread(self, points: int) -> tuple[Value, ...]:
-        """Give so many values, evenly apart, or fewer if there are not so many whole numbers.
+    def grid_values(self, points: int) -> tuple[Value, ...]:
+        """Return evenly spaced values, or fewer if there are not so many whole numbers.
 
-        >>> Range("clip", 1, 100, log=True).spread(3), Range("latent", 2, 4, whole=True).spread(9)
-        ((1.0, 10.0, 100.0), (2, 3, 4))
+        >>> Range("clip", 1, 100, log=True).grid_values(3)
+        (1.0, 10.0, 100.0)
+        >>> Range("latent", 2, 4, whole=True).grid_values(9)
+        (2, 3, 4)
         """
         if points >= self.size:
             return tuple(range(int(self.low), int(self.high) + 1))
         steps = [i / max(points - 1, 1) for i in range(points)]
         low, high = (math.log(end) if self.log else end for end in (self.low, self.high))
         inner = [low + (high - low) * step for step in steps]
-        found = [float(f"{math.exp(v) if self.log else v:.6g}") for v in inner]
-        found[0], found[-1] = float(self.low), float(self.high)
-        return tuple(dict.fromkeys(map(round, found))) if self.whole else tuple(found)
+        values = [float(f"{math.exp(v) if self.log else v:.6g}") for v in inner]
+        values[0], values[-1] = float(self.low), float(self.high)
+        return tuple(dict.fromkeys(map(round, values))) if self.whole else tuple(values)
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class Choices:
         """How many there are."""
         return len(self.values)
 
-    def spread(self, points: int) -> tuple[Value, ...]:
+    def grid_values(self, points: int) -> tuple[Value, ...]:
         """Give all of them, however many are asked for."""
         return self.values
 
@@ -173,7 +175,7 @@ def grid(spaces: Sequence[Space], points: int | None) -> list[Point]:
             f"A grid needs lists, but {ranges[0]} is a range; list its values, or set --points, "
             "the number of values to take from it."
         )
-    each = [space.spread(points or 0) for space in spaces]
+    each = [space.grid_values(points or 0) for space in spaces]
     return [
         dict(zip((space.option for space in spaces), crossing, strict=True))
         for crossing in product(*each)
@@ -194,11 +196,11 @@ def _setting(typed: str) -> Option:
     spelled = {f"--{option.name}".replace("_", "-"): option for option in OPTIONS.values()}
     spelled |= {also: option for option in OPTIONS.values() for also in option.choice.also}
     del spelled["--data"]
-    found = spelled.get("--" + typed.replace("_", "-"))
-    if found is None:
+    match = spelled.get("--" + typed.replace("_", "-"))
+    if match is None:
         known = [option[2:] for option in spelled]
         raise LookupError(unknown(typed.replace("_", "-"), known, "option to search") + ".")
-    return found
+    return match
 
 
 def _kind(setting: Option) -> type:
@@ -254,8 +256,8 @@ def _value(option: str, text: str, kind: type) -> Any:
             return _BOOLS[text.lower()]
         read = kind(text)
     except (ValueError, KeyError):
-        wanted = {int: "a whole number", float: "a number", bool: "yes or no"}[kind]
-        raise ValueError(f"{option} is {wanted}, not {text!r}.") from None
+        expected = {int: "a whole number", float: "a number", bool: "yes or no"}[kind]
+        raise ValueError(f"{option} is {expected}, not {text!r}.") from None
     if kind is str:
         if not text:
             raise ValueError(f"{option} has an empty choice.")

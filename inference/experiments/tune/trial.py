@@ -31,7 +31,7 @@ from ...segmentation.classifier import find_classifier
 from ...training.log import METRICS, Report, lines_of
 from ...training.session import HEADLINES, Headline, obtain, train
 from ..crf.unaries import rows
-from .journal import Book, Trial
+from .journal import Journal, Trial
 from .plan import Plan
 from .space import Point
 
@@ -98,7 +98,7 @@ def _directions(plan: Plan, assembly: Assembly) -> list[Direction]:
         *HEADLINES, (("mask",), "classes"), (("image", "classes"), "classes")
     )  # fmt: skip
     able_to = [way for way in ways if able(assembly, *way)]
-    found = [way for way in able_to if target in (None, way[1])] or [ways[0]]
+    matching = [way for way in able_to if target in (None, way[1])] or [ways[0]]
     if target is not None and target not in assembly.model.views:
         others = " or ".join(sorted(set(assembly.model.views) & {"mask", "classes"}))
         metrics = {"mask": "miou", "classes": "f1"}
@@ -106,15 +106,15 @@ def _directions(plan: Plan, assembly: Assembly) -> list[Direction]:
             f"{plan.recipe} predicts no {target}, which --metric {plan.metric} scores; choose "
             f"--metric {metrics.get(others, 'loss')}."
         )
-    return found
+    return matching
 
 
 def _require(
     assembly: Assembly, ways: list[Direction], plan: Plan, point: Point
 ) -> list[Direction]:
     """Keep the ways that this model can go, too; refuse it if there is none."""
-    kept = [way for way in ways if able(assembly, *way)]
-    if not kept:
+    possible = [way for way in ways if able(assembly, *way)]
+    if not possible:
         views, target = ways[0]
         reads = "--guide poe, which reads any of the views of --encode, "
         raise ValueError(
@@ -122,10 +122,11 @@ def _require(
             f"{','.join(views)}, the direction in which all trials are compared; choose "
             f"{reads if 'encode' in point else ''}other views with --given, or other values."
         )
-    return kept
+    return possible
 
 
-Watch = Callable[[Trial, Report], None]
+TrialCallback = Callable[[Trial, Report], None]
+"""A callback with a trial, and the report of one of its training steps."""
 
 _AT_ONCE = 50
 
@@ -158,22 +159,22 @@ class Stopped(Exception):
     """A trial that is not worth going on with."""
 
 
-def run_trial(task: Task, watch: Watch = lambda trial, report: None) -> Trial:
+def run_trial(task: Task, watch: TrialCallback = lambda trial, report: None) -> Trial:
     """Train with each seed, and score; one that cannot be trained has failed, and says why.
 
     With several seeds the score is their mean, and a trial of which one seed fails has failed.
     A run that was interrupted goes on from its checkpoint.
     """
     began, trial, seeds = time.monotonic(), task.trial, task.plan.seeds
-    book = Book(task.folder, task.plan) if task.plan.prune else None
+    journal = Journal(task.folder, task.plan) if task.plan.prune else None
     scores: list[float] = []
 
     def seen(report: Report) -> None:
         repeat, steps = len(scores), report.steps
         watch(trial, replace(report, step=repeat * steps + report.step, steps=seeds * steps))
         over = report.step == steps and repeat == seeds - 1
-        if book is not None and report.val is not None and not over:
-            if book.report(trial.number, report.step, report.val, repeat):
+        if journal is not None and report.val is not None and not over:
+            if journal.report(trial.number, report.step, report.val, repeat):
                 raise Stopped
 
     try:
@@ -185,17 +186,17 @@ def run_trial(task: Task, watch: Watch = lambda trial, report: None) -> Trial:
             scores.append(score)
         about += f", {seeds} seeds" if seeds > 1 else ""
         mean = statistics.fmean(scores)
-        found = replace(trial, state="done", score=mean, about=about, scores=tuple(scores))
+        outcome = replace(trial, state="done", score=mean, about=about, scores=tuple(scores))
     except Stopped:
-        found = replace(trial, state="stopped")
+        outcome = replace(trial, state="stopped")
     except (ArithmeticError, LookupError, ValueError) as error:
         which = f"Seed {task.plan.seed + len(scores)}: " if seeds > 1 else ""
-        found = replace(trial, state="failed", why=which + _sentence(error))
+        outcome = replace(trial, state="failed", why=which + _sentence(error))
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError | torch.OutOfMemoryError):
             raise
-        found = replace(trial, state="failed", why="Memory ran out.")
-    return replace(found, seconds=round(time.monotonic() - began, 1))
+        outcome = replace(trial, state="failed", why="Memory ran out.")
+    return replace(outcome, seconds=round(time.monotonic() - began, 1))
 
 
 def strip(folder: Path) -> None:
@@ -221,8 +222,8 @@ def _scored(task: Task, run: Run) -> tuple[float, str]:
         return _last_loss(run), "val"
     if metric == "elbo":
         scenes = _scenes(task, run)
-        said = f"{scenes.split}, {len(scenes)} scenes{against_weak(scenes.weak, len(scenes))}"
-        return _elbo(run, scenes, task), said
+        title = f"{scenes.split}, {len(scenes)} scenes{against_weak(scenes.weak, len(scenes))}"
+        return _elbo(run, scenes, task), title
     cell = read_json(run.path(SUMMARY))["headline"]
     score = (cell["score"] or {}).get({"f1": "macro_f1"}.get(metric, metric))
     if score is None:

@@ -85,13 +85,13 @@ class Request:
         split: The split that is reported; None = ``val``.
         limit: Scenes of that split that are used; None = all.
         tuned: Scenes of `TUNE_SPLIT` that settings are selected on.
-        backbone: Of the classifier. SEC and the twin are ``small`` if it is, else ``largefov``.
+        backbone: Of the classifier. SEC and supervised are ``small`` if it is, else ``largefov``.
         weights: Initial weights of all three, where they are not small.
-        background: Whether SEC has cues of background.
+        background: Whether SEC has background cues.
         classifier_steps: Training steps of the classifier; None = those of the recipe.
         sec_steps: Training steps of SEC; None = those of the recipe.
-        twin_steps: Training steps of the twin, SEC's network on true masks; None = those of the
-            recipe.
+        supervised_steps: Training steps of the recipe supervised, SEC's network on ground-truth
+            masks; None = those of the recipe.
         alphas: Widths θα in pixels; none = the shares `ALPHAS` of the first image's side.
         betas: Widths θβ, on the scale 0-255.
         engine: Of the CRF, as in `inference.crf.meanfield.refine`.
@@ -111,7 +111,7 @@ class Request:
     background: bool = True
     classifier_steps: int | None = None
     sec_steps: int | None = None
-    twin_steps: int | None = None
+    supervised_steps: int | None = None
     alphas: tuple[float, ...] = ()
     betas: tuple[float, ...] = BETAS
     engine: str = "auto"
@@ -134,7 +134,7 @@ class Request:
 
     @property
     def net(self) -> str:
-        """The network of SEC and its twin."""
+        """The network of the recipes sec and supervised."""
         return "small" if self.backbone == "small" else "largefov"
 
     def classifier(self, seed: int) -> Settings:
@@ -154,9 +154,11 @@ class Request:
             **self._coarse(seed, classifier), steps=self.sec_steps, **{**selected, **without}
         )
 
-    def twin(self, seed: int, classifier: Path | None = None) -> Settings:
-        """Return the settings of the twin, SEC's network on true masks."""
-        return recipe("twin").settings(**self._coarse(seed, classifier), steps=self.twin_steps)
+    def supervised(self, seed: int, classifier: Path | None = None) -> Settings:
+        """Return the settings of the recipe supervised, SEC's network on ground-truth masks."""
+        return recipe("supervised").settings(
+            **self._coarse(seed, classifier), steps=self.supervised_steps
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for JSON."""

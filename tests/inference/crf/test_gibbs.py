@@ -105,7 +105,7 @@ def test_what_has_no_energy_is_refused(scene, kernel, sentence):
 
 
 def test_void_pixels_have_no_energy(scene):
-    with pytest.raises(ValueError, match="but send none"):
+    with pytest.raises(ValueError, match="one-way messages have no energy"):
         gibbs(scene(MILD, (2, 2), void=torch.ones(1, 2, 2, dtype=torch.bool)))
 
 

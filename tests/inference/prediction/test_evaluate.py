@@ -127,7 +127,7 @@ POSSIBLE = {
     "cvae": {"image → mask": True},
     "segmenter": {"image → mask": True},
     "sec": {"image → mask": True},
-    "twin": {"image → mask": True},
+    "supervised": {"image → mask": True},
     "classifier": {"image → classes": True},
     "jvae": {"image + classes → mask": True},
     "telbo": {

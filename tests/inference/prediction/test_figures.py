@@ -18,7 +18,7 @@ COLUMNS = {
     "cvae": ["image → mask"],
     "segmenter": ["image → mask"],
     "sec": ["image → mask"],
-    "twin": ["image → mask"],
+    "supervised": ["image → mask"],
     "classifier": [],
     "jvae": ["image+classes → mask"],
     "telbo": ANY,

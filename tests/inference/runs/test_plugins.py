@@ -90,7 +90,7 @@ def test_a_run_works_wherever_it_is_moved(run, lab):
 def test_a_copy_that_was_changed_runs_only_if_trusted(run, name):
     with (run.folder / "code" / name).open("a") as file:
         file.write("touched = True\n")
-    with pytest.raises(PermissionError, match=rf"code of its own \(.*{name}\).*add --trust if"):
+    with pytest.raises(PermissionError, match=rf"code \(.*{name}\).*add --trust to"):
         restore(read(run.folder))
     restore(read(run.folder), trust=True)
     restore(read(run.folder))  # trust is remembered
@@ -98,7 +98,7 @@ def test_a_copy_that_was_changed_runs_only_if_trusted(run, name):
 
 def test_a_run_of_another_machine_runs_only_if_trusted(run, state):
     shutil.rmtree(state)
-    with pytest.raises(PermissionError, match="from another machine; read the code, then add"):
+    with pytest.raises(PermissionError, match="not trained on this machine; read it, then add"):
         restore(read(run.folder))
     assert not state.exists()
     restore(read(run.folder), trust=True)
@@ -169,7 +169,7 @@ def planted(run, monkeypatch):
 @pytest.mark.parametrize("field", ["guide", "objective", "retrofit_objective"])
 def test_no_spelling_runs_code_that_is_not_trusted(run, planted, field, name):
     changed = _named(run, **{field: name})
-    with pytest.raises(PermissionError, match=r"from another machine; read the code, then add"):
+    with pytest.raises(PermissionError, match=r"not trained on this machine; read it, then add"):
         restore(changed)
     assert not planted.exists()
     assert "this" not in sys.modules
@@ -224,7 +224,7 @@ def test_a_class_of_a_package_is_trusted_where_it_was_trained_with(package, tiny
     assert run.settings.objective.bound == "mine.bounds:Least"
     assert type(restore(run).objective).__name__ == "Least"
     (package / "bounds.py").write_text(BOUND + "touched = True\n")
-    with pytest.raises(PermissionError, match=r"code of its own \(mine\.bounds:Least\)"):
+    with pytest.raises(PermissionError, match=r"code \(mine\.bounds:Least\)"):
         restore(run)
     restore(run, trust=True)
 

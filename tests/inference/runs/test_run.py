@@ -196,10 +196,14 @@ def test_a_config_that_cannot_be_used_says_why(change, reason):
             + ", ".join(sorted(RECIPES))
             + "; or your own: path/file.py:Name.",
         ),
-        ({"zeal": {}}, "There are no settings called 'zeal'; the run may come from a newer"),
+        (
+            {"zeal": {}},
+            "There are no settings called 'zeal'; the run may come from a newer version of scene.",
+        ),
         (
             {"data": {"zeal": 1}},
-            "There is no setting called 'data.zeal'; the run may come from a newer",
+            "There is no setting called 'data.zeal'; the run may come from a newer version of "
+            "scene.",
         ),
         ({"model": 3}, "its settings 'model' must be a table of names and values, not 3."),
         ({"recipe": 3}, "its recipe cannot be 3."),

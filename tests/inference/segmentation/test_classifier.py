@@ -175,19 +175,20 @@ def test_training_scenes_keep_their_masks_to_themselves(classifier, monkeypatch)
 def test_the_twin_learns_from_masks_with_the_same_network(classifier):
     classifier()
     reports = []
-    outcome = train(chosen("twin"), device="cpu", watch=reports.append)
+    outcome = train(chosen("supervised"), device="cpu", watch=reports.append)
     assert set(reports[0].terms) == {"mask/loss"}
     assert not outcome.run.path("cues.npz").exists()
     ours, theirs = (
-        assemble(chosen(name), outcome.run.schema).model.state_dict() for name in ("sec", "twin")
+        assemble(chosen(name), outcome.run.schema).model.state_dict()
+        for name in ("sec", "supervised")
     )
     assert all(ours[name].equal(theirs[name]) for name in theirs)
 
 
 def test_the_twin_can_do_without_a_classifier():
     with pytest.raises(LookupError, match="or start from --weights none"):
-        train(chosen("twin"), device="cpu")
-    assert train(chosen("twin", backbone_weights="none"), device="cpu").run.complete
+        train(chosen("supervised"), device="cpu")
+    assert train(chosen("supervised", backbone_weights="none"), device="cpu").run.complete
 
 
 def test_scenes_with_cues_are_not_varied(classifier):
@@ -198,7 +199,7 @@ def test_scenes_with_cues_are_not_varied(classifier):
 
 def test_a_twin_has_no_use_for_cues():
     with pytest.raises(ValueError, match="does not use --foreground"):
-        chosen("twin", foreground=0.5)
+        chosen("supervised", foreground=0.5)
 
 
 def test_largefov_is_trained_as_its_authors_did():

@@ -43,7 +43,7 @@ IGNORED = {
         "noise": "laplace",
         "beta": 2.0,
     },
-    "twin": {"foreground": 0.5, "crf_rgb": 9.0, "latent": 3, "layer": "stride4"},
+    "supervised": {"foreground": 0.5, "crf_rgb": 9.0, "latent": 3, "layer": "stride4"},
     "cvae": {"subsets": "all", "alpha": 3.0, "noise": "laplace", "retrofit": "own"},
     "jvae": {"subsets": "all", "alpha": 3.0, "retrofit": "own", "backbone": "vgg16"},
     "jmvae": {"retrofit": "own", "encode": ("image",), "backbone": "vgg16"},
@@ -94,7 +94,7 @@ def test_the_weight_of_a_view_that_is_not_explained_is_refused():
         recipe("cvae").settings(view_weights={"image": 1.0, "classes": 3.0})
 
 
-@pytest.mark.parametrize("name", ["sec", "twin"])
+@pytest.mark.parametrize("name", ["sec", "supervised"])
 def test_what_weighs_no_views_takes_no_weights(name):
     with pytest.raises(ValueError, match="does not use --view-weights mask; leave it out"):
         recipe(name).settings(view_weights={"mask": 2.0})

@@ -26,9 +26,9 @@ def test_the_same_settings_take_every_tensor(run, built):
     torch.manual_seed(7)
     fresh = built(run.schema)
     found = take_weights(fresh, run)
-    assert found.left == ()
+    assert found.missing == ()
     theirs = _weights(restore(run))
-    assert set(found.taken) == set(theirs)
+    assert set(found.copied) == set(theirs)
     assert all(tensor.equal(theirs[name]) for name, tensor in _weights(fresh).items())
     assert str(found) == f"{len(theirs)} of {len(theirs)} tensors from {run.folder}"
 
@@ -38,19 +38,19 @@ def test_what_has_another_shape_stays_as_it_was_drawn(run, built):
     drawn = {name: tensor.clone() for name, tensor in _weights(fresh).items()}
     found = take_weights(fresh, run)
     theirs = _weights(restore(run))
-    assert found.left
-    assert set(found.taken) | set(found.left) == set(drawn)
+    assert found.missing
+    assert set(found.copied) | set(found.missing) == set(drawn)
     for name, tensor in _weights(fresh).items():
-        assert tensor.equal((theirs if name in found.taken else drawn)[name])
-    assert all(theirs[name].shape != drawn[name].shape for name in found.left)
-    assert f"not {found.left[0]}" in str(found)
+        assert tensor.equal((theirs if name in found.copied else drawn)[name])
+    assert all(theirs[name].shape != drawn[name].shape for name in found.missing)
+    assert f"not {found.missing[0]}" in str(found)
 
 
 def test_a_run_of_another_recipe_lends_what_is_alike(fitted, built):
-    twin, _ = fitted("jvae", "jvae")
-    fresh = built(twin.schema)
-    found = take_weights(fresh, twin)
-    assert any(name.startswith("model/") for name in found.taken)
+    trained, _ = fitted("jvae", "jvae")
+    fresh = built(trained.schema)
+    found = take_weights(fresh, trained)
+    assert any(name.startswith("model/") for name in found.copied)
 
 
 def test_of_weights_that_do_not_fit_or_are_no_numbers_nothing_is_trained(
@@ -80,7 +80,9 @@ def test_a_session_begins_with_them_and_its_config_says_so(run, tiny, tmp_path, 
     monkeypatch.setattr("inference.training.session.draw_predictions", lambda *_, **__: None)
     told = []
     still = tiny(steps=1, learning_rate=1e-30, optimizer="sgd")
-    new = train(still, folder=tmp_path / "new", start=run, taken=told.append, device="cpu").run
+    new = train(
+        still, folder=tmp_path / "new", start=run, initialised=told.append, device="cpu"
+    ).run
     theirs, ours = load_file(run.path(WEIGHTS)), load_file(new.path(WEIGHTS))
     learned = [name for name in theirs if "running_" not in name and "num_batches" not in name]
     assert all(ours[name].equal(theirs[name]) for name in learned)

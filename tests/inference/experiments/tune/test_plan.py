@@ -15,7 +15,7 @@ def _plan(*over, recipe="jvae", **more):
 @pytest.mark.parametrize(
     ("over", "more", "sentence"),
     [
-        ((), {}, "Nothing is searched"),
+        ((), {}, "No option to search"),
         (("latent=4,8", "latent=1..2"), {}, "latent is given twice"),
         (("latent=4,8",), {"fixed": {"latent": 4}}, "both searched and given"),
         (
@@ -35,9 +35,9 @@ def _plan(*over, recipe="jvae", **more):
         (("hybrid=0,0.5",), {"metric": "loss", "recipe": "cvae"}, "losses cannot be compared"),
         (("turns=all,scene",), {"metric": "loss", "recipe": "telbo"}, "losses cannot be compared"),
         (("beta=0.5,1",), {"prune": True}, "add --no-prune"),
-        (("image-scale=0.1,1",), {"prune": True}, "independently of miou, .* add --no-prune"),
+        (("image-scale=0.1,1",), {"prune": True}, "stop the wrong trials; add --no-prune"),
         (("size=16x16,32x32",), {"metric": "elbo"}, "cannot be compared"),
-        (("lr=0.1,1",), {"recipe": "twin", "metric": "elbo"}, "no latent"),
+        (("lr=0.1,1",), {"recipe": "supervised", "metric": "elbo"}, "no latent"),
         (("lr=0.1,1",), {"metric": "loss", "views": ("image",)}, "--given goes with"),
         (("lr=0.1,1",), {"views": ("imago",)}, "Did you mean 'image'?"),
         (("lr=0.1,1",), {"seeds": 0}, "--seeds must be 1 or more, not 0."),

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from inference.experiments.tune import trial as module
-from inference.experiments.tune.journal import Book
+from inference.experiments.tune.journal import Journal
 from inference.experiments.tune.plan import Plan
 from inference.experiments.tune.search import tune
 from inference.experiments.tune.space import space
@@ -98,7 +98,7 @@ def test_an_interrupted_trial_is_run_again(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         tune(plan, trials=2, folder=folder, device="cpu", watch=stop)
-    (begun,) = Book(folder, plan).trials()
+    (begun,) = Journal(folder, plan).trials()
     assert begun.state == "begun"
     found = tune(plan, trials=2, folder=folder, device="cpu")
     assert [trial.state for trial in found.trials] == ["done", "done"]
@@ -178,7 +178,7 @@ def test_another_number_of_seeds_is_another_search(tmp_path):
 def test_one_that_diverges_has_failed_and_says_why(tmp_path):
     told = []
     plan = _plan("learning-rate=0.001,1e38", sampler="grid")
-    found = tune(plan, folder=tmp_path / "s", device="cpu", told=told.append)
+    found = tune(plan, folder=tmp_path / "s", device="cpu", on_trial=told.append)
     failed = next(trial for trial in told if trial.point["learning-rate"] == 1e38)
     assert failed.state == "failed"
     assert "became" in failed.why

@@ -60,9 +60,9 @@ def test_a_grid_holds_every_crossing_once():
 
 
 def test_a_range_is_spread_from_end_to_end():
-    assert Range("latent", 1, 100, log=True, whole=True).spread(3) == (1, 10, 100)
-    assert Range("latent", 1, 9, log=True, whole=True).spread(9) == tuple(range(1, 10))
-    first, *_, last = Range("beta", 0.1, 0.7).spread(4)
+    assert Range("latent", 1, 100, log=True, whole=True).grid_values(3) == (1, 10, 100)
+    assert Range("latent", 1, 9, log=True, whole=True).grid_values(9) == tuple(range(1, 10))
+    first, *_, last = Range("beta", 0.1, 0.7).grid_values(4)
     assert (first, last) == (0.1, 0.7)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from inference.crf.parameters import Parameters
 from inference.experiments.weak import pipeline
-from inference.experiments.weak.reproduce import _run_task_elsewhere, claim, reproduce
+from inference.experiments.weak.reproduce import _run_task_elsewhere, prepare_folder, reproduce
 from inference.experiments.weak.request import Request, Variant
 from inference.experiments.weak.results import KERNELS, STAGES
 from inference.runs import run as runs
@@ -21,7 +21,7 @@ from inference.training.fit import Diverged
 from scene.datasets.catalogue import open_data
 
 TINY = Request(
-    data="synthetic:default", size=(16, 16), classifier_steps=2, sec_steps=2, twin_steps=2,
+    data="synthetic:default", size=(16, 16), classifier_steps=2, sec_steps=2, supervised_steps=2,
     alphas=(3.0,), betas=(10.0, 20.0), engine="exact",
 )  # fmt: skip
 
@@ -53,7 +53,9 @@ def test_one_call_gives_every_row(do, home):
         assert (one.seed, one.variant) == (3, name)
         assert (set(one.stages), set(one.kernels)) == (set(STAGES), {*KERNELS, "chosen"})
         assert runs.read(home / "all" / "seed-3" / name / "sec").complete
-    assert found.variants["report"].stage("twin") == found.variants["best"].stage("twin")
+    assert found.variants["report"].stage("supervised") == found.variants["best"].stage(
+        "supervised"
+    )
     assert not (home / "all" / "seed-3" / "unaries").exists()
     assert [path.name for path in found.files] == [
         "reproduce.json", "stages.png", "widths-report.png", "widths-best.png"
@@ -65,9 +67,9 @@ def test_one_call_gives_every_row(do, home):
 
 def test_stages_are_scored_as_evaluate_scores_them(do, home):
     (one,) = do().variants["report"].results
-    for stage, name in (("gradcam", "classifier"), ("sec", "report/sec"), ("mask", "twin")):
+    for stage, name in (("gradcam", "classifier"), ("sec", "report/sec"), ("mask", "supervised")):
         segmenter = load(runs.read(home / "all" / "seed-0" / name), stage, engine="exact")
-        key = "twin" if stage == "mask" else stage
+        key = "supervised" if stage == "mask" else stage
         crf = Parameters.from_json(one.selected["crf"][key])
         dataset = open_data(TINY.data, "val", TINY.size)
         literal = score_stage(segmenter, dataset, {key: None, f"{key}+crf": crf})
@@ -219,13 +221,13 @@ def test_only_a_reproduction_is_gone_on_with_or_replaced(tmp_path):
     (tmp_path / "thesis").mkdir()
     for force in (False, True):
         with pytest.raises(ValueError, match="holds thesis, which is no part of a reproduction"):
-            claim(tmp_path, force)
+            prepare_folder(tmp_path, force)
     run = tmp_path / "thesis"
     (run / "config.json").write_text("{}")
     with pytest.raises(ValueError, match=r"holds config\.json, which is no part of"):
-        claim(run, True)
+        prepare_folder(run, True)
     with pytest.raises(ValueError, match="is a file"):
-        claim(run / "config.json", False)
+        prepare_folder(run / "config.json", False)
     assert (run / "config.json").is_file()
 
 

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from scene.datasets.folders.voc import VOCScenes
-from scene.datasets.folders.writer import VOCWriter, claim_folder, new_folder, picture_of
+from scene.datasets.folders.writer import VOCWriter, new_folder, picture_of, require_dataset_folder
 from scene.datasets.synthetic.dataset import SyntheticScenes
 from scene.labels import VOID, Labels
 
@@ -113,16 +113,16 @@ def test_two_do_not_write_the_same_folder(tmp_path):
 
 
 def test_only_what_was_written_so_is_replaced(tmp_path):
-    claim_folder(tmp_path / "new", force=False)
+    require_dataset_folder(tmp_path / "new", force=False)
     (tmp_path / "mine.txt").write_text("")
     with pytest.raises(ValueError, match=r"holds mine\.txt, which is no part of a dataset"):
-        claim_folder(tmp_path, force=True)
+        require_dataset_folder(tmp_path, force=True)
     with pytest.raises(ValueError, match=r"mine\.txt is a file"):
-        claim_folder(tmp_path / "mine.txt", force=True)
+        require_dataset_folder(tmp_path / "mine.txt", force=True)
     (tmp_path / "about.json").write_text("")
     with pytest.raises(FileExistsError, match="--force to replace"):
-        claim_folder(tmp_path, force=False)
-    claim_folder(tmp_path, force=True)
+        require_dataset_folder(tmp_path, force=False)
+    require_dataset_folder(tmp_path, force=True)
 
 
 @pytest.mark.parametrize("name", ["../a", "/a", "b/../../a", "C:a", "a\0", "..\\a"])
