@@ -13,9 +13,9 @@ from ..segmentation.cues import CueSettings as CueSettings
 __all__ = [
     "CueSettings",
     "GenerationSettings",
-    "require_cues_folder",
     "cue_settings",
     "generate",
     "pseudo_label",
+    "require_cues_folder",
     "write_cues",
 ]

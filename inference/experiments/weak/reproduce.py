@@ -91,8 +91,8 @@ def reproduce(
     """Train and measure everything that is not there yet, and compare it.
 
     For each seed: a classifier, SEC's network on ground-truth masks (recipe supervised), and SEC
-    once for each variant; then scores of Grad-CAM, SEC and supervised with and without a CRF, an ablation of
-    SEC's CRF, and a grid of widths. Settings are selected on `TUNE_SPLIT` only. A second call
+    once for each variant; then scores of Grad-CAM, SEC and supervised with and without a CRF, an
+    ablation of SEC's CRF, and a grid of widths. Settings are selected on `TUNE_SPLIT` only. A second call
     continues an interrupted one. What can be refused is refused before anything is written.
 
     Args:
