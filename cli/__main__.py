@@ -25,7 +25,7 @@ def require_ours() -> None:
 
 
 def sentence(name: str, origin_path: Path) -> str:
-    """Say which file is in the way of a package, and what to do."""
+    """Return a sentence that names the file in the way of a package, and the remedy."""
     if "site-packages" in origin_path.parts or "dist-packages" in origin_path.parts:
         remedy = (
             "install scene into an environment of its own, without the package that brought it"
@@ -36,7 +36,7 @@ def sentence(name: str, origin_path: Path) -> str:
 
 
 def _origin(name: str) -> Path | None:
-    """Say which file Python would import under a name, without importing it."""
+    """Return the file that Python would import under a name, without importing it."""
     if name in sys.modules:
         origin = getattr(sys.modules[name], "__file__", None)
     else:

@@ -77,7 +77,7 @@ app.add_typer(crf, name="crf")
 
 
 def _sentence_of(command: Any) -> str:
-    """Give the first sentence of a command's help, on one line."""
+    """Return the first sentence of a command's help, on one line."""
     return re.split(r"(?<=[.]) ", " ".join((command.help or "").split()))[0]
 
 
@@ -133,7 +133,7 @@ def _refuse(sentence: str, status: int = 1) -> NoReturn:
 
 
 def _advice(error: BaseException) -> str:
-    """Say how to go on, as whoever was outermost knew it."""
+    """Return the advice on how to continue, from the outermost caller."""
     return next(iter(getattr(error, "__notes__", [])[-1:]), "")
 
 

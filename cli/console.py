@@ -140,7 +140,7 @@ class Bar:
             self.progress.stop()
 
     def started(self, run: Any) -> None:
-        """Say where the run goes, and begin to draw if there is somebody to see it."""
+        """Print the run's folder, and draw the bar if the console is interactive."""
         notes.print(f"run {run.folder}", style="dim")
         if notes.is_interactive:
             self.progress.start()

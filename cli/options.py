@@ -106,7 +106,7 @@ def require_folder(out: Path | None) -> None:
 
 
 def file_in(out: Path, name: str) -> Path:
-    """Give the file that --out means: itself, or where it is a folder, ``name`` in it.
+    """Return the file that --out means: itself, or if it is a folder, ``name`` in it.
 
     >>> file_in(Path("a.png"), "preview.png"), file_in(Path("out"), "preview.png")
     (PosixPath('a.png'), PosixPath('out/preview.png'))
@@ -115,7 +115,7 @@ def file_in(out: Path, name: str) -> Path:
 
 
 def one_of(place: Path | None, named: Path | None) -> Path | None:
-    """Give the run that was named, in its place or by --run; None = neither."""
+    """Return the run named by the argument RUN or by --run; None = neither."""
     if place is not None and named is not None and place != named:
         raise typer.BadParameter(f"RUN is {place}, but --run is {named}; give one of them.")
     return named if place is None else place
@@ -213,7 +213,7 @@ STOCK = {
 
 
 def segmentation_run(run: Path | None, stage: str | None = None) -> RunFolder:
-    """Read the run named, or take the newest to segment with and say which."""
+    """Read the named run, or the newest suitable for segmentation and print which."""
     from inference.api.load import find_run
 
     selected_run = find_run(run, "segment", stage=stage)
@@ -283,7 +283,7 @@ def require_stages(names: Iterable[str]) -> None:
 
 
 def crf_requested(arguments: dict[str, Any]) -> bool:
-    """Say whether anything about the CRF was asked for."""
+    """Return whether any option of the CRF was set."""
     return any(arguments[name] is not None for name in ("params", *CRF))
 
 

@@ -282,13 +282,13 @@ def _unscored(
 
 
 def print_when_done(title: str, done: int, total: int) -> None:
-    """Say what is being done when it is done: all that one can watch of another process."""
+    """Print the title of a step when it is complete: the only progress of other processes."""
     if done == total:
         notes.print(title, style="dim")
 
 
 def _with_titles(watch: Callable[[str, int, int], None]) -> Callable[[str, int, int], None]:
-    """Say what is being done as it begins, and let ``watch`` follow it."""
+    """Return a callback that prints the title of each step as it begins, and calls ``watch``."""
     last = ""
 
     def both(title: str, done: int, total: int) -> None:

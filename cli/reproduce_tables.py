@@ -103,7 +103,7 @@ def _show_widths(summary: Summary) -> None:
 
 
 def _show_choices(chain: SeedResult, weak: int) -> None:
-    """Say what was chosen for a seed, and from what."""
+    """Print the settings selected for a seed, and from how many candidates."""
     from inference.api.segment import Parameters
     from inference.experiments.weak.selection import describe_crf
 

@@ -142,7 +142,7 @@ def _free(folder: Path, stem: str) -> Path:
 
 
 def _gain(refined: RefinedPosterior, views: str) -> str:
-    """Say what refining gained."""
+    """Print the gain of the refinement."""
     how = f"{refined.how.method}, {refined.how.length} steps"
     before, after = float(refined.elbo_before.mean()), float(refined.elbo_after.mean())
     if refined.acceptance is not None:

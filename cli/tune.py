@@ -182,7 +182,7 @@ def _plan(
 def _trial_printer(
     total: int | None, watch: Callable[[str, int, int], None]
 ) -> Callable[[Trial], None]:
-    """Say what came of each trial as it ends."""
+    """Return a callback that prints the outcome of each trial as it ends."""
 
     def print_trial(trial: Trial) -> None:
         point = ", ".join(f"{name} {short(value)}" for name, value in trial.point.items())
@@ -227,7 +227,7 @@ def show(tuned: Tuned) -> None:
 
 
 def outcome(trial: Trial) -> str:
-    """Say what came of a trial in a word or two."""
+    """Return the outcome of a trial in a word or two."""
     if trial.score is not None:
         digits, around = 1 if abs(trial.score) >= 1 else 3, trial.deviation
         return f"{trial.score:.{digits}f}" + ("" if around is None else f" ± {around:.{digits}f}")
@@ -246,7 +246,7 @@ def short(value: object) -> str:
 
 
 def _show_rest(tuned: Tuned) -> None:
-    """Say how many trials are not in the table, and what mattered."""
+    """Print how many trials are not in the table, and the importance of the options."""
     hidden = len(tuned.ranked) - _SHOWN
     parts = [f"{hidden} more are in tune.json"] if hidden > 0 else []
     stopped = sum(trial.state == "stopped" for trial in tuned.trials)

@@ -203,6 +203,6 @@ def _construct(name: str, kind: Any, *args: Any, **more: Any) -> Any:
 
 
 def _takes_any(kind: type) -> bool:
-    """Say whether a class takes sizes that it does not name itself."""
+    """Return whether a class takes sizes that it does not name itself."""
     parameters = inspect.signature(kind).parameters.values()
     return any(p.name == "spatial" or p.kind is p.VAR_KEYWORD for p in parameters)

@@ -82,7 +82,7 @@ def raised() -> Iterator[None]:
 
 @contextmanager
 def resumable() -> Iterator[None]:
-    """Say of an interruption that the same call goes on where it was."""
+    """Add to an interruption that the same call continues."""
     try:
         yield
     except CUT_SHORT as error:

@@ -37,7 +37,7 @@ class Pool:
     def map(self, function: Callable[[S], T], items: Iterable[S]) -> Iterator[T]:
         """Return the results of a call for each item, in order.
 
-        In this process a call runs when its result is asked for. Arguments and results that go
+        In this process a call runs when its result is requested. Arguments and results that go
         to another process and back are pickled.
         """
         if self._executor is None:

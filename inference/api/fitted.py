@@ -109,8 +109,8 @@ class Fitted(LoadedRun):
             data: Where ``test:3`` is looked up; the run's own data if left out.
 
         Raises:
-            LookupError: If the model does not explain a view that is asked for.
-            ValueError: If it has no posterior given these views, or not one draw is asked for.
+            LookupError: If the model does not explain a requested view.
+            ValueError: If it has no posterior given these views, or the number of draws is below 1.
         """
         if draws < 1:
             raise ValueError(f"A prediction averages 1 draw or more, not {draws}.")
@@ -310,7 +310,7 @@ def _parts(views: Views) -> Iterator[Views]:
 
 
 def _refinement(method: str | None, steps: int | None, seen: Views | None) -> Refinement | None:
-    """Say how to refine; None where that was not asked."""
+    """Return how to refine; None without a refinement."""
     if method is None:
         if steps is not None:
             raise ValueError(

@@ -56,12 +56,12 @@ def find_run(
 
 
 def has_latent(run: Run) -> bool:
-    """Say whether a run's model has a latent z, by its settings alone."""
+    """Return whether a run's model has a latent z, by its settings alone."""
     return recipe(run.settings.recipe).takes("latent")
 
 
 def _requirements(task: Task, observed: tuple[str, ...]) -> tuple[Callable[[Run], bool], str, str]:
-    """Say which runs will do, what to call them, and the recipe that makes one."""
+    """Return which runs are suitable, their description, and the recipe that trains one."""
     source = " + ".join(observed) or "its prior"
     samples = f"a model that samples from {source}"
     tasks: dict[Task, tuple[Callable[[Run], bool], str, str]] = {

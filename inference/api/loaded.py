@@ -80,7 +80,7 @@ class LoadedRun:
         return self.assembly.device
 
     def __repr__(self) -> str:
-        """Say what it is in one line."""
+        """Return a description in one line."""
         height, width = self.schema.size
         return f"<{self.name} of {self.run.folder}, {height}x{width}, {self.device}>"
 
@@ -198,7 +198,7 @@ def save_run(run: Run, assembly: Assembly, folder: Path, force: bool = False) ->
 
 
 def _unchanged(run: Run, assembly: Assembly, folder: Path) -> bool:
-    """Say whether the weights are those of the run, byte for byte."""
+    """Return whether the weights are those of the run, byte for byte."""
     part = folder / f".{WEIGHTS}"
     try:
         save_weights(part, assembly, run.settings.title)

@@ -141,7 +141,7 @@ def check_kernels(kernels: Any, batch: Tensor, image: Tensor | None) -> None:
         if compatibility is not None and len(compatibility) != labels:
             raise ValueError(
                 f"The compatibility of {name} is {_shape(compatibility)}, but there are {labels} "
-                f"labels: {labels}×{labels} or {labels} numbers are wanted."
+                f"labels: {labels}×{labels} or {labels} numbers are expected."
             )
         if isinstance(kernel, FeatureMap) and kernel.values.ndim == 4:
             if len(kernel.values) not in (1, len(batch)):
@@ -234,7 +234,7 @@ def _misfit(image: Tensor, batch: Tensor, expected: tuple[int, ...]) -> str:
             f"FeatureMap(values=...), a tensor ({channels}, H, W), without image."
         )
     if image.ndim != len(expected):
-        return f"The image has shape {_shape(image)}, but {expected} is wanted, for {scene}."
+        return f"The image has shape {_shape(image)}, but {expected} is expected, for {scene}."
     if shape == (3, height, width):
         return f"The image is {_shape(image)}, channels first: pass (H, W, 3), channels last."
     if shape == (width, height, 3):

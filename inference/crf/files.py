@@ -28,7 +28,7 @@ class Refined:
     """What `refine_files` wrote.
 
     Attributes:
-        files: What was written: the mask, the overlay, and the marginals if they were wanted.
+        files: What was written: the mask, the overlay, and the marginals if requested.
         shares: Share of the pixels of each label that is present, largest first.
         changed: How many pixels got another label than they had, or than was most probable.
         pixels: How many there are.

@@ -102,7 +102,7 @@ class Objective(pyro.infer.ELBO):
         return torch.stack([term.bound for term in terms.values()]).mean()
 
     def differentiable_loss(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> Tensor:
-        """Give minus the objective: nats per scene, averaged over the scenes that use each term.
+        """Return minus the objective: nats per scene, averaged over the scenes that use each term.
 
         Pyro's own ELBOs sum over scenes where this one averages.
         """
@@ -110,12 +110,12 @@ class Objective(pyro.infer.ELBO):
         return -self.total(self.terms(model, guide, views), views)
 
     def loss(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> float:
-        """Give the same as a float, without gradients."""
+        """Return minus the objective as a float, without gradients."""
         with torch.no_grad():
             return float(self.differentiable_loss(model, guide, *args, **kwargs))
 
     def loss_and_grads(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> float:
-        """Give the same as a float, and leave gradients in the parameters."""
+        """Return minus the objective as a float, and leave gradients in the parameters."""
         loss = self.differentiable_loss(model, guide, *args, **kwargs)
         loss.backward()
         return float(loss.detach())

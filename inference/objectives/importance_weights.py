@@ -18,13 +18,13 @@ Program = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Evidence:
-    """What one pass of guide and model says of B scenes with K particles each.
+    """The log densities of one pass of guide and model: B scenes with K particles each.
 
     Attributes:
         likelihoods: log p(view | z) of each observed site, ``(K, B)``, in nats.
         log_prior: log p(z), ``(K, B)``, summed over latent sites.
-        log_q: log q(z | views), ``(K, B)``, likewise; sites that the guide marks
-            ``is_auxiliary``, as Pyro's own guides do, count too.
+        log_q: log q(z | views), ``(K, B)``, summed over latent sites and those that the guide
+            marks ``is_auxiliary``, as Pyro's own guides do.
         divergence: KL(q ‖ p), ``(K, B)``, exact, where Pyro knows it for every latent site.
         latents: What was drawn at each latent site, ``(K, B, …)``; ``(B, …)`` if K = 1.
         trust: What each scene's likelihood of a site counts in learning, ``(B,)``; 1 where a

@@ -222,7 +222,7 @@ def grid_kernels(
     sigma_xy: float = 80 / 12,
     sigma_rgb: float = 13.0,
 ) -> tuple[Kernel, ...]:
-    """Give the kernels of SEC's CRF on a coarse grid.
+    """Return the kernels of SEC's CRF on a coarse grid.
 
     Args:
         cells: Rows and columns of the grid.

@@ -120,7 +120,7 @@ def deal(views: Views, sets: Sequence[Subset]) -> list[Share]:
 
 
 def penalties(guide: Any, views: Views, subsets: Sequence[Subset]) -> dict[str, Term]:
-    """Say how far each subset's posterior is from the joint one, on scenes that have every view.
+    """Return the KL from the joint posterior to each subset's, on scenes that have every view.
 
     Returns:
         For each subset −KL(q(z | all) ‖ q(z | subset)); nothing if there is no such scene.

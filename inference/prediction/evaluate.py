@@ -150,11 +150,11 @@ class Evaluation:
         raise LookupError(f"{' + '.join(sorted(names))} → {target} was not scored; {listed} were.")
 
     def numpy(self) -> dict[str, np.ndarray]:
-        """Give the headline score of each direction by title, in percent; NaN = not scored."""
+        """Return the headline score of each direction by title, in percent; NaN = not scored."""
         return {cell.title: np.array(_headline(cell)) for cell in self.cells}
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data."""
+        """Return plain data."""
         return {
             "data": self.data,
             "split": self.split,
@@ -242,7 +242,7 @@ class Cell:
         return f"{self.source} → {self.target}"
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data; what is not a number is None."""
+        """Return plain data; what is not a number is None."""
         known = asdict(self, dict_factory=_known)
         return {**known, "title": self.title}
 
@@ -303,7 +303,7 @@ def evaluate(
 
 
 def _headline(cell: Cell) -> float:
-    """Give mIoU or macro-F1 in percent; NaN where there is no score."""
+    """Return mIoU or macro-F1 in percent; NaN where there is no score."""
     if isinstance(cell.score, MaskScore):
         return cell.score.miou
     return cell.score.macro_f1 if cell.score is not None else float("nan")
@@ -347,7 +347,7 @@ def _classes(dataset: SceneDataset, guesses: Iterable[Guess], threshold: float) 
 def _complete(
     dataset: SceneDataset, needed: Collection[str], batch_size: int, device: torch.device
 ) -> Iterator[tuple[list[int], Views]]:
-    """Give the scenes that have every view needed, with their indices, in batches."""
+    """Yield the scenes that have every view needed, with their indices, in batches."""
     for first in range(0, len(dataset), batch_size):
         rows = torch.arange(first, min(len(dataset), first + batch_size))
         views = dataset.views(rows.tolist())

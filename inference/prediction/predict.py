@@ -66,7 +66,7 @@ class Prediction:
         return entropy(self.probs)
 
     def numpy(self) -> dict[str, np.ndarray]:
-        """Give arrays: ``image`` (…, H, W, 3) in [0, 1], ``classes``, ``probs``, ``mask``."""
+        """Return arrays: ``image`` (…, H, W, 3) in [0, 1], ``classes``, ``probs``, ``mask``."""
         if "mask" not in self.views:
             return as_arrays(self.views)
         return {**as_arrays({**self.views, "mask": self.mask}), "probs": self.probs.cpu().numpy()}
@@ -99,7 +99,7 @@ class Prediction:
         draw_prediction(path, self.observed, self._scenes(), self._labels())
 
     def _scenes(self) -> dict[str, Tensor]:
-        """Give images, class probabilities and masks with a dimension for scenes, on the CPU."""
+        """Return images, class probabilities and masks with a dimension for scenes, on the CPU."""
         alone = {"image": 3, "classes": 1, "mask": 2}
         views = {name: view for name, view in self.views.items() if name in alone}
         if "mask" in views:
@@ -123,7 +123,7 @@ class Prediction:
 
 
 def able(assembly: Assembly, given: Collection[str], target: str) -> bool:
-    """Say whether the model explains ``target`` and z has a posterior given these views.
+    """Return whether the model explains ``target`` and z has a posterior given these views.
 
     A view the model conditions on must be given; if nothing else is, its prior stands in.
     """
@@ -134,7 +134,7 @@ def able(assembly: Assembly, given: Collection[str], target: str) -> bool:
 
 
 def trained(assembly: Assembly, given: Collection[str]) -> bool:
-    """Say whether a term of the objective trained the posterior given just these views."""
+    """Return whether a term of the objective trained the posterior given just these views."""
     if not _evidence(assembly, given):
         return True
     return frozenset(given) in assembly.objective.conditionings(assembly.guide)

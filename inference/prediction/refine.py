@@ -80,7 +80,7 @@ class RefinedPosterior:
     acceptance: Tensor | None = None
 
     def numpy(self) -> dict[str, np.ndarray]:
-        """Give arrays: ``loc`` and ``scale`` (B, L), ``z`` (K, B, L), both ELBOs (B,)."""
+        """Return arrays: ``loc`` and ``scale`` (B, L), ``z`` (K, B, L), both ELBOs (B,)."""
         q: Any = self.posterior
         arrays = {
             "loc": q.mean,
@@ -256,7 +256,7 @@ def bound(model: Any, given: Views, q: dist.Distribution, particles: int = _DRAW
 
 
 def _start(assembly: Assembly, given: Views) -> dist.Distribution:
-    """Give the amortised posterior, or the prior where there is none given these views."""
+    """Return the amortised posterior, or the prior where there is none given these views."""
     with torch.no_grad():
         if assembly.guide.accepts(given.names):
             start = posterior(assembly, given)
@@ -267,7 +267,7 @@ def _start(assembly: Assembly, given: Views) -> dist.Distribution:
 
 
 def _moments(q: Any) -> tuple[Tensor, Tensor]:
-    """Give mean and standard deviation, each ``(B, L)``; from draws where there is no formula."""
+    """Return mean and standard deviation, each ``(B, L)``; from draws if there is no formula."""
     try:
         return q.mean.detach(), q.stddev.detach()
     except NotImplementedError:

@@ -82,7 +82,7 @@ class Samples:
         return {name: view for name, view in tensors.items() if view is not None}
 
     def numpy(self) -> dict[str, np.ndarray]:
-        """Give arrays: ``image`` (N, H, W, 3) in [0, 1], ``classes`` (N, C), ``mask`` uint8."""
+        """Return arrays: ``image`` (N, H, W, 3) in [0, 1], ``classes`` (N, C), ``mask`` uint8."""
         return as_arrays(self.views)
 
     def scenes(self) -> list[Samples]:

@@ -220,7 +220,7 @@ def _metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _digest(tensors: Tensors, about: Mapping[str, Any]) -> str:
-    """Give a digest of tensors, of what they are called, and of what is said about them."""
+    """Return a digest of tensors, their names, and the metadata."""
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name]

@@ -1,4 +1,4 @@
-"""A stranger's code: copied into the run that uses it, and run again only if it is trusted."""
+"""A user's own code: copied into the run that uses it, and executed again only if trusted."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ log = logging.getLogger("inference.runs.plugins")
 
 
 def is_foreign(settings: Settings) -> bool:
-    """Say whether these settings name code that is not this package's own."""
+    """Return whether these settings name code that is not this package's own."""
     return bool(_names(settings))
 
 
@@ -172,7 +172,7 @@ def _require_trusted(digest: str, trust: bool, folder: Path, what: str) -> None:
 
 
 def _ledger() -> Path | None:
-    """Say where trust is noted; None where a user has no place of their own."""
+    """Return the file of trusted digests; None where a user has no folder of their own."""
     state = state_folder()
     return None if state is None else state / "scene" / "trusted"
 
@@ -205,7 +205,7 @@ def _digest(path: Path) -> str:
 
 
 def _digest_of_module(name: str) -> str:
-    """Give a digest of a ``package.module:Name`` and its source, without importing any of it."""
+    """Return a digest of a ``package.module:Name`` and its source, without importing any of it."""
     place = name.rpartition(":")[0]
     source = _source(place)
     content = source.read_bytes() if source is not None else b""

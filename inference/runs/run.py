@@ -9,7 +9,7 @@
         weights.safetensors     the weights to use; its presence makes the run complete
         samples.png             pictures
         summary.json            the figures of the run; written last of all
-        code/                   a stranger's guide or objective, copied here
+        code/                   a user's own guide or objective, copied here
         events.out.tfevents.*   for TensorBoard
 """
 
@@ -68,12 +68,12 @@ class Run:
         return self.complete and (self.folder / SUMMARY).is_file()
 
     def path(self, name: str) -> Path:
-        """Give the path of a file in the folder."""
+        """Return the path of a file in the folder."""
         return self.folder / name
 
 
 def home() -> Path:
-    """Say where runs are kept: ``SCENE_RUNS``, or ``runs`` in the working directory."""
+    """Return the folder of runs: ``SCENE_RUNS``, or ``runs`` in the working directory."""
     return Path(os.environ.get("SCENE_RUNS") or "runs")
 
 
@@ -110,7 +110,7 @@ def fresh(settings: Settings, dataset: str) -> Path:
 
 
 def write_config(run: Run, **more: Any) -> None:
-    """Write what a run is made from, and more that is to be known of it; what else was said stays.
+    """Write a run's settings, schema and more to its config; other entries of the file stay.
 
     Args:
         run: The run; its folder exists.
@@ -162,9 +162,9 @@ def newest(
     """Find the newest complete run that fits.
 
     Args:
-        fits: Says whether a run will do.
-        kind: What is looked for, for the message.
-        recipe: What would make one, likewise.
+        fits: Returns whether a run is suitable.
+        kind: The kind of run, for the error message.
+        recipe: A recipe that trains such a run, for the error message.
 
     Raises:
         LookupError: If there is none; the message says how to make one.
@@ -195,7 +195,7 @@ def require_free_run(folder: Path, force: bool = False) -> None:
 
 
 def _seen_from(folder: Path, settings: Settings) -> dict[str, str]:
-    """Say where folders that the settings name are, seen from the run's."""
+    """Return the folders that the settings name, relative to the run's."""
     places = {name: settings.value(name) for name in _PLACES}
     return {
         name: Path(os.path.relpath(place, os.path.realpath(folder))).as_posix()

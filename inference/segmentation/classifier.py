@@ -31,7 +31,7 @@ class CueClassifier:
     assembly: Assembly
 
     def begin(self, model: SceneModel) -> None:
-        """Give a coarse network the weights of the classifier's body.
+        """Copy the weights of the classifier's body into a coarse network.
 
         Raises:
             ValueError: If it is of another shape.
@@ -119,7 +119,7 @@ def find_classifier(
 def with_cues(
     run: Run, scenes: SceneDataset, assembly: Assembly, classifier: CueClassifier | None = None
 ) -> SceneDataset:
-    """Give the training scenes of SEC their cues and hide their masks; leave others alone.
+    """Return the training scenes of SEC with cues and without masks; other scenes unchanged.
 
     Args:
         run: Where cues are kept.
@@ -141,7 +141,7 @@ def with_cues(
 
 
 def cue_crf(numbers: tuple[float, ...]) -> tuple[float, float, float] | None:
-    """Give the CRF that finds cues; None if none does.
+    """Return the parameters of the CRF that computes cues; None if cues use no CRF.
 
     Raises:
         ValueError: If there are not three numbers.

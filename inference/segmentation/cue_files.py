@@ -220,7 +220,7 @@ class Cues:
         return len(self.packed)
 
     def of(self, indices: Sequence[int]) -> Tensor:
-        """Give the cues of some scenes, ``(B, L, h, w)`` bool."""
+        """Return the cues of some scenes, ``(B, L, h, w)`` bool."""
         bits = np.unpackbits(self.packed[list(indices)], axis=1, count=int(np.prod(self.shape)))
         return torch.from_numpy(bits).bool().view(-1, *self.shape)
 
@@ -322,11 +322,11 @@ class CuedScenes(SceneDataset):
         return len(self.scenes)
 
     def __getitem__(self, index: int) -> Scene:
-        """Give one scene, without its cues."""
+        """Return one scene, without its cues."""
         return self.scenes[index]
 
     def views(self, indices: Sequence[int]) -> Views:
-        """Give a batch of scenes; ``views["cues"]`` is ``(B, L, h, w)`` bool."""
+        """Return a batch of scenes; ``views["cues"]`` is ``(B, L, h, w)`` bool."""
         views = self.scenes.views(indices)
         tensors = {**dict(views.items()), CUES: self.cues.of(indices)}
         return Views(tensors, views.present, views.likelihood_weights)

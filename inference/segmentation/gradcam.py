@@ -41,7 +41,7 @@ def guided_cams(model: Classifier, images: Tensor, layer: str | None = None) -> 
 
 
 def guided_gradients(model: Classifier, images: Tensor) -> Tensor:
-    """Give the gradient of each class by the image, where ReLUs let only positive ones back.
+    """Return the gradient of each class by the image, where ReLUs let only positive ones back.
 
     Returns:
         ``(B, C, 3, H, W)``.

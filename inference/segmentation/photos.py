@@ -1,4 +1,4 @@
-"""Photographs by the batch: which ones are meant, where their masks go, and writing those."""
+"""Batches of photographs: their paths, the files to write of each, and writing those."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ class Done:
     segmentation: Segmentation
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data."""
+        """Return plain data."""
         files = {kind: str(path) for kind, path in self.task.files.items()}
         return {"image": str(self.task.photo), **files, **self.segmentation.to_json()}
 
 
 def photos_of(names: Iterable[str], piped: Iterable[str] = ()) -> tuple[list[Path], list[Failed]]:
-    """Find the photographs that are meant, each once, in order.
+    """Return the photographs that names stand for, each once, in order.
 
     Args:
         names: Of pictures, of folders, patterns with ``*``, ``?`` or ``[``, lists (`LISTS`) that
@@ -93,7 +93,7 @@ def photos_of(names: Iterable[str], piped: Iterable[str] = ()) -> tuple[list[Pat
 def outputs_of(
     photos: Sequence[Path], kinds: Sequence[str], out: Path | None = None, force: bool = False
 ) -> list[PhotoTask]:
-    """Say where everything will go, and refuse what would be lost, before anything is done.
+    """Return the output files of each photograph; refuse files that would be overwritten.
 
     What is made of a photograph is called after its stem; of photographs in one folder that only
     their suffixes tell apart, after the whole name.

@@ -26,7 +26,7 @@ alone where something is that is in nearly every picture."""
 
 @dataclass(frozen=True)
 class StageScore:
-    """How well the masks of one stage fit.
+    """The score of the masks of one stage.
 
     Attributes:
         score: By the protocol of `scene.metrics`: of all labels that occur in truth or in
@@ -54,7 +54,7 @@ class StageScore:
         return sum(known) / len(known) if known else float("nan")
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data; what is not a number is None."""
+        """Return plain data; what is not a number is None."""
         scores = {**asdict(self.score), "uncommon_miou": self.uncommon}
         known = {k: None if v != v else v for k, v in scores.items()}
         more = {
@@ -151,7 +151,7 @@ def common_classes(
 def _masked(
     dataset: SceneDataset, batch_size: int, total: int
 ) -> Iterator[tuple[int, list[tuple[Tensor, Tensor]], int]]:
-    """Give how many scenes were read, images and masks of those with both, how many are weak."""
+    """Yield how many scenes were read, images and masks of those with both, how many are weak."""
     for first in range(0, total, batch_size):
         stop = min(total, first + batch_size)
         scenes: list[Scene] = [dataset.original(i) for i in range(first, stop)]

@@ -1,7 +1,7 @@
 """A segmentation: the label probabilities of a photograph, its mask, its confidence, its files.
 
-Photographs may be much larger than the grid their probabilities are kept on. What is asked for is
-then worked out in bands of rows, so that no array of labels × pixels is ever held.
+Photographs may be much larger than the grid their probabilities are kept on. Results are
+then computed in bands of rows, so that no array of labels × pixels is ever held.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Segmentation:
         return tuple(sorted(present, key=lambda share: -share.pixels))
 
     def bands(self) -> Iterator[tuple[slice, Tensor]]:
-        """Give the probabilities row by row: which rows, and theirs, ``(L, rows, W)``.
+        """Yield bands of rows: their slice, and their probabilities ``(L, rows, W)``.
 
         Bilinear between the centres of the grid's cells, as torch's ``interpolate``.
         """
@@ -120,7 +120,7 @@ class Segmentation:
             )
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data: size, labels with their shares, mean confidence."""
+        """Return plain data: size, labels with their shares, mean confidence."""
         return {
             "size": list(self.size),
             "classes": [vars(share) for share in self.shares],
@@ -128,7 +128,7 @@ class Segmentation:
         }
 
     def numpy(self) -> np.ndarray:
-        """Give the mask as an array, ``(H, W)`` uint8 label ids."""
+        """Return the mask as an array, ``(H, W)`` uint8 label ids."""
         return self.mask.numpy()
 
     def save(self, path: str | Path, *, force: bool = False) -> list[Path]:

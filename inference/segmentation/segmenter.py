@@ -143,7 +143,7 @@ class Segmenter:
         return Segmentation(probs.float().cpu(), size, self.schema.labels, image)
 
     def _working(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Say on how many rows and columns the CRF works."""
+        """Return the numbers of rows and columns on which the CRF works."""
         most = min(self.pixels, VALUES // len(self.schema.labels.names))
         scale = math.sqrt(most / math.prod(size))
         if scale >= 1:
@@ -259,7 +259,7 @@ def upsample(probs: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _is_of(recipes: Collection[str] | None, run: Run) -> bool:
-    """Say whether a run is of one of the recipes, and reads an image alone."""
+    """Return whether a run is of one of the recipes, and reads an image alone."""
     name = run.settings.recipe
     return (recipes is None or name in recipes) and (
         name == "classifier" or reads(run.settings, ("image",))

@@ -14,7 +14,7 @@ from .settings import OPTIONS, Settings
 
 
 def as_table(what: str, data: Any) -> dict[str, Any]:
-    """Give data that are names and values.
+    """Return the data if they are names and values.
 
     Raises:
         ValueError: If they are something else.
@@ -71,7 +71,7 @@ def labels_from(data: Any) -> Labels:
 
 
 def is_a(value: Any, kind: Any) -> bool:
-    """Say whether a value read from JSON is of a kind, lists counting as tuples.
+    """Return whether a value read from JSON is of a kind, lists counting as tuples.
 
     >>> is_a([96, 64], tuple[int, int]), is_a(True, int), is_a(None, int | None)
     (True, False, True)

@@ -30,7 +30,7 @@ differ by thousands of nats whatever becomes of masks and classes (``pixels``)."
 
 @dataclass(frozen=True)
 class Choice:
-    """What is known of a field beside its type and default.
+    """The metadata of a field: help, unit, range, names.
 
     Attributes:
         help: One whole sentence or more: what it does.

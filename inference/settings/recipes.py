@@ -107,7 +107,7 @@ class Recipe:
         return result
 
     def takes(self, option: str) -> bool:
-        """Say whether an option changes anything in this recipe."""
+        """Return whether an option changes anything in this recipe."""
         return option in self.uses or option not in _NOT_EVERYWHERE
 
     def _require(self, chosen: Mapping[str, Any]) -> None:
@@ -286,7 +286,7 @@ _NOT_EVERYWHERE = frozenset(name for one in RECIPES.values() for name in one.use
 
 
 def able(settings: Settings, given: tuple[str, ...]) -> bool:
-    """Say whether a run of these settings has a posterior given these views.
+    """Return whether a run of these settings has a posterior given these views.
 
     A guess from names alone, to choose among runs without loading them; a guide of one's own is
     taken to accept what its recipe would ask of it.
@@ -302,7 +302,7 @@ def able(settings: Settings, given: tuple[str, ...]) -> bool:
 
 
 def refinable(settings: Settings, given: tuple[str, ...]) -> bool:
-    """Say whether a run of these settings could refine a posterior given these views."""
+    """Return whether a run of these settings could refine a posterior given these views."""
     if not recipe(settings.recipe).takes("latent"):
         return False
     if settings.recipe == "cvae":
@@ -311,7 +311,7 @@ def refinable(settings: Settings, given: tuple[str, ...]) -> bool:
 
 
 def generates(settings: Settings) -> bool:
-    """Say whether a run of these settings can draw a scene with all its views."""
+    """Return whether a run of these settings can draw a scene with all its views."""
     one = recipe(settings.recipe)
     return one.takes("latent") and set(one.explains) == set(VIEWS)
 

@@ -59,7 +59,7 @@ class Order(Sampler[list[Draw]]):
 
 
 class Varied(Dataset[Views | Exception]):
-    """A dataset that is asked for whole batches of draws, and varies each as its seed says.
+    """A dataset that returns whole batches of draws, each augmented by its seed.
 
     Args:
         dataset: The scenes.
@@ -72,7 +72,7 @@ class Varied(Dataset[Views | Exception]):
         self.vary = augmenter(augmentation, dataset.schema.labels)
 
     def __getitem__(self, draws: list[Draw]) -> Views | Exception:
-        """Give the scenes of a batch, or in a worker process the refusal to be raised in ours."""
+        """Return the scenes of a batch, or in a worker the error to raise in the main process."""
         try:
             if self.plain:
                 return self.dataset.views([index for index, _ in draws])
@@ -126,7 +126,7 @@ def batches(
     augmentation: str = "none",
     workers: int = 0,
 ) -> Batches:
-    """Give the batch of each step of ``steps``, in order.
+    """Return the batch of each step of ``steps``, in order.
 
     Args:
         dataset: Where scenes come from.

@@ -106,7 +106,7 @@ class Step(nn.Module):
         self.objective = assembly.objective
 
     def forward(self, views: Views) -> tuple[Tensor, dict[str, Tensor]]:
-        """Give the loss, and the parts of each term."""
+        """Return the loss, and the parts of each term."""
         views = self.model.extend(views)
         terms = self.objective.terms(self.model, self.guide, views)
         loss = -self.objective.total(terms, views)
@@ -221,7 +221,7 @@ def _fabric(device: Device, precision: str) -> Fabric:
 
 
 def rate(settings: Settings, step: int) -> float:
-    """Give the learning rate of a step, counted from 0.
+    """Return the learning rate of a step, counted from 0.
 
     ``onecycle`` rises over the first tenth and falls to nothing as a cosine; ``cosine`` only
     falls. ``stairs`` takes a tenth after each quarter.
@@ -252,7 +252,7 @@ def _load(learning: Learning, run: Run) -> None:
 
 
 def _waited(learning: Learning, settings: Settings) -> bool:
-    """Say whether validation has not improved for as long as anyone cared to wait."""
+    """Return whether validation has not improved for ``patience`` validations."""
     return 0 < settings.training.patience <= learning.waited
 
 
@@ -287,7 +287,7 @@ _REFUSALS = ("to satisfy the constraint", "has a scale that is not positive")
 
 
 def _scored(module: Any, views: Views) -> tuple[Tensor, dict[str, Tensor]]:
-    """Give the loss and its parts; NaN where a density refuses its parameters."""
+    """Return the loss and its parts; NaN where a density refuses its parameters."""
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Encountered (NaN|[+-]?inf)")  # `Diverged` says so

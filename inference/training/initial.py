@@ -33,7 +33,7 @@ class InitialWeights:
     missing: tuple[str, ...]
 
     def __str__(self) -> str:
-        """Give the counts, and the first names of what was left.
+        """Return the counts, and the first names of what is missing.
 
         >>> str(InitialWeights(Path("runs/a"), ("model/w",), ("model/b", "guide/w")))
         '1 of 3 tensors from runs/a; not model/b, guide/w'
@@ -46,7 +46,7 @@ class InitialWeights:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data."""
+        """Return plain data."""
         return {"run": str(self.run), "taken": list(self.copied), "left": list(self.missing)}
 
 
@@ -93,7 +93,7 @@ def take_weights(assembly: Assembly, run: Run) -> InitialWeights:
 
 
 def _tensors(assembly: Assembly) -> dict[str, Tensor]:
-    """Give every tensor of model and guide that is learned, by its name in a file of weights."""
+    """Return every tensor of model and guide that is learned, by its name in a file of weights."""
     parts = {"model": assembly.model, "guide": assembly.guide}
     return {
         f"{prefix}/{name}": tensor.detach()

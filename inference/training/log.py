@@ -1,4 +1,4 @@
-"""What training says of its steps: to whoever watches, as lines of JSON, and for TensorBoard."""
+"""Reports of training steps: to a callback, as lines of JSON, and for TensorBoard."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from scene.storage.files import parse_json, replace_file, require_regular
 from ..runs.run import Run
 
 METRICS = "metrics.jsonl"
-"""What the file of a run's metrics is called."""
+"""The name of the file of a run's metrics."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What training says of a step.
+    """The report of a training step.
 
     Attributes:
         step: Steps taken so far.

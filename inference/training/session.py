@@ -63,7 +63,7 @@ USUAL = Headline()
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a session.
+    """The result of a session.
 
     Attributes:
         run: The complete run.
@@ -202,7 +202,7 @@ def _require_unfinished(run: Run) -> None:
 
 @contextmanager
 def _answered(folder: Path) -> Iterator[None]:
-    """Say how to go on after an interruption or a full disk, and let no stranger's code exit."""
+    """Add advice to an interruption or a full disk; refuse code of the user's that exits."""
     try:
         yield
     except SystemExit as error:
@@ -266,7 +266,7 @@ def _open(
 
 
 def _settled(settings: Settings, assembly: Assembly) -> Callable[[], object]:
-    """Say what is chosen once training is over: a classifier's threshold, if that was asked."""
+    """Return what to select after training: a classifier's threshold, if it is ``auto``."""
     if not isinstance(assembly.model, ClassifiedScene) or settings.model.threshold != "auto":
         return lambda: None
     known = splits_of(settings.data.source)
@@ -288,7 +288,7 @@ def obtain(
     headline: Headline = USUAL,
     watch: StepCallback = lambda report: None,
 ) -> Run:
-    """Give the complete run of these settings in a folder, doing what is not done yet.
+    """Return the complete run of these settings in a folder; train it, or continue it, if needed.
 
     Where its data lie, and its classifier, may have changed since.
 

@@ -187,7 +187,7 @@ def _ids_of(numbers: np.ndarray, meaning: dict[int, int]) -> np.ndarray:
 
 
 def _notice_void(present: set[int], labels: Labels, path: Path) -> None:
-    """Give a notice that white is read as void, if it may be the only object."""
+    """Notice that white is read as void, if it may be the only object."""
     if len(present) == 2 and _WHITE not in labels.colours and 1 < len(labels.names) < VOID:
         name = labels.names[min(present)]
         notice(

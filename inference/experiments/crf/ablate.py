@@ -1,4 +1,4 @@
-"""What each kernel of the dense CRF is worth, and how its result hangs on the kernel's widths.
+"""Ablation of the dense CRF: its score with each kernel, and on a grid of the kernel's widths.
 
 The rows are those of a familiar table: unaries alone, smoothness only, appearance only, both. The
 grid is the appearance kernel's two widths against each other, θα in pixels and θβ in colours.
@@ -31,7 +31,7 @@ BETAS = (3.0, 5.0, 10.0, 13.0, 20.0)
 
 @dataclass(frozen=True)
 class Ablation:
-    """What an ablation found.
+    """The result of an ablation.
 
     Attributes:
         scenes: What the rows were measured on.
@@ -40,9 +40,9 @@ class Ablation:
             ``chosen``, the grid's best, if the grid was measured on other scenes.
         alphas: θα of the grid's rows.
         betas: θβ of its columns.
-        grid: Its results, row by row; empty if none was asked for.
+        grid: Its results, row by row; empty without a grid.
         grid_split: The split they were measured on.
-        engine: As it was asked for.
+        engine: The engine of the CRF.
         weak: How many masks of the split are pseudo-labels, not the truth.
     """
 
@@ -70,7 +70,7 @@ class Ablation:
         return max(cells, key=lambda cell: cell.score(self.labels).miou).parameters
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data."""
+        """Return plain data."""
         return {
             "data": self.scenes.data,
             "split": self.scenes.split,

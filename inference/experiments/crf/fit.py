@@ -42,7 +42,7 @@ def descend(
     Args:
         leaves: Tensors that require gradients, changed in place.
         loss: Gives the loss at the leaves, and adds its gradient to theirs. It may be dear: no
-            point is asked for twice.
+            point is evaluated twice.
         steps: Iterations at most; it stops sooner where little is to be gained.
         watch: Called with the number of iterations done, and the loss.
 
@@ -114,7 +114,7 @@ LossCallback = Callable[[str, int, float], None]
 
 @dataclass(frozen=True)
 class Fit:
-    """What was learned.
+    """The learned parameters.
 
     Attributes:
         parameters: Of the CRF.
@@ -137,7 +137,7 @@ def fit(
 ) -> Fit:
     """Learn by L-BFGS on log-parameters, from where ``start`` says.
 
-    If widths are wanted, they are learned first, together with the rest, on scenes scaled down to
+    With ``widths``, they are learned first, together with the rest, on scenes scaled down to
     `DENSE` pixels, with the dense engine: σ in pixels shrinks with a scene and is scaled back
     afterwards; σ of colours is what it is. A σ_γ of few pixels becomes less than one there and
     says little: trust it on small scenes only. Then the widths stay, and the rest is learned
@@ -193,7 +193,7 @@ def fit(
 def log_loss(
     example: Example, kernels: tuple[Kernel, ...], iterations: int, engine: str
 ) -> Tensor:
-    """Give the sum over labelled pixels of −log marginal of the true label, differentiable."""
+    """Return the sum over labelled pixels of −log marginal of the true label, differentiable."""
     logits = example.probs.clamp_min(FLOOR).log()
     image = example.image
     q = refine_logits(logits, image, kernels=kernels, iterations=iterations, engine=engine)
@@ -324,7 +324,7 @@ def _stage(
 
 
 def _table(start: Compatibility | None, count: int, form: Form) -> Tensor | None:
-    """Give the compatibility to begin from, in the form to be learned; None is Potts."""
+    """Return the compatibility to begin from, in the form to be learned; None is Potts."""
     if form == "potts":
         return None if start is None else torch.tensor(start)
     table = torch.ones(count) if start is None else torch.tensor(start)

@@ -23,17 +23,18 @@ WEIGHTS = (1.0, 3.0, 10.0)
 
 @dataclass(frozen=True)
 class Learned:
-    """What was learned, and how it did on scenes it was not learned from.
+    """The learned parameters, and their scores on held-out scenes.
 
     Attributes:
-        before: The parameters begun from, on the held-out scenes.
-        after: Those learned, likewise.
-        losses: Of each stage of the descent, nats a pixel; empty after a grid search.
-        train: What was learned from.
-        held: What was held out.
-        labels: Of the data.
+        before: The score of the initial parameters on the held-out scenes.
+        after: The score of the learned parameters on the held-out scenes.
+        losses: The losses of each stage of the descent, in nats per pixel; empty after a grid
+            search.
+        train: The scenes to learn from.
+        held: The held-out scenes.
+        labels: The labels of the data.
         method: ``lbfgs`` or ``grid``.
-        weak: How many masks of the split held out are pseudo-labels, not the truth.
+        weak: The number of masks of the held-out split that are pseudo-labels.
     """
 
     before: Result
@@ -47,7 +48,7 @@ class Learned:
 
     @property
     def parameters(self) -> Parameters:
-        """What was learned."""
+        """The learned parameters."""
         return self.after.parameters
 
     @property
@@ -63,7 +64,7 @@ class Learned:
         gains = f"mIoU {miou:+.2f}, log p {nats:+.4f} nats a pixel on {self.held.split}"
         gains += against_weak(self.weak, self.after.scenes)
         if self.parameters == self.before.parameters:
-            return "Nothing better was found: the parameters are those begun from."
+            return "No better parameters: those of the start are kept."
         if min(miou, nats) >= 0 < max(miou, nats):
             return f"Better held out: {gains}."
         if miou <= 0 and nats <= 0:
@@ -71,7 +72,7 @@ class Learned:
         return f"Better held out in one way, NOT in the other: {gains}."
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data; its ``parameters`` are those learned."""
+        """Return plain data; its ``parameters`` are those learned."""
         return {
             "method": self.method,
             "data": self.held.data,
@@ -105,12 +106,12 @@ def learn(
 
     Args:
         train: Scenes to learn from.
-        held: Scenes to compare on.
-        start: Where to begin; a grid's candidates compete with it.
+        held: Held-out scenes to compare on.
+        start: The initial parameters; also a candidate of a grid.
         method: ``lbfgs`` or ``grid``.
         compatibility: As in `inference.experiments.crf.fit.fit`; of ``lbfgs`` only.
-        widths: Likewise.
-        steps: Likewise.
+        widths: As in `inference.experiments.crf.fit.fit`; of ``lbfgs`` only.
+        steps: As in `inference.experiments.crf.fit.fit`; of ``lbfgs`` only.
         grid: Candidates, see `candidates`.
         engine: As in `inference.crf.meanfield.refine`.
         jobs: As in `inference.experiments.crf.measure.measure`.

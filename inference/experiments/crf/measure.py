@@ -1,4 +1,4 @@
-"""How good a dense CRF is on a dataset: settings by scenes, in parallel, kept as they come."""
+"""Scores of a dense CRF on a dataset: settings by scenes, in parallel, saved as computed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LEAST = 1e-20
 
 @dataclass(frozen=True)
 class Result:
-    """How one setting did on all scenes.
+    """The score of one setting on all scenes.
 
     Attributes:
         parameters: The setting.
@@ -59,7 +59,7 @@ class Result:
         return self.nats / max(1, sum(map(sum, self.counts)))
 
     def to_json(self, labels: Labels) -> dict[str, Any]:
-        """Give the setting and its scores as plain data."""
+        """Return the setting and its scores as plain data."""
         score = self.score(labels)
         return {
             "parameters": self.parameters.to_json(),
@@ -179,7 +179,7 @@ def _places(
     engine: str,
     folder: Path | None,
 ) -> dict[Parameters, Path | None]:
-    """Say where each setting's result is kept."""
+    """Return the file of each setting's result."""
     if folder is None:
         return dict.fromkeys(settings)
     about = scenes.fingerprint(dataset)

@@ -65,7 +65,7 @@ class Scenes:
         return open_data(self.data, self.split, self.size)
 
     def rows(self, dataset: SceneDataset) -> list[int]:
-        """Give the indices of the scenes taken, in order."""
+        """Return the indices of the scenes to use, in order."""
         return rows(dataset, self.limit, self.seed)
 
     def fingerprint(self, dataset: SceneDataset) -> str:
@@ -122,10 +122,10 @@ class Unaries(Protocol):
 
     @property
     def title(self) -> str:
-        """What to call them in a table."""
+        """The name of the unaries in a table."""
 
     def probs(self, dataset: SceneDataset, index: int, scene: Scene) -> tuple[Tensor, Tensor]:
-        """Give probabilities of one scene at its stored pixels, and which of those they cover.
+        """Return probabilities of one scene at its stored pixels, and which of those they cover.
 
         Returns:
             ``(L, H, W)`` float32 and ``(H, W)`` bool.
@@ -197,7 +197,7 @@ class Noise:
 
     @property
     def title(self) -> str:
-        """What they are."""
+        """The name of the unaries in a table."""
         return f"noisy truth ({self.wrong:.0%} of labels)"
 
     def probs(self, dataset: SceneDataset, index: int, scene: Scene) -> tuple[Tensor, Tensor]:
@@ -224,7 +224,7 @@ class Noise:
         return digest("noise", self)
 
     def _spread(self, patches: Tensor, mask: Tensor) -> Tensor:
-        """Give every pixel of a mask the value of its patch."""
+        """Return a map with the value of its patch at every pixel of a mask."""
         height, width = mask.shape
         whole = patches.repeat_interleave(self.grain, 0).repeat_interleave(self.grain, 1)
         return whole[:height, :width]

@@ -42,7 +42,7 @@ _ATTEMPTS = 50
 
 
 def proposal(plan: Plan, trials: Sequence[FrozenTrial]) -> Point | None:
-    """Say what to try next: never what was tried already; None if nothing is left.
+    """Return the next point, never one that was tried already; None if nothing is left.
 
     Args:
         plan: Names the sampler, and the seed.
@@ -63,12 +63,12 @@ def proposal(plan: Plan, trials: Sequence[FrozenTrial]) -> Point | None:
 
 
 def distributions(spaces: Sequence[Space]) -> dict[str, BaseDistribution]:
-    """Say what Optuna calls each space."""
+    """Return the distribution of Optuna for each space."""
     return {space.option: _distribution(space) for space in spaces}
 
 
 def direction(plan: Plan) -> Literal["minimize", "maximize"]:
-    """Say what Optuna calls going by this metric."""
+    """Return the direction of Optuna for this metric."""
     return "minimize" if plan.minimised else "maximize"
 
 
@@ -167,7 +167,7 @@ class Trial:
         return f"trial-{self.number:03d}"
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data."""
+        """Return plain data."""
         return {"name": self.name, **asdict(self)}
 
 
@@ -213,7 +213,7 @@ class Journal:
         )
 
     def _is_sound(self, trial: Trial) -> bool:
-        """Say whether a trial read back is of this plan, and its notes are of their kinds."""
+        """Return whether a stored trial is of this plan, with attributes of the right types."""
         numbers = (trial.seconds, *trial.scores, *([trial.score] if trial.state == "done" else []))
         return (
             all(isinstance(number, int | float) for number in numbers)
@@ -223,7 +223,7 @@ class Journal:
         )
 
     def trials(self) -> list[Trial]:
-        """Give every trial that was begun, in order; one without its whole point was not yet."""
+        """Return every started trial, in order; without those whose point is incomplete."""
         known = [_read(trial) for trial in self.study.trials if trial.state in _STATES]
         return [t for t in known if t.state != "begun" or set(t.point) == set(self.plan.options)]
 
@@ -276,7 +276,7 @@ class Journal:
         self.study.tell(trial.number, trial.score, state)
 
     def importances(self) -> Mapping[str, float]:
-        """Say what share of the differences each option explains; nothing if trials are few.
+        """Return the share of the variance that each option explains; empty if trials are few.
 
         Source:
             Watanabe et al. (2023), PED-ANOVA, https://arxiv.org/abs/2304.10255

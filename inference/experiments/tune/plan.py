@@ -1,4 +1,4 @@
-"""Plans: what a search is asked for, as plain data, checked before any work begins.
+"""Plans: the request for a search, as plain data, checked before any work begins.
 
 Nothing here imports torch.
 """
@@ -28,7 +28,7 @@ METRICS = {
     "elbo": "ELBO, nats per scene",
     "loss": "loss on validation scenes",
 }
-"""What a search may go by, and what that is called. All but ``loss`` are to be large."""
+"""The metrics of a search, and their titles. All but ``loss`` are maximised."""
 
 SAMPLERS = ("grid", "random", "tpe")
 
@@ -103,7 +103,7 @@ class Plan:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """What is searched, by name."""
+        """The searched options, by name."""
         return tuple(space.option for space in self.spaces)
 
     @property
@@ -144,7 +144,7 @@ class Plan:
         return f"scene train {shlex.quote(self.recipe)} {typed(given(point, self.fixed))}"
 
     def corners(self) -> Iterator[Point]:
-        """Give points that show whether every value can be used: each once, the rest as first."""
+        """Yield points that show whether every value can be used: each once, the rest as first."""
         first = {space.option: space.ends[0] for space in self.spaces}
         yield first
         for space in self.spaces:
@@ -152,7 +152,7 @@ class Plan:
                 yield {**first, space.option: end}
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data."""
+        """Return plain data."""
         return {**asdict(self), "spaces": as_json(self.spaces), "fixed": dict(self.fixed)}
 
     def _require_spaces(self) -> None:

@@ -3,7 +3,7 @@
 ::
 
     runs/tune-jvae-synthetic-default/
-        study.json      what was asked for; a search for something else is refused here
+        study.json      the plan; a search with another plan is refused here
         trials.log      Optuna's journal: every trial, as it comes
         trial-000/      a run, as `scene train` makes it; only the best keeps its weights
             seed-0/     or one for each seed, where there are several
@@ -43,10 +43,10 @@ STUDY, FILE, PICTURE = "study.json", "tune.json", "tune.png"
 
 @dataclass(frozen=True)
 class Tuned:
-    """What came of a search.
+    """The result of a search.
 
     Attributes:
-        plan: What was asked for.
+        plan: The plan of the search.
         folder: Where everything is.
         data: Name of the dataset.
         trials: All, in the order in which they were begun.
@@ -81,11 +81,11 @@ class Tuned:
 
     @property
     def command(self) -> str:
-        """What trains with the best settings."""
+        """The command that trains with the best settings."""
         return self.plan.command(self.best.point) if self.best else ""
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data."""
+        """Return plain data."""
         best = self.best
         return {
             "plan": self.plan.to_json(),

@@ -99,7 +99,7 @@ class Choices:
         return len(self.values)
 
     def grid_values(self, points: int) -> tuple[Value, ...]:
-        """Give all of them, however many are asked for."""
+        """Return all values, whatever ``points`` is."""
         return self.values
 
 
@@ -140,7 +140,7 @@ def space(text: str) -> Space:
 
 
 def given(point: Mapping[str, Value], fixed: Mapping[str, Any]) -> dict[str, Any]:
-    """Give options as typed after `scene train`: the fixed ones, and a point's.
+    """Return the options of `scene train` for a point: the fixed ones, and the point's.
 
     >>> given({"view-weights mask": 2.0, "latent": 16}, {"view_weights": "classes=9"})
     {'view_weights': 'classes=9,mask=2.0', 'latent': 16}
@@ -183,12 +183,12 @@ def grid(spaces: Sequence[Space], points: int | None) -> list[Point]:
 
 
 def as_json(spaces: Sequence[Space]) -> dict[str, Any]:
-    """Give plain data, by option."""
+    """Return plain data, by option."""
     return {s.option: {k: v for k, v in asdict(s).items() if k != "option"} for s in spaces}
 
 
 def _setting(typed: str) -> Option:
-    """Return the option that is called so.
+    """Return the option of this name.
 
     Raises:
         LookupError: If there is none, or it cannot be searched.
@@ -204,7 +204,7 @@ def _setting(typed: str) -> Option:
 
 
 def _kind(setting: Option) -> type:
-    """Say what an option's values are: ``int``, ``float``, ``bool`` or ``str``."""
+    """Return the type of an option's values: ``int``, ``float``, ``bool`` or ``str``."""
     if setting.name == "view_weights":
         return float
     kind: type = str if setting.is_text else setting.base

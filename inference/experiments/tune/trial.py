@@ -42,7 +42,7 @@ def checked(plan: Plan, device: Device, download: bool) -> tuple[Direction, str]
     """Refuse what could not be trained or scored.
 
     Args:
-        plan: What is asked for. Each value that an option may take is tried with the first of
+        plan: The plan of the search. Each value that an option may take is tried with the first of
             all others.
         device: Where to compute.
         download: Let data be fetched.
@@ -90,7 +90,7 @@ def _assembled(plan: Plan, point: Point) -> Assembly:
 
 
 def _directions(plan: Plan, assembly: Assembly) -> list[Direction]:
-    """List what could sum up all runs: what is asked for, else ways the first model can go."""
+    """List the directions that could score all runs: the plan's, else those of the first model."""
     target = {"miou": "mask", "f1": "classes", "map": "classes"}.get(plan.metric)
     if plan.views is not None and target is not None:
         return [(plan.views, target)]
@@ -151,7 +151,7 @@ class Task:
 
     @property
     def headline(self) -> Headline:
-        """What sums up its run."""
+        """The score that sums up its run."""
         return Headline(self.plan.split, self.direction)
 
 
@@ -206,7 +206,7 @@ def strip(folder: Path) -> None:
 
 
 def _trained(task: Task, repeat: int, watch: Callable[[Report], None]) -> Run:
-    """Give the complete run of a seed; one that carries a stranger's code is started again."""
+    """Return the complete run of a seed; one with a user's own code is trained from the start."""
     settings = task.plan.settings(task.trial.point, repeat)
     folder = task.folder / task.plan.runs(task.trial.name)[repeat]
     more: Any = {"device": task.device, "headline": task.headline, "watch": watch}
@@ -216,7 +216,7 @@ def _trained(task: Task, repeat: int, watch: Callable[[Report], None]) -> Run:
 
 
 def _scored(task: Task, run: Run) -> tuple[float, str]:
-    """Give the score of a run, and what it is of."""
+    """Return the score of a run, and a description of what it measures."""
     metric = task.plan.metric
     if metric == "loss":
         return _last_loss(run), "val"

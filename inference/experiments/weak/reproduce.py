@@ -92,8 +92,9 @@ def reproduce(
 
     For each seed: a classifier, SEC's network on ground-truth masks (recipe supervised), and SEC
     once for each variant; then scores of Grad-CAM, SEC and supervised with and without a CRF, an
-    ablation of SEC's CRF, and a grid of widths. Settings are selected on `TUNE_SPLIT` only. A second call
-    continues an interrupted one. What can be refused is refused before anything is written.
+    ablation of SEC's CRF, and a grid of widths. Settings are selected on `TUNE_SPLIT` only. A
+    second call continues an interrupted one. Invalid requests are refused before anything is
+    written.
 
     Args:
         request: What to reproduce.
