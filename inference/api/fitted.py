@@ -110,7 +110,7 @@ class Fitted(LoadedRun):
 
         Raises:
             LookupError: If the model does not explain a requested view.
-            ValueError: If it has no posterior given these views, or the number of draws is below 1.
+            ValueError: If it has no posterior given these views, or ``draws`` is below 1.
         """
         if draws < 1:
             raise ValueError(f"A prediction averages 1 draw or more, not {draws}.")

@@ -38,12 +38,12 @@ def models():
     torch.manual_seed(0)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    made = {
+    networks = {
         "gradcam": ClassifiedScene(SCHEMA, backbone="vgg16"),
         "sec": CoarseScene(SCHEMA, net="largefov"),
     }
-    made["gradcam"].threshold = 0.4  # of random weights, so that some classes are present
-    yield {name: model.eval() for name, model in made.items()}
+    networks["gradcam"].threshold = 0.4  # of random weights, so that some classes are present
+    yield {name: model.eval() for name, model in networks.items()}
     torch.set_num_threads(threads)
 
 
@@ -112,9 +112,9 @@ def package_maps(model, seen):
         present = model.net(seen)[0].sigmoid() > model.threshold
     with GradCAM(model=model.net, target_layers=[model.net.stages[-1]]) as look:
         maps = [look(seen, [ClassifierOutputTarget(c)])[0] for c in range(20)]
-    shown = torch.from_numpy(np.stack(maps)) * present[:, None, None]
-    background = (1 - shown.sum(0)).clamp(min=0)
-    probs = torch.cat([background[None], shown])
+    present_maps = torch.from_numpy(np.stack(maps)) * present[:, None, None]
+    background = (1 - present_maps.sum(0)).clamp(min=0)
+    probs = torch.cat([background[None], present_maps])
     return (probs / probs.sum(0))[None]
 
 

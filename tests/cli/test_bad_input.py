@@ -80,11 +80,11 @@ def test_what_cannot_be_trained_leaves_no_run(refused, words, sentence):
 
 def test_a_device_that_is_not_there(refused, trained, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    wanted = "This machine has no cuda device; try --device auto."
-    assert refused("train", "telbo", "--device", "cuda") == wanted
+    expected = "This machine has no cuda device; try --device auto."
+    assert refused("train", "telbo", "--device", "cuda") == expected
     trained()
-    assert refused("sample", "--device", "cuda") == wanted
-    assert refused("evaluate", "--device", "cuda") == wanted
+    assert refused("sample", "--device", "cuda") == expected
+    assert refused("evaluate", "--device", "cuda") == expected
 
 
 @pytest.mark.parametrize(
@@ -100,10 +100,10 @@ def test_a_device_that_is_not_there(refused, trained, monkeypatch):
 )
 def test_a_guide_that_is_none(scene, place, tmp_path, code, name, sentence):
     (place / "lab.py").write_text(code)
-    said = scene("train", "telbo", "--guide", f"lab.py:{name}", *TINY)
-    assert (said.code, said.out) == (1, "")
-    assert sentence in said.err
-    assert len(said.err.splitlines()) == 1
+    result = scene("train", "telbo", "--guide", f"lab.py:{name}", *TINY)
+    assert (result.code, result.out) == (1, "")
+    assert sentence in result.err
+    assert len(result.err.splitlines()) == 1
     assert not (tmp_path / "runs").exists()
 
 
@@ -261,16 +261,16 @@ DIVERGED = re.compile(
 
 @pytest.mark.parametrize("name", ["segmenter", "telbo", "jmvae", "cvae"])
 def test_steps_too_large_end_in_a_sentence_whatever_breaks_first(scene, tmp_path, name):
-    said = scene(
+    result = scene(
         "train", name, "--optimizer", "sgd", "--schedule", "constant", "--size", "16x16",
         "--lr", "1e30", "--steps", 60, "--validate-every", 3, "--device", "cpu",
     )  # fmt: skip
-    assert (said.code, said.out) == (1, "")
-    found = DIVERGED.fullmatch(said.last)
-    assert found
-    assert all(line.startswith(("run ", "step ", "scene: ")) for line in said.err.splitlines())
+    assert (result.code, result.out) == (1, "")
+    actual = DIVERGED.fullmatch(result.last)
+    assert actual
+    assert all(line.startswith(("run ", "step ", "scene: ")) for line in result.err.splitlines())
     checkpoints = list((tmp_path / "runs").glob("*/checkpoint.safetensors"))
-    assert len(checkpoints) == (found[3] == "the last good checkpoint is kept")
+    assert len(checkpoints) == (actual[3] == "the last good checkpoint is kept")
     assert len(list((tmp_path / "runs").iterdir())) == len(checkpoints)
 
 
@@ -285,9 +285,9 @@ def test_a_run_that_diverges_keeps_its_checkpoint(scene, tmp_path, monkeypatch):
         return loss * (1 if len(calls) < 8 else float("nan")), parts
 
     monkeypatch.setattr(Step, "forward", step)
-    said = scene("train", "telbo", "--validate-every", 2, *TINY[:2], "--steps", 9)
-    assert (said.code, said.out) == (1, "")
-    assert "the last good checkpoint is kept" in said.last
+    result = scene("train", "telbo", "--validate-every", 2, *TINY[:2], "--steps", 9)
+    assert (result.code, result.out) == (1, "")
+    assert "the last good checkpoint is kept" in result.last
     (run,) = (tmp_path / "runs").iterdir()
     assert (run / "checkpoint.safetensors").is_file()
     assert not (run / "weights.safetensors").exists()

@@ -119,6 +119,6 @@ def test_a_folder_gets_the_file_under_its_usual_name(scene, place):
 def test_a_run_named_twice_is_a_mistake_unless_both_are_the_same(scene, trained):
     run = trained()
     assert scene("sample", run, "--run", run, "-n", 1, "--device", "cpu").code == 0
-    said = scene("sample", run, "--run", "other", "-n", 1)
-    assert said.code == 2
-    assert "give one of them" in " ".join(said.err.split())
+    result = scene("sample", run, "--run", "other", "-n", 1)
+    assert result.code == 2
+    assert "give one of them" in " ".join(result.err.split())

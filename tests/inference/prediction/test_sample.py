@@ -20,8 +20,8 @@ DATA = "synthetic:default"
 
 def sample(run, *names, n=2, out=None, force=False, data=DATA, **more):
     """Sample as a person would, from test:0 where only a view is named, and write the views."""
-    given = dict.fromkeys(names, "test:0")
-    samples = load(run, device="cpu").sample(n, data=data, **given, **more)
+    inputs = dict.fromkeys(names, "test:0")
+    samples = load(run, device="cpu").sample(n, data=data, **inputs, **more)
     if out is not None:
         samples.save(out, force=force)
     return samples
@@ -100,17 +100,17 @@ def test_a_walk_leads_in_a_straight_line_from_draw_to_draw(run):
 
 def _decoded(run, n, seed=0):
     assembly = load(run, device="cpu").assembly
-    given = observe(run.schema, mask="test:0", data=DATA).views
+    inputs = observe(run.schema, mask="test:0", data=DATA).views
     torch.manual_seed(seed)
-    return probable(assembly, draw(assembly, given, n, 1), given)
+    return probable(assembly, draw(assembly, inputs, n, 1), inputs)
 
 
 def test_what_is_written_is_what_was_drawn(run, tmp_path):
     sample(run, "mask", seed=4, out=tmp_path / "out")
-    wanted = decided(_decoded(run, 2, seed=4))
+    expected = decided(_decoded(run, 2, seed=4))
     images, masks = _read(tmp_path / "out", run.schema.labels)
-    assert torch.stack(masks).long().equal(wanted["mask"].squeeze(1))
-    error = (torch.stack(images) / 255 - wanted["image"].squeeze(1)).abs().max()
+    assert torch.stack(masks).long().equal(expected["mask"].squeeze(1))
+    error = (torch.stack(images) / 255 - expected["image"].squeeze(1)).abs().max()
     assert error <= 0.5 / 255 + 1e-6
 
 

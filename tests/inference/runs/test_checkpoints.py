@@ -51,7 +51,7 @@ def test_weights_come_back_bit_for_bit(build, tmp_path, name):
 
 
 @pytest.mark.parametrize("kind", [Adam, AdamW, SGD])
-def test_learning_goes_on_as_if_it_had_not_stopped(build, views, tmp_path, kind):
+def test_a_resumed_training_equals_an_uninterrupted_one(build, views, tmp_path, kind):
     torch.manual_seed(0)
     one = _learning(build(), kind, views, steps=2)
     one.step, one.best, one.waited = 2, -1.5, 3
@@ -69,7 +69,7 @@ def test_learning_goes_on_as_if_it_had_not_stopped(build, views, tmp_path, kind)
     assert _same(one.assembly, other.assembly)
 
 
-def test_a_best_that_was_never_found_comes_back(build, tmp_path):
+def test_a_best_loss_of_infinity_is_restored(build, tmp_path):
     save_learning(tmp_path / "c", _learning(build()), "telbo")
     other = _learning(build())
     load_learning(tmp_path / "c", other, "telbo")
@@ -126,7 +126,7 @@ def test_weights_of_another_recipe_are_refused(build, tmp_path):
         load_learning(tmp_path / "c", _learning(build()), "telbo")
 
 
-def test_a_strangers_tensors_are_refused(build, tmp_path):
+def test_a_users_tensors_are_refused(build, tmp_path):
     save_file({"weight": torch.zeros(3)}, tmp_path / "w")
     with pytest.raises(ValueError, match="holds weights of None, not of 'telbo'"):
         load_weights(tmp_path / "w", build(), "telbo")
@@ -170,16 +170,16 @@ def test_a_save_that_fails_leaves_the_old_file(build, tmp_path, full_disk):
     assert (tmp_path / "w").read_bytes() == before
 
 
-def _changed(path, tensors=lambda held: held, about=lambda told: told, sealed=False):
+def _changed(path, tensors=lambda held: held, about=lambda reported: reported, sealed=False):
     """Write a file again with other content, and a digest that fits if it is ``sealed``."""
     with safe_open(path, framework="pt") as file:
         held = {name: file.get_tensor(name) for name in file.keys()}
-        told = json.loads(file.metadata()["scene"])
-    held, told = tensors(held), about(told)
+        reported = json.loads(file.metadata()["scene"])
+    held, reported = tensors(held), about(reported)
     if sealed:
-        told.pop("digest")
-        told["digest"] = _digest(held, told)
-    save_file(held, path, {"scene": json.dumps(told)})
+        reported.pop("digest")
+        reported["digest"] = _digest(held, reported)
+    save_file(held, path, {"scene": json.dumps(reported)})
 
 
 def _told(**change):

@@ -63,20 +63,20 @@ def run(lab, tiny):
         "jvae", encode=("image",), guide=f"{lab}/guides/lab.py:Glance", particles=2, steps=1,
         objective=f"{lab}/bounds/lab.py:Least",
     )  # fmt: skip
-    made = train(settings, device="cpu", folder=lab / "run").run
+    trained_run = train(settings, device="cpu", folder=lab / "run").run
     shutil.rmtree(lab / "guides")
     shutil.rmtree(lab / "bounds")
-    return made
+    return trained_run
 
 
 def test_a_run_works_when_the_original_is_gone(run):
-    found = read(run.folder)
+    result = read(run.folder)
     code = run.folder.absolute() / "code"
-    assert found.settings.guide.name == f"{code}/lab.py:Glance"
-    assert found.settings.objective.bound == f"{code}/lab_2.py:Least"
+    assert result.settings.guide.name == f"{code}/lab.py:Glance"
+    assert result.settings.objective.bound == f"{code}/lab_2.py:Least"
     config = json.loads(run.path("config.json").read_text())  # which may move with its folder
     assert config["settings"]["guide"]["name"] == "code/lab.py:Glance"
-    assembly = restore(found)
+    assembly = restore(result)
     assert type(assembly.guide).__name__ == "Glance"
     assert type(assembly.objective).__name__ == "Least"
 
@@ -286,10 +286,10 @@ def own(lab, monkeypatch):
     settings = recipe(f"{lab}/mine.py:Mine").settings(
         data=f"{lab}/grey.py:Grey", size=(16, 16), width=4, steps=1, batch_size=2
     )
-    made = train(settings, device="cpu", folder=lab / "own").run
+    trained_run = train(settings, device="cpu", folder=lab / "own").run
     (lab / "mine.py").unlink()
     (lab / "grey.py").unlink()
-    return made
+    return trained_run
 
 
 def test_a_recipe_and_a_dataset_of_ones_own_go_with_their_run(own):

@@ -46,9 +46,9 @@ def _put(settings, change):
 
 
 def test_a_config_comes_back_as_it_was(tmp_path):
-    made = _make("jvae", encode=("image",), view_weights={"mask": 2.5}, learn_scale=True, count=7)
-    assert read(made.folder) == made
-    config = json.loads(made.path("config.json").read_text())
+    run = _make("jvae", encode=("image",), view_weights={"mask": 2.5}, learn_scale=True, count=7)
+    assert read(run.folder) == run
+    config = json.loads(run.path("config.json").read_text())
     assert set(config["versions"]) == {"scene-suite", "torch", "pyro-ppl"}
 
 
@@ -69,7 +69,7 @@ def test_runs_are_kept_where_scene_runs_says(runs, monkeypatch):
 
 
 def test_the_newest_complete_run_that_fits_is_taken(runs):
-    wanted = _make("cvae", age=100)
+    expected = _make("cvae", age=100)
     _make("cvae", age=200)
     _make("telbo", age=50)
     _make("cvae")  # incomplete
@@ -78,7 +78,7 @@ def test_the_newest_complete_run_that_fits_is_taken(runs):
         broken.path("config.json").write_text(text)
     (runs / "notes").mkdir()
     (runs / "a file").touch()
-    assert newest(lambda run: run.settings.recipe == "cvae") == wanted
+    assert newest(lambda run: run.settings.recipe == "cvae") == expected
 
 
 def test_no_run_that_fits_is_a_sentence():
@@ -119,8 +119,8 @@ def test_a_folder_that_holds_something_is_not_written_to(tmp_path):
 
 def test_data_that_moved_together_with_their_run_are_found(tmp_path):
     (tmp_path / "lab" / "pets").mkdir(parents=True)
-    made = _make(folder=tmp_path / "lab" / "runs" / "one", data=str(tmp_path / "lab" / "pets"))
-    assert read(made.folder) == made
+    run = _make(folder=tmp_path / "lab" / "runs" / "one", data=str(tmp_path / "lab" / "pets"))
+    assert read(run.folder) == run
     (tmp_path / "lab").rename(tmp_path / "attic")
     moved = read(tmp_path / "attic" / "runs" / "one")
     assert moved.settings.data.source == str(tmp_path / "attic" / "pets")
@@ -128,9 +128,9 @@ def test_data_that_moved_together_with_their_run_are_found(tmp_path):
 
 def test_data_that_are_gone_keep_the_name_they_had(tmp_path):
     (tmp_path / "pets").mkdir()
-    made = _make(data=str(tmp_path / "pets"))
+    run = _make(data=str(tmp_path / "pets"))
     (tmp_path / "pets").rmdir()
-    assert read(made.folder).settings.data.source == str(tmp_path / "pets")
+    assert read(run.folder).settings.data.source == str(tmp_path / "pets")
 
 
 def test_what_is_no_run_is_a_sentence(tmp_path):

@@ -78,7 +78,7 @@ def test_what_was_written_of_a_picture_is_no_picture_of_a_folder(folder, segment
         ("all.zip", "all.zip is an archive; unpack it first"),
     ],
 )  # fmt: skip
-def test_what_leads_to_no_picture_is_said_and_stops_nothing(folder, given, reason):
+def test_inputs_without_a_picture_are_reported_and_stop_no_other(folder, given, reason):
     (folder / "empty").mkdir()
     (folder / "all.zip").touch()
     (folder / "blank.txt").write_text("\n \n")
@@ -139,12 +139,12 @@ def test_a_picture_that_cannot_be_read_stops_no_other(folder, segmenter):
 def test_overlays_are_worked_out_in_parts(monkeypatch):
     image = torch.randint(256, (3, 300, 260), dtype=torch.uint8)
     draw = torch.Generator().manual_seed(0)
-    found = Segmentation(
+    result = Segmentation(
         torch.rand(3, 300, 260, generator=draw).softmax(0), (300, 260), PETS, image
     )
-    whole = overlaid(image, found.mask, PETS, 0.3)
+    whole = overlaid(image, result.mask, PETS, 0.3)
     monkeypatch.setattr("inference.segmentation.segmentation._OVERLAY_ROWS", 7)
-    assert overlay_of(found, 0.3)[:, :300].equal(whole)
+    assert overlay_of(result, 0.3)[:, :300].equal(whole)
 
 
 def test_a_pipe_in_a_list_stops_no_other(folder, segmenter):

@@ -29,8 +29,8 @@ from scene import views
 def test_settings_survive_json(name, choices, weight):
     weighs = recipe(name).form not in ("sec", "masks")
     weights = {recipe(name).explains[0]: weight} if weighs else None
-    made = recipe(name).settings(**choices, view_weights=weights)
-    assert Settings.from_json(json.loads(json.dumps(made.to_json()))) == made
+    chosen_settings = recipe(name).settings(**choices, view_weights=weights)
+    assert Settings.from_json(json.loads(json.dumps(chosen_settings.to_json()))) == chosen_settings
 
 
 def test_json_holds_every_setting():

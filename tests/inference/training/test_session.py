@@ -38,15 +38,15 @@ def broken(tiny):
     """Train until the first checkpoint, then pull the plug."""
 
     def train_some(name="telbo", **choices):
-        found = []
+        result = []
 
         def pull(report):
             if report.step == 3:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            train(tiny(name, **choices), device="cpu", watch=pull, started=found.append)
-        return read(found[0].folder)
+            train(tiny(name, **choices), device="cpu", watch=pull, started=result.append)
+        return read(result[0].folder)
 
     return train_some
 
@@ -82,7 +82,7 @@ def test_a_classifier_is_scored_on_classes_and_leaves_the_test_split_for_masks(t
 def test_a_classifier_never_sees_a_mask(tiny, undrawn, monkeypatch):
     """Whatever the masks are: crops that read classes from them would differ."""
     settings = tiny("classifier", steps=3, augment="crop", seed=1)
-    found = [train(settings, device="cpu").run.path("weights.safetensors").read_bytes()]
+    result = [train(settings, device="cpu").run.path("weights.safetensors").read_bytes()]
     paint = SyntheticScenes._render
 
     def blank(scenes, chunk):
@@ -90,8 +90,8 @@ def test_a_classifier_never_sees_a_mask(tiny, undrawn, monkeypatch):
         scenes._masks.zero_()
 
     monkeypatch.setattr(SyntheticScenes, "_render", blank)
-    found.append(train(settings, device="cpu").run.path("weights.safetensors").read_bytes())
-    assert found[0] == found[1]
+    result.append(train(settings, device="cpu").run.path("weights.safetensors").read_bytes())
+    assert result[0] == result[1]
 
 
 @pytest.mark.parametrize("threshold", [0.3, "auto"])

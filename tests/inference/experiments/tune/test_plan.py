@@ -54,8 +54,8 @@ def test_what_cannot_be_searched_is_refused(over, more, sentence):
 
 def test_weights_of_other_views_may_be_fixed():
     plan = _plan("view-weights=mask=1..4", fixed={"view_weights": "image=3"})
-    found = plan.settings({"view-weights mask": 2.0}).objective.view_weights
-    assert (found["image"], found["mask"]) == (3.0, 2.0)
+    result = plan.settings({"view-weights mask": 2.0}).objective.view_weights
+    assert (result["image"], result["mask"]) == (3.0, 2.0)
 
 
 def test_the_command_trains_with_the_settings_of_its_point(monkeypatch):
@@ -72,16 +72,16 @@ def test_the_command_trains_with_the_settings_of_its_point(monkeypatch):
     seen = {}
     from inference.settings.recipes import Recipe
 
-    made = Recipe.settings
+    original = Recipe.settings
 
     def noted(self, **given):
-        seen["settings"] = made(self, **given)
+        seen["settings"] = original(self, **given)
         raise KeyboardInterrupt
 
-    wanted = plan.settings(point)
+    expected = plan.settings(point)
     monkeypatch.setattr(Recipe, "settings", noted)
     words = shlex.split(plan.command(point))
     assert words[:3] == ["scene", "train", "jvae"]
     CliRunner().invoke(app, words[1:])
-    assert seen["settings"] == wanted
-    assert wanted.data.size == (16, 32)
+    assert seen["settings"] == expected
+    assert expected.data.size == (16, 32)

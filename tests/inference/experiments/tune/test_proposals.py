@@ -103,6 +103,6 @@ def test_importance_goes_to_what_matters(tmp_path):
     for number in range(30):
         point = journal.propose().point
         journal.tell(Trial(number, point, "done", float(point["latent"])))
-    found = journal.importances()
-    assert max(found, key=found.get) == "latent"
-    assert sum(found.values()) == pytest.approx(1)
+    result = journal.importances()
+    assert max(result, key=result.get) == "latent"
+    assert sum(result.values()) == pytest.approx(1)

@@ -55,7 +55,7 @@ def test_where_nothing_can_be_linked_pictures_are_copied(tmp_path, voc_folder, m
     same(write(tmp_path / "out", scenes), scenes)
 
 
-def test_image_level_labels_are_those_told_not_those_of_the_mask(tmp_path):
+def test_image_level_labels_are_those_passed_not_those_of_the_mask(tmp_path):
     writer = VOCWriter(tmp_path, PETS)
     image, mask = torch.zeros(3, 20, 20), torch.full((20, 20), VOID)
     writer.add("train", "a", image, mask, torch.tensor([1.0, 0.0]))
