@@ -205,7 +205,7 @@ def evaluate_stages(run: Path | None, stages: Sequence[str], arguments: dict[str
     """Score stages of one run on a split, and print a table or JSON.
 
     Args:
-        run: Which; None = the newest that has the first stage.
+        run: The run; None = the newest that has the first stage.
         stages: Stages of one network: a stage, the same with the CRF, or both.
         arguments: The arguments of `cli.evaluate.evaluate` by name.
     """

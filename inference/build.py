@@ -103,7 +103,7 @@ def bound_of(settings: Settings, name: str | None = None, particles: int | None 
     """Build a bound as the settings describe it.
 
     Args:
-        settings: Its choices.
+        settings: The settings.
         name: A key of `inference.settings.recipes.OBJECTIVES` or ``path/file.py:Name``; None = the
             joint term's.
         particles: K; None = the joint term's.

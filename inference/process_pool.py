@@ -76,7 +76,7 @@ def pool(jobs: int) -> Iterator[Pool]:
     Processes are started afresh (``spawn``), and none outlives its parent, however that ends.
 
     Args:
-        jobs: How many processes; with 1 calls run in this process.
+        jobs: Number of processes; with 1 calls run in this process.
     """
     if jobs == 1:
         yield Pool(1, None)

@@ -96,7 +96,7 @@ class LoadedRun:
 
         Args:
             split: ``train``, ``tune``, ``val`` or ``test``; None = ``test``, else ``val``.
-            data: As ``--data``; the run's own if left out.
+            data: The data, as for ``--data``; the run's own if left out.
             download: Let ``voc2012`` be fetched.
             target: What will be scored, ``mask`` or ``classes``, which decides where ``split`` is
                 None; the model's own if left out.

@@ -71,10 +71,10 @@ def segmenter(
         fitted: Of any recipe that predicts masks from images, or of a classifier.
         stage: A key of `inference.segmentation.stages.STAGES`; None = the run's last.
         crf: With or without the CRF, or with these parameters; None = as the stage has it.
-        class_maps: How a classifier's class maps are made.
+        class_maps: The settings of a classifier's class maps.
         pixels: Photographs with more are reduced to so many for the CRF.
-        seed: Of the draws of z, the same for every photograph.
-        engine: Of the CRF, as in `inference.crf.meanfield.refine`.
+        seed: Seed of the draws of z, the same for every photograph.
+        engine: Engine of the CRF, as in `inference.crf.meanfield.refine`.
 
     Raises:
         LookupError: If there is no such stage, or no such parameter.
@@ -136,9 +136,9 @@ def score_stages(
         stages: Keys of `inference.segmentation.stages.STAGES`.
         scenes: The split; those without a mask are left out.
         crf: Parameters of the CRF, where a stage has one; None = the usual ones.
-        class_maps: How a classifier's class maps are made.
-        engine: Of the CRF.
-        seed: Of the draws of z.
+        class_maps: The settings of a classifier's class maps.
+        engine: Engine of the CRF.
+        seed: Seed of the draws of z.
         watch: Called with the number of scenes done, and their total.
 
     Raises:

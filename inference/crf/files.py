@@ -62,7 +62,7 @@ def refine_files(
         probs: ``.npy`` or ``.npz`` of ``(L, H, W)`` probabilities.
         mask: A palette, greyscale or RGB mask, in place of ``probs``; 255 = unknown.
         labels: Names and colours; if None, labels are numbered, and coloured as VOC's.
-        parameters: Of the CRF; None is the defaults.
+        parameters: Parameters of the CRF; None is the defaults.
         confidence: Probability that a label of ``mask`` is right.
         engine: ``auto``, or a key of `inference.crf.engines.ENGINES`, or ``path/file.py:Name``.
         out: Folder of ``<stem>_mask.png`` and ``<stem>_overlay.png``.

@@ -32,7 +32,7 @@ def gibbs(
         sweeps: Over all pixels, after the burn-in.
         burn_in: Sweeps that are not counted.
         chains: Run at once, each from labels drawn from the unaries.
-        seed: Of all draws.
+        seed: Seed of all draws.
 
     Returns:
         ``(B, L, H, W)``.

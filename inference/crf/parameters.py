@@ -45,7 +45,7 @@ class Parameters:
         appearance_sigma_xy: σ_α, in pixels.
         appearance_sigma_rgb: σ_β, on the scale 0-255.
         appearance_weight: 0 leaves the kernel out.
-        iterations: Of mean field.
+        iterations: Iterations of mean field.
         compatibility: Rows of an ``(L, L)`` matrix, or its diagonal, as
             `inference.crf.kernels.Kernel` has it; None is Potts.
 

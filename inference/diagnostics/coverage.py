@@ -25,7 +25,7 @@ class TwoSample:
         squared: The squared maximum mean discrepancy, unbiased: about 0, also below 0, if both
             samples have one distribution.
         p: p-value: the share of permutations with at least this discrepancy.
-        bandwidth: Of the kernel, in units of z.
+        bandwidth: Bandwidth of the kernel, in units of z.
     """
 
     squared: float
@@ -45,7 +45,7 @@ def mmd_test(
         x: ``(N, L)``.
         y: ``(N, L)``.
         permutations: Number of random permutations.
-        seed: Of the permutations.
+        seed: Seed of the permutations.
 
     Raises:
         ValueError: If the samples differ in shape, or hold fewer than two points.

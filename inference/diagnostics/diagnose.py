@@ -53,7 +53,7 @@ class Diagnosis:
         coherence: Agreement of views decoded from one z, by what z was sampled given.
         calibration: Calibration of probabilities, for each direction of inference.
         noise: Noise of the decoders' gradients; None if it was not measured.
-        files: What was written.
+        files: The files that were written.
     """
 
     scenes: int
@@ -107,7 +107,7 @@ def diagnose(
         gradients: Gradients for each estimate of their noise; 0 = it is not measured.
         segmenter: A model of p(mask | image), whose masks of decoded images are compared with
             decoded masks; None = it is not done.
-        seed: Of every random number.
+        seed: Seed of every random number.
         about: Entries at the head of the JSON.
         watch: Called with the name of each step.
 

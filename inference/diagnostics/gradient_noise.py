@@ -115,7 +115,7 @@ def gradient_noise(
         repeats: R, gradients for one estimate.
         batch_size: Scenes a batch.
         held: Number of fixed batches for which z is sampled repeatedly.
-        seed: Of batches and of z.
+        seed: Seed of batches and of z.
         watch: Called with the name of each step.
 
     Raises:

@@ -109,7 +109,7 @@ class GenerationSettings:
             pixels do not count as present.
         overlap: The smallest mean IoU of a mask and the judge's prediction from the image.
         keep: Number of training scenes of the source that are copied, with true masks.
-        seed: Of every random number.
+        seed: Seed of every random number.
 
     Raises:
         ValueError: If a number is out of range, or there would be no scene.
@@ -199,11 +199,11 @@ def generate(
 
     Args:
         run: A run of a joint model.
-        settings: What to generate.
+        settings: The settings of the generation.
         folder: The new folder; missing parents are made.
         judge: A run that segments images, such as one of segmenter; None = scenes are not judged.
-        source: As ``--data``; None = the data of the run.
-        device: Where to compute.
+        source: The data, as for ``--data``; None = the data of the run.
+        device: The device to compute on.
         trust: Whether to run code that the run contains.
         force: Replace an earlier dataset.
         watch: Called with the progress.

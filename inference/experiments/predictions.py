@@ -87,9 +87,9 @@ def predict_run(
         dataset: Of the run's labels and size.
         rows: The indices of the scenes.
         folder: Where to; what is cached there is used if it depends on the same.
-        device: Where to compute.
+        device: The device to compute on.
         trust: As in `inference.runs.checkpoints.restore`.
-        seed: Of the draws of z, if the run has a z.
+        seed: Seed of the draws of z, if the run has a z.
         watch: Called with the number of scenes done, and their total.
 
     Raises:

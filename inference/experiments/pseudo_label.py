@@ -69,7 +69,7 @@ def pseudo_label(
 
     Args:
         segmenter: A model and its stage.
-        source: As ``--data``.
+        source: The data, as for ``--data``.
         folder: The new folder; missing parents are made.
         split: The split to segment.
         limit: Use the first so many scenes only; None = all.
@@ -77,7 +77,7 @@ def pseudo_label(
         labels: ``known``: known image-level labels of a scene exclude other labels;
             ``predicted``: image-level labels are not used.
         true: Number of random scenes that keep their true masks.
-        seed: Of the choice of these scenes.
+        seed: Seed of the choice of these scenes.
         copy: Copy images where they could be linked.
         force: Replace an earlier dataset.
         about: Further entries of ``about.json``.

@@ -139,8 +139,8 @@ class SEC(Objective):
     carries no cues, as in validation, there is no seed term.
 
     Args:
-        kernels: Of the CRF, on the model's grid.
-        iterations: Of its mean field.
+        kernels: Kernels of the CRF, on the model's grid.
+        iterations: Iterations of its mean field.
         engine: What computes it.
 
     Source:
@@ -226,7 +226,7 @@ def grid_kernels(
 
     Args:
         cells: Rows and columns of the grid.
-        weight: Of the appearance kernel.
+        weight: Weight of the appearance kernel.
         sigma_xy: Its width in cells of a grid of 41×41; on others it is scaled to cover the same
             share of the image, as the smoothness kernel's (w 3, σ 3 / 12) is.
         sigma_rgb: Its width in colour, 0-255.

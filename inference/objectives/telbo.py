@@ -28,7 +28,7 @@ class Hybrid(Objective):
 
     Args:
         joint: The bound; its K and weights are those of both terms.
-        share: Of the term with z from the prior, from 0 to 1.
+        share: Weight of the term with z from the prior, from 0 to 1.
 
     Source:
         Sohn et al. (2015), Learning Structured Output Representation using Deep Conditional

@@ -117,7 +117,7 @@ class Evaluation:
         cells: One for each direction, in order.
         data: The name of the dataset.
         split: Its split.
-        scenes: How many scenes the split has.
+        scenes: Number of scenes of the split.
         labels: The vocabulary.
         draws: Draws of z that each prediction averaged; None = it was taken at the mean.
     """
@@ -219,7 +219,7 @@ class Cell:
         given: The views conditioned on.
         target: ``mask`` or ``classes``.
         trained: Whether a term of the objective trained the posterior given just these views.
-        scenes: How many scenes were scored.
+        scenes: Number of scored scenes.
         score: The score; None where the model cannot go this way, or no scene could be scored.
         weak: Against how many scenes' pseudo-labels it was scored, for want of the truth.
     """
@@ -265,7 +265,7 @@ def evaluate(
         dataset: The scenes to score on; those that lack a view a direction needs are left out.
         draws: Draws of z that each prediction averages.
         at_mean: Use the posterior's mean in place of draws.
-        seed: Of the draws.
+        seed: Seed of the draws.
         batch_size: Scenes at once.
         directions: Pairs of views given and target; by default `MASKS` and `CLASSES`.
         watch: Called with the title of each direction before it is scored.

@@ -42,8 +42,8 @@ def draw_predictions(
         path: Where the PNG goes.
         assembly: Model and guide, in evaluation mode.
         dataset: Scenes that have every view are drawn; where none has, those without masks.
-        scenes: How many, at most.
-        seed: Of the draws of z.
+        scenes: Number of scenes, at most.
+        seed: Seed of the draws of z.
     """
     labels = dataset.schema.labels
     views = dataset.views(range(min(len(dataset), 4 * scenes)))

@@ -39,7 +39,7 @@ class Refinement:
     Attributes:
         method: ``svi``: a diagonal Normal a scene, climbing the ELBO; ``hmc``: from there, a chain
             of states of the exact posterior, by the No-U-Turn sampler.
-        steps: Of Adam (``svi``, else 50), or of warm-up (``hmc``, else 100).
+        steps: Steps of Adam (``svi``, else 50), or of warm-up (``hmc``, else 100).
 
     Raises:
         ValueError: If there is not one step.
@@ -194,7 +194,7 @@ def climb(
         model: A Pyro program whose one latent site is ``z``.
         given: B scenes; what of them the model explains is scored.
         start: Where to begin; one that is no diagonal Normal is matched in mean and scale.
-        steps: Of Adam; its rate falls to nothing as a cosine.
+        steps: Steps of Adam; its rate falls to nothing as a cosine.
         rate: The first, in latent units.
         particles: K, the draws of each gradient.
 

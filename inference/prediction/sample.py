@@ -160,7 +160,7 @@ def sample(
         n: How many scenes, 1 to `MOST`.
         walk: Let them lie on a straight line through z, between two draws.
         refinement: How to refine the posterior first; None = take the guide's.
-        seed: Of the draws.
+        seed: Seed of the draws.
         recipe: What to call the model in messages.
         batched: Keep the dimension B.
 

@@ -54,7 +54,7 @@ def save_weights(path: Path, assembly: Assembly, recipe: str) -> None:
 
     Args:
         path: Where; written whole or not at all.
-        assembly: What was trained.
+        assembly: The trained model, guide and objective.
         recipe: Kept beside the weights, and asked for when they are read.
     """
     _save(path, _weights(assembly), {"recipe": recipe})

@@ -86,7 +86,7 @@ def create(
     """Make the folder of a new run and write its config.
 
     Args:
-        settings: What the run is made from.
+        settings: The settings of the run.
         schema: Labels and size of its data.
         dataset: Name of the dataset, for the folder's name.
         folder: Where to put it; by default `fresh`.

@@ -46,7 +46,7 @@ class CueClassifier:
         Args:
             scenes: What SEC will be trained on.
             cells: Its grid.
-            settings: How cues are made, and the data, which are read at the classifier's size.
+            settings: The settings of cues, and the data, which are read at the classifier's size.
 
         Raises:
             ValueError: If the classifier saw another crop of the scenes, or background is to be
@@ -123,7 +123,7 @@ def with_cues(
 
     Args:
         run: Where cues are kept.
-        scenes: What to train on.
+        scenes: The scenes to train on.
         assembly: What will be trained; says the grid.
         classifier: Works the cues out; None = the run has them.
 

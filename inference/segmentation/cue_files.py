@@ -44,8 +44,8 @@ class CueScore:
     Attributes:
         precision: Of the pixels cued as a label, those that are it; None where none is cued.
         coverage: Of the pixels that are a label, those cued as it; None where there are none.
-        scenes: How many scenes had a mask.
-        weak: How many of those masks are pseudo-labels, not the truth.
+        scenes: Number of scenes with a mask.
+        weak: Number of those masks that are pseudo-labels.
     """
 
     precision: dict[str, float | None]
@@ -122,7 +122,7 @@ def write_cues(
         folder: Where to.
         assembly: A classifier.
         dataset: The split.
-        settings: How cues are made.
+        settings: The settings of cues.
         limit: Only the first so many scenes.
         force: Replace cues that are in ``folder``.
         about: More for the report.

@@ -41,7 +41,7 @@ class CueSettings:
         background: Share of the image, the least salient, that is cued as background; None =
             there are no such cues.
         background_map: How probabilities find background: ``sum``, ``power``, ``max``, ``none``.
-        exponent: Of ``background_map`` ``power``.
+        exponent: Exponent of ``background_map`` ``power``.
         saliency: What is salient: the largest of the present classes' maps, or their sum.
         crf: Weight, width in pixels and width in colour of a dense CRF's appearance kernel. If
             it is not None, `crf_cues` makes the cues.
@@ -208,7 +208,7 @@ def cues_of(
         dataset: Where the scenes come from; their masks are not read.
         indices: B scenes; one whose classes are not known gets no cues.
         size: Height and width of the grid of cues, in cells.
-        settings: How cues are made.
+        settings: The settings of cues.
 
     Returns:
         ``(B, L, h, w)`` bool, on the CPU.
@@ -235,7 +235,7 @@ def find_cues(
         dataset: Where the scenes come from.
         indices: B scenes.
         size: The grid of maps and cues; None = that of the maps.
-        settings: How cues are made.
+        settings: The settings of cues.
         labelled: Take the classes present from the scenes' labels, as only training may; else
             those are present that the classifier gives more than its threshold.
     """

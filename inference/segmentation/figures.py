@@ -60,7 +60,7 @@ def draw_class_maps(
         path: Where the PNG goes.
         assembly: A classifier.
         dataset: Gives the scenes.
-        scenes: How many, at most.
+        scenes: Number of scenes, at most.
     """
     first = range(min(4 * scenes, len(dataset)))
     rows = [i for i in first if dataset[i].image is not None][:scenes]

@@ -140,7 +140,7 @@ def weights(
     Args:
         model: The classifier, in evaluation mode.
         maps: A, ``(B, K, h, w)``, of that layer.
-        layer: Which.
+        layer: The layer.
         method: As in `cams`.
 
     Returns:

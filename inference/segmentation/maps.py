@@ -52,7 +52,7 @@ def background_of(
         present: ``(B, C)``, 1 where the class is present.
         kind: ``sum``: max(0, 1 − Σ maps); ``power``: that to an exponent; ``max``: 1 − the
             largest map; ``none``: 0.
-        exponent: Of ``power``.
+        exponent: Exponent of ``power``.
 
     Returns:
         ``(B, h, w)`` in [0, 1].
@@ -93,7 +93,7 @@ def probs(
         labels: The vocabulary.
         size: Height and width of the result; None = those of the maps.
         background: As `background_of` takes it.
-        exponent: Of the background map ``power``.
+        exponent: Exponent of the background map ``power``.
 
     Returns:
         ``(B, L, H, W)``, summing to one over labels.

@@ -99,8 +99,8 @@ def outputs_of(
     their suffixes tell apart, after the whole name.
 
     Args:
-        photos: What will be segmented.
-        kinds: Of `KINDS`, what will be written of each.
+        photos: The photographs to segment.
+        kinds: The kinds of files to write of each, from `KINDS`.
         out: The folder for all of it, or of one photograph ``NAME.png`` for its mask, beside
             which ``NAME_overlay.png`` and others go; None = beside each photograph.
         force: Overwrite what earlier calls wrote.
@@ -149,9 +149,9 @@ def segment_files(
     """Segment photographs one by one and write their files; one that fails stops no other.
 
     Args:
-        segmenter: With what.
+        segmenter: The segmenter.
         tasks: From `outputs_of`.
-        opacity: Of overlays, 0 to 1.
+        opacity: Opacity of overlays, 0 to 1.
     """
     tasks = list(tasks)
     for folder in {path.parent for task in tasks for path in task.files.values()}:

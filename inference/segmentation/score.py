@@ -31,9 +31,9 @@ class StageScore:
     Attributes:
         score: By the protocol of `scene.metrics`: of all labels that occur in truth or in
             prediction.
-        scenes: How many scenes had a mask.
+        scenes: Number of scenes with a mask.
         common: The classes of `common_classes`.
-        weak: How many of those masks are pseudo-labels, not the truth.
+        weak: Number of those masks that are pseudo-labels.
     """
 
     score: MaskScore
@@ -132,7 +132,7 @@ def common_classes(
     """Name the classes that are in ``share`` or more of the training images.
 
     Args:
-        source: As ``--data``.
+        source: The data, as for ``--data``.
         size: At which the images are framed.
         count: How many training scenes there are, if they are generated.
         share: See above.

@@ -195,7 +195,7 @@ def write(kind: str, path: Path, segmentation: Segmentation, opacity: float = 0.
         kind: A key of `KINDS`.
         path: Where to; missing folders are made.
         segmentation: What to write of; an overlay needs its photograph.
-        opacity: Of overlays, 0 to 1.
+        opacity: Opacity of overlays, 0 to 1.
 
     Raises:
         ValueError: If the suffix does not fit, or an overlay has no photograph.
@@ -215,7 +215,7 @@ def overlay_of(segmentation: Segmentation, opacity: float = 0.5) -> Tensor:
 
     Args:
         segmentation: With its photograph.
-        opacity: Of the mask, 0 to 1.
+        opacity: Opacity of the mask, 0 to 1.
 
     Returns:
         ``(3, H', W')`` uint8, see `scene.images.legend.with_legend`.

@@ -50,10 +50,10 @@ class Segmenter:
         schema: Its labels and size.
         stage: A key of `inference.segmentation.stages.STAGES`.
         crf: Parameters of the CRF, used if the stage has one.
-        class_maps: How a classifier's class maps are made.
+        class_maps: The settings of a classifier's class maps.
         pixels: See above; at most `VALUES` / labels.
-        seed: Of the draws of z, the same for every photograph.
-        engine: Of the CRF, as in `inference.crf.meanfield.refine`.
+        seed: Seed of the draws of z, the same for every photograph.
+        engine: Engine of the CRF, as in `inference.crf.meanfield.refine`.
 
     Raises:
         ValueError: If the parameters are of another number of labels, or pixels are none.
@@ -170,11 +170,11 @@ def load(
         run: A complete run of any recipe that predicts masks from images, or of a classifier.
         stage: A key of `inference.segmentation.stages.STAGES`; None = `stage_of` the run.
         crf: Parameters of the CRF; by default those everybody starts from.
-        class_maps: How a classifier's class maps are made.
+        class_maps: The settings of a classifier's class maps.
         pixels: As in `Segmenter`.
-        seed: Of the draws of z, the same for every photograph.
-        engine: Of the CRF, as in `inference.crf.meanfield.refine`.
-        device: Where to compute.
+        seed: Seed of the draws of z, the same for every photograph.
+        engine: Engine of the CRF, as in `inference.crf.meanfield.refine`.
+        device: The device to compute on.
         trust: Run the code that the run carries even if it was not trained here.
 
     Raises:

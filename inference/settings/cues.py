@@ -111,7 +111,7 @@ class CRFSettings:
     """The dense CRF in SEC's loss; its smoothness kernel is fixed.
 
     Attributes:
-        weight: Of the appearance kernel.
+        weight: Weight of the appearance kernel.
         sigma_xy: Its reach θα, in cells of a grid of 41×41.
         sigma_rgb: Its width in colour θβ, 0-255.
     """

@@ -65,7 +65,7 @@ def setting(default: Any, help: str, **more: Any) -> Any:
     """Return a dataclass field with what `Choice` holds of it.
 
     Args:
-        default: Of the field; a mapping is copied for each instance.
+        default: Default of the field; a mapping is copied for each instance.
         help: As `Choice.help`.
         more: The other attributes of `Choice`.
     """

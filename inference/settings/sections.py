@@ -369,8 +369,8 @@ class TrainingSettings:
         batch_size: Scenes a step.
         patience: Validations without improvement before stopping; 0 = never stop early.
         validate_every: Steps between validations; 0 = a fifth of all steps.
-        seed: Of weights, order, augmentation and noise.
-        precision: Of the networks' arithmetic.
+        seed: Seed of weights, order, augmentation and noise.
+        precision: Precision of the networks' arithmetic.
     """
 
     steps: int = setting(720, "Optimisation steps.", least=1, most=STEPS)

@@ -25,9 +25,9 @@ class Order(Sampler[list[Draw]]):
     Because step n depends on nothing but the seed and n, training can resume at any step.
 
     Args:
-        scenes: How many scenes there are.
+        scenes: Number of scenes.
         batch_size: Scenes a step.
-        seed: Of the permutations and of augmentation.
+        seed: Seed of the permutations and of augmentation.
         start: First step.
         stop: One past the last step.
 
@@ -131,9 +131,9 @@ def batches(
     Args:
         dataset: Where scenes come from.
         batch_size: Scenes a step.
-        seed: Of order and augmentation.
+        seed: Seed of order and augmentation.
         steps: Consecutive steps.
-        augmentation: How scenes are varied.
+        augmentation: The augmentation of the scenes.
         workers: Processes that load them; 0 = this one.
 
     Raises:

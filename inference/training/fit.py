@@ -80,8 +80,8 @@ class Diverged(ArithmeticError):
     """Something is no longer a number; the last good checkpoint is kept.
 
     Args:
-        what: Which number.
-        value: What it became.
+        what: The name of the number.
+        value: Its value.
         step: At which step.
         run: Where a checkpoint would be.
     """

@@ -68,7 +68,7 @@ class Outcome:
     Attributes:
         run: The complete run.
         cell: The score that sums it up.
-        split: What it was scored on.
+        split: The split that it was scored on.
         picture: Path of the picture.
     """
 
@@ -101,9 +101,9 @@ def train(
         settings: What to train; its data are opened.
         folder: Where to put the run; by default a new folder under `inference.runs.run.home`.
         force: Replace a run that is there.
-        device: Where to compute.
+        device: The device to compute on.
         download: Let data be fetched.
-        headline: Which score sums it up.
+        headline: The score that sums it up.
         start: A run whose weights are the first ones where names and shapes fit.
         watch: Called after every step.
         started: Called with the run before its first step.
@@ -153,9 +153,9 @@ def resume(
     Args:
         run: The run.
         data: Where its data are now; None = where they were.
-        device: Where to compute.
+        device: The device to compute on.
         trust: Run code that the run carries even if it was not trained here.
-        headline: Which score sums it up.
+        headline: The score that sums it up.
         watch: Called after every step.
         started: Called with the run before anything is done.
 
@@ -293,10 +293,10 @@ def obtain(
     Where its data lie, and its classifier, may have changed since.
 
     Args:
-        settings: What it is made from.
+        settings: The settings of the run.
         folder: Where it is, or goes. A run that came to no checkpoint is started again.
-        device: Where to compute.
-        headline: Which score sums it up, where it was not scored.
+        device: The device to compute on.
+        headline: The score that sums it up, where it was not scored.
         watch: Called after every step that is taken.
 
     Raises:

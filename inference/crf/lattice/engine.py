@@ -30,7 +30,7 @@ class Lattice(Engine):
 
         Args:
             field: Scenes, kernels and void pixels.
-            iterations: How many; with 0 the softmax of the logits.
+            iterations: Number of iterations; with 0 the softmax of the logits.
 
         Returns:
             Marginals, ``(B, L, H, W)``, of the type of the field's logits.

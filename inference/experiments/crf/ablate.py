@@ -35,7 +35,7 @@ class Ablation:
 
     Attributes:
         scenes: What the rows were measured on.
-        labels: Of the data.
+        labels: Labels of the data.
         rows: The results of ``unary``, ``smoothness``, ``appearance`` and ``both``; and of
             ``chosen``, the grid's best, if the grid was measured on other scenes.
         alphas: θα of the grid's rows.
@@ -43,7 +43,7 @@ class Ablation:
         grid: Its results, row by row; empty without a grid.
         grid_split: The split they were measured on.
         engine: The engine of the CRF.
-        weak: How many masks of the split are pseudo-labels, not the truth.
+        weak: Number of masks of the split that are pseudo-labels.
     """
 
     scenes: Scenes
@@ -107,11 +107,11 @@ def ablate(
     on ``scenes`` themselves, to be looked at but not chosen from.
 
     Args:
-        scenes: What to report on.
+        scenes: The scenes to report on.
         base: The settings that are varied; by default those everybody starts from.
         alphas: Widths θα, in pixels; none = no grid.
         betas: Widths θβ, on the scale 0-255.
-        tune: What to choose on.
+        tune: The scenes to select on.
         engine: As in `inference.crf.meanfield.refine`.
         jobs: Processes, as in `inference.experiments.crf.measure.measure`.
         folder: Where results are kept and found again, as there.

@@ -117,7 +117,7 @@ class Fit:
     """The learned parameters.
 
     Attributes:
-        parameters: Of the CRF.
+        parameters: Parameters of the CRF.
         losses: Of each stage, the loss in nats a pixel at its start and after every iteration.
     """
 

@@ -39,7 +39,7 @@ class Result:
         parameters: The setting.
         counts: Pixels by true label (row) and predicted label (column).
         nats: Sum over pixels of the log marginal of the true label.
-        scenes: How many scenes had a mask.
+        scenes: Number of scenes with a mask.
     """
 
     parameters: Parameters
@@ -84,7 +84,7 @@ def measure(
     A setting without kernels scores the unaries themselves, without any arithmetic between.
 
     Args:
-        scenes: What to refine.
+        scenes: The scenes to refine.
         settings: In the order of the answer.
         engine: As in `inference.crf.meanfield.refine`.
         jobs: Processes among which scenes are shared out; each has its part of the cores.

@@ -45,12 +45,12 @@ class Scenes:
     """Which scenes, and where their unaries are: plain data, so that every process opens its own.
 
     Attributes:
-        data: As ``--data``.
-        split: Of the data.
+        data: The data, as for ``--data``.
+        split: Split of the data.
         unaries: Where probabilities come from.
         size: At which the data are framed; only predictions of a run care.
         limit: Take so many scenes only; None = all.
-        seed: Of which ones those are; None = the first.
+        seed: Seed of the choice of these scenes; None = the first.
     """
 
     data: str
@@ -187,7 +187,7 @@ class Noise:
         wrong: Share of patches whose label is drawn anew from all labels.
         grain: Side of a patch in pixels: errors that neighbours share are harder to mend.
         blur: Pixels by which each label is smeared, as the side of a box applied twice.
-        seed: Of which pixels; each scene has its own draw.
+        seed: Seed of the choice of pixels; each scene has its own draw.
     """
 
     wrong: float = 0.4

@@ -142,7 +142,7 @@ class Trial:
         state: ``done``; ``stopped`` early, as worse than the median; ``failed``; or ``begun``.
         score: By the metric, the mean over seeds; None unless done.
         why: Why it failed.
-        seconds: How long it took.
+        seconds: Duration in seconds.
         about: What else is known: direction, scenes.
         scores: Of each seed; empty unless done.
     """
@@ -176,7 +176,7 @@ class Journal:
 
     Args:
         folder: Where the journal is, or goes.
-        plan: What it is of.
+        plan: The plan of the search.
 
     Raises:
         ValueError: If the journal is damaged.

@@ -130,9 +130,9 @@ def tune(
         jobs: Processes that share them, and the cores.
         folder: Where everything goes; by default one of the recipe and data under
             `inference.runs.run.home`.
-        force: Start again, whatever search is there.
+        force: Delete an earlier search and start again.
         keep: Keep the weights of all trials.
-        device: Where to compute.
+        device: The device to compute on.
         download: Let data be fetched.
         watch: Called after every step, where there is one process.
         on_trial: Called with each trial as it ends.

@@ -44,7 +44,7 @@ def checked(plan: Plan, device: Device, download: bool) -> tuple[Direction, str]
     Args:
         plan: The plan of the search. Each value that an option may take is tried with the first of
             all others.
-        device: Where to compute.
+        device: The device to compute on.
         download: Let data be fetched.
 
     Returns:
@@ -136,11 +136,11 @@ class Task:
     """A trial to be done: plain data, so that a process of its own can do it.
 
     Attributes:
-        plan: What it is of.
+        plan: The plan of the search.
         trial: Which.
         folder: The search's.
         direction: Views given and target, which sum up its run.
-        device: Where to compute.
+        device: The device to compute on.
     """
 
     plan: Plan

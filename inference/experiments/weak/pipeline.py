@@ -63,7 +63,7 @@ class SeedTask:
 
     Attributes:
         request: What to reproduce.
-        seed: Of all trainings.
+        seed: Seed of all trainings.
         variants: Names of `VARIANTS`.
         folder: Where runs and results go.
         cells: Rows and columns of SEC's grid.

@@ -47,7 +47,7 @@ class Reproduction:
         data: Name of the dataset.
         split: The split that is reported.
         scenes: Scenes of it that were used; all have masks.
-        seeds: Of the trainings.
+        seeds: Seeds of the trainings.
         variants: The results of each variant, by the names of `VARIANTS`.
         files: ``reproduce.json`` and pictures.
         reference: Whether the report's figures are of the same scenes.
@@ -98,7 +98,7 @@ def reproduce(
 
     Args:
         request: What to reproduce.
-        seeds: Of all trainings, each once.
+        seeds: Seeds of all trainings, each once.
         variants: Names of `VARIANTS`.
         folder: Where runs, results and pictures go; None = a folder named after the data under
             `inference.runs.run.home`.
@@ -304,7 +304,7 @@ def train_without_masks(
 
     Args:
         request: What to reproduce.
-        seeds: Of all trainings.
+        seeds: Seeds of all trainings.
         folder: Where runs and pictures go; None = as in `reproduce`.
         force: Remove an earlier reproduction and start again.
         device: Where networks compute.

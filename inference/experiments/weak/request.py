@@ -79,7 +79,7 @@ class Request:
     """What to reproduce, with any seeds and variants.
 
     Attributes:
-        data: As ``--data``.
+        data: The data, as for ``--data``.
         size: Height and width of scenes for the networks; None = those of the recipes.
         count: Training scenes; None = all.
         split: The split that is reported; None = ``val``.
@@ -94,7 +94,7 @@ class Request:
             masks; None = those of the recipe.
         alphas: Widths θα in pixels; none = the shares `ALPHAS` of the first image's side.
         betas: Widths θβ, on the scale 0-255.
-        engine: Of the CRF, as in `inference.crf.meanfield.refine`.
+        engine: Engine of the CRF, as in `inference.crf.meanfield.refine`.
 
     Raises:
         ValueError: If a number is below 1, or the split is that of selection.

@@ -48,7 +48,7 @@ class SeedResult:
     """The result of one seed and one variant, as plain data.
 
     Attributes:
-        seed: Of all trainings.
+        seed: Seed of all trainings.
         variant: Its name in `inference.experiments.weak.request.VARIANTS`.
         key: The digest of everything that the result depends on.
         classifier: F1, AP and threshold of the classifier, and the split they were measured on.
