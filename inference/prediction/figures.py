@@ -75,7 +75,7 @@ def draw_predictions(
 
 def draw_samples(
     path: Path,
-    given: Views | None,
+    observed: Views | None,
     samples: dict[str, Tensor],
     labels: Labels,
     title: str,
@@ -85,7 +85,7 @@ def draw_samples(
 
     Args:
         path: Where the PNG goes.
-        given: One scene's views that were conditioned on, or None.
+        observed: One scene's views that were conditioned on, or None.
         samples: Of N samples: images ``(N, 3, H, W)``, class probabilities ``(N, C)``, masks
             ``(N, H, W)``, whichever there are.
         labels: The vocabulary.
@@ -93,8 +93,8 @@ def draw_samples(
         means: Their averages: ``image``, ``classes``, ``mask``, and its ``entropy``.
     """
     count = len(next(iter(samples.values())))
-    conditions = [n for n in ("image", "mask") if given is not None and n in given]
-    first = [Panel(given[n][0], "given") for n in conditions if given is not None]
+    conditions = [n for n in ("image", "mask") if observed is not None and n in observed]
+    first = [Panel(observed[n][0], "given") for n in conditions if observed is not None]
     first += _means(means, labels)
     wide = max(min(8, count), len(first))
     rows: list[list[Panel]] = []

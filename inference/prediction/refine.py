@@ -116,7 +116,7 @@ class RefinedPosterior:
 
 
 def refine_posterior(
-    assembly: Assembly, given: Views, how: Refinement, draws: int = 8
+    assembly: Assembly, observed: Views, how: Refinement, draws: int = 8
 ) -> RefinedPosterior:
     """Refine the posterior of each scene given some of its views; the generators stay as they are.
 
@@ -126,7 +126,7 @@ def refine_posterior(
 
     Args:
         assembly: Model and guide, in evaluation mode.
-        given: B scenes that have every view held.
+        observed: B scenes that have every view held.
         how: The method and its steps.
         draws: K.
 
@@ -137,16 +137,18 @@ def refine_posterior(
         Kim et al. (2018), Semi-Amortized Variational Autoencoders,
         https://arxiv.org/abs/1802.02550; Hoffman & Gelman (2014), The No-U-Turn Sampler.
     """
-    require_refinable(assembly, given.names)
-    model, start = assembly.model, _start(assembly, given)
-    before = bound(model, given, start)
+    require_refinable(assembly, observed.names)
+    model, start = assembly.model, _start(assembly, observed)
+    before = bound(model, observed, start)
     if how.method == "svi":
-        q = climb(model, given, start, steps=how.length)
+        q = climb(model, observed, start, steps=how.length)
         return RefinedPosterior(
-            q, q.sample(torch.Size((draws,))), before, bound(model, given, q), how
+            q, q.sample(torch.Size((draws,))), before, bound(model, observed, q), how
         )
-    near = climb(model, given, start)
-    states, acceptance = explore(model, given, near, states=max(CHAIN, draws), warmup=how.length)
+    near = climb(model, observed, start)
+    states, acceptance = explore(
+        model, observed, near, states=max(CHAIN, draws), warmup=how.length
+    )
     scatter = states.std(0)
     if not bool((scatter > 0).all()):
         raise ValueError(
@@ -155,10 +157,10 @@ def refine_posterior(
         )
     q = dist.Normal(states.mean(0), scatter).to_event(1)
     apart = torch.linspace(0, len(states) - 1, draws).round().long().to(states.device)
-    return RefinedPosterior(q, states[apart], before, bound(model, given, q), how, acceptance)
+    return RefinedPosterior(q, states[apart], before, bound(model, observed, q), how, acceptance)
 
 
-def require_refinable(assembly: Assembly, given: Collection[str]) -> None:
+def require_refinable(assembly: Assembly, observed: Collection[str]) -> None:
     """Refuse views by which nothing can be refined.
 
     Raises:
@@ -168,9 +170,9 @@ def require_refinable(assembly: Assembly, given: Collection[str]) -> None:
     model = assembly.model
     if not model.latent:
         raise ValueError("This model has no z to refine; leave out --refine.")
-    if missing := [name for name in model.conditions if name not in given]:
+    if missing := [name for name in model.conditions if name not in observed]:
         raise ValueError(f"This model conditions on the {missing[0]}; add it to the views.")
-    if not set(given) & set(model.views):
+    if not set(observed) & set(model.views):
         raise ValueError(
             f"None of the views informs z in this model; add {' or '.join(model.views)}, or "
             "leave out --refine."
@@ -179,7 +181,7 @@ def require_refinable(assembly: Assembly, given: Collection[str]) -> None:
 
 def climb(
     model: Any,
-    given: Views,
+    observed: Views,
     start: dist.Distribution,
     *,
     steps: int = 50,
@@ -192,7 +194,7 @@ def climb(
 
     Args:
         model: A Pyro program whose one latent site is ``z``.
-        given: B scenes; what of them the model explains is scored.
+        observed: B scenes; what of them the model explains is scored.
         start: Where to begin; one that is no diagonal Normal is matched in mean and scale.
         steps: Steps of Adam; its rate falls to nothing as a cosine.
         rate: The first, in latent units.
@@ -209,7 +211,7 @@ def climb(
             for group in optimizer.param_groups:
                 group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * step / steps))
             q = dist.Normal(loc, log_scale.exp()).to_event(1)
-            height = _bounds(_weighed(model, given, q, particles)).sum()
+            height = _bounds(_weighed(model, observed, q, particles)).sum()
             loc.grad, log_scale.grad = torch.autograd.grad(-height, (loc, log_scale))
             optimizer.step()
     return dist.Normal(loc.detach(), log_scale.detach().exp()).to_event(1)
@@ -217,7 +219,7 @@ def climb(
 
 def explore(
     model: Any,
-    given: Views,
+    observed: Views,
     start: dist.Distribution,
     *,
     states: int = CHAIN,
@@ -230,7 +232,7 @@ def explore(
 
     Args:
         model: As in `climb`.
-        given: B scenes.
+        observed: B scenes.
         start: Where to begin.
         states: S, those kept.
         warmup: Steps in which step size and mass matrix are adapted.
@@ -240,8 +242,8 @@ def explore(
     """
     locs, scales = _moments(start)
     chains, accepted = [], []
-    for row in range(len(given)):
-        one = given.rows(torch.tensor([row], device=given.device))
+    for row in range(len(observed)):
+        one = observed.rows(torch.tensor([row], device=observed.device))
         place = (locs[row : row + 1], scales[row : row + 1])
         chain, rate = _chain(model, one, *place, states, warmup)
         chains.append(chain)
@@ -249,19 +251,19 @@ def explore(
     return torch.cat(chains, dim=1), torch.tensor(accepted)
 
 
-def bound(model: Any, given: Views, q: dist.Distribution, particles: int = _DRAWS) -> Tensor:
+def bound(model: Any, observed: Views, q: dist.Distribution, particles: int = _DRAWS) -> Tensor:
     """Estimate the ELBO of the given views: ``(B,)`` in nats."""
     with torch.no_grad():
-        return _bounds(_weighed(model, given, q, particles))
+        return _bounds(_weighed(model, observed, q, particles))
 
 
-def _start(assembly: Assembly, given: Views) -> dist.Distribution:
+def _start(assembly: Assembly, observed: Views) -> dist.Distribution:
     """Return the amortised posterior, or the prior where there is none given these views."""
     with torch.no_grad():
-        if assembly.guide.accepts(given.names):
-            start = posterior(assembly, given)
+        if assembly.guide.accepts(observed.names):
+            start = posterior(assembly, observed)
         else:
-            start = assembly.model.prior(given)
+            start = assembly.model.prior(observed)
     assert start is not None
     return start
 
@@ -276,8 +278,8 @@ def _moments(q: Any) -> tuple[Tensor, Tensor]:
         return drawn.mean(0), drawn.std(0)
 
 
-def _weighed(model: Any, given: Views, q: dist.Distribution, particles: int) -> Evidence:
-    return evidence(partial(model, given), partial(_say, q, len(given)), particles=particles,
+def _weighed(model: Any, observed: Views, q: dist.Distribution, particles: int) -> Evidence:
+    return evidence(partial(model, observed), partial(_say, q, len(observed)), particles=particles,
                     exact_kl=True)  # fmt: skip
 
 

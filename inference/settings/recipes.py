@@ -285,29 +285,29 @@ _NOT_EVERYWHERE = frozenset(name for one in RECIPES.values() for name in one.use
 """Options that only the recipes that name them use."""
 
 
-def able(settings: Settings, given: tuple[str, ...]) -> bool:
+def able(settings: Settings, names: tuple[str, ...]) -> bool:
     """Return whether a run of these settings has a posterior given these views.
 
     A guess from names alone, to choose among runs without loading them; a guide of one's own is
     taken to accept what its recipe would ask of it.
     """
     if settings.recipe in ("segmenter", "classifier", "sec", "supervised"):
-        return settings.recipe != "classifier" and given == ("image",)
+        return settings.recipe != "classifier" and names == ("image",)
     if settings.recipe == "cvae":
-        return set(given) in ({"image"}, {"image", "mask"})
+        return set(names) in ({"image"}, {"image", "mask"})
     encode = settings.guide.encode
-    if not given or settings.guide.name in ("poe", "retrofit", "masked"):
-        return set(given) <= set(encode) if settings.recipe == "jvae" else True
-    return settings.recipe != "jvae" or set(given) == set(encode)
+    if not names or settings.guide.name in ("poe", "retrofit", "masked"):
+        return set(names) <= set(encode) if settings.recipe == "jvae" else True
+    return settings.recipe != "jvae" or set(names) == set(encode)
 
 
-def refinable(settings: Settings, given: tuple[str, ...]) -> bool:
+def refinable(settings: Settings, names: tuple[str, ...]) -> bool:
     """Return whether a run of these settings could refine a posterior given these views."""
     if not recipe(settings.recipe).takes("latent"):
         return False
     if settings.recipe == "cvae":
-        return set(given) >= {"image", "mask"}
-    return bool(given)
+        return set(names) >= {"image", "mask"}
+    return bool(names)
 
 
 def generates(settings: Settings) -> bool:
