@@ -118,7 +118,7 @@ def _say(generated: GeneratedDataset, unlabelled: int) -> None:
     counts = generated.counts
     others = ", ".join(f"{split} {n}" for split, n in generated.scenes.items() if split != "train")
     real = f" and {generated.scenes['train'] - counts.accepted} real ones" if unlabelled else ""
-    true = f"; {others} with true masks" if others else ""
+    true = f"; {others} with ground-truth masks" if others else ""
     console.print(entitled(generated.folder, f"{counts.accepted} generated scenes{real}{true}"))
     fallen = ", ".join(f"{n} {reason}" for reason, n in counts.rejected.items() if n) or "none"
     console.print(f"of {counts.sampled} drawn; dropped: {fallen}")

@@ -73,7 +73,9 @@ def pseudo_label(
     ] = "known",
     true: Annotated[
         int,
-        typer.Option(help="Number of scenes, chosen by --seed, that keep their true masks."),
+        typer.Option(
+            help="Number of scenes, chosen by --seed, that keep their ground-truth masks."
+        ),
     ] = 0,
     copy: Annotated[
         bool,

@@ -108,7 +108,7 @@ class GenerationSettings:
         least_area: The smallest share of the pixels of a class in a mask; classes with fewer
             pixels do not count as present.
         overlap: The smallest mean IoU of a mask and the judge's prediction from the image.
-        keep: Number of training scenes of the source that are copied, with true masks.
+        keep: Number of training scenes of the source that are copied, with ground-truth masks.
         seed: Seed of every random number.
 
     Raises:

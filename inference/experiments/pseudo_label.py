@@ -33,8 +33,8 @@ class PseudoLabels:
     Attributes:
         folder: Where it is.
         scenes: Number of scenes of each split; ``train`` has weak masks except for ``true``
-            scenes, other splits have true masks.
-        true: Number of scenes of ``train`` with true masks.
+            scenes, other splits have ground-truth masks.
+        true: Number of scenes of ``train`` with ground-truth masks.
         void: Share of void pixels in the weak masks.
         augmentation: Default augmentation of the source, which a folder does not store.
     """
@@ -76,7 +76,7 @@ def pseudo_label(
         confidence: Pixels whose label is less probable are void.
         labels: ``known``: known image-level labels of a scene exclude other labels;
             ``predicted``: image-level labels are not used.
-        true: Number of random scenes that keep their true masks.
+        true: Number of random scenes that keep their ground-truth masks.
         seed: Seed of the choice of these scenes.
         copy: Copy images where they could be linked.
         force: Replace an earlier dataset.
@@ -135,7 +135,7 @@ def _require(confidence: float, limit: int | None, true: int) -> None:
 
 
 def _random_scenes(dataset: SceneDataset, total: int, true: int, seed: int) -> set[int]:
-    """Return random scenes with a true mask, of the first ``total``.
+    """Return random scenes with a ground-truth mask, of the first ``total``.
 
     With the same seed, a larger choice contains a smaller one.
     """
@@ -166,7 +166,7 @@ def _write_train(
     labels: LabelSource,
     watch: Progress,
 ) -> tuple[int, float]:
-    """Write scenes, those of ``kept`` with true masks and the others with weak ones.
+    """Write scenes, those of ``kept`` with ground-truth masks and the others with weak ones.
 
     Returns:
         Number of scenes, and share of void pixels in the weak masks.

@@ -196,7 +196,7 @@ class SEC(Objective):
 
 
 class OnMasks(Objective):
-    """Minus the cross-entropy of true masks: what the network of SEC learns if it sees them.
+    """Minus the cross-entropy of ground-truth masks: the objective of the recipe supervised.
 
     The mean log probability of the pixels that are not void, at the size of the image, so that
     rates that suit SEC suit this too; each scene's times what its mask counts.

@@ -184,9 +184,9 @@ def sample(
     if not batched:
         views = {name: view.squeeze(1) for name, view in views.items()}
         means = {name: view.squeeze(0) for name, view in means.items()}
-    held = on_device.to("cpu") if on_device is not None else None
-    title = _title(held, labels, walk, refinement)
-    return _samples(views, means, held, labels, title, refined, batched)
+    on_cpu = on_device.to("cpu") if on_device is not None else None
+    title = _title(on_cpu, labels, walk, refinement)
+    return _samples(views, means, on_cpu, labels, title, refined, batched)
 
 
 def straight_line(ends: Tensor, steps: int) -> Tensor:

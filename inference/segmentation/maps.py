@@ -130,11 +130,11 @@ def require_background(labels: Labels, needed: bool, otherwise: str) -> None:
         )
 
 
-def _shared(shares: Tensor, held: Tensor, labels: Labels) -> Tensor:
+def _shared(shares: Tensor, present_labels: Tensor, labels: Labels) -> Tensor:
     """Normalise ``(B, L, H, W)`` per pixel, and share out pixels that nothing claims."""
     fallback = shares.new_zeros(shares.shape[:2])
-    fallback[:, list(labels.ids)] = held
-    nobody = held.sum(1) == 0
+    fallback[:, list(labels.ids)] = present_labels
+    nobody = present_labels.sum(1) == 0
     if labels.background is not None:
         fallback[nobody, labels.background] = 1
     else:

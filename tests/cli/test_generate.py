@@ -27,7 +27,8 @@ def test_it_says_what_was_written_and_training_takes_it(scene, trained, place):
     assert result.code == 0, result.err
     assert result.err == f"run {run}\n"
     assert result.out.splitlines() == [
-        "generated: 6 generated scenes and 2 real ones; tune 4, val 4, test 6 with true masks",
+        "generated: 6 generated scenes and 2 real ones; tune 4, val 4, test 6 with ground-truth "
+        "masks",
         "of 6 drawn; dropped: none",
         "generated/preview.png",
     ]

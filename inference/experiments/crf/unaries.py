@@ -181,7 +181,7 @@ class Arrays:
 
 @dataclass(frozen=True)
 class Noise:
-    """The true masks made wrong in places and blurred: a stand-in for a segmenter.
+    """The ground-truth masks made wrong in places and blurred: a stand-in for a segmenter.
 
     Attributes:
         wrong: Share of patches whose label is drawn anew from all labels.

@@ -40,7 +40,7 @@ REPORT = {
 on Grad-CAM."""
 
 RATIO = 50.7 / 67.6
-"""SEC + CRF over the same network on true masks + CRF, as published for PASCAL VOC 2012 val."""
+"""SEC + CRF divided by supervised + CRF, as published for PASCAL VOC 2012 val."""
 
 
 @dataclass(frozen=True)

@@ -256,7 +256,7 @@ def score_cues(
     cells: tuple[int, int],
     candidates: Sequence[CueSettings],
 ) -> list[CueScore]:
-    """Score cues against true masks.
+    """Score cues against ground-truth masks.
 
     Args:
         assembly: A classifier.

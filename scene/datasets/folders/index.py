@@ -35,7 +35,7 @@ class Entry:
         name: Its name in the folder's lists.
         image: Its image.
         mask: Its mask, or None.
-        classes: Its image-level labels ``(C,)``, read only if it has no true mask.
+        classes: Its image-level labels ``(C,)``, read only if it has no ground-truth mask.
         weak: Whether its mask is a pseudo-label.
         unturned: Whether its mask belongs to the stored pixels, before the EXIF orientation is
             applied to the image; None = not known.

@@ -168,7 +168,7 @@ def copy_other_splits(
 def copy_split(
     writer: VOCWriter, dataset: SceneDataset, watch: Progress, limit: int | None = None
 ) -> dict[str, int]:
-    """Copy the scenes of a split that have true masks.
+    """Copy the scenes of a split that have ground-truth masks.
 
     Args:
         writer: Writer of the new folder.
