@@ -55,7 +55,7 @@ def test_what_are_no_probabilities(probs, sentence):
             IMAGE.astype(np.uint16) + 256,
             "whole numbers up to .*; divide a 16-bit image by 257, or",
         ),
-        (IMAGE[None], "wanted, for the probs are"),
+        (IMAGE[None], "expected, for the probs are"),
         (np.full(IMAGE.shape, NAN, np.float32), "image holds a NaN"),
         (np.full(IMAGE.shape, 0.5, np.float32), "in .0, 1., but colours are on the scale 0-255"),
         (np.array([["red"]]), "the image must be an array"),

@@ -113,7 +113,7 @@ def test_background_labels_need_not_come_first():
 
 
 def test_cues_of_a_background_that_is_no_label_are_refused():
-    with pytest.raises(ValueError, match=r"road, sky\) is called background.* --background none"):
+    with pytest.raises(ValueError, match=r"road, sky\) is named background.* --background none"):
         one([0.1, 1.0], [0.0, 0.0], labels=ROADS)
     assert one([0.1, 1.0], [0.0, 0.0], (1, 0), ROADS, background=None) == [[0, 1], [0, 0]]
 

@@ -92,7 +92,7 @@ def test_a_pixel_nothing_claims_is_shared_by_the_present():
 
 
 def test_a_background_that_is_no_label_is_refused():
-    with pytest.raises(ValueError, match=r"road, sky, tree\) is called background.*-map none\."):
+    with pytest.raises(ValueError, match=r"road, sky, tree\) is named background.*-map none\."):
         probs(maps(classes=3), torch.ones(2, 3), ROADS)
 
 

@@ -209,7 +209,7 @@ def test_a_dataset_without_background_needs_the_option(do, voc_folder, home):
     labels = voc_folder / "labelmap.txt"
     labels.write_text(labels.read_text().replace("background", "ground"))
     bare = replace(TINY, data=str(voc_folder), engine="lattice")
-    with pytest.raises(ValueError, match="give --background none"):
+    with pytest.raises(ValueError, match="use --background none"):
         do(bare)
     assert not home.exists()
     (one,) = do(replace(bare, background=False), variants=("best",)).variants["best"].results

@@ -44,12 +44,12 @@ def test_the_deviation_is_that_of_a_sample():
 )
 def test_orders_are_those_of_the_report(stages, kernels, held):
     first, second = Summary((chain(stages=stages, kernels=kernels),)).orders
-    assert (first.held, second.held) == ((held[0],), (held[1],))
+    assert (first.holds, second.holds) == ((held[0],), (held[1],))
 
 
-def test_each_seed_is_asked_whether_an_order_held():
+def test_an_order_is_checked_in_each_seed():
     result = Summary((chain(), chain(1, stages=(50, 20, 30, 40, 50, 80)))).orders[0]
-    assert result.held == (True, False)
+    assert result.holds == (True, False)
 
 
 def test_figures_are_averaged_over_seeds():
