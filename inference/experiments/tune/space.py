@@ -221,7 +221,8 @@ def _range(option: str, text: str, kind: type) -> Range:
     low, high = (_value(option, end, number) for end in bounds.split("..", 1))
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise ValueError(
-            f"{option}={text} is not a finite range; write the smaller number first, as {option}=1..8."
+            f"{option}={text} is not a finite range; write the smaller number first, as "
+            f"{option}=1..8."
         )
     if scale and low <= 0:
         raise ValueError(f"{option}={text} begins at {low}; with :log it must be above 0.")
