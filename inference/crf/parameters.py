@@ -191,7 +191,7 @@ def _option(name: str) -> str:
 def _abbreviated(value: object) -> str:
     """Write a value of any kind, shortened: a file may hold megabytes of it.
 
-    >>> _shown(10**999), _shown([0.5])
+    >>> _abbreviated(10**999), _abbreviated([0.5])
     ('100000000000000000...0000000000000000000', '[0.5]')
     """
     return reprlib.aRepr.repr_int(value, 1) if isinstance(value, int) else reprlib.repr(value)
