@@ -42,7 +42,7 @@ class PendingSignal:
         return self.number is not None
 
 
-_raised = Asked()
+_raised = PendingSignal()
 """The signal that raised an `Interruption`, if one did."""
 
 
