@@ -1,1 +1,1 @@
-"""How a person asks: the `scene` command."""
+"""The command line: `scene`."""

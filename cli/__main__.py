@@ -18,25 +18,25 @@ PACKAGES = ("scene", "inference")
 def require_ours() -> None:
     """End the program with one sentence if a module of somebody else is found in place of ours."""
     for name in PACKAGES:
-        place = _found(name)
-        if place is not None and place != ROOT / name / "__init__.py":
-            sys.stderr.write(f"scene: {sentence(name, place)}\n")
+        origin_path = _origin(name)
+        if origin_path is not None and origin_path != ROOT / name / "__init__.py":
+            sys.stderr.write(f"scene: {sentence(name, origin_path)}\n")
             sys.exit(1)
 
 
-def sentence(name: str, place: Path) -> str:
-    """Say which file is in the way of a package, and what to do."""
-    if "site-packages" in place.parts or "dist-packages" in place.parts:
+def sentence(name: str, origin_path: Path) -> str:
+    """Return a sentence that names the file in the way of a package, and the remedy."""
+    if "site-packages" in origin_path.parts or "dist-packages" in origin_path.parts:
         remedy = (
             "install scene into an environment of its own, without the package that brought it"
         )
     else:
-        remedy = f"rename it, take {place.parent} off PYTHONPATH, or call python -P -m cli"
-    return f"Python imports {place} in place of scene's own package {name!r}; {remedy}."
+        remedy = f"rename it, take {origin_path.parent} off PYTHONPATH, or call python -P -m cli"
+    return f"Python imports {origin_path} in place of scene's own package {name!r}; {remedy}."
 
 
-def _found(name: str) -> Path | None:
-    """Say which file Python would import under a name, without importing it."""
+def _origin(name: str) -> Path | None:
+    """Return the file that Python would import under a name, without importing it."""
     if name in sys.modules:
         origin = getattr(sys.modules[name], "__file__", None)
     else:

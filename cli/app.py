@@ -77,12 +77,12 @@ app.add_typer(crf, name="crf")
 
 
 def _sentence_of(command: Any) -> str:
-    """Give the first sentence of a command's help, on one line."""
+    """Return the first sentence of a command's help, on one line."""
     return re.split(r"(?<=[.]) ", " ".join((command.help or "").split()))[0]
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(requested: bool) -> None:
+    if requested:
         from importlib.metadata import version
 
         console.print(f"scene {version('scene-suite')}")
@@ -93,7 +93,9 @@ def _show_version(wanted: bool) -> None:
 def _root(
     show_version: Annotated[
         bool,
-        typer.Option("--version", is_eager=True, callback=_show_version, help="Say which."),
+        typer.Option(
+            "--version", is_eager=True, callback=_show_version, help="Print the version and exit."
+        ),
     ] = False,
 ) -> None:
     pass
@@ -131,7 +133,7 @@ def _refuse(sentence: str, status: int = 1) -> NoReturn:
 
 
 def _advice(error: BaseException) -> str:
-    """Say how to go on, as whoever was outermost knew it."""
+    """Return the advice on how to continue, from the outermost caller."""
     return next(iter(getattr(error, "__notes__", [])[-1:]), "")
 
 
@@ -143,8 +145,8 @@ def _sentence(refusal: BaseException) -> str:
 
 
 def _is_about_memory(error: BaseException) -> bool:
-    told = ("out of memory", "can't allocate memory", "not enough memory")
-    return isinstance(error, MemoryError) or any(words in str(error) for words in told)
+    phrases = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, MemoryError) or any(words in str(error) for words in phrases)
 
 
 if __name__ == "__main__":

@@ -140,7 +140,7 @@ class Bar:
             self.progress.stop()
 
     def started(self, run: Any) -> None:
-        """Say where the run goes, and begin to draw if there is somebody to see it."""
+        """Print the run's folder, and draw the bar if the console is interactive."""
         notes.print(f"run {run.folder}", style="dim")
         if notes.is_interactive:
             self.progress.start()
@@ -159,10 +159,10 @@ class Bar:
         self.progress.update(self.task, completed=report.step, terms=text)
         if report.val is not None:
             places = 1 if abs(report.val) >= 10 else 3
-            said = (
+            line = (
                 f"step {report.step}: loss {report.loss:.{places}f}, val {report.val:.{places}f}"
             )
-            notes.print(said, style="dim")
+            notes.print(line, style="dim")
 
 
 def about(run: Run, dataset: SceneDataset) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def refine(
     labels: Annotated[
         Path | None,
         typer.Option(
-            help="Rough mask in place of --probs: palette, grey or RGB; 255 = unknown.",
+            help="Rough mask instead of --probs: a palette, grey or RGB image; 255 = void.",
             metavar="FILE",
         ),
     ] = None,
@@ -49,7 +49,7 @@ def refine(
     ] = 0.7,
     data: Annotated[
         str | None,
-        typer.Option(help="Data whose label names and colours are taken, as voc2012."),
+        typer.Option(help="Dataset that provides label names and colours, as voc2012."),
     ] = None,
     labelmap: Annotated[
         Path | None,
@@ -96,11 +96,11 @@ def refine(
     )
     from inference.api.crf import refine_files
 
-    found = refine_files(
+    refined = refine_files(
         photo,
         probs=probs,
         mask=labels,
-        labels=_named(data, labelmap),
+        labels=_labels_of(data, labelmap),
         parameters=chosen,
         confidence=confidence,
         engine=engine,
@@ -109,18 +109,19 @@ def refine(
         force=force,
     )
     if json:
-        files = {"files": [*map(str, found.files)], "shares": found.shares}
-        console.print_json(data={**files, "changed": found.changed, "pixels": found.pixels})
+        files = {"files": [*map(str, refined.files)], "shares": refined.shares}
+        console.print_json(data={**files, "changed": refined.changed, "pixels": refined.pixels})
         return
-    present = ", ".join(f"{name} {share:.1%}" for name, share in found.shares.items())
+    present = ", ".join(f"{name} {share:.1%}" for name, share in refined.shares.items())
     console.print(
         entitled(
-            found.files[0], f"{present}; {found.changed / found.pixels:.1%} of pixels changed"
+            refined.files[0],
+            f"{present}; {refined.changed / refined.pixels:.1%} of pixels changed",
         )
     )
 
 
-def _named(data: str | None, labelmap: Path | None) -> Labels | None:
+def _labels_of(data: str | None, labelmap: Path | None) -> Labels | None:
     """Find the names and colours of labels, if somebody knows them."""
     from scene.datasets.catalogue import open_data, splits_of
     from scene.labelmap import VOC, read_labels

@@ -64,7 +64,10 @@ def ablate(
     ] = "3,5,10,13,20",
     choose_on: Annotated[
         str,
-        typer.Option(help="Split that the grid is measured on; none = the one of --split."),
+        typer.Option(
+            help="Split on which the grid is scored and its best widths are selected; "
+            "none scores the grid on --split and selects nothing."
+        ),
     ] = "tune",
     limit: Limit = None,
     smoothness_sigma: SmoothnessSigma = None,
@@ -100,12 +103,12 @@ def ablate(
     download: Download = False,
     trust: Trust = False,
 ) -> None:
-    """Measure the CRF with one kernel, the other, both, and none; and a grid of widths.
+    """Ablate the CRF: score it without kernels, with one, with both, and on a grid of widths.
 
-    Settings are chosen on --choose-on and reported on --split, never on one and the same. A
-    segmenter's table, as in the literature: scene train segmenter --data FOLDER; then scene crf
-    ablate --data FOLDER --split val. Results are kept as they come: a second call goes on where
-    the first was stopped, and works out only what has changed.
+    Settings are selected on --choose-on and reported on --split; the two must differ. To get the
+    usual table for a segmenter: scene train segmenter --data FOLDER; then scene crf ablate --data
+    FOLDER --split val. Results are saved as they are computed. A second call continues after an
+    interruption, and computes only what has changed.
     """
     from inference.api.crf import ablate as measure
     from inference.api.crf import write_ablation
@@ -151,10 +154,14 @@ def ablate(
         )
     unaries.require(split, *([choose_on] if grid_elsewhere else []))
     with bar() as watch:
-        kept = folder / "unaries"
-        scenes = unaries.scenes(split, kept, watch, limit=limit)
-        tune = unaries.scenes(choose_on, kept, watch, limit=limit) if grid_elsewhere else None
-        found = measure(
+        folder_of_unaries = folder / "unaries"
+        scenes = unaries.scenes(split, folder_of_unaries, watch, limit=limit)
+        tune = (
+            unaries.scenes(choose_on, folder_of_unaries, watch, limit=limit)
+            if grid_elsewhere
+            else None
+        )
+        ablation = measure(
             scenes,
             base,
             alphas=widths[0] if widths[1] else (),
@@ -165,11 +172,11 @@ def ablate(
             folder=folder / "results",
             watch=watch,
         )
-    written, picture = write_ablation(found, folder)
+    written, picture = write_ablation(ablation, folder)
     if json:
-        console.print_json(data=found.to_json())
+        console.print_json(data=ablation.to_json())
         return
-    _show(found, tune is not None)
+    _show(ablation, tune is not None)
     console.print(" ".join(str(path) for path in (written, picture) if path is not None))
 
 
@@ -180,12 +187,12 @@ def numbers(option: str, text: str) -> tuple[float, ...]:
     (20.0, 40.0)
     """
     try:
-        found = tuple(float(part) for part in text.split(",") if part.strip())
+        values = tuple(float(part) for part in text.split(",") if part.strip())
     except ValueError:
-        found = (-1.0,)
-    if not all(0 < value < float("inf") for value in found):
+        values = (-1.0,)
+    if not all(0 < value < float("inf") for value in values):
         raise ValueError(f"{option} {text!r} are not positive numbers; list them as 20,40,80.")
-    return found
+    return values
 
 
 def _plain(data: str) -> str:
@@ -198,20 +205,20 @@ def _kind(probs: Path | None, noise: bool, unaries: Any) -> str:
     return probs.name if probs is not None else str(unaries.run.settings.title)
 
 
-def _show(found: Ablation, elsewhere: bool) -> None:
+def _show(ablation: Ablation, elsewhere: bool) -> None:
     from rich.table import Table
 
     from scene.notices import against_weak
 
-    scenes = found.scenes
-    count = found.rows["unary"].scenes
-    about = f"{count} scenes{against_weak(found.weak, count)}, unaries: {scenes.unaries.title}"
+    scenes = ablation.scenes
+    count = ablation.rows["unary"].scenes
+    about = f"{count} scenes{against_weak(ablation.weak, count)}, unaries: {scenes.unaries.title}"
     console.print(f"{_plain(scenes.data)} {scenes.split} ({about})")
     table = Table("kernels")
     for name in ("mIoU, %", "accuracy, %", "log p, nats"):
         table.add_column(name, justify="right")
-    for name, row in found.rows.items():
-        score = row.score(found.labels)
+    for name, row in ablation.rows.items():
+        score = row.score(ablation.labels)
         table.add_row(
             _TITLES[name],
             f"{score.miou:.1f}",
@@ -219,19 +226,19 @@ def _show(found: Ablation, elsewhere: bool) -> None:
             f"{row.log_likelihood:.3f}",
         )
     console.print(table)
-    if not found.grid:
+    if not ablation.grid:
         return
-    grid = Table(f"mIoU, %, on {found.grid_split}", caption="θα (px) down, θβ across")
-    for beta in found.betas:
+    grid = Table(f"mIoU, %, on {ablation.grid_split}", caption="θα (px) down, θβ across")
+    for beta in ablation.betas:
         grid.add_column(f"{beta:g}", justify="right")
-    for alpha, line in zip(found.alphas, found.miou, strict=True):
+    for alpha, line in zip(ablation.alphas, ablation.miou, strict=True):
         grid.add_row(f"{alpha:g}", *(f"{value:.1f}" for value in line))
     console.print(grid)
-    best = found.best
+    best = ablation.best
     assert best is not None
     widths = f"θα {best.appearance_sigma_xy:g}, θβ {best.appearance_sigma_rgb:g}"
     if elsewhere:
-        console.print(f"Best on {found.grid_split}: {widths}.")
+        console.print(f"Best on {ablation.grid_split}: {widths}.")
     else:
         notes.print(
             f"The grid is of {scenes.split} itself: look at it, but choose elsewhere.", style="dim"

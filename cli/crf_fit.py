@@ -47,11 +47,13 @@ if TYPE_CHECKING:
 def fit(
     place: RunArgument = None,
     data: Data = None,
-    split: Annotated[str, typer.Option(help="Split that is learned from.")] = "tune",
+    split: Annotated[
+        str, typer.Option(help="Split to learn from: train, tune, val or test.")
+    ] = "tune",
     held_out: Annotated[
         str | None,
         typer.Option(
-            help="Split, held out, on which before and after are compared.",
+            help="Held-out split on which the scores before and after fitting are compared.",
             show_default="test, else val",
         ),
     ] = None,
@@ -61,18 +63,24 @@ def fit(
     method: Annotated[
         Literal["lbfgs", "grid"],
         typer.Option(
-            help="Method: lbfgs follows gradients of the likelihood, grid takes the best mIoU."
+            help="Method: lbfgs maximises the likelihood of the masks by gradients; grid "
+            "selects the parameters with the best mIoU."
         ),
     ] = "lbfgs",
     compatibility: Annotated[
         Literal["potts", "diagonal", "full"],
         typer.Option(
-            help="Label compatibility: potts is fixed; lbfgs learns a diagonal, or all pairs."
+            help="Label compatibility: potts (fixed), diagonal (one learned weight per label), "
+            "or full (one per pair of labels). The last two need --method lbfgs."
         ),
     ] = "potts",
     widths: Annotated[
         bool,
-        typer.Option("--widths", help="Learn the kernels' widths by lbfgs, too, on small copies."),
+        typer.Option(
+            "--widths",
+            help="Learn the kernels' widths as well, by lbfgs, on scenes "
+            "scaled down to at most 50x50 pixels.",
+        ),
     ] = False,
     steps: Annotated[
         int, typer.Option(help="Iterations of lbfgs, at most, 1 or more.", min=1)
@@ -119,10 +127,10 @@ def fit(
     download: Download = False,
     trust: Trust = False,
 ) -> None:
-    """Learn the CRF's parameters from scenes with masks; --params of other commands reads them.
+    """Learn the CRF's parameters from scenes with masks; other commands read them with --params.
 
-    Kernel options say where to begin. Unaries of scenes that the run was trained on are surer
-    than those of others, so learn from another split.
+    Kernel options are the starting point. Do not learn from a split that the run was trained on:
+    its unaries are overconfident there.
     """
     from inference.api.crf import candidates, learn, write_parameters
     from scene.datasets.catalogue import evaluation_split
@@ -137,7 +145,7 @@ def fit(
         appearance_weight=appearance_weight,
         iterations=iterations,
     )
-    tried = [
+    grids = [
         numbers(name, text)
         for name, text in (("--alphas", alphas), ("--betas", betas), ("--weights", weights))
     ]
@@ -155,55 +163,55 @@ def fit(
     )
     held_out = held_out or evaluation_split(unaries.data)
     unaries.require(split, held_out)
-    with bar() as watch, TemporaryDirectory() as kept:
-        place = Path(kept)
+    with bar() as watch, TemporaryDirectory() as temporary:
+        place = Path(temporary)
         train = unaries.scenes(split, place, watch, limit=limit, sample=seed)
-        held = unaries.scenes(held_out, place, watch, limit=held_limit)
-        found = learn(
+        held_scenes = unaries.scenes(held_out, place, watch, limit=held_limit)
+        learned = learn(
             train,
-            held,
+            held_scenes,
             start,
             method=method,
             compatibility=compatibility,
             widths=widths,
             steps=steps,
-            grid=candidates(start, *tried) if method == "grid" else (),
+            grid=candidates(start, *grids) if method == "grid" else (),
             engine=engine,
             jobs=jobs,
             watch=watch,
         )
-    write_parameters(found, out)
+    write_parameters(learned, out)
     if json:
-        console.print_json(data={**found.to_json(), "file": str(out)})
+        console.print_json(data={**learned.to_json(), "file": str(out)})
         return
-    _show(found)
-    console.print(entitled(out, found.verdict))
+    _show(learned)
+    console.print(entitled(out, learned.verdict))
 
 
-def _show(found: Learned) -> None:
+def _show(learned: Learned) -> None:
     from rich.table import Table
 
     from scene.notices import against_weak
 
-    weak = against_weak(found.weak, found.after.scenes)
-    table = Table(f"on {found.held.split}, held out{weak}")
+    weak = against_weak(learned.weak, learned.after.scenes)
+    table = Table(f"on {learned.held.split}, held out{weak}")
     for name in ("mIoU, %", "accuracy, %", "log p, nats"):
         table.add_column(name, justify="right")
-    for title, row in (("before", found.before), ("after", found.after)):
-        score = row.score(found.labels)
+    for title, row in (("before", learned.before), ("after", learned.after)):
+        score = row.score(learned.labels)
         table.add_row(
             title, f"{score.miou:.2f}", f"{score.accuracy:.2f}", f"{row.log_likelihood:.4f}"
         )
     console.print(table)
-    before, after = (x.parameters.to_json() for x in (found.before, found.after))
+    before, after = (x.parameters.to_json() for x in (learned.before, learned.after))
     changed = [name for name in before if before[name] != after[name] and name != "compatibility"]
     for name in changed:
         console.print(f"{name.replace('_', '-')} {_short(before[name])} → {_short(after[name])}")
     if before["compatibility"] != after["compatibility"]:
         console.print("compatibility learned; it stands in the file")
-    for stage, losses in found.losses.items():
+    for stage, losses in learned.losses.items():
         console.print(
-            f"{stage}, on {found.train.split}: −log p {losses[0]:.4f} → {losses[-1]:.4f} nats, "
+            f"{stage}, on {learned.train.split}: −log p {losses[0]:.4f} → {losses[-1]:.4f} nats, "
             f"{len(losses) - 1} iterations"
         )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .options import chosen
+from .options import choose_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,7 +44,8 @@ ParamsFile = Annotated[
     Path | None,
     typer.Option(
         "--params",
-        help="File of the CRF's parameters, as scene crf fit writes it; options win over it.",
+        help="File of CRF parameters written by scene crf fit. Options on the command line "
+        "override its values.",
         metavar="FILE.json",
         rich_help_panel=_KERNELS,
     ),
@@ -62,7 +63,7 @@ RunOption = Annotated[
         "--run",
         help="Run that predicts the unaries: masks from images.",
         metavar="RUN",
-        show_default="the newest that fits, if no source is named",
+        show_default="the newest suitable run, if no source is named",
         rich_help_panel=_SOURCE,
     ),
 ]
@@ -78,7 +79,9 @@ ProbsFolder = Annotated[
 Noise = Annotated[
     bool,
     typer.Option(
-        "--noise", help="Make unaries of true labels and noise.", rich_help_panel=_SOURCE
+        "--noise",
+        help="Simulate unaries: corrupt and blur the ground-truth masks.",
+        rich_help_panel=_SOURCE,
     ),
 ]
 Jobs = Annotated[
@@ -86,11 +89,11 @@ Jobs = Annotated[
 ]
 
 
-def parameters(file: Path | None, **given: Any) -> Parameters:
+def parameters(file: Path | None, **changes: Any) -> Parameters:
     """Read parameters from a file, or take everybody's, and change those that were given."""
     from inference.api.segment import crf_parameters
 
-    return crf_parameters(file, **given)
+    return crf_parameters(file, **changes)
 
 
 def source(
@@ -109,8 +112,8 @@ def source(
 
     if sum((run is not None, probs is not None, noise)) > 1:
         raise ValueError("Unaries come from one of --run, --probs and --noise; name just one.")
-    found = chosen(run, "predict") if probs is None and not noise else None
-    return source_of(found, probs, data, seed=seed, device=device, trust=trust, download=download)
+    newest = choose_run(run, "predict") if probs is None and not noise else None
+    return source_of(newest, probs, data, seed=seed, device=device, trust=trust, download=download)
 
 
 @contextmanager

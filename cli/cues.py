@@ -19,13 +19,12 @@ from .options import (
     Limit,
     NamedRun,
     RunArgument,
-    chosen,
+    choose_run,
     fitted,
     one_of,
     require_folder,
 )
-from .recipe_options import chosen as typed
-from .recipe_options import with_group
+from .recipe_options import typed_options, with_group
 
 if TYPE_CHECKING:
     from inference.segmentation.cue_files import CueScore
@@ -52,22 +51,22 @@ def cues(
 ) -> None:
     """Write the seed cues of a split by the classifier RUN, and score them where masks exist.
 
-    On train and tune the scenes' own labels say which classes are present; elsewhere the
-    classifier does. Files go to RUN/cues-SPLIT/: maps and seeds of each scene as .npz, cues.png,
-    cues.json. The options are those of scene train sec, with its defaults.
+    On train and tune, image-level labels give the present classes; on other splits, the classifier
+    predicts them. Files go to RUN/cues-SPLIT/: class maps and seed cues of each scene as .npz,
+    cues.png, cues.json. The options and defaults of seed cues are those of scene train sec.
     """
     require_folder(out)
     if limit is not None and limit < 1:
         raise ValueError(f"--limit must be 1 or more, not {limit}.")
-    from inference.api.datasets import claim_cues, cue_settings, write_cues
+    from inference.api.datasets import cue_settings, require_cues_folder, write_cues
 
-    found = chosen(one_of(run, named), "cues")
-    settings = cue_settings(recipe("sec").settings(**typed(values)))
-    folder = out or found.path(f"cues-{split}")
-    claim_cues(folder, force)
-    model = fitted(found.folder, device=device)
+    selected_run = choose_run(one_of(run, named), "cues")
+    settings = cue_settings(recipe("sec").settings(**typed_options(values)))
+    folder = out or selected_run.path(f"cues-{split}")
+    require_cues_folder(folder, force)
+    model = fitted(selected_run.folder, device=device)
     dataset = model.dataset(split, data=data, download=download)
-    about = {"run": str(found.folder), "data": dataset.name, "split": split}
+    about = {"run": str(selected_run.folder), "data": dataset.name, "split": split}
     with notes.status("computing cues") as status:
         written = write_cues(
             folder,
@@ -98,7 +97,7 @@ def _show(score: CueScore) -> None:
     for name in ("precision, %", "coverage, %"):
         table.add_column(name, justify="right")
     for name, precision in score.precision.items():
-        table.add_row(name, _said(precision), _said(score.coverage[name]))
+        table.add_row(name, _percent(precision), _percent(score.coverage[name]))
     console.print(table)
     if weak := against_weak(score.weak, score.scenes):
         console.print(f"{score.scenes} scenes{weak}, not the truth.")
@@ -108,5 +107,5 @@ def _show(score: CueScore) -> None:
     )
 
 
-def _said(value: float | None) -> str:
+def _percent(value: float | None) -> str:
     return "–" if value is None else f"{value:.1f}"

@@ -10,7 +10,7 @@ import typer
 from .console import console, entitled
 from .options import Download, Force, Json, Size, file_in
 
-app = typer.Typer(help="Look at data.", no_args_is_help=True)
+app = typer.Typer(help="Inspect a dataset: counts, pictures, labels.", no_args_is_help=True)
 
 MOST = 256
 """The most scenes of a preview."""
@@ -39,10 +39,10 @@ def info(
     from scene.datasets.catalogue import describe, open_data, splits_of
     from scene.sizes import parse_size
 
-    found = open_data(
+    dataset = open_data(
         data, split, parse_size(size) if size else None, download=download, count=count
     )
-    about = describe(found)
+    about = describe(dataset)
     if json:
         console.print_json(data={**about, "splits": splits_of(data)})
         return
@@ -84,19 +84,21 @@ def preview(
     if n < 1:
         raise ValueError(f"-n must be 1 or more, not {n}.")
     if n > MOST:
-        raise ValueError(f"-n is at most {MOST}, the scenes that a picture has room for, not {n}.")
+        raise ValueError(
+            f"-n is at most {MOST}, because one picture holds no more scenes, not {n}."
+        )
     out = file_in(out, "preview.png")
     require_free(out, force, suffix=".png")
-    found = open_data(data, split, parse_size(size) if size else None, download=download)
-    draw_scenes(out, [found[i] for i in range(min(n, len(found)))], found.schema.labels)
-    console.print(entitled(out, f"{min(n, len(found))} of {len(found)} scenes"))
+    dataset = open_data(data, split, parse_size(size) if size else None, download=download)
+    draw_scenes(out, [dataset[i] for i in range(min(n, len(dataset)))], dataset.schema.labels)
+    console.print(entitled(out, f"{min(n, len(dataset))} of {len(dataset)} scenes"))
 
 
 @app.command()
 def labels(
     data: Annotated[
         str | None,
-        typer.Argument(help="The data, as --data takes them; or name a --run."),
+        typer.Argument(help="Dataset, as for --data. Leave it out with --run."),
     ] = None,
     run: Annotated[
         Path | None,
@@ -113,19 +115,19 @@ def labels(
     from scene.labelmap import labelmap_lines
 
     if (data is None) == (run is None):
-        raise typer.BadParameter("Name data or a --run: one of the two.")
+        raise typer.BadParameter("Name DATA or --run RUN: exactly one of them.")
     if run is not None:
         from inference.api.load import find_run
 
-        found = find_run(run).schema.labels
+        labels_read = find_run(run).schema.labels
     else:
-        found = labels_in(str(data), download=download)
+        labels_read = labels_in(str(data), download=download)
     if json:
-        named = zip(found.names, found.colours, strict=True)
+        rows = zip(labels_read.names, labels_read.colours, strict=True)
         console.print_json(
-            data=[{"id": i, "name": n, "colour": c} for i, (n, c) in enumerate(named)]
+            data=[{"id": i, "name": n, "colour": c} for i, (n, c) in enumerate(rows)]
         )
         return
     console.print("# label:color_rgb:parts:actions, and the id")
-    for i, line in enumerate(labelmap_lines(found)):
+    for i, line in enumerate(labelmap_lines(labels_read)):
         console.print(f"{line} # {i}")

@@ -18,7 +18,7 @@ from .options import (
     RunArgument,
     Seed,
     Trust,
-    chosen,
+    choose_run,
     fitted,
     one_of,
     require_folder,
@@ -50,7 +50,7 @@ def diagnose(
     gradients: Annotated[
         int,
         typer.Option(
-            help="Gradients for each estimate of their noise: 2 or more; 0 leaves it out."
+            help="Number of gradients for each estimate of gradient noise, 2 or more; 0 skips it."
         ),
     ] = 32,
     segmenter: Annotated[
@@ -77,11 +77,10 @@ def diagnose(
 ) -> None:
     """Examine the posteriors of RUN: how tight, how active, how well they cover the prior.
 
-    For each set of views that has a posterior: log-likelihoods by importance
-    sampling, active units and KL, and a two-sample test against the prior.
-    Whether views drawn together agree, whether probabilities come true, and
-    how noisy the generators' gradients are. Pictures of all this, and of walks
-    through the latent space. Files go to RUN/diagnose/.
+    For each set of views that has a posterior, this reports log-likelihoods by importance
+    sampling, active units and their KL, and a two-sample test against the prior. It also measures
+    whether views decoded from one z agree, the calibration of predictions, and the noise of the
+    generators' gradients. Figures, including latent traversals, go to RUN/diagnose/.
     """
     require_folder(out)
     for option, count in (("--particles", particles), ("--limit", limit)):
@@ -89,23 +88,23 @@ def diagnose(
             raise ValueError(f"{option} must be 1 or more, not {count}.")
     if gradients < 0 or gradients == 1:
         raise ValueError(f"--gradients must be 0, or 2 or more, not {gradients}.")
-    from inference.api.diagnose import claim
     from inference.api.diagnose import diagnose as examine
+    from inference.api.diagnose import require_diagnosis_folder
     from inference.api.load import has_latent
 
-    found = chosen(one_of(run, named), "diagnose")
-    if not has_latent(found):
+    selected_run = choose_run(one_of(run, named), "diagnose")
+    if not has_latent(selected_run):
         raise ValueError(
-            f"A {found.settings.title} has no z to examine; take a run of cvae, jvae, jmvae or "
-            "telbo."
+            f"A {selected_run.settings.title} has no z to examine; take a run of cvae, jvae, "
+            "jmvae or telbo."
         )
-    folder = out or found.path("diagnose")
-    claim(folder, force)
-    model = fitted(found.folder, device=device, trust=trust)
+    folder = out or selected_run.path("diagnose")
+    require_diagnosis_folder(folder, force)
+    model = fitted(selected_run.folder, device=device, trust=trust)
     dataset = model.dataset(split, data=data, download=download)
     yardstick = _segmenter(segmenter, dataset)
     report = {
-        **about(found, dataset),
+        **about(selected_run, dataset),
         "segmenter": None if yardstick is None else str(yardstick.folder),
         "seed": seed,
     }
@@ -153,7 +152,7 @@ def _segmenter(folder: Path | None, dataset: SceneDataset) -> RunFolder | None:
     run = find_run(folder)
     if run.settings.recipe != "segmenter":
         raise ValueError(
-            f"{folder} is a run of {run.settings.title}; --segmenter takes one of segmenter."
+            f"{folder} is a run of {run.settings.title}; --segmenter needs a run of segmenter."
         )
     run.schema.labels.require(schema.labels, dataset.name)
     if run.schema.size != schema.size:
@@ -164,52 +163,52 @@ def _segmenter(folder: Path | None, dataset: SceneDataset) -> RunFolder | None:
     return run
 
 
-def show(about: dict[str, Any], found: Diagnosis) -> None:
-    """Print what was found as tables of at most 80 columns."""
-    console.print(heading(about, found.scenes))
-    console.print(_marginals(found))
-    if found.conditionals:
-        console.print(_conditionals(found))
-        if any(row.loose for row in found.conditionals):
+def show(about: dict[str, Any], diagnosis: Diagnosis) -> None:
+    """Print a diagnosis as tables of at most 80 columns."""
+    console.print(heading(about, diagnosis.scenes))
+    console.print(_marginals(diagnosis))
+    if diagnosis.conditionals:
+        console.print(_conditionals(diagnosis))
+        if any(row.loose for row in diagnosis.conditionals):
             console.print(
                 "~ of bounds with fewer than 2 effective draws: it may be far off, either way; "
                 "more --particles help."
             )
-    console.print(_posteriors(found))
+    console.print(_posteriors(diagnosis))
     console.print(
         "nats a scene, ± standard error over scenes; ESS: effective number of draws, median. "
         "p: of no difference from the prior."
     )
-    _show_coherence(found)
-    console.print(_calibration(found))
+    _show_coherence(diagnosis)
+    console.print(_calibration(diagnosis))
     console.print(
         "ECE, %: how far probabilities, averaged over draws, are from the share that comes true; "
-        "too sure: their mean less that share. Masks: the likeliest label of each pixel at "
+        "overconfident: their mean less that share. Masks: the likeliest label of each pixel at "
         f"{about['size']}; classes: that each is there."
     )
-    if found.noise is not None:
-        _show_noise(found.noise)
+    if diagnosis.noise is not None:
+        _show_noise(diagnosis.noise)
 
 
-def _marginals(found: Diagnosis) -> Table:
-    table = _table("log p of", "z given", "ELBO", f"IWAE {found.particles}", "ESS")
-    for row in found.marginals:
-        given = "prior" if set(row.given) <= set(row.conditions) else _source(row.given)
-        table.add_row(row.title, given, _nats(row.elbo), _nats(row.iwae), f"{row.effective:.1f}")
+def _marginals(diagnosis: Diagnosis) -> Table:
+    table = _table("log p of", "z given", "ELBO", f"IWAE {diagnosis.particles}", "ESS")
+    for row in diagnosis.marginals:
+        source = "prior" if set(row.given) <= set(row.conditions) else _source(row.given)
+        table.add_row(row.title, source, _nats(row.elbo), _nats(row.iwae), f"{row.effective:.1f}")
     return table
 
 
-def _conditionals(found: Diagnosis) -> Table:
+def _conditionals(diagnosis: Diagnosis) -> Table:
     table = _table("log p of", "as a difference", "through q")
-    for row in found.conditionals:
+    for row in diagnosis.conditionals:
         loose = " ~" if row.loose else ""
         table.add_row(row.title, _nats(row.difference) + loose, _nats(row.through))
     return table
 
 
-def _posteriors(found: Diagnosis) -> Table:
-    table = _table("z given", "active", "KL", "spread", "MMD²", "p")
-    for unit, covered in zip(found.units, found.coverage, strict=True):
+def _posteriors(diagnosis: Diagnosis) -> Table:
+    table = _table("z given", "active", "KL", "std. dev.", "MMD²", "p")
+    for unit, covered in zip(diagnosis.units, diagnosis.coverage, strict=True):
         table.add_row(
             _source(unit.given),
             f"{int(unit.active.sum())} of {len(unit.variance)}",
@@ -221,9 +220,9 @@ def _posteriors(found: Diagnosis) -> Table:
     return table
 
 
-def _show_coherence(found: Diagnosis) -> None:
+def _show_coherence(diagnosis: Diagnosis) -> None:
     """Print which figures there are: not every model draws classes, nor is there a segmenter."""
-    shown = {
+    fields = {
         "F1": "f1",
         "≥ 1 %": "large",
         "alike": "alike",
@@ -232,14 +231,14 @@ def _show_coherence(found: Diagnosis) -> None:
         "of given": "given",
     }
     known = {
-        title: [getattr(row, name) for row in found.coherence]
-        for title, name in shown.items()
-        if any(getattr(row, name) is not None for row in found.coherence[:-1])
+        title: [getattr(row, name) for row in diagnosis.coherence]
+        for title, name in fields.items()
+        if any(getattr(row, name) is not None for row in diagnosis.coherence[:-1])
     }
     if not known:
         return
     table = _table("z given", *known)
-    for i, row in enumerate(found.coherence):
+    for i, row in enumerate(diagnosis.coherence):
         values = (column[i] for column in known.values())
         table.add_row(row.source, *("–" if v is None else f"{v:.1f}" for v in values))
     console.print(table)
@@ -255,21 +254,21 @@ def _show_coherence(found: Diagnosis) -> None:
         )
 
 
-def _calibration(found: Diagnosis) -> Table:
-    table = _table("calibration", "ECE", "too sure")
-    for row in found.calibration:
+def _calibration(diagnosis: Diagnosis) -> Table:
+    table = _table("calibration", "ECE", "overconfident")
+    for row in diagnosis.calibration:
         title = row.title if row.trained else f"{row.title} †"
         table.add_row(
             title, f"{row.reliability.error:.1f}", f"{row.reliability.overconfidence:+.1f}"
         )
-    if not all(row.trained for row in found.calibration):
+    if not all(row.trained for row in diagnosis.calibration):
         table.caption = "† no term trained this posterior on its own"
     return table
 
 
-def _show_noise(found: GradientNoise) -> None:
+def _show_noise(noise: GradientNoise) -> None:
     table = _table("gradient of", "for", "length", "var z", "S/N", "var z, batch", "S/N")
-    for row in found.rows:
+    for row in noise.rows:
         table.add_row(
             _term(row.term),
             row.generator,
@@ -280,15 +279,15 @@ def _show_noise(found: GradientNoise) -> None:
             _figure(row.batch.ratio if row.batch.clear else None),
         )
     console.print(table)
-    if found.agreements:
-        table = _table("cosine between", *found.generators)
-        for pair in dict.fromkeys(one.terms for one in found.agreements):
-            cosines = [one.cosine for one in found.agreements if one.terms == pair]
-            shown = ("–" if cosine is None else f"{cosine:+.2f}" for cosine in cosines)
-            table.add_row(", ".join(map(_term, pair)), *shown)
+    if noise.agreements:
+        table = _table("cosine between", *noise.generators)
+        for pair in dict.fromkeys(one.terms for one in noise.agreements):
+            cosines = [one.cosine for one in noise.agreements if one.terms == pair]
+            cells = ("–" if cosine is None else f"{cosine:+.2f}" for cosine in cosines)
+            table.add_row(", ".join(map(_term, pair)), *cells)
         console.print(table)
     console.print(
-        f"{found.repeats} gradients of minus a term, {found.batch_size} scenes each, in training "
+        f"{noise.repeats} gradients of minus a term, {noise.batch_size} scenes each, in training "
         "mode. length: of their mean over draws of z and batch. var: trace of the covariance, "
         "over draws of z or of both. S/N: length over standard deviation, for a given batch or "
         "for any. –: too short to tell from noise; more --gradients help."

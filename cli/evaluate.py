@@ -44,9 +44,9 @@ from .options import (
     class_maps_of,
     crf_of,
     fitted,
-    found_run,
     one_of,
     require_stages,
+    segmentation_run,
 )
 
 if TYPE_CHECKING:
@@ -61,10 +61,12 @@ def evaluate(
     split: Split = None,
     draws: Annotated[
         int | None,
-        typer.Option(help="Score with so many draws of z, too, 1 or more.", show_default="8 only"),
+        typer.Option(
+            help="Score with this number of draws of z as well, 1 or more.", show_default="8 only"
+        ),
     ] = None,
     at_mean: Annotated[
-        bool, typer.Option("--at-mean", help="Score at the posterior's mean, too.")
+        bool, typer.Option("--at-mean", help="Score with z at the posterior mean as well.")
     ] = False,
     json: Json = False,
     seed: Seed = 0,
@@ -92,11 +94,11 @@ def evaluate(
     the masks that scene segment would give are scored instead.
     """
     run = one_of(run, named)
-    given = dict(locals())
+    arguments = dict(locals())
     if stage:
-        evaluate_stages(run, stage, given)
+        evaluate_stages(run, stage, arguments)
         return
-    refuse_without_stage(given)
+    refuse_without_stage(arguments)
     if draws is not None and draws < 1:
         raise ValueError(f"--draws must be 1 or more, not {draws}.")
     model = fitted(run, device=device, trust=trust)
@@ -160,9 +162,9 @@ def _means(title: str, protocols: list[str], rows: list[Any], scores: dict[str, 
         table.add_column(name, justify="right")
     for row in rows:
         for protocol, cell in zip(protocols, row, strict=True):
-            found = [_number(getattr(cell.score, field, None)) for field in scores.values()]
+            values = [_number(getattr(cell.score, field, None)) for field in scores.values()]
             count = str(cell.scenes) if cell.score is not None else "–"
-            table.add_row(_source(cell) if cell is row[0] else "", protocol, count, *found)
+            table.add_row(_source(cell) if cell is row[0] else "", protocol, count, *values)
     return table
 
 
@@ -199,28 +201,28 @@ def _number(value: float | None) -> str:
     return "–" if value is None or value != value else f"{value:.1f}"
 
 
-def evaluate_stages(run: Path | None, stages: Sequence[str], given: dict[str, Any]) -> None:
+def evaluate_stages(run: Path | None, stages: Sequence[str], arguments: dict[str, Any]) -> None:
     """Score stages of one run on a split, and print a table or JSON.
 
     Args:
-        run: Which; None = the newest that has the first stage.
-        stages: Of one network: a stage and its twin with the CRF, or one of them.
-        given: The arguments of `cli.evaluate.evaluate` by name.
+        run: The run; None = the newest that has the first stage.
+        stages: Stages of one network: a stage, the same with the CRF, or both.
+        arguments: The arguments of `cli.evaluate.evaluate` by name.
     """
     require_stages(stages)
-    if given["draws"] is not None or given["at_mean"]:
+    if arguments["draws"] is not None or arguments["at_mean"]:
         raise typer.BadParameter("--draws and --at-mean do not go with --stage; leave them out.")
     from inference import load
     from inference.api.segment import score_stages
     from scene.notices import against_weak
 
-    found = found_run(run, stages[0])
+    selected_run = segmentation_run(run, stages[0])
     for name in stages:
-        chosen_stage(found, name, False, False)
-    crf, class_maps = crf_of(given), class_maps_of(given)
-    fitted = load(found, device=given["device"], trust=given["trust"])
+        chosen_stage(selected_run, name, False, False)
+    crf, class_maps = crf_of(arguments), class_maps_of(arguments)
+    fitted = load(selected_run, device=arguments["device"], trust=arguments["trust"])
     dataset = fitted.dataset(
-        given["split"], data=given["data"], download=given["download"], target="mask"
+        arguments["split"], data=arguments["data"], download=arguments["download"], target="mask"
     )
     split = dataset.split
     with bar() as watch:
@@ -231,20 +233,20 @@ def evaluate_stages(run: Path | None, stages: Sequence[str], given: dict[str, An
             dataset,
             crf=crf,
             class_maps=class_maps,
-            engine=given["engine"],
-            seed=given["seed"],
+            engine=arguments["engine"],
+            seed=arguments["seed"],
             watch=lambda done, total: watch(f"scoring {split}", done, total),
         )
     one = next(iter(scores.values()))
     about = {
-        "run": str(found.folder),
-        "recipe": found.settings.title,
+        "run": str(selected_run.folder),
+        "recipe": selected_run.settings.title,
         "data": dataset.name,
         "split": split,
         "scenes": one.scenes,
         "weak": one.weak,
     }
-    if given["json"]:
+    if arguments["json"]:
         stages_json = {name: score.to_json() for name, score in scores.items()}
         console.print_json(data={**about, "stages": stages_json})
         return
@@ -253,12 +255,15 @@ def evaluate_stages(run: Path | None, stages: Sequence[str], given: dict[str, An
     _show_stages(scores)
 
 
-def refuse_without_stage(given: dict[str, Any]) -> None:
+def refuse_without_stage(arguments: dict[str, Any]) -> None:
     """Refuse options that only a stage has, where no stage is named."""
     stock: dict[str, Any] = {**dict.fromkeys(("params", *CRF)), **STOCK}
     for name, value in stock.items():
-        if given[name] != value:
-            raise typer.BadParameter(f"{flag(name)} goes with --stage; name one.")
+        if arguments[name] != value:
+            raise typer.BadParameter(
+                f"{flag(name)} needs --stage; add a stage, as --stage sec+crf, or leave the "
+                "option out."
+            )
 
 
 def _show_stages(scores: dict[str, StageScore]) -> None:

@@ -18,7 +18,7 @@ from .options import (
     RunArgument,
     Seed,
     Trust,
-    chosen,
+    choose_run,
     one_of,
     require_folder,
 )
@@ -56,10 +56,19 @@ def generate(
     ] = 0.01,
     judge: Annotated[
         Path | None,
-        typer.Option(help="Run whose masks of the images must agree.", metavar="RUN"),
+        typer.Option(
+            help="Run of a model that segments the generated images; scenes on which "
+            "it disagrees are rejected.",
+            metavar="RUN",
+            show_default="no judge",
+        ),
     ] = None,
     agreement: Annotated[
-        float, typer.Option(help="Least mean IoU with the masks of --judge, 0 to 1.")
+        float,
+        typer.Option(
+            help="Smallest mIoU between the judge's mask and the generated "
+            "mask, 0 to 1; used with --judge."
+        ),
     ] = 0.5,
     sampled: Annotated[
         bool,
@@ -74,21 +83,22 @@ def generate(
 ) -> None:
     """Write a dataset in VOC layout of scenes drawn from a joint model.
 
-    A scene is kept if it is not among the least likely, and if its mask has just the classes that
-    were decoded. Other splits come along with true masks: scene train segmenter --data generated.
+    A scene is rejected if it is among the least likely, or if the classes in its mask differ from
+    the decoded classes. The other splits are copied with their ground-truth masks. Train on the
+    result: scene train segmenter --data generated.
     """
     from inference.api.datasets import GenerationSettings
     from inference.api.datasets import generate as write
     from inference.api.load import find_run
-    from scene.datasets.folders.writer import claim_folder
+    from scene.datasets.folders.writer import require_dataset_folder
 
     require_folder(out)
     settings = GenerationSettings(n, origin, sampled, drop, min_area, agreement, keep_train, seed)
-    claim_folder(out, force)
-    found = chosen(one_of(run, named), "generate")
+    require_dataset_folder(out, force)
+    selected_run = choose_run(one_of(run, named), "generate")
     with bar() as watch:
         generated = write(
-            found,
+            selected_run,
             settings,
             out,
             judge=find_run(judge) if judge is not None else None,
@@ -99,16 +109,16 @@ def generate(
             watch=watch,
         )
     if json:
-        console.print_json(data={**generated.to_json(), "run": str(found.folder)})
+        console.print_json(data={**generated.to_json(), "run": str(selected_run.folder)})
         return
     _say(generated, keep_train)
 
 
-def _say(generated: GeneratedDataset, kept: int) -> None:
+def _say(generated: GeneratedDataset, unlabelled: int) -> None:
     counts = generated.counts
     others = ", ".join(f"{split} {n}" for split, n in generated.scenes.items() if split != "train")
-    real = f" and {generated.scenes['train'] - counts.accepted} real ones" if kept else ""
-    true = f"; {others} with true masks" if others else ""
+    real = f" and {generated.scenes['train'] - counts.accepted} real ones" if unlabelled else ""
+    true = f"; {others} with ground-truth masks" if others else ""
     console.print(entitled(generated.folder, f"{counts.accepted} generated scenes{real}{true}"))
     fallen = ", ".join(f"{n} {reason}" for reason, n in counts.rejected.items() if n) or "none"
     console.print(f"of {counts.sampled} drawn; dropped: {fallen}")

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"],
-    typer.Option(help="Where to compute; auto takes a GPU if there is one."),
+    typer.Option(help="Device to compute on; auto uses a GPU if there is one."),
 ]
 Data = Annotated[
     str | None,
     typer.Option(
-        help="The data: synthetic, synthetic:confounded, voc2012, or a folder in VOC layout.",
+        help="Dataset: synthetic, synthetic:confounded, voc2012, or a folder in VOC layout.",
         show_default="the run's own, or synthetic",
     ),
 ]
@@ -39,18 +39,23 @@ Size = Annotated[
 RunArgument = Annotated[
     Path | None,
     typer.Argument(
-        metavar="RUN", help="The folder of a run.", show_default="the newest that fits"
+        metavar="RUN", help="The folder of a run.", show_default="the newest suitable run"
     ),
 ]
 Run = Annotated[
     Path | None,
     typer.Option(
-        "--run", help="The folder of a run.", metavar="RUN", show_default="the newest that fits"
+        "--run", help="The folder of a run.", metavar="RUN", show_default="the newest suitable run"
     ),
 ]
 NamedRun = Annotated[
     Path | None,
-    typer.Option("--run", help="The folder of a run, if it is not named as RUN.", metavar="RUN"),
+    typer.Option(
+        "--run",
+        help="The folder of a run; the same as the argument RUN.",
+        metavar="RUN",
+        show_default="the newest suitable run",
+    ),
 ]
 Limit = Annotated[
     int | None,
@@ -64,16 +69,20 @@ Split = Annotated[
 ]
 Trust = Annotated[
     bool,
-    typer.Option("--trust", help="Run the code of a run that was not trained on this machine."),
+    typer.Option(
+        "--trust",
+        help="Execute the code stored in a run that was trained on another "
+        "machine; read it first.",
+    ),
 ]
 Download = Annotated[
-    bool, typer.Option("--download", help="Fetch voc2012 (2 GB) if it is not there.")
+    bool, typer.Option("--download", help="Download voc2012 (2 GB) if it is missing.")
 ]
 Force = Annotated[
-    bool, typer.Option("--force", help="Replace what an earlier call wrote to --out.")
+    bool, typer.Option("--force", help="Replace the output that an earlier call wrote to --out.")
 ]
 Json = Annotated[
-    bool, typer.Option("--json", help="Print one JSON document in place of lines and tables.")
+    bool, typer.Option("--json", help="Print one JSON document instead of lines and tables.")
 ]
 Seed = Annotated[
     int, typer.Option(help="Seed of every random draw, 0 to 4294967295.", min=0, max=2**32 - 1)
@@ -91,13 +100,13 @@ def require_folder(out: Path | None) -> None:
     """
     if out is not None and out.suffix.lower() in _FILES and not out.is_dir():
         raise ValueError(
-            f"{out} would be a file, but a folder is written; leave out {out.suffix}, as in "
-            f"--out {out.with_suffix('')}."
+            f"--out must be a folder here, but {out} has the suffix of a file; leave out "
+            f"{out.suffix}, as in --out {out.with_suffix('')}."
         )
 
 
 def file_in(out: Path, name: str) -> Path:
-    """Give the file that --out means: itself, or where it is a folder, ``name`` in it.
+    """Return the file that --out means: itself, or if it is a folder, ``name`` in it.
 
     >>> file_in(Path("a.png"), "preview.png"), file_in(Path("out"), "preview.png")
     (PosixPath('a.png'), PosixPath('out/preview.png'))
@@ -106,13 +115,13 @@ def file_in(out: Path, name: str) -> Path:
 
 
 def one_of(place: Path | None, named: Path | None) -> Path | None:
-    """Give the run that was named, in its place or by --run; None = neither."""
+    """Return the run named by the argument RUN or by --run; None = neither."""
     if place is not None and named is not None and place != named:
         raise typer.BadParameter(f"RUN is {place}, but --run is {named}; give one of them.")
     return named if place is None else place
 
 
-def chosen(folder: Path | None, task: Task = "any", observed: Sequence[str] = ()) -> RunFolder:
+def choose_run(folder: Path | None, task: Task = "any", observed: Sequence[str] = ()) -> RunFolder:
     """Read the run that is named, or take the newest complete one for a task and say which."""
     from inference.api.load import find_run
 
@@ -135,14 +144,19 @@ def fitted(
     """Load the run that is named, or the newest complete one for a task, and say which."""
     from inference import load
 
-    return load(chosen(folder, task, observed), device=device, trust=trust)
+    return load(choose_run(folder, task, observed), device=device, trust=trust)
 
 
 _STAGE_HELP = f"Stage that makes the masks: {', '.join(STAGES)}."
 
 Stage = Annotated[
     Name | None,
-    typer.Option("--stage", metavar="STAGE", help=_STAGE_HELP, show_default="the run's last"),
+    typer.Option(
+        "--stage",
+        metavar="STAGE",
+        help=_STAGE_HELP,
+        show_default="the last stage of the run's recipe, as sec+crf for sec",
+    ),
 ]
 Stages = Annotated[
     list[str] | None,
@@ -164,10 +178,17 @@ def _option(help: str, *names: str, **more: Any) -> Any:
 
 Layer = Annotated[
     str | None,
-    _option("Layer of the classifier whose class maps are taken.", show_default="its last"),
+    _option(
+        "Layer of the classifier for class maps, as stride4; stride8+stride4 averages two.",
+        show_default="its last",
+    ),
 ]
 Scales = Annotated[
-    str, _option("Scales at which the classifier reads images, as 1,1.5: above 0, at most 8.")
+    str,
+    _option(
+        "Scales at which the classifier reads images, as multiples of their size: 0.5,1,1.5; "
+        "above 0, at most 8."
+    ),
 ]
 Flip = Annotated[bool, _option("Average class maps with those of the mirrored image.", "--flip")]
 BackgroundMap = Annotated[
@@ -191,66 +212,66 @@ STOCK = {
 """Defaults of the other options of a stage."""
 
 
-def found_run(run: Path | None, stage: str | None = None) -> RunFolder:
-    """Read the run named, or take the newest to segment with and say which."""
+def segmentation_run(run: Path | None, stage: str | None = None) -> RunFolder:
+    """Read the named run, or the newest suitable for segmentation and print which."""
     from inference.api.load import find_run
 
-    found = find_run(run, "segment", stage=stage)
+    selected_run = find_run(run, "segment", stage=stage)
     if run is not None:
-        return found
-    recipe = found.settings.title
+        return selected_run
+    recipe = selected_run.settings.title
     instead = {"sec": "", "classifier": ": no run of sec, so class maps"}
     other = f": no run of sec or of a classifier, so masks of {recipe}"
     why = "" if stage else instead.get(recipe, other)
-    notes.print(f"run {found.folder}{why}", style="dim")
-    return found
+    notes.print(f"run {selected_run.folder}{why}", style="dim")
+    return selected_run
 
 
-def chosen_stage(run: RunFolder, stage: str | None, no_crf: bool, crf_asked: bool) -> str:
+def chosen_stage(run: RunFolder, stage: str | None, no_crf: bool, crf_requested: bool) -> str:
     """Choose the stage of a run; asking for the CRF and for none is a mistake of usage."""
-    if no_crf and (crf_asked or (stage is not None and STAGES[stage].crf)):
-        asked = f"--stage {stage}" if stage is not None else "--params and settings of the CRF"
-        raise typer.BadParameter(f"--no-crf contradicts {asked}; leave one out.")
-    return stage_of(run, stage, crf=False if no_crf else True if crf_asked else None)
+    if no_crf and (crf_requested or (stage is not None and STAGES[stage].crf)):
+        option = f"--stage {stage}" if stage is not None else "--params and settings of the CRF"
+        raise typer.BadParameter(f"--no-crf contradicts {option}; leave one out.")
+    return stage_of(run, stage, crf=False if no_crf else True if crf_requested else None)
 
 
-def loaded(run: RunFolder, stage: str, given: dict[str, Any]) -> Segmenter:
+def load_segmenter(run: RunFolder, stage: str, arguments: dict[str, Any]) -> Segmenter:
     """Load a run with the options of a command.
 
     Args:
-        run: Which.
-        stage: As `chosen_stage` gave it.
-        given: The command's arguments by name: those of `CRF`, ``params``, ``layer``, ``scales``,
-            ``flip``, ``background_map``, ``exponent``, ``device``, ``trust``, and perhaps
-            ``pixels``, ``seed`` and ``engine``.
+        run: The run.
+        stage: From `chosen_stage`.
+        arguments: The command's arguments by name: those of `CRF`, ``params``, ``layer``,
+            ``scales``, ``flip``, ``background_map``, ``exponent``, ``device``, ``trust``, and
+            perhaps ``pixels``, ``seed`` and ``engine``.
     """
     from inference import load
     from inference.api.segment import segmenter
 
-    crf = STAGES[stage].crf and crf_of(given)  # read, and refused, before the run is loaded
-    more = {k: given[k] for k in ("pixels", "seed", "engine") if given.get(k) is not None}
-    class_maps = class_maps_of(given)
-    fitted = load(run, device=given["device"], trust=given["trust"])
+    crf = STAGES[stage].crf and crf_of(arguments)  # read, and refused, before the run is loaded
+    more = {k: arguments[k] for k in ("pixels", "seed", "engine") if arguments.get(k) is not None}
+    class_maps = class_maps_of(arguments)
+    fitted = load(run, device=arguments["device"], trust=arguments["trust"])
     return segmenter(fitted, stage, crf, class_maps=class_maps, **more)
 
 
-def crf_of(given: dict[str, Any]) -> Parameters:
+def crf_of(arguments: dict[str, Any]) -> Parameters:
     """Make the CRF's parameters of a command's arguments."""
     from inference.api.segment import crf_parameters
 
-    return crf_parameters(given["params"], **{name: given[name] for name in CRF})
+    return crf_parameters(arguments["params"], **{name: arguments[name] for name in CRF})
 
 
-def class_maps_of(given: dict[str, Any]) -> CueSettings:
+def class_maps_of(arguments: dict[str, Any]) -> CueSettings:
     """Make of a command's arguments how a classifier's maps are made."""
     from inference.api.segment import CueSettings
 
     return CueSettings(
-        layer=given["layer"],
-        scales=_scales(given["scales"]),
-        flip=given["flip"],
-        background_map=given["background_map"],
-        exponent=given["exponent"],
+        layer=arguments["layer"],
+        scales=_scales(arguments["scales"]),
+        flip=arguments["flip"],
+        background_map=arguments["background_map"],
+        exponent=arguments["exponent"],
     )
 
 
@@ -261,9 +282,9 @@ def require_stages(names: Iterable[str]) -> None:
             raise typer.BadParameter(unknown(name, STAGES, "stage") + ".")
 
 
-def crf_asked(given: dict[str, Any]) -> bool:
-    """Say whether anything about the CRF was asked for."""
-    return any(given[name] is not None for name in ("params", *CRF))
+def crf_requested(arguments: dict[str, Any]) -> bool:
+    """Return whether any option of the CRF was set."""
+    return any(arguments[name] is not None for name in ("params", *CRF))
 
 
 def _scales(text: str) -> tuple[float, ...]:

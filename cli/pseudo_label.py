@@ -38,11 +38,11 @@ from .options import (
     Stage,
     Trust,
     chosen_stage,
-    crf_asked,
-    found_run,
-    loaded,
+    crf_requested,
+    load_segmenter,
     one_of,
     require_folder,
+    segmentation_run,
 )
 
 
@@ -60,19 +60,26 @@ def pseudo_label(
     ] = Path("weak"),
     confidence: Annotated[
         float,
-        typer.Option(help="Probability of its label below which a pixel is void, 0 to 1."),
+        typer.Option(
+            help="Pixels whose most probable label is less probable than this are void, 0 to 1."
+        ),
     ] = 0.7,
     labels: Annotated[
         Literal["known", "predicted"],
-        typer.Option(help="Classes that a mask may hold: those known of its image, or any."),
+        typer.Option(
+            help="Classes that a mask may contain: known (the image-level labels of "
+            "its image) or predicted (any class)."
+        ),
     ] = "known",
     true: Annotated[
         int,
-        typer.Option(help="Number of scenes, chosen by --seed, that keep their true masks."),
+        typer.Option(
+            help="Number of scenes, chosen by --seed, that keep their ground-truth masks."
+        ),
     ] = 0,
     copy: Annotated[
         bool,
-        typer.Option("--copy", help="Copy pictures; else they are linked where possible."),
+        typer.Option("--copy", help="Copy photographs instead of linking them."),
     ] = False,
     force: Force = False,
     json: Json = False,
@@ -97,24 +104,24 @@ def pseudo_label(
 ) -> None:
     """Write a dataset in VOC layout with weak masks, for scene train telbo --data weak.
 
-    Takes the newest run of sec, else of a classifier. Splits other than the one that is
-    segmented come along with their true masks; pictures of folders are linked. weak.txt lists
-    whose masks are weak, for --weak-weight of scene train.
+    Without RUN, this uses the newest run of sec, else of classifier. The other splits are copied
+    with their ground-truth masks. Photographs of a folder are linked. weak.txt lists the scenes
+    with weak masks, for --weak-weight of scene train.
     """
-    given: dict[str, Any] = dict(locals())
+    arguments: dict[str, Any] = dict(locals())
     from inference.api.datasets import pseudo_label as write
     from scene.datasets.catalogue import splits_of
-    from scene.datasets.folders.writer import claim_folder
+    from scene.datasets.folders.writer import require_dataset_folder
 
     require_folder(out)
-    claim_folder(out, force)
-    found = found_run(one_of(run, named), stage)
-    name = chosen_stage(found, stage, no_crf, crf_asked(given))
-    source = data or found.settings.data.source
+    require_dataset_folder(out, force)
+    selected_run = segmentation_run(one_of(run, named), stage)
+    name = chosen_stage(selected_run, stage, no_crf, crf_requested(arguments))
+    source = data or selected_run.settings.data.source
     splits_of(source, download=download)
     with bar() as watch:
         written = write(
-            loaded(found, name, given),
+            load_segmenter(selected_run, name, arguments),
             source,
             out,
             split=split,
@@ -125,11 +132,11 @@ def pseudo_label(
             seed=seed,
             copy=copy,
             force=force,
-            about={"run": str(found.folder)},
+            about={"run": str(selected_run.folder)},
             watch=watch,
         )
     if json:
-        report = {"folder": str(written.folder), "run": str(found.folder), "stage": name}
+        report = {"folder": str(written.folder), "run": str(selected_run.folder), "stage": name}
         more = {"true": written.true, "void": written.void}
         console.print_json(data={**report, "scenes": written.scenes, **more})
         return

@@ -21,7 +21,7 @@ def parameters(one: Recipe, group: str = "") -> list[inspect.Parameter]:
 
     Args:
         one: The recipe.
-        group: The group of settings whose options are wanted; empty = all.
+        group: The group of settings of the options; empty = all.
     """
     return [
         inspect.Parameter(
@@ -76,7 +76,7 @@ def with_options(function: Callable[..., None], one: Recipe) -> Callable[..., No
 
 
 def with_group(word: str, group: str, *without: str) -> Callable[[Command], Command]:
-    """Give a command that takes ``**values`` the options of a group, as a recipe has them.
+    """Return a decorator that adds a group's options to a command that takes ``**values``.
 
     Args:
         word: The recipe.
@@ -95,7 +95,7 @@ def with_group(word: str, group: str, *without: str) -> Callable[[Command], Comm
     return decorate
 
 
-def chosen(values: Mapping[str, Any]) -> dict[str, Any]:
+def typed_options(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of options that were typed."""
     return {name: v for name, v in values.items() if name in OPTIONS and v is not None}
 
@@ -131,7 +131,7 @@ class RecipeCommand(TyperCommand):
 
 
 class RecipeGroup(TyperGroup):
-    """Commands by recipe, each made when it is asked for; recipes of one's own included.
+    """Commands by recipe, each constructed on demand; a user's own recipes included.
 
     A subclass says with ``function`` what they do, and with ``elsewhere`` what to answer to
     options that do not go after a recipe.

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 _ROWS = "; ".join(f"{name}: {variant.about}" for name, variant in VARIANTS.items())
 _BETAS = ",".join(map("{:g}".format, BETAS))
-_TRAINING, _CHOOSING = "Training", "Choosing and measuring"
+_TRAINING, _CHOOSING = "Training", "Selection and scoring"
+_OWN = "the recipe's own"
 
 
 def _option(help: str, panel: str, *names: str, **more: Any) -> Any:
@@ -34,64 +35,161 @@ def reproduce(
     ctx: typer.Context,
     table: Annotated[
         Literal["weak", "scene"],
-        typer.Option(help="weak: from labels to masks; scene: cVAE, j-VAE and TELBO."),
+        typer.Option(
+            help="Table to reproduce. weak: masks from image-level labels "
+            "(classifier, SEC, CRF). scene: the generative models cVAE, j-VAE and "
+            "TELBO."
+        ),
     ] = "weak",
     data: Annotated[
-        str, typer.Option(help="synthetic:confounded, voc2012, or a folder in VOC layout.")
+        str,
+        typer.Option(
+            help="Dataset: synthetic, synthetic:confounded, voc2012, or a folder in VOC layout."
+        ),
     ] = "synthetic:confounded",
     settings: Annotated[
-        Literal["report", "best", "both"], typer.Option(help=f"{_ROWS}; or both.")
+        Literal["report", "best", "both"],
+        typer.Option(help=f"Settings of the weak table. {_ROWS}; both: one row for each."),
     ] = "report",
-    seeds: Annotated[int, typer.Option(help="How many, from --seed on.", min=1)] = 1,
-    seed: Annotated[int, typer.Option(help="The first one.", min=0, max=2**32 - 1000)] = 0,
+    seeds: Annotated[
+        int,
+        typer.Option(help="Number of seeds to train with, 1 or more; the first is --seed.", min=1),
+    ] = 1,
+    seed: Annotated[
+        int, typer.Option(help="First seed, 0 to 4294966296.", min=0, max=2**32 - 1000)
+    ] = 0,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder; one that is there is gone on with.", show_default="by data"),
+        typer.Option(
+            help="Where to write: a folder for runs and tables. A call with the same "
+            "settings continues an existing one.",
+            show_default="runs/reproduce-DATA",
+        ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Begin anew.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Delete an earlier call's results in --out and start again."),
+    ] = False,
     json: Json = False,
     jobs: Annotated[
-        int, typer.Option(help="Processes that share seeds, or the CRF's scenes.", max=256)
+        int,
+        typer.Option(
+            help="Number of processes, 1 to 256; they share the seeds, or the scenes of the CRF.",
+            max=256,
+        ),
     ] = 1,
     device: Device = "auto",
     download: Download = False,
     size: Size = None,
-    count: Annotated[int | None, _option("Training scenes to use.", _TRAINING)] = None,
-    steps: Annotated[int | None, _option("Of each model, with --table scene.", _TRAINING)] = None,
+    count: Annotated[
+        int | None,
+        _option(
+            "Number of training scenes to use, 1 or more.",
+            _TRAINING,
+            show_default="all; 6000 generated ones",
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        _option(
+            "Training steps of each model of --table scene, 1 or more.",
+            _TRAINING,
+            show_default=_OWN,
+        ),
+    ] = None,
     backbone: Annotated[
-        str, _option("Of the classifier: small, vgg16 or resnet50.", _TRAINING)
+        str,
+        _option(
+            "Backbone of the classifier: small, vgg16 or resnet50. SEC's network is "
+            "small with small, else largefov.",
+            _TRAINING,
+        ),
     ] = "small",
     weights: Annotated[
-        str | None, _option("First ones, unless small: imagenet, none or a path.", _TRAINING)
+        str | None,
+        _option(
+            "Initial weights of the backbone: none, imagenet, or the path of a file.",
+            _TRAINING,
+            "--backbone-weights",
+            "--weights",
+            show_default=_OWN,
+        ),
     ] = None,
     background: Annotated[
-        Literal["auto", "none"], _option("Cues of background.", _TRAINING)
+        Literal["auto", "none"],
+        _option(
+            "Background cues of SEC: auto uses those of the recipe "
+            "sec; none is needed for data without a background "
+            "label.",
+            _TRAINING,
+        ),
     ] = "auto",
-    classifier_steps: Annotated[int | None, _option("Of its training.", _TRAINING)] = None,
-    sec_steps: Annotated[int | None, _option("Of SEC's.", _TRAINING)] = None,
-    twin_steps: Annotated[int | None, _option("Of the twin's.", _TRAINING)] = None,
-    split: Annotated[
-        str | None, _option("Reported.", _CHOOSING, show_default="val, else test")
+    classifier_steps: Annotated[
+        int | None,
+        _option("Training steps of the classifier, 1 or more.", _TRAINING, show_default=_OWN),
     ] = None,
-    limit: Annotated[int | None, _option("Its first so many scenes.", _CHOOSING)] = None,
+    sec_steps: Annotated[
+        int | None, _option("Training steps of SEC, 1 or more.", _TRAINING, show_default=_OWN)
+    ] = None,
+    supervised_steps: Annotated[
+        int | None,
+        _option(
+            "Training steps of supervised, SEC's network on ground-truth masks, 1 or more.",
+            _TRAINING,
+            show_default=_OWN,
+        ),
+    ] = None,
+    split: Annotated[
+        str | None,
+        _option(
+            "Split on which scores are reported; tune is refused, because "
+            "settings are selected there.",
+            _CHOOSING,
+            show_default="val, else test",
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        _option(
+            "Score only the first N scenes of --split, 1 or more.",
+            _CHOOSING,
+            show_default="all",
+            metavar="N",
+        ),
+    ] = None,
     tune_limit: Annotated[
-        int, _option("Choose on the first so many scenes of tune.", _CHOOSING)
+        int,
+        _option(
+            "Select settings on the first N scenes of tune, 1 or more.", _CHOOSING, metavar="N"
+        ),
     ] = TUNE_LIMIT,
     alphas: Annotated[
-        str, _option("Widths θα in pixels; '' = shares of a picture's side.", _CHOOSING)
+        str,
+        _option(
+            "Widths θα of the appearance kernel in the CRF's grid, in pixels, as 5,10,20.",
+            _CHOOSING,
+            show_default="0.05, 0.1, 0.2 and 0.4 of the first image's side",
+        ),
     ] = "",
-    betas: Annotated[str, _option("Widths θβ.", _CHOOSING)] = _BETAS,
+    betas: Annotated[
+        str,
+        _option(
+            "Widths θβ of the appearance kernel in the CRF's grid, in colour, on the scale 0-255.",
+            _CHOOSING,
+        ),
+    ] = _BETAS,
     engine: Engine = "auto",
 ) -> None:
     """Train every network of weak supervision on DATA, and compare its stages.
 
-    Of each seed: classifier, SEC, and SEC's network on true masks (the twin). Then Grad-CAM, SEC
-    and the twin are scored with and without a dense CRF, SEC's CRF is taken apart, and the widths
-    of its appearance kernel are tried against each other. Everything that is chosen is chosen on
-    tune, never on what is reported. An interrupted call goes on where it was; the runs it makes
-    are like any others: scene segment --run OUT/seed-0/report/sec.
+    For each seed, this trains a classifier, SEC, and SEC's network on ground-truth masks (recipe
+    supervised). It scores Grad-CAM, SEC and supervised with and without a dense CRF, ablates the
+    kernels of SEC's CRF, and scores a grid of its widths. All settings are selected on tune,
+    never on the reported split. To continue an interrupted call, run it again. The trained
+    networks are ordinary runs: scene segment --run OUT/seed-0/report/sec.
 
-    With --table scene: the generative models instead, in the report's form and as they are here.
+    --table scene trains the generative models instead, in the report's form and with the default
+    settings.
     """
     from inference.experiments.weak.reproduce import reproduce as do
     from inference.experiments.weak.reproduce import splits_without_masks
@@ -125,7 +223,7 @@ def reproduce(
         background=background != "none",
         classifier_steps=classifier_steps,
         sec_steps=sec_steps,
-        twin_steps=twin_steps,
+        supervised_steps=supervised_steps,
         alphas=numbers("--alphas", alphas),
         betas=_some("--betas", betas),
         engine=engine,
@@ -142,7 +240,7 @@ def reproduce(
         return
     names = tuple(VARIANTS) if settings == "both" else (settings,)
     with bar() as watch:
-        found = do(
+        result = do(
             request,
             seeds=range(seed, seed + seeds),
             variants=names,
@@ -150,13 +248,13 @@ def reproduce(
             force=force,
             device=device,
             jobs=jobs,
-            watch=told if min(jobs, seeds) > 1 else _telling(watch),
+            watch=print_when_done if min(jobs, seeds) > 1 else _with_titles(watch),
         )
     if json:
-        console.print_json(data=found.to_json())
+        console.print_json(data=result.to_json())
         return
-    show(found)
-    for path in found.files:
+    show(result)
+    for path in result.files:
         console.print(str(path))
 
 
@@ -167,29 +265,30 @@ def _unscored(
     from inference.experiments.weak.reproduce import train_without_masks
 
     with bar() as watch:
-        found = train_without_masks(
-            request, seeds=seeds, folder=out, force=force, device=device, watch=_telling(watch)
+        result = train_without_masks(
+            request, seeds=seeds, folder=out, force=force, device=device, watch=_with_titles(watch)
         )
     if json:
-        console.print_json(data=found.to_json())
+        console.print_json(data=result.to_json())
         return
-    splits = ", ".join(found.lacking)
+    splits = ", ".join(result.lacking)
     console.print(
-        f"{found.data}: classifier and SEC are trained, and not scored: there are no masks in "
-        f"{splits}. The twin learns from masks of train; settings are chosen on those of tune."
+        f"{result.data}: classifier and SEC are trained, and not scored: there are no masks in "
+        f"{splits}. The recipe supervised learns from masks of train; settings are chosen on "
+        "those of tune."
     )
-    for path in (*found.runs, *found.files):
+    for path in (*result.runs, *result.files):
         console.print(str(path))
 
 
-def told(title: str, done: int, total: int) -> None:
-    """Say what is being done when it is done: all that one can watch of another process."""
+def print_when_done(title: str, done: int, total: int) -> None:
+    """Print the title of a step when it is complete: the only progress of other processes."""
     if done == total:
         notes.print(title, style="dim")
 
 
-def _telling(watch: Callable[[str, int, int], None]) -> Callable[[str, int, int], None]:
-    """Say what is being done as it begins, and let ``watch`` follow it."""
+def _with_titles(watch: Callable[[str, int, int], None]) -> Callable[[str, int, int], None]:
+    """Return a callback that prints the title of each step as it begins, and calls ``watch``."""
     last = ""
 
     def both(title: str, done: int, total: int) -> None:
@@ -203,9 +302,9 @@ def _telling(watch: Callable[[str, int, int], None]) -> Callable[[str, int, int]
 
 
 def _some(option: str, text: str) -> tuple[float, ...]:
-    if not (found := numbers(option, text)):
+    if not (values := numbers(option, text)):
         raise ValueError(f"{option} needs one width or more, as 5,10,20.")
-    return found
+    return values
 
 
 SHARED = (
@@ -222,8 +321,8 @@ def require(ctx: typer.Context, table: str) -> None:
         ValueError: Naming them.
     """
     sources = {name: ctx.get_parameter_source(name) for name in ctx.params}
-    given = [name for name, source in sources.items() if source and source.name == "COMMANDLINE"]
-    idle = [n for n in given if (n not in SHARED if table == "scene" else n == "steps")]
+    typed = [name for name, source in sources.items() if source and source.name == "COMMANDLINE"]
+    idle = [n for n in typed if (n not in SHARED if table == "scene" else n == "steps")]
     if idle:
         words = ", ".join("--" + name.replace("_", "-") for name in idle)
         raise ValueError(f"--table {table} does not use {words}; leave that out.")
@@ -243,7 +342,7 @@ def reproduce_scene(
     """Make the table and print it."""
     from inference.experiments.scene_table import scene_table
 
-    found = scene_table(
+    result = scene_table(
         {name: value for name, value in common.items() if value is not None},
         seeds=seeds,
         split=split,
@@ -254,10 +353,10 @@ def reproduce_scene(
         watch=_tell,
     )
     if json:
-        console.print_json(data=found.to_json())
+        console.print_json(data=result.to_json())
         return
-    _show(found)
-    for path in found.files:
+    _show(result)
+    for path in result.files:
         console.print(str(path))
 
 
@@ -265,24 +364,24 @@ def _tell(result: TrainingScores) -> None:
     notes.print(f"{result.row}, seed {result.settings.training.seed}: done", style="dim")
 
 
-def _show(found: SceneTable) -> None:
+def _show(result: SceneTable) -> None:
     from rich.table import Table as Grid
 
     from inference.experiments.compare import format_mean
     from inference.experiments.scene_table import MODELS
 
-    seeds = ", ".join(map(str, found.seeds))
-    console.print(f"mIoU in %, {found.scored}, seed{'s' * (len(found.seeds) > 1)} {seeds}")
+    seeds = ", ".join(map(str, result.seeds))
+    console.print(f"mIoU in %, {result.scored}, seed{'s' * (len(result.seeds) > 1)} {seeds}")
     grid = Grid("model")
-    titles = list(found.scores(next(iter(MODELS))))
+    titles = list(result.scores(next(iter(MODELS))))
     for title in titles:
         grid.add_column(title, justify="right")
-    if found.reference:
+    if result.reference:
         grid.add_column("the report", justify="right")
     for name, model in MODELS.items():
-        scores = found.scores(name)
+        scores = result.scores(name)
         cells = [format_mean(scores[title]) for title in titles]
-        if found.reference:
+        if result.reference:
             cells.append("–" if model.report is None else f"{model.report}")
         grid.add_row(name, *cells)
     console.print(grid)

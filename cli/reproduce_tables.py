@@ -15,52 +15,52 @@ if TYPE_CHECKING:
     from inference.experiments.weak.results import AcrossSeeds, Ordering, SeedResult, Summary
 
 
-def show(found: Reproduction) -> None:
+def show(result: Reproduction) -> None:
     """Print everything that came of it."""
     from inference.experiments.weak.results import RATIO
 
-    plural = "s" if len(found.seeds) > 1 else ""
-    seeds = f"seed{plural} {', '.join(map(str, found.seeds))}"
-    scenes = f"{found.scenes} scenes{against_weak(found.weak[0], found.scenes)}"
-    for name, summary in found.variants.items():
+    plural = "s" if len(result.seeds) > 1 else ""
+    seeds = f"seed{plural} {', '.join(map(str, result.seeds))}"
+    scenes = f"{result.scenes} scenes{against_weak(result.weak[0], result.scenes)}"
+    for name, summary in result.variants.items():
         console.print(
-            f"{found.data} {found.split} ({scenes}, {seeds}), settings {name}",
+            f"{result.data} {result.split} ({scenes}, {seeds}), settings {name}",
             style="bold",
         )
-        _show_stages(found, summary)
-        _show_kernels(found, summary)
+        _show_stages(result, summary)
+        _show_kernels(result, summary)
         _show_widths(summary)
         for order in summary.orders:
-            console.print(f"{order.claim}: {_verdict(order)}.")
+            console.print(f"{order.expected}: {_verdict(order)}.")
         console.print(
-            f"SEC + CRF is {_figure(summary.ratio, 100)} % of the twin + CRF (published for "
+            f"SEC + CRF is {_figure(summary.ratio, 100)} % of supervised + CRF (published for "
             f"PASCAL VOC 2012 val: {100 * RATIO:.0f} %)."
         )
         for chain in summary.results:
-            _show_choices(chain, found.weak[1])
+            _show_choices(chain, result.weak[1])
         console.print()
 
 
-def _show_stages(found: Reproduction, summary: Summary) -> None:
+def _show_stages(result: Reproduction, summary: Summary) -> None:
     from inference.experiments.weak.results import REPORT, STAGES
 
-    reference = REPORT["stages"] if found.reference else {}
-    console.print(_table("stage", STAGES, summary.stage, found.seeds, reference))
+    reference = REPORT["stages"] if result.reference else {}
+    console.print(_table("stage", STAGES, summary.stage, result.seeds, reference))
     common = summary.results[0].stages["sec"]["common"]
     if common:
 
         def uncommon(name: str) -> AcrossSeeds:
             return summary.stage(name, "uncommon_miou")
 
-        console.print(_table("without common classes", STAGES, uncommon, found.seeds, {}))
+        console.print(_table("without common classes", STAGES, uncommon, result.seeds, {}))
         console.print(f"Common, in 90 % of training images or more: {', '.join(common)}.")
 
 
-def _show_kernels(found: Reproduction, summary: Summary) -> None:
+def _show_kernels(result: Reproduction, summary: Summary) -> None:
     from inference.experiments.weak.results import KERNELS, REPORT
 
-    reference = REPORT["kernels"] if found.reference else {}
-    table = _table("kernels, after SEC", KERNELS, summary.kernel, found.seeds, reference)
+    reference = REPORT["kernels"] if result.reference else {}
+    table = _table("kernels, after SEC", KERNELS, summary.kernel, result.seeds, reference)
     console.print(table)
     if reference:
         console.print("The report's kernels were measured after Grad-CAM.")
@@ -82,11 +82,11 @@ def _table(
     table.add_column("mean ± sd" if several else "mIoU, %", justify="right")
     if reference:
         table.add_column("the report", justify="right")
-    for name, called in names.items():
-        spread = figure(name)
-        each = [f"{value:.1f}" for value in spread.each] if several else []
-        theirs = [f"{reference[name]:.1f}" if name in reference else "–"] if reference else []
-        table.add_row(called, *each, _figure(spread), *theirs)
+    for name, title in names.items():
+        across_seeds = figure(name)
+        each = [f"{value:.1f}" for value in across_seeds.each] if several else []
+        reported = [f"{reference[name]:.1f}" if name in reference else "–"] if reference else []
+        table.add_row(title, *each, _figure(across_seeds), *reported)
     return table
 
 
@@ -103,31 +103,33 @@ def _show_widths(summary: Summary) -> None:
 
 
 def _show_choices(chain: SeedResult, weak: int) -> None:
-    """Say what was chosen for a seed, and from what."""
+    """Print the settings selected for a seed, and from how many candidates."""
     from inference.api.segment import Parameters
     from inference.experiments.weak.selection import describe_crf
 
     chosen, classifier, cues = chain.selected, chain.classifier, chain.cues
     power = f", background (1 − Σ)^{chosen['exponent']:g}" if chosen["exponent"] else ""
-    said = [
+    lines = [
         f"present above {classifier['threshold']:g} (macro-F1 "
         f"{_number(classifier['macro_f1'])} on {classifier['split']})",
-        f"maps of {chosen['layer']}{power}{_of(chosen['map_scores'])}",
-        f"cues: {chosen['cues']}{_of(chosen['cue_scores'])}; "
+        f"maps of {chosen['layer']}{power}{_out_of(chosen['map_scores'])}",
+        f"cues: {chosen['cues']}{_out_of(chosen['cue_scores'])}; "
         f"{_number(cues['precision']['all'])} % right, "
         f"{_number(cues['coverage']['all'])} % of pixels",
     ]
     for name, crf in chosen["crf"].items():
-        tried = chosen["crf_scores"][name]
-        said.append(f"CRF after {name}: {describe_crf(Parameters.from_json(crf))}{_of(tried)}")
+        scores = chosen["crf_scores"][name]
+        lines.append(
+            f"CRF after {name}: {describe_crf(Parameters.from_json(crf))}{_out_of(scores)}"
+        )
     scenes = f"{chosen['scenes']} scenes of {chosen['split']}"
     console.print(f"Seed {chain.seed}, on {scenes}{against_weak(weak, chosen['scenes'])}:")
-    for line in said:
+    for line in lines:
         console.print(f"  {line}")
 
 
-def _of(tried: Mapping[str, Any]) -> str:
-    return f" (of {len(tried)})" if tried else ""
+def _out_of(candidates: Mapping[str, Any]) -> str:
+    return f" (of {len(candidates)})" if candidates else ""
 
 
 def _number(value: float | None) -> str:
@@ -135,13 +137,13 @@ def _number(value: float | None) -> str:
 
 
 def _verdict(order: Ordering) -> str:
-    count, held = len(order.held), sum(order.held)
+    count, true_in = len(order.holds), sum(order.holds)
     if count == 1:
-        return "held" if held else "did not hold"
-    return "held in every seed" if held == count else f"held in {held} of {count} seeds"
+        return "held" if true_in else "did not hold"
+    return "held in every seed" if true_in == count else f"held in {true_in} of {count} seeds"
 
 
-def _figure(spread: AcrossSeeds, scale: float = 1.0) -> str:
-    deviation = spread.deviation
-    told = f"{scale * spread.mean:.1f}"
-    return told if deviation is None else f"{told} ± {scale * deviation:.1f}"
+def _figure(across_seeds: AcrossSeeds, scale: float = 1.0) -> str:
+    deviation = across_seeds.deviation
+    mean = f"{scale * across_seeds.mean:.1f}"
+    return mean if deviation is None else f"{mean} ± {scale * deviation:.1f}"

@@ -21,27 +21,36 @@ def sample(
     named: NamedRun = None,
     from_image: Annotated[
         str | None,
-        typer.Option(help="An image to condition on: a path or test:N; bare: test:0."),
+        typer.Option(
+            help="An image to condition on: a path, or test:N for test scene N; without a "
+            "value, test:0."
+        ),
     ] = None,
     from_mask: Annotated[
         str | None,
-        typer.Option(help="A mask to condition on: a path or test:N; bare: test:0."),
+        typer.Option(
+            help="A mask to condition on: a path, or test:N for test scene N; without "
+            "a value, test:0."
+        ),
     ] = None,
     from_classes: Annotated[
         str | None,
         typer.Option(
-            help="Classes to condition on: names, as circle,cross, or test:N; bare: test:0."
+            help="Classes to condition on: names, as circle,cross, or test:N for test scene N; "
+            "without a value, test:0."
         ),
     ] = None,
     n: Annotated[int, typer.Option("-n", help="Number of scenes to draw, 1 to 10000.")] = 16,
     walk: Annotated[
         bool,
-        typer.Option("--walk", help="Let the scenes lie on a straight line through z."),
+        typer.Option("--walk", help="Draw scenes along a straight line through z."),
     ] = False,
     refine: Annotated[
         Literal["svi", "hmc"] | None,
         typer.Option(
-            help="Refine the posterior for these views: svi climbs its ELBO, hmc runs a chain."
+            help="Refine the posterior for these views: svi maximises the ELBO, hmc also runs "
+            "an MCMC chain (NUTS).",
+            show_default="no refinement",
         ),
     ] = None,
     refine_steps: Annotated[
@@ -67,7 +76,7 @@ def sample(
     trust: Trust = False,
     force: Force = False,
 ) -> None:
-    """Draw scenes given any views of one; given none, from the prior.
+    """Draw scenes from the posterior given any subset of views, or from the prior.
 
     The three --from options combine into any of the 7 sets of views; with --refine, also into
     those that the run's guide cannot read.
@@ -76,10 +85,13 @@ def sample(
 
     if out is not None and picture is None and is_png_path(out):
         out, picture = None, out
-    given = {"image": from_image, "classes": from_classes, "mask": from_mask}
-    observed = [name for name, text in given.items() if text is not None]
+    sources = {"image": from_image, "classes": from_classes, "mask": from_mask}
+    observed = [name for name, text in sources.items() if text is not None]
     if refine is not None and not observed:
-        raise ValueError("There is nothing to refine by; add --from-image, -classes or -mask.")
+        raise ValueError(
+            "--refine needs views to condition on; add --from-image, "
+            "--from-classes or --from-mask."
+        )
     for place in (picture, out):
         if place is not None:
             require_free_views(place, force)
@@ -130,7 +142,7 @@ def _free(folder: Path, stem: str) -> Path:
 
 
 def _gain(refined: RefinedPosterior, views: str) -> str:
-    """Say what refining gained."""
+    """Print the gain of the refinement."""
     how = f"{refined.how.method}, {refined.how.length} steps"
     before, after = float(refined.elbo_before.mean()), float(refined.elbo_after.mean())
     if refined.acceptance is not None:

@@ -35,9 +35,9 @@ from .options import (
     Stage,
     Trust,
     chosen_stage,
-    crf_asked,
-    found_run,
-    loaded,
+    crf_requested,
+    load_segmenter,
+    segmentation_run,
 )
 
 if TYPE_CHECKING:
@@ -96,7 +96,8 @@ def segment(
     pixels: Annotated[
         int | None,
         typer.Option(
-            help="Pixels at which the CRF works, at most; larger photographs are reduced for it.",
+            help="Largest number of pixels at which the CRF works, 1 or more; larger "
+            "photographs are scaled down for it.",
             rich_help_panel="Kernels",
             show_default="1000000",
             min=1,
@@ -113,25 +114,25 @@ def segment(
 ) -> None:
     """Label every pixel of PHOTOS: STEM_mask.png (label ids) and STEM_overlay.png.
 
-    Takes the newest run of sec (stage sec+crf), else of a classifier (gradcam+crf), else of a
-    segmenter, else of any model that reads images (mask). A picture that cannot be read stops no
-    other, but the exit status is then 1.
+    Without --run, this uses the newest run of sec (stage sec+crf). If there is none: of classifier
+    (gradcam+crf), then of segmenter, then of any model that reads images (mask). An unreadable
+    photograph does not stop the others, but the exit status is then 1.
     """
-    given = dict(locals())
-    from inference.api.segment import photos_of, plan, segment_files
+    arguments = dict(locals())
+    from inference.api.segment import outputs_of, photos_of, segment_files
 
-    found = found_run(run, stage)
-    name = chosen_stage(found, stage, no_crf, crf_asked(given))
+    selected_run = segmentation_run(run, stage)
+    name = chosen_stage(selected_run, stage, no_crf, crf_requested(arguments))
     pictures, failed = photos_of(photos, sys.stdin if "-" in photos else ())
     kinds = ["mask"] + ["overlay"] * (not mask_only) + ["uncertainty"] * uncertainty
     kinds += ["probs"] * probs
-    jobs = plan(pictures, kinds, out, force)
+    tasks = outputs_of(pictures, kinds, out, force)
     for failure in failed:
         _complain(failure)
     done: list[dict[str, Any]] = []
-    if jobs:
-        segmenter = loaded(found, name, given)
-        for result in _watched(segment_files(segmenter, jobs, opacity), len(jobs)):
+    if tasks:
+        segmenter = load_segmenter(selected_run, name, arguments)
+        for result in _watched(segment_files(segmenter, tasks, opacity), len(tasks)):
             if _is_failed(result):
                 failed.append(result)
                 _complain(result)
@@ -140,9 +141,13 @@ def segment(
             if not json:
                 _say(result)
     if json:
-        about = {"run": str(found.folder), "recipe": found.settings.title, "stage": name}
-        missed = [vars(failure) for failure in failed]
-        console.print_json(data={**about, "images": done, "failed": missed})
+        about = {
+            "run": str(selected_run.folder),
+            "recipe": selected_run.settings.title,
+            "stage": name,
+        }
+        failures = [vars(failure) for failure in failed]
+        console.print_json(data={**about, "images": done, "failed": failures})
     if failed:
         raise typer.Exit(1)
 
@@ -167,7 +172,7 @@ def _is_failed(result: Done | Failed) -> bool:
 def _say(result: Done) -> None:
     shares: Sequence[Any] = result.segmentation.shares
     parts = ", ".join(f"{share.name} {share.pixels:.1%}" for share in shares)
-    console.print(entitled(result.job.files["mask"], parts))
+    console.print(entitled(result.task.files["mask"], parts))
 
 
 def _complain(failure: Failed) -> None:

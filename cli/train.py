@@ -13,7 +13,7 @@ from inference.settings.recipes import recipe as recipe_called
 
 from .console import console, notes
 from .options import Device, Download, Force, Trust
-from .recipe_options import RecipeGroup, chosen
+from .recipe_options import RecipeGroup, typed_options
 
 if TYPE_CHECKING:
     from inference.training.session import Outcome
@@ -29,7 +29,7 @@ def train(
         Path | None,
         typer.Option(
             "--from",
-            help="Run whose weights are the first ones, where names and shapes fit.",
+            help="Run that provides the initial weights, where names and shapes match.",
             metavar="RUN",
         ),
     ] = None,
@@ -43,11 +43,11 @@ def train(
     force: Force = False,
     **values: Any,
 ) -> None:
-    """The run goes to a folder of its own: config, weights, metrics, pictures.
+    """Training writes one folder: config, weights, metrics, pictures.
 
-    A training that was interrupted goes on with scene train --resume RUN.
+    To continue an interrupted training: scene train --resume RUN.
     """
-    settings = recipe_called(recipe).settings(**chosen(values))
+    settings = recipe_called(recipe).settings(**typed_options(values))
     from inference.runs.run import read
     from inference.training.session import train as learn
 
@@ -63,7 +63,7 @@ def train(
             start=None if start is None else read(start),
             watch=watch,
             started=started,
-            taken=lambda taken: notes.print(f"start {taken}", style="dim"),
+            initialised=lambda weights: notes.print(f"start {weights}", style="dim"),
         )
     _say(outcome)
 
@@ -71,7 +71,7 @@ def train(
 class _Recipes(RecipeGroup):
     function = staticmethod(train)
     elsewhere: ClassVar[Mapping[str, str]] = {
-        "--resume": "--resume goes on with the run's own settings; leave out the recipe: scene "
+        "--resume": "--resume uses the settings stored in the run; leave out the recipe: scene "
         "train --resume RUN.",
         "--trust": "--trust is for the code of a run that is resumed; leave it out.",
     }
@@ -90,7 +90,7 @@ class _Recipes(RecipeGroup):
                 raise
             odd = getattr(error, "option_name", "")
             raise ValueError(
-                f"--resume goes on with the run's own settings; leave out {odd}."
+                f"--resume uses the settings stored in the run; leave out {odd}."
             ) from None
 
 
@@ -110,12 +110,15 @@ def resume(
         Path | None,
         typer.Option(
             "--resume",
-            help="Go on with an interrupted run, exactly as if it had not been.",
+            help="Continue an interrupted run; the result equals that of an uninterrupted one.",
             metavar="RUN",
         ),
     ] = None,
     data: Annotated[
-        str | None, typer.Option(help="With --resume: where the run's data are now.")
+        str | None,
+        typer.Option(
+            help="With --resume: new location of the run's data.", show_default="the run's own"
+        ),
     ] = None,
     device: Device = "auto",
     trust: Trust = False,
@@ -124,15 +127,15 @@ def resume(
     if ctx.invoked_subcommand is not None:
         if run is not None:
             raise ValueError(
-                "--resume goes on with the run's own settings; leave out "
+                "--resume uses the settings stored in the run; leave out "
                 f"{ctx.invoked_subcommand}."
             )
-        asked = {"--data": data is not None, "--trust": trust, "--device": device != "auto"}
-        if early := [name for name, was in asked.items() if was]:
-            raise ValueError(f"{early[0]} goes after the recipe, or with --resume.")
+        options = {"--data": data is not None, "--trust": trust, "--device": device != "auto"}
+        if early := [name for name, was in options.items() if was]:
+            raise ValueError(f"Write {early[0]} after the recipe, or use it with --resume.")
         return
     if run is None:
-        raise ValueError(f"Which recipe? One of {_NAMES}: scene train telbo.")
+        raise ValueError(f"Name a recipe, one of {_NAMES}, as scene train telbo.")
     from inference.runs.run import read
     from inference.training.session import resume as go_on
 
@@ -151,11 +154,11 @@ def _say(outcome: Outcome) -> None:
 
     cell, score = outcome.cell, outcome.cell.score
     mark = "" if cell.trained else " †"
-    found, draws = "mIoU –", f", {DRAWS} draws"
+    text, draws = "mIoU –", f", {DRAWS} draws"
     if isinstance(score, MaskScore):
-        found = f"mIoU {score.miou:.1f}{mark}"
+        text = f"mIoU {score.miou:.1f}{mark}"
     elif isinstance(score, ClassScore):
-        found, draws = f"macro-F1 {score.macro_f1:.1f}, mAP {score.map:.1f}", ""
+        text, draws = f"macro-F1 {score.macro_f1:.1f}, mAP {score.map:.1f}", ""
     notes.print(f"run {outcome.run.folder}", style="dim")
     if score is None:
         console.print(
@@ -164,6 +167,6 @@ def _say(outcome: Outcome) -> None:
         )
         return
     console.print(
-        f"{cell.title} {found} ({outcome.split}, {cell.scenes} scenes"
+        f"{cell.title} {text} ({outcome.split}, {cell.scenes} scenes"
         f"{against_weak(cell.weak, cell.scenes)}{draws})  {outcome.picture}"
     )

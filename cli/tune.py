@@ -9,7 +9,7 @@ import typer
 
 from .console import console, notes
 from .options import Device, Download, Json
-from .recipe_options import RecipeGroup, chosen
+from .recipe_options import RecipeGroup, typed_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,73 +29,111 @@ def tune(
     recipe: str,
     over: Annotated[
         list[str] | None,
-        _option("What is searched: OPTION=LOW..HIGH, OPTION=LOW..HIGH:log or OPTION=A,B,C."),
+        _option(
+            "Option to search and its values: OPTION=LOW..HIGH, OPTION=LOW..HIGH:log or "
+            "OPTION=A,B,C. Repeatable."
+        ),
     ] = None,
-    sampler: Annotated[Literal["grid", "random", "tpe"], _option("How.")] = "tpe",
+    sampler: Annotated[
+        Literal["grid", "random", "tpe"],
+        _option("Sampler of the points: tpe (Bayesian), random, or grid (all combinations)."),
+    ] = "tpe",
     trials: Annotated[
-        int | None, _option("How many in all.", show_default="20, or the grid")
+        int | None,
+        _option(
+            "Number of trials in the whole search, 1 or more.",
+            show_default="20, or all points of a grid",
+        ),
     ] = None,
-    points: Annotated[int | None, _option("How many of a grid stand for a range.")] = None,
-    jobs: Annotated[int, _option("Processes that share trials.")] = 1,
+    points: Annotated[
+        int | None,
+        _option(
+            "Number of values that a grid takes from each range, "
+            "2 or more. Needed for a range with --sampler grid."
+        ),
+    ] = None,
+    jobs: Annotated[int, _option("Number of trials to run in parallel, 1 or more.")] = 1,
     seeds: Annotated[
-        int, _option("How many train each point, from --seed on; their mean is its score.")
+        int,
+        _option(
+            "Number of seeds to train each point with, 1 to 1000; the first is --seed. "
+            "The score is their mean."
+        ),
     ] = 1,
     metric: Annotated[
         Literal["miou", "f1", "map", "elbo", "loss"] | None,
-        _option("By what.", show_default="miou; f1 of a classifier"),
+        _option(
+            "Score of a trial: miou (masks, %), f1 or map (classes, %), elbo (nats per "
+            "scene) or loss (validation).",
+            show_default="miou; f1 of a classifier",
+        ),
     ] = None,
     given: Annotated[
         str | None,
-        _option("Views that predict masks or classes.", show_default="image, if that will do"),
+        _option(
+            "Views from which masks or classes are predicted, as image,classes.",
+            show_default="image, if the model can read it alone",
+        ),
     ] = None,
-    split: Annotated[str, _option("Where scores are taken: tune or val.")] = "tune",
+    split: Annotated[str, _option("Split on which trials are scored: tune or val.")] = "tune",
     prune: Annotated[
         bool | None,
         _option(
-            "Stop trials whose validation loss is worse than the median's.",
+            "Stop trials whose validation loss is worse than the median of the other trials.",
             "--prune/--no-prune",
             show_default="with --metric loss",
         ),
     ] = None,
-    keep: Annotated[bool, _option("Keep the weights of all trials.", "--keep")] = False,
-    out: Annotated[Path | None, _option("Folder; a search that is there is gone on with.")] = None,
-    force: Annotated[bool, _option("Begin anew.", "--force")] = False,
+    keep: Annotated[
+        bool, _option("Keep the weights of all trials, not only those of the best.", "--keep")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        _option(
+            "Where to write: a folder for the trials and tune.json. "
+            "An existing search with the same settings continues.",
+            show_default="runs/tune-RECIPE-DATA",
+        ),
+    ] = None,
+    force: Annotated[
+        bool, _option("Delete an earlier search in --out and start again.", "--force")
+    ] = False,
     json: Json = False,
     device: Device = "auto",
     download: Download = False,
     **values: Any,
 ) -> None:
-    """Search for the best settings, each trial trained as scene train would train it.
+    """Search for the best settings. Each trial is one training, as by scene train.
 
     scene tune jvae --over learning-rate=1e-4..1e-1:log --over latent=16,32,64
 
-    Any option below can be searched: a range of numbers, on a log scale or not, or a list; where
-    values hold commas, | separates them. The other options stay as they are given. Trials are
-    scored on tune, never on test. The same call goes on with the same search.
+    You can search any option below, over a range of numbers (linear or log scale) or a list.
+    Separate list items that contain commas with |. All other options stay fixed. Trials are scored
+    on tune, never on test. To continue an interrupted search, run the same command again.
     """
     from inference.experiments.tune.search import tune as search
 
-    plan = _plan(recipe, over, chosen(values), locals())
+    plan = _plan(recipe, over, typed_options(values), locals())
     from .crf_options import bar
 
     total = trials or (int(plan.size) if sampler == "grid" else None)
     with bar() as watch:
-        found = search(
+        tuned = search(
             plan,
             trials=trials,
             jobs=jobs,
             folder=out,
             force=force,
             keep=keep,
-            told=_telling(total, watch),
+            on_trial=_trial_printer(total, watch),
             watch=lambda trial, report: watch(trial.name, report.step, report.steps),
             device=device,
             download=download,
         )
     if json:
-        console.print_json(data=found.to_json())
+        console.print_json(data=tuned.to_json())
         return
-    show(found)
+    show(tuned)
 
 
 class _Recipes(RecipeGroup):
@@ -116,7 +154,7 @@ def _root() -> None:
 
 
 def _plan(
-    recipe: str, over: list[str] | None, options: dict[str, Any], asked: dict[str, Any]
+    recipe: str, over: list[str] | None, options: dict[str, Any], arguments: dict[str, Any]
 ) -> Plan:
     """Return the plan of a search."""
     from inference.experiments.tune.plan import Plan
@@ -125,45 +163,47 @@ def _plan(
 
     classes = find(recipe).explains == ("classes",)
     spaces = tuple(map(space, over or ()))
-    metric = asked["metric"] or ("f1" if classes else "miou")
-    views, prune = asked["given"], asked["prune"]
+    metric = arguments["metric"] or ("f1" if classes else "miou")
+    views, prune = arguments["given"], arguments["prune"]
     return Plan(
         recipe,
         spaces,
         options,
-        sampler=asked["sampler"],
-        points=asked["points"],
+        sampler=arguments["sampler"],
+        points=arguments["points"],
         metric=metric,
         views=None if views is None else tuple(view.strip() for view in views.split(",")),
-        split=asked["split"],
+        split=arguments["split"],
         prune=metric == "loss" if prune is None else prune,
-        seeds=asked["seeds"],
+        seeds=arguments["seeds"],
     )
 
 
-def _telling(total: int | None, watch: Callable[[str, int, int], None]) -> Callable[[Trial], None]:
-    """Say what came of each trial as it ends."""
+def _trial_printer(
+    total: int | None, watch: Callable[[str, int, int], None]
+) -> Callable[[Trial], None]:
+    """Return a callback that prints the outcome of each trial as it ends."""
 
-    def told(trial: Trial) -> None:
+    def print_trial(trial: Trial) -> None:
         point = ", ".join(f"{name} {short(value)}" for name, value in trial.point.items())
         notes.print(f"{trial.name}: {point}: {outcome(trial)}", style="dim")
 
-    return told
+    return print_trial
 
 
 _SHOWN = 10
 
 
-def show(found: Tuned) -> None:
+def show(tuned: Tuned) -> None:
     """Print what came of a search."""
     from rich.table import Table
 
     from inference.experiments.tune.plan import METRICS
 
-    ranked, plan = found.ranked, found.plan
+    ranked, plan = tuned.ranked, tuned.plan
     best = ranked[0]
     console.print(
-        f"{plan.recipe} on {found.data}: {len(ranked)} of {len(found.trials)} trials by "
+        f"{plan.recipe} on {tuned.data}: {len(ranked)} of {len(tuned.trials)} trials by "
         f"{METRICS[plan.metric]} ({best.about})",
         style="bold",
     )
@@ -178,16 +218,16 @@ def show(found: Tuned) -> None:
         score = outcome(trial)
         table.add_row(trial.name, *values, score, f"{trial.seconds:.0f}", style=style)
     console.print(table)
-    _show_rest(found)
-    for run in found.runs:
+    _show_rest(tuned)
+    for run in tuned.runs:
         console.print(f"best run: {run}")
-    for path in found.files:
+    for path in tuned.files:
         console.print(str(path))
-    console.print(found.command)
+    console.print(tuned.command)
 
 
 def outcome(trial: Trial) -> str:
-    """Say what came of a trial in a word or two."""
+    """Return the outcome of a trial in a word or two."""
     if trial.score is not None:
         digits, around = 1 if abs(trial.score) >= 1 else 3, trial.deviation
         return f"{trial.score:.{digits}f}" + ("" if around is None else f" ± {around:.{digits}f}")
@@ -205,16 +245,16 @@ def short(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _show_rest(found: Tuned) -> None:
-    """Say how many trials are not in the table, and what mattered."""
-    hidden = len(found.ranked) - _SHOWN
-    said = [f"{hidden} more are in tune.json"] if hidden > 0 else []
-    stopped = sum(trial.state == "stopped" for trial in found.trials)
-    said += [f"{stopped} stopped early"] if stopped else []
-    failed = [trial for trial in found.trials if trial.state == "failed"]
-    said += [f"{len(failed)} failed ({failed[0].name}: {failed[0].why})"] if failed else []
-    if said:
-        console.print("; ".join(said).rstrip(".") + ".")
-    if found.importances:
-        shares = ", ".join(f"{k} {100 * v:.0f} %" for k, v in found.importances.items())
+def _show_rest(tuned: Tuned) -> None:
+    """Print how many trials are not in the table, and the importance of the options."""
+    hidden = len(tuned.ranked) - _SHOWN
+    parts = [f"{hidden} more are in tune.json"] if hidden > 0 else []
+    stopped = sum(trial.state == "stopped" for trial in tuned.trials)
+    parts += [f"{stopped} stopped early"] if stopped else []
+    failed = [trial for trial in tuned.trials if trial.state == "failed"]
+    parts += [f"{len(failed)} failed ({failed[0].name}: {failed[0].why})"] if failed else []
+    if parts:
+        console.print("; ".join(parts).rstrip(".") + ".")
+    if tuned.importances:
+        shares = ", ".join(f"{k} {100 * v:.0f} %" for k, v in tuned.importances.items())
         console.print(f"What mattered: {shares}.")

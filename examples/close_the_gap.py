@@ -97,30 +97,34 @@ TUNING = 1000
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Tune, train missing runs, and print the tables in Markdown."""
-    asked = _arguments().parse_args(argv)
-    if min(asked.seeds, asked.jobs, asked.steps, asked.points) < 1:
+    arguments = _arguments().parse_args(argv)
+    if min(arguments.seeds, arguments.jobs, arguments.steps, arguments.points) < 1:
         raise SystemExit("--seeds, --jobs, --steps and --points are 1 or more.")
-    rows = {name.strip(): _row(name.strip()) for name in f"{asked.rows}; {OURS}".split(";")}
-    out = asked.out or home() / f"gap-{asked.data.replace(':', '-').replace('/', '-')}"
-    common: dict[str, Any] = {"data": asked.data, "size": parse_size(asked.size)}
+    rows = {name.strip(): _row(name.strip()) for name in f"{arguments.rows}; {OURS}".split(";")}
+    out = arguments.out or home() / f"gap-{arguments.data.replace(':', '-').replace('/', '-')}"
+    common: dict[str, Any] = {"data": arguments.data, "size": parse_size(arguments.size)}
     for name in ("count", "width", "guide_width", "spatial", "batch_size"):
-        if (value := getattr(asked, name)) is not None:
+        if (value := getattr(arguments, name)) is not None:
             common[name] = value
-    work = partial(train_and_score, out=out, jobs=asked.jobs, device=asked.device, watch=_tell)
-    chosen = _tuned(rows, common, asked, work)
-    steps = dict.fromkeys(rows, asked.steps)
-    each, together = _equal_compute(rows, chosen, asked.steps)
+    work = partial(
+        train_and_score, out=out, jobs=arguments.jobs, device=arguments.device, watch=_tell
+    )
+    chosen = _tuned(rows, common, arguments, work)
+    steps = dict.fromkeys(rows, arguments.steps)
+    each, together = _equal_compute(rows, chosen, arguments.steps)
     tables = [("Equal steps", steps), ("Equal compute", each)]
     if together != each:
         tables.append(("Equal compute, j-VAEs together", together))
-    held_out = [name for name in ("test", "val") if name in splits_of(asked.data)]
+    held_out = [name for name in ("test", "val") if name in splits_of(arguments.data)]
     report: dict[str, Any] = {"chosen": {r: dict(s) for r, s in chosen.items()}, "tables": []}
     for (title, counts), split in product(tables, held_out):
-        found = work(_jobs(rows, chosen, counts, asked.seeds), split=split, directions=DIRECTIONS)
-        eyes = _segmenter(common, asked.steps, work, split)
-        scores = partial(_scores, eyes=eyes, split=split, device=asked.device)
-        table = [(r.row, r.settings.training.seed, scores(r)) for r in found]
-        print(f"\n{title}, {found[0].dataset}, mIoU in %", flush=True)
+        results = work(
+            _jobs(rows, chosen, counts, arguments.seeds), split=split, directions=DIRECTIONS
+        )
+        eyes = _segmenter(common, arguments.steps, work, split)
+        scores = partial(_scores, eyes=eyes, split=split, device=arguments.device)
+        table = [(r.row, r.settings.training.seed, scores(r)) for r in results]
+        print(f"\n{title}, {results[0].dataset}, mIoU in %", flush=True)
         print(f"\n{_table(table, counts)}\n\n{_differences(table)}", flush=True)
         report["tables"].append({"title": title, "split": split, "steps": counts, "scores": table})
     write_json(out / "gap.json", report)
@@ -157,20 +161,20 @@ def _row(name: str) -> Row:
 
 
 def _tuned(
-    rows: Rows, common: dict[str, Any], asked: argparse.Namespace, work: Any
+    rows: Rows, common: dict[str, Any], arguments: argparse.Namespace, work: Any
 ) -> dict[str, Any]:
     """Choose the settings of each row."""
-    steps = asked.tuning_steps or asked.steps
-    points = [{**common, **point, "steps": steps} for point in GRID[: asked.points]]
+    steps = arguments.tuning_steps or arguments.steps
+    points = [{**common, **point, "steps": steps} for point in GRID[: arguments.points]]
     jobs = [
         Training(name, row.settings(**p, seed=TUNING))
         for name, row in rows.items()
         for p in points
     ]
-    found = work(jobs, split="tune", directions=DIRECTIONS)
+    results = work(jobs, split="tune", directions=DIRECTIONS)
     chosen = {}
     for name in rows:
-        own = [_mean(r) for r in found if r.row == name]
+        own = [_mean(r) for r in results if r.row == name]
         best = max(range(len(own)), key=own.__getitem__)
         chosen[name] = {**common, **GRID[best]}
         print(f"{name}: of {', '.join(f'{s:.1f}' for s in own)} chose {GRID[best]}", flush=True)
@@ -216,18 +220,18 @@ def _equal_compute(
 
 def _segmenter(common: dict[str, Any], steps: int, work: Any, split: str) -> Any:
     """Train the segmenter that judges sampled images, on ground-truth masks."""
-    kept = {k: v for k, v in common.items() if k in ("data", "size", "count")}
-    job = Training("segmenter", Row("segmenter").settings(**kept, steps=steps, seed=TUNING))
-    (found,) = work([job], split=split, directions=DIRECTIONS[:1])
-    return found
+    options = {k: v for k, v in common.items() if k in ("data", "size", "count")}
+    job = Training("segmenter", Row("segmenter").settings(**options, steps=steps, seed=TUNING))
+    (results,) = work([job], split=split, directions=DIRECTIONS[:1])
+    return results
 
 
 def _scores(
     result: TrainingScores, eyes: TrainingScores, split: str, device: Any
 ) -> dict[str, float | None]:
     """Return the scores of one run, including the score of images sampled given masks."""
-    found = {title: result.miou(title) for title in (IMAGE, BOTH, MASK, ALL)}
-    return {**found, DRAWN: _drawn(result, eyes, split, device) if found[MASK] else None}
+    scores = {title: result.miou(title) for title in (IMAGE, BOTH, MASK, ALL)}
+    return {**scores, DRAWN: _drawn(result, eyes, split, device) if scores[MASK] else None}
 
 
 def _drawn(result: TrainingScores, eyes: TrainingScores, split: str, device: Any) -> float:
@@ -263,7 +267,7 @@ def _table(table: list[Any], counts: dict[str, int]) -> str:
 
 def _differences(table: list[Any]) -> str:
     """Return a table of TELBO's gains over other models, paired by seed."""
-    scores = {(name, seed): found for name, seed, found in table}
+    scores = {(name, seed): score for name, seed, score in table}
     seeds = sorted({seed for _, seed, _ in table})
     lines = [
         "| of | less | in | mean ± standard deviation | each seed |",

@@ -47,29 +47,29 @@ DIRECTIONS = ((("image",), "mask"), (("image", "classes"), "mask"), (("mask",), 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Train missing runs, then print the table in Markdown."""
-    asked = _arguments().parse_args(argv)
-    rows = [row.strip() for row in asked.rows.split(",")]
+    arguments = _arguments().parse_args(argv)
+    rows = [row.strip() for row in arguments.rows.split(",")]
     for row in rows:
         if row not in ROWS:
             raise SystemExit(unknown(row, ROWS, "row") + ".")
-    if min(asked.seeds, asked.jobs) < 1:
+    if min(arguments.seeds, arguments.jobs) < 1:
         raise SystemExit("--seeds and --jobs are 1 or more.")
-    steps = asked.steps or recipe("telbo").settings().training.steps
-    common = {"data": asked.data, "count": asked.count, "size": parse_size(asked.size)}
-    found = train_and_score(
+    steps = arguments.steps or recipe("telbo").settings().training.steps
+    common = {"data": arguments.data, "count": arguments.count, "size": parse_size(arguments.size)}
+    results = train_and_score(
         [
             Training(row, ROWS[row].settings(**common, steps=steps, seed=seed))
-            for seed in range(asked.seeds)
+            for seed in range(arguments.seeds)
             for row in rows
         ],
-        asked.out or home() / f"compare-{asked.data.replace(':', '-').replace('/', '-')}",
-        split=evaluation_split(asked.data),
+        arguments.out or home() / f"compare-{arguments.data.replace(':', '-').replace('/', '-')}",
+        split=evaluation_split(arguments.data),
         directions=DIRECTIONS,
-        jobs=asked.jobs,
-        device=asked.device,
+        jobs=arguments.jobs,
+        device=arguments.device,
         watch=_tell,
     )
-    print(f"\n{_title(found[0], asked.seeds, steps)}\n\n{_table(rows, found)}\n\n{_NOTES}")
+    print(f"\n{_title(results[0], arguments.seeds, steps)}\n\n{_table(rows, results)}\n\n{_NOTES}")
 
 
 def _arguments() -> argparse.ArgumentParser:
@@ -103,12 +103,12 @@ def _title(result: TrainingScores, seeds: int, steps: int) -> str:
     )
 
 
-def _table(rows: list[str], found: list[TrainingScores]) -> str:
-    cells = next(result.cells for result in found if result.cells)
+def _table(rows: list[str], results: list[TrainingScores]) -> str:
+    cells = next(result.cells for result in results if result.cells)
     titles = [cell["title"] for cell in cells]
     lines = [f"| `scene train` | {' | '.join(titles)} |", "|---" + "|--:" * len(titles) + "|"]
     for row in rows:
-        own = [result for result in found if result.row == row]
+        own = [result for result in results if result.row == row]
         scores = " | ".join(_cell(own, title) for title in titles)
         lines.append(f"| `{ROWS[row].command}` | {scores} |")
     return "\n".join(lines)

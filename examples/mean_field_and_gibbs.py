@@ -71,14 +71,14 @@ def main(
 def timed(do: Callable[[], Tensor]) -> tuple[Tensor, str]:
     """Return the result of a function, and its CPU time as text."""
     start = time.process_time()
-    found = do()
+    result = do()
     seconds = time.process_time() - start
-    return found, f"{seconds:.1f} s" if seconds >= 1 else f"{1000 * seconds:.0f} ms"
+    return result, f"{seconds:.1f} s" if seconds >= 1 else f"{1000 * seconds:.0f} ms"
 
 
-def right(found: Tensor, mask: Tensor) -> str:
+def right(labels: Tensor, mask: Tensor) -> str:
     """Return the share of correct labels, as text."""
-    return f"{100 * float((found == mask).float().mean()):.0f} % right"
+    return f"{100 * float((labels == mask).float().mean()):.0f} % right"
 
 
 if __name__ == "__main__":

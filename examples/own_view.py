@@ -30,8 +30,8 @@ class OutlinedScene(JointScene):
     def extend(self, views: Views) -> Views:
         """Return the views with outlines, computed from masks."""
         edge = (views["mask"].diff(append=views["mask"][..., -1:]) != 0)[:, None].float()
-        held = {**dict(views.items()), "outline": edge}
-        return Views(held, views.present, views.likelihood_weights)
+        extended = {**dict(views.items()), "outline": edge}
+        return Views(extended, views.present, views.likelihood_weights)
 
     def decode(self, z: Any, *rest: Any) -> dict[str, Any]:
         """Return the likelihoods, including p(outline | z), a Bernoulli at each pixel."""

@@ -67,28 +67,34 @@ DIRECTIONS = (
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Train missing runs, print two tables in Markdown, and draw a figure."""
-    asked = _arguments().parse_args(argv)
-    common: dict[str, Any] = {"data": asked.data, "size": parse_size(asked.size)}
-    common |= {"width": asked.width, "guide_width": asked.guide_width, "count": asked.count}
-    rows = {n: row for n, row in ROWS.items() if not asked.rows or n in asked.rows.split(";")}
+    arguments = _arguments().parse_args(argv)
+    common: dict[str, Any] = {"data": arguments.data, "size": parse_size(arguments.size)}
+    common |= {
+        "width": arguments.width,
+        "guide_width": arguments.guide_width,
+        "count": arguments.count,
+    }
+    rows = {
+        n: row for n, row in ROWS.items() if not arguments.rows or n in arguments.rows.split(";")
+    }
     cheap_first = sorted(rows, key=lambda name: rows[name].changes.get("retrofit_particles", 1))
     jobs = [
-        Training(name, rows[name].settings(**common, steps=asked.steps, seed=seed))
+        Training(name, rows[name].settings(**common, steps=arguments.steps, seed=seed))
         for name in cheap_first
-        for seed in range(asked.seeds)
+        for seed in range(arguments.seeds)
     ]
-    out = asked.out or home() / "why-the-gap"
-    split = evaluation_split(asked.data)
-    found = train_and_score(
-        jobs, out, split=split, directions=DIRECTIONS, jobs=asked.jobs, watch=_tell
+    out = arguments.out or home() / "why-the-gap"
+    split = evaluation_split(arguments.data)
+    results = train_and_score(
+        jobs, out, split=split, directions=DIRECTIONS, jobs=arguments.jobs, watch=_tell
     )
-    print(f"\nmIoU in % on {found[0].dataset}\n\n{_table(found)}", flush=True)
-    noise = {name: _noise(found, name) for name in rows if rows[name].recipe == "telbo"}
+    print(f"\nmIoU in % on {results[0].dataset}\n\n{_table(results)}", flush=True)
+    noise = {name: _noise(results, name) for name in rows if rows[name].recipe == "telbo"}
     print(f"\n{_noises(noise)}", flush=True)
-    scores = [[r.miou(BOTH) or 0.0 for r in found if r.row == name] for name in rows]
+    scores = [[r.miou(BOTH) or 0.0 for r in results if r.row == name] for name in rows]
     bars = Bars(tuple(name.replace(", ", "\n") for name in rows), {BOTH: scores})
     draw_bars(out / "why.png", bars, scale=f"mIoU of {BOTH}, %", title="What closes the gap")
-    write_json(out / "why.json", {"noise": noise, "results": [_plain(r) for r in found]})
+    write_json(out / "why.json", {"noise": noise, "results": [_plain(r) for r in results]})
     print(f"\n{out / 'why.png'}")
 
 
@@ -106,15 +112,15 @@ def _arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def _table(found: Sequence[TrainingScores]) -> str:
-    titles = [cell["title"] for cell in found[0].cells]
+def _table(results: Sequence[TrainingScores]) -> str:
+    titles = [cell["title"] for cell in results[0].cells]
     lines = [
         f"| change | {' | '.join(titles)} | over the report's form, each seed |",
         "|---" + "|--:" * len(titles) + "|---|",
     ]
-    first = [r.miou(BOTH) for r in found if r.row == "report's form"]
-    for name in (name for name in ROWS if any(r.row == name for r in found)):
-        own = [r for r in found if r.row == name]
+    first = [r.miou(BOTH) for r in results if r.row == "report's form"]
+    for name in (name for name in ROWS if any(r.row == name for r in results)):
+        own = [r for r in results if r.row == name]
         cells = " | ".join(format_mean(r.miou(title) for r in own) for title in titles)
         gaps = ", ".join(
             f"{ours - theirs:+.1f}"
@@ -125,9 +131,9 @@ def _table(found: Sequence[TrainingScores]) -> str:
     return "\n".join(lines)
 
 
-def _noise(found: Sequence[TrainingScores], name: str) -> dict[str, Any]:
+def _noise(results: Sequence[TrainingScores], name: str) -> dict[str, Any]:
     """Measure gradients of the first seed's run, with its final weights."""
-    run = read(next(r.folder for r in found if r.row == name))
+    run = read(next(r.folder for r in results if r.row == name))
     assembly = restore(run, device=device_of("auto"))
     data = open_data(run.settings.data.source, "train", run.settings.data.size)
     noise = gradient_noise(assembly, data, repeats=16, batch_size=run.settings.training.batch_size)

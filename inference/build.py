@@ -65,8 +65,8 @@ def _model(settings: Settings, schema: Schema) -> SceneModel:
     choices = {**vars(settings.model), "weights": settings.model.backbone_weights}
     if settings.model.threshold == "auto":  # until it is chosen
         choices["threshold"] = OPTIONS["threshold"].default
-    wanted = inspect.signature(kind).parameters
-    model: SceneModel = kind(schema, **{k: v for k, v in choices.items() if k in wanted})
+    parameters = inspect.signature(kind).parameters
+    model: SceneModel = kind(schema, **{k: v for k, v in choices.items() if k in parameters})
     return model
 
 
@@ -83,27 +83,27 @@ def _guide(settings: Settings, schema: Schema, model: SceneModel) -> Guide:
         sizes["encoders"] = model.encoders
     if settings.model.spatial and _takes_any(kind):  # to any other, z is one vector
         sizes |= {"spatial": settings.model.spatial, "cell": settings.model.cell}
-    made: Guide = _made(name, kind, schema, views, **sizes)
-    return made
+    guide: Guide = _construct(name, kind, schema, views, **sizes)
+    return guide
 
 
 def _objective(settings: Settings, model: SceneModel, guide: Guide) -> Objective:
     form = recipe(settings.recipe).form
     build = FORMS[form] if form in FORMS else load_class(form, {}, "objective")
-    made = build(settings, model, guide)
-    if not isinstance(made, Objective):
+    objective = build(settings, model, guide)
+    if not isinstance(objective, Objective):
         raise ValueError(
-            f"The form of the recipe {settings.recipe} returns {type(made).__name__}, which is no "
-            "Objective; subclass inference.objectives.bounds.Objective."
+            f"The form of the recipe {settings.recipe} returns {type(objective).__name__}, which "
+            "is no Objective; subclass inference.objectives.bounds.Objective."
         )
-    return made
+    return objective
 
 
 def bound_of(settings: Settings, name: str | None = None, particles: int | None = None) -> Bound:
     """Build a bound as the settings describe it.
 
     Args:
-        settings: Its choices.
+        settings: The settings.
         name: A key of `inference.settings.recipes.OBJECTIVES` or ``path/file.py:Name``; None = the
             joint term's.
         particles: K; None = the joint term's.
@@ -120,10 +120,10 @@ def bound_of(settings: Settings, name: str | None = None, particles: int | None 
     more = {"alpha": choices.renyi_alpha} if issubclass(kind, Renyi) else {}
     if choices.free_bits and issubclass(kind, ELBO):
         more["free_bits"] = choices.free_bits
-    made: Bound = _made(
+    bound: Bound = _construct(
         name, kind, particles, beta=choices.beta, weights=choices.view_weights, **more
     )
-    return made
+    return bound
 
 
 def _plain(settings: Settings, model: SceneModel, guide: Guide) -> Objective:
@@ -162,7 +162,10 @@ def _subsets(
 
 def _sec(settings: Settings, model: SceneModel, guide: Guide) -> Objective:
     if settings.data.augment not in (None, "none"):
-        raise ValueError("The recipe sec does not vary scenes, or cues would lie beside them.")
+        raise ValueError(
+            "The recipe sec cannot augment scenes, because cues are computed once "
+            "and would no longer match; use --augment none."
+        )
     assert isinstance(model, CoarseScene)
     crf = settings.crf
     return SEC(grid_kernels(model.cells, crf.weight, crf.sigma_xy, crf.sigma_rgb))
@@ -187,18 +190,19 @@ def load_class(what: Any, table: Mapping[str, str], kind: str) -> Any:
     return load(what, table, kind) if isinstance(what, str) else what
 
 
-def _made(name: str, kind: Any, *args: Any, **more: Any) -> Any:
-    """Make an object as ours are made; a stranger's class may not have been told how."""
+def _construct(name: str, kind: Any, *args: Any, **more: Any) -> Any:
+    """Construct an object like ours; the class may be a user's, with other arguments."""
     try:
         inspect.signature(kind).bind(*args, **more)
     except TypeError as error:
         raise ValueError(
-            f"{name} cannot be made as {kind.__mro__[1].__name__} is: {error}."
+            f"{name} cannot be constructed like its base class {kind.__mro__[1].__name__}: "
+            f"{error}. Take the same arguments in its __init__."
         ) from error
     return kind(*args, **more)
 
 
 def _takes_any(kind: type) -> bool:
-    """Say whether a class takes sizes that it does not name itself."""
-    found = inspect.signature(kind).parameters.values()
-    return any(p.name == "spatial" or p.kind is p.VAR_KEYWORD for p in found)
+    """Return whether a class takes sizes that it does not name itself."""
+    parameters = inspect.signature(kind).parameters.values()
+    return any(p.name == "spatial" or p.kind is p.VAR_KEYWORD for p in parameters)

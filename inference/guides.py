@@ -53,7 +53,10 @@ def product_of_experts(
     loc, scale = torch.stack(tuple(locs)), torch.stack(tuple(scales))
     if not (positive := (scale > 0).flatten(1).all(1)).all():
         first = int((~positive).nonzero()[0])
-        raise ValueError(f"Expert {first} has a scale that is not positive; pass deviations.")
+        raise ValueError(
+            f"Expert {first} has a scale that is not positive; pass standard "
+            "deviations, not logarithms or variances."
+        )
     precision = scale.square().reciprocal()
     if present is not None:
         precision = precision * torch.stack(tuple(present)).unsqueeze(-1)
@@ -110,20 +113,20 @@ class Guide(nn.Module):
         make = self.makers.get(name, partial(make_encoder, name))
         return make(self.schema, self.width)
 
-    def accepts(self, given: Collection[str]) -> bool:
+    def accepts(self, names: Collection[str]) -> bool:
         """Return whether there is a posterior given exactly these views; by default, given all."""
-        return set(given) == set(self.views)
+        return set(names) == set(self.views)
 
-    def require(self, given: Collection[str]) -> None:
+    def require(self, names: Collection[str]) -> None:
         """Refuse a set of views that `accepts` does not.
 
         Raises:
             ValueError: If there is no posterior given just these views.
         """
-        if not self.accepts(given):
+        if not self.accepts(names):
             raise ValueError(
                 f"The guide {type(self).__name__} has no posterior given only "
-                f"{', '.join(given)}; choose other views, or a guide that accepts any, "
+                f"{', '.join(names)}; choose other views, or a guide that accepts any, "
                 "such as poe or retrofit."
             )
 
@@ -179,9 +182,9 @@ class ProductGuide(Guide):
             {name: grid for name in self.views if (grid := _grid(self, [name]))}
         )
 
-    def accepts(self, given: Collection[str]) -> bool:
+    def accepts(self, names: Collection[str]) -> bool:
         """Accept any non-empty subset."""
-        return bool(given) and set(given) <= set(self.views)
+        return bool(names) and set(names) <= set(self.views)
 
     def expert(self, name: str, view: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and standard deviation of one view's expert, each ``(B, L)``."""
@@ -227,9 +230,9 @@ class RetrofitGuide(Guide):
         self.joint = JointGuide(schema, views, **choices)
         self.product = ProductGuide(schema, views, **choices)
 
-    def accepts(self, given: Collection[str]) -> bool:
+    def accepts(self, names: Collection[str]) -> bool:
         """Accept any non-empty subset."""
-        return self.product.accepts(given)
+        return self.product.accepts(names)
 
     def posterior(self, views: Views) -> dist.Distribution:
         """Return the joint network's posterior if every scene has every view, else the product."""
@@ -254,9 +257,9 @@ class MaskedGuide(Guide):
         self.head = GaussianHead(inputs, 16 * self.width, self.parts.vector)
         self.grid = _grid(self, self.views)
 
-    def accepts(self, given: Collection[str]) -> bool:
+    def accepts(self, names: Collection[str]) -> bool:
         """Accept any non-empty subset."""
-        return bool(given) and set(given) <= set(self.views)
+        return bool(names) and set(names) <= set(self.views)
 
     def posterior(self, views: Views) -> dist.Distribution:
         """Return q(z | the views held), from their features and from which of them are present."""
@@ -286,7 +289,7 @@ class MaskedGuide(Guide):
 class EmptyGuide(Guide):
     """The guide of a model without z: it has no posterior."""
 
-    def accepts(self, given: Collection[str]) -> bool:
+    def accepts(self, names: Collection[str]) -> bool:
         """Accept no set of views."""
         return False
 

@@ -33,7 +33,7 @@ CUT_SHORT = (KeyboardInterrupt, Interruption, MemoryError, OSError)
 """What ends work that could go on later, once there is time, memory or space again."""
 
 
-class Asked:
+class PendingSignal:
     """Whether a signal has come."""
 
     number: int | None = None
@@ -42,12 +42,12 @@ class Asked:
         return self.number is not None
 
 
-_raised = Asked()
+_raised = PendingSignal()
 """The signal that raised an `Interruption`, if one did."""
 
 
 @contextmanager
-def deferred() -> Iterator[Asked]:
+def deferred() -> Iterator[PendingSignal]:
     """Let the signals of `SIGNALS` wait until the block is done; a second one interrupts it.
 
     At the end of the block the signal is answered as it would have been without this. Signals
@@ -56,21 +56,21 @@ def deferred() -> Iterator[Asked]:
     Yields:
         True as soon as one has come.
     """
-    asked = Asked()
+    pending = PendingSignal()
     if threading.current_thread() is not threading.main_thread():
-        yield asked
+        yield pending
         return
 
     def note(number: int, frame: FrameType | None) -> None:
-        if asked:
+        if pending:
             raise Interruption(number)
-        asked.number = number
+        pending.number = number
 
     with _handled(note):
-        yield asked
-    if asked.number is not None:
-        signal.raise_signal(asked.number)
-        raise Interruption(asked.number)  # had it been ignored, the work would not be done
+        yield pending
+    if pending.number is not None:
+        signal.raise_signal(pending.number)
+        raise Interruption(pending.number)  # had it been ignored, the work would not be done
 
 
 @contextmanager
@@ -105,7 +105,7 @@ def unmasked() -> Iterator[None]:
 
 @contextmanager
 def resumable() -> Iterator[None]:
-    """Say of an interruption that the same call goes on where it was."""
+    """Add to an interruption that the same call continues."""
     try:
         with unmasked():
             yield

@@ -37,7 +37,7 @@ class Pool:
     def map(self, function: Callable[[S], T], items: Iterable[S]) -> Iterator[T]:
         """Return the results of a call for each item, in order.
 
-        In this process a call runs when its result is asked for. Arguments and results that go
+        In this process a call runs when its result is requested. Arguments and results that go
         to another process and back are pickled.
         """
         if self._executor is None:
@@ -76,7 +76,7 @@ def pool(jobs: int) -> Iterator[Pool]:
     Processes are started afresh (``spawn``), and none outlives its parent, however that ends.
 
     Args:
-        jobs: How many processes; with 1 calls run in this process.
+        jobs: Number of processes; with 1 calls run in this process.
     """
     if jobs == 1:
         yield Pool(1, None)

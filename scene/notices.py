@@ -1,8 +1,15 @@
-"""Notices: warnings about assumptions that a file's content leaves open, each given once."""
+"""Notices, each given once, and the callbacks that report the progress of long work."""
 
 import warnings
+from collections.abc import Callable
 
-_SAID: set[str] = set()  # never cleared, unlike the registry of module `warnings`
+Progress = Callable[[str, int, int], None]
+"""A callback with the step of the work, the number of scenes done, and their total."""
+
+SceneCount = Callable[[int, int], None]
+"""A callback with the number of scenes done, and their total."""
+
+_GIVEN: set[str] = set()  # never cleared, unlike the registry of module `warnings`
 
 
 class Notice(UserWarning):
@@ -11,9 +18,9 @@ class Notice(UserWarning):
 
 def notice(sentence: str) -> None:
     """Warn once in a process, so that all files of a dataset give one sentence."""
-    if sentence not in _SAID:
+    if sentence not in _GIVEN:
         warnings.warn(sentence, Notice, stacklevel=3)
-        _SAID.add(sentence)
+        _GIVEN.add(sentence)
 
 
 def against_weak(weak: int, scenes: int) -> str:

@@ -22,7 +22,7 @@ def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
     True
 
     Args:
-        seed: Of the generators.
+        seed: Seed of the generators.
         device: The device besides the CPU.
 
     Raises:

@@ -123,9 +123,9 @@ class Views:
 
     def only(self, names: Iterable[str]) -> Views:
         """Return only the views named, of all B scenes."""
-        held = tuple(names)
+        kept_names = tuple(names)
         tensors, present, likelihood_weights = (
-            {n: of[n] for n in held}
+            {n: of[n] for n in kept_names}
             for of in (self._tensors, self.present, self.likelihood_weights)
         )
         batch = Views(tensors, present, likelihood_weights)

@@ -125,9 +125,9 @@ def command():
 
         def run(words, folder, limit=None, number=signal.SIGKILL, file=None):
             folder.mkdir(exist_ok=True)
-            asked = {"words": list(words), "folder": str(folder)}
-            asked |= {"limit": limit, "number": number, "file": file}
-            server.stdin.write(json.dumps(asked) + "\n")
+            arguments = {"words": list(words), "folder": str(folder)}
+            arguments |= {"limit": limit, "number": number, "file": file}
+            server.stdin.write(json.dumps(arguments) + "\n")
             server.stdin.flush()
             return json.loads(server.stdout.readline())
 

@@ -36,8 +36,8 @@ def serve():
     for name in PRELOADED:
         importlib.import_module(name)
     for line in sys.stdin:
-        asked = json.loads(line)
-        print(json.dumps(run(**asked)), flush=True)
+        arguments = json.loads(line)
+        print(json.dumps(run(**arguments)), flush=True)
 
 
 def run(words, folder, limit, number, file):
@@ -76,9 +76,9 @@ def _command(words, folder):
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # nohup and & ignore some
         signal.signal(number, signal.SIG_DFL)
     os.chdir(folder)
-    said = os.open("said.txt", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
-    os.dup2(said, 1)
-    os.dup2(said, 2)
+    output = os.open("said.txt", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
     status = 70
     try:
         from cli.__main__ import main
@@ -105,13 +105,13 @@ def _survivors(session, patience=60):
 
 
 def _members(session):
-    found = []
+    result = []
     for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             state, _, _, sid = path.joinpath("stat").read_text().rpartition(") ")[2].split()[:4]
             if int(sid) == session and state != "Z":
-                found.append(path.joinpath("cmdline").read_text().replace("\0", " ")[:90])
-    return found
+                result.append(path.joinpath("cmdline").read_text().replace("\0", " ")[:90])
+    return result
 
 
 if __name__ in ("__main__", "__mp_main__"):  # the latter in processes that a command starts

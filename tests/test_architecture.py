@@ -33,13 +33,13 @@ def _tree(name: str) -> ast.Module:
 
 def _imported(nodes: Iterator[ast.AST]) -> set[str]:
     """Name the top packages that import statements among ``nodes`` ask for."""
-    found = set()
+    result = set()
     for node in nodes:
         if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
+            result |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            found.add((node.module or "").split(".")[0] if not node.level else "")
-    return found - {""}
+            result.add((node.module or "").split(".")[0] if not node.level else "")
+    return result - {""}
 
 
 def _at_import(tree: ast.AST) -> Iterator[ast.AST]:
@@ -83,12 +83,12 @@ def _part(name: str) -> str:
 
 def _parts_imported(name: str) -> set[str]:
     depth = name.count("/")  # as many dots lead from the file to `inference` itself
-    found = set()
+    result = set()
     for node in ast.walk(_tree(name)):
         if isinstance(node, ast.ImportFrom) and node.level == depth:
             named = [node.module] if node.module else [alias.name for alias in node.names]
-            found |= {part.split(".")[0] for part in named}
-    return found
+            result |= {part.split(".")[0] for part in named}
+    return result
 
 
 def test_a_package_names_its_own_modules_relatively():

@@ -105,9 +105,9 @@ def test_the_jackknife_asks_for_a_draw_to_leave_out():
 def test_an_outline_is_where_labels_meet_and_is_seen_where_the_mask_is(pets):
     kind = load(f"{_path('own_view')}:OutlinedScene", {}, "view")
     mask = torch.tensor([[[0, 0, 2], [1, 0, 0]]])
-    found = kind(pets.schema, latent=2, width=2).extend(Views({"mask": mask}))
-    assert found["outline"].equal(torch.tensor([[[[0.0, 1, 0], [1, 0, 0]]]]))
-    assert found.names == ("mask", "outline")
+    result = kind(pets.schema, latent=2, width=2).extend(Views({"mask": mask}))
+    assert result["outline"].equal(torch.tensor([[[[0.0, 1, 0], [1, 0, 0]]]]))
+    assert result.names == ("mask", "outline")
 
 
 def test_classic_svi_learns_only_what_is_in_the_parameter_store(capsys):
@@ -166,15 +166,15 @@ def _bent(q, noise):
     return noise
 
 
-def test_a_comparison_reuses_what_it_has_found(tmp_path, capsys):
+def test_a_comparison_reuses_its_results(tmp_path, capsys):
     main = _main(_path("compare_models"))
     argv = [*TABLE, "--rows", "segmenter", "--out", str(tmp_path / "table")]
     main(argv)
     table = capsys.readouterr().out
     (written,) = (tmp_path / "table").glob("*/scores-*.json")
-    found = json.loads(written.read_text())
-    found["result"]["cells"][0]["score"]["miou"] = 98.7
-    written.write_text(json.dumps(found))
+    result = json.loads(written.read_text())
+    result["result"]["cells"][0]["score"]["miou"] = 98.7
+    written.write_text(json.dumps(result))
     main(argv)
     again = capsys.readouterr().out
     assert "98.7" not in table

@@ -79,9 +79,9 @@ def run(tmp_path_factory):
     small = {"size": (16, 16), "latent": 4, "width": 4, "guide_width": 4}
     settings, folder = recipe("telbo").settings(**small), tmp_path_factory.mktemp("runs")
     scenes = SyntheticScenes("test", size=(16, 16))
-    made = create(settings, scenes.schema, scenes.name, folder / "telbo")
-    save_weights(made.path(WEIGHTS), assemble(settings, scenes.schema), "telbo")
-    return str(made.folder)
+    trained_run = create(settings, scenes.schema, scenes.name, folder / "telbo")
+    save_weights(trained_run.path(WEIGHTS), assemble(settings, scenes.schema), "telbo")
+    return str(trained_run.folder)
 
 
 @pytest.mark.parametrize("entries", [PYTHON, WORDS], ids=["python", "words"])
@@ -90,7 +90,7 @@ def test_an_entry_loads_only_what_it_uses(entries, run, tmp_path):
     code = START + f"RUN = {run!r}\n"
     for entry, (line, forbidden) in entries.items():
         code += f"{line}\nloads_none_of({forbidden!r}, {entry!r})\n"
-    said = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code],
         check=False,
         capture_output=True,
@@ -98,4 +98,4 @@ def test_an_entry_loads_only_what_it_uses(entries, run, tmp_path):
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
-    assert said.returncode == 0, said.stderr[-500:]
+    assert process.returncode == 0, process.stderr[-500:]

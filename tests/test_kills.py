@@ -27,17 +27,19 @@ def _digests(folder):
 def whole(command, tmp_path_factory):
     """Train undisturbed, and say what came of it."""
     place = tmp_path_factory.mktemp("whole")
-    found = command(TRAIN, place)
-    assert found["status"] == 0, found["said"]
+    result = command(TRAIN, place)
+    assert result["status"] == 0, result["said"]
     return _digests(place / "run")
 
 
 @pytest.mark.parametrize(("file", "times"), [("checkpoint", 1), ("checkpoint", 3), ("weights", 1)])
-def test_a_training_that_is_killed_comes_to_the_same_end(command, whole, tmp_path, file, times):
+def test_a_training_that_is_killed_and_repeated_writes_the_same_files(
+    command, whole, tmp_path, file, times
+):
     name = f"run/{file}.safetensors"
-    found = command(TRAIN, tmp_path, times, file=name)
-    assert found["status"] == -9, found["said"]
-    assert not found["survivors"]
+    result = command(TRAIN, tmp_path, times, file=name)
+    assert result["status"] == -9, result["said"]
+    assert not result["survivors"]
     rest = command(("train", "--resume", "run"), tmp_path)
     assert rest["status"] == 0, rest["said"]
     assert _digests(tmp_path / "run") == whole
@@ -47,9 +49,9 @@ def test_a_training_that_is_killed_comes_to_the_same_end(command, whole, tmp_pat
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
 def test_a_signal_is_answered_with_how_to_go_on(command, tmp_path, number, status):
-    found = command(TRAIN, tmp_path, 1, number, "run/checkpoint.safetensors")
-    last = found["said"].splitlines()[-1]
-    assert found["status"] == status, found["said"]
+    result = command(TRAIN, tmp_path, 1, number, "run/checkpoint.safetensors")
+    last = result["said"].splitlines()[-1]
+    assert result["status"] == status, result["said"]
     assert last == (
         "scene: interrupted. What was learned is kept; go on with: scene train --resume run"
     )

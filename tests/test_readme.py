@@ -45,5 +45,5 @@ def test_the_first_block_does_the_main_job_in_twelve_lines(place, capsys):
     assert (place / "scenes.png").read_bytes().startswith(b"\x89PNG")
     labels = Labels(("background", "circle", "square", "triangle", "star", "ring", "cross"))
     assert read_mask(place / "mask.png", labels).shape == (32, 32)
-    said = capsys.readouterr().out
-    assert "synthetic-default test, 6 scenes\nimage → mask: mIoU" in said
+    message = capsys.readouterr().out
+    assert "synthetic-default test, 6 scenes\nimage → mask: mIoU" in message

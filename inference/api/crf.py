@@ -43,11 +43,11 @@ class Source:
     Attributes:
         run: Predicts the unaries; None = they are noise, or read.
         unaries: Noise, or read from a folder.
-        data: As ``--data``.
+        data: The data, as for ``--data``.
         size: Height and width at which the data are framed; None = their own.
         device: Where a run predicts.
         trust: Run code that came with the run.
-        seed: Of its draws.
+        seed: Seed of its draws.
     """
 
     run: Run | None
@@ -82,9 +82,9 @@ class Source:
         """Name some scenes of a split and their unaries; a run predicts them into ``folder``.
 
         Args:
-            split: Of the data.
+            split: Split of the data.
             folder: Where predictions are kept.
-            watch: Told what is being done, how many scenes are done, and of how many.
+            watch: Called with the step of the work, the number of scenes done, and their total.
             limit: Only so many scenes.
             sample: A seed that draws them; None = the first ones.
         """
@@ -120,8 +120,8 @@ def source_of(
     Args:
         run: Predicts them.
         probs: A folder of one ``.npy`` or ``.npz`` a scene.
-        data: As ``--data``; the run's own, or ``synthetic``, if left out.
-        seed: Of draws and of noise.
+        data: The data, as for ``--data``; the run's own, or ``synthetic``, if left out.
+        seed: Seed of draws and of noise.
         device: Where a run predicts.
         trust: Run code that came with the run.
         download: Let ``voc2012`` be fetched.

@@ -6,16 +6,16 @@ from ..experiments.generate import GenerationSettings as GenerationSettings
 from ..experiments.generate import generate as generate
 from ..experiments.pseudo_label import pseudo_label as pseudo_label
 from ..segmentation.classifier import cue_settings as cue_settings
-from ..segmentation.cue_files import claim as claim_cues
+from ..segmentation.cue_files import require_cues_folder as require_cues_folder
 from ..segmentation.cue_files import write_cues as write_cues
 from ..segmentation.cues import CueSettings as CueSettings
 
 __all__ = [
     "CueSettings",
     "GenerationSettings",
-    "claim_cues",
     "cue_settings",
     "generate",
     "pseudo_label",
+    "require_cues_folder",
     "write_cues",
 ]

@@ -9,8 +9,8 @@ from typing import Any
 from scene.datasets.base import SceneDataset
 
 from ..diagnostics.diagnose import Diagnosis
-from ..diagnostics.diagnose import claim as claim
 from ..diagnostics.diagnose import diagnose as examine
+from ..diagnostics.diagnose import require_diagnosis_folder as require_diagnosis_folder
 from ..runs.checkpoints import restore
 from ..runs.run import Run
 from .loaded import LoadedRun
@@ -39,7 +39,7 @@ def diagnose(
         limit: Only the first so many scenes.
         gradients: Gradients for each estimate of their noise; 0 leaves it out.
         segmenter: A run that segments drawn images, to compare with drawn masks.
-        seed: Of every draw.
+        seed: Seed of every draw.
         about: More for the head of the JSON.
         watch: Called with the title of each part before it is done.
 

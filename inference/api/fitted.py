@@ -65,7 +65,7 @@ class Fitted(LoadedRun):
             refine: Refine the posterior for these views first: ``svi`` climbs its ELBO, ``hmc``
                 runs a chain from there.
             refine_steps: Steps of Adam (``svi``: 50), or of warm-up (``hmc``: 100).
-            seed: Of the draws.
+            seed: Seed of the draws.
             data: Where ``test:3`` is looked up; the run's own data if left out.
 
         Raises:
@@ -105,12 +105,12 @@ class Fitted(LoadedRun):
             views: Names of the views to predict; None = all that the model explains.
             draws: Draws of z that are averaged.
             at_mean: Use the mean of the posterior in place of draws.
-            seed: Of the draws.
+            seed: Seed of the draws.
             data: Where ``test:3`` is looked up; the run's own data if left out.
 
         Raises:
-            LookupError: If the model does not explain a view that is asked for.
-            ValueError: If it has no posterior given these views, or not one draw is asked for.
+            LookupError: If the model does not explain a requested view.
+            ValueError: If it has no posterior given these views, or ``draws`` is below 1.
         """
         if draws < 1:
             raise ValueError(f"A prediction averages 1 draw or more, not {draws}.")
@@ -174,9 +174,9 @@ class Fitted(LoadedRun):
             mask: A mask.
             method: ``svi``: a diagonal Normal climbs the ELBO; ``hmc``: from there, a chain of
                 the exact posterior.
-            steps: Of Adam (``svi``: 50), or of warm-up (``hmc``: 100).
+            steps: Steps of Adam (``svi``: 50), or of warm-up (``hmc``: 100).
             draws: Draws of z to return.
-            seed: Of every draw.
+            seed: Seed of every draw.
             data: Where ``test:3`` is looked up; the run's own data if left out.
 
         Raises:
@@ -197,7 +197,7 @@ class Fitted(LoadedRun):
         Args:
             scenes: A dataset, or a batch of views: any set that has a posterior.
             particles: Draws of z for each scene; the more, the tighter the bound.
-            seed: Of the draws.
+            seed: Seed of the draws.
 
         Returns:
             ``(B,)``, see `inference.prediction.evaluate.log_likelihood`.
@@ -231,7 +231,7 @@ class Fitted(LoadedRun):
             at_mean: Use the mean of the posterior in place of draws.
             directions: Pairs of the views conditioned on and the target, such as
                 ``(("image",), "mask")``; None = the usual seven.
-            seed: Of the draws.
+            seed: Seed of the draws.
             download: Let ``voc2012`` be fetched.
             watch: Called with the title of each direction before it is scored.
 
@@ -310,13 +310,18 @@ def _parts(views: Views) -> Iterator[Views]:
 
 
 def _refinement(method: str | None, steps: int | None, seen: Views | None) -> Refinement | None:
-    """Say how to refine; None where that was not asked."""
+    """Return how to refine; None without a refinement."""
     if method is None:
         if steps is not None:
-            raise ValueError("--refine-steps goes with --refine svi or --refine hmc.")
+            raise ValueError(
+                "--refine-steps needs --refine svi or --refine hmc; add one, or leave it out."
+            )
         return None
     if method not in ("svi", "hmc"):
         raise LookupError(unknown(method, ("svi", "hmc"), "refinement") + ".")
     if seen is None:
-        raise ValueError("There is nothing to refine by; add --from-image, -classes or -mask.")
+        raise ValueError(
+            "--refine needs views to condition on; add --from-image, "
+            "--from-classes or --from-mask."
+        )
     return Refinement("svi" if method == "svi" else "hmc", steps)

@@ -52,19 +52,19 @@ def find_run(
         from ..segmentation.segmenter import newest_run
 
         return newest_run(stage)
-    return newest(*_wanted(task, tuple(name for name in VIEWS if name in observed)))
+    return newest(*_requirements(task, tuple(name for name in VIEWS if name in observed)))
 
 
 def has_latent(run: Run) -> bool:
-    """Say whether a run's model has a latent z, by its settings alone."""
+    """Return whether a run's model has a latent z, by its settings alone."""
     return recipe(run.settings.recipe).takes("latent")
 
 
-def _wanted(task: Task, observed: tuple[str, ...]) -> tuple[Callable[[Run], bool], str, str]:
-    """Say which runs will do, what to call them, and the recipe that makes one."""
+def _requirements(task: Task, observed: tuple[str, ...]) -> tuple[Callable[[Run], bool], str, str]:
+    """Return which runs are suitable, their description, and the recipe that trains one."""
     source = " + ".join(observed) or "its prior"
     samples = f"a model that samples from {source}"
-    wanted: dict[Task, tuple[Callable[[Run], bool], str, str]] = {
+    tasks: dict[Task, tuple[Callable[[Run], bool], str, str]] = {
         "any": (lambda run: True, "any recipe", "telbo"),
         "sample": (lambda run: able(run.settings, observed), samples, "telbo"),
         "refine": (lambda run: refinable(run.settings, observed), samples, "telbo"),
@@ -81,7 +81,7 @@ def _wanted(task: Task, observed: tuple[str, ...]) -> tuple[Callable[[Run], bool
         ),
         "diagnose": (has_latent, "a model with a latent z", "telbo"),
     }
-    return wanted[task]
+    return tasks[task]
 
 
 def load(
@@ -111,6 +111,8 @@ def load(
         ValueError: If it is damaged, or the device is not there.
     """
     where = device_of(device)
-    found = find_run(run, task, observed=observed)
-    found = replace(found, settings=located(found.settings, found.folder, trust))
-    return Fitted(found, restore(found, device=where, trust=trust))
+    trained_run = find_run(run, task, observed=observed)
+    trained_run = replace(
+        trained_run, settings=located(trained_run.settings, trained_run.folder, trust)
+    )
+    return Fitted(trained_run, restore(trained_run, device=where, trust=trust))

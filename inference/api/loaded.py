@@ -80,7 +80,7 @@ class LoadedRun:
         return self.assembly.device
 
     def __repr__(self) -> str:
-        """Say what it is in one line."""
+        """Return a description in one line."""
         height, width = self.schema.size
         return f"<{self.name} of {self.run.folder}, {height}x{width}, {self.device}>"
 
@@ -96,7 +96,7 @@ class LoadedRun:
 
         Args:
             split: ``train``, ``tune``, ``val`` or ``test``; None = ``test``, else ``val``.
-            data: As ``--data``; the run's own if left out.
+            data: The data, as for ``--data``; the run's own if left out.
             download: Let ``voc2012`` be fetched.
             target: What will be scored, ``mask`` or ``classes``, which decides where ``split`` is
                 None; the model's own if left out.
@@ -184,7 +184,7 @@ def save_run(run: Run, assembly: Assembly, folder: Path, force: bool = False) ->
         ValueError: If it is a file, holds no run, or is the run itself.
     """
     if folder.exists() and folder.samefile(run.folder):
-        raise ValueError(f"{folder} is the run itself; name another folder to keep it in.")
+        raise ValueError(f"{folder} is the run itself; choose another folder to save the copy in.")
     copy = Run(folder, portable(run.settings, run.folder), run.schema)
     with claimed(folder, force):
         for name in (CONFIG, *(_KEPT if _unchanged(run, assembly, folder) else ())):
@@ -198,7 +198,7 @@ def save_run(run: Run, assembly: Assembly, folder: Path, force: bool = False) ->
 
 
 def _unchanged(run: Run, assembly: Assembly, folder: Path) -> bool:
-    """Say whether the weights are those of the run, byte for byte."""
+    """Return whether the weights are those of the run, byte for byte."""
     part = folder / f".{WEIGHTS}"
     try:
         save_weights(part, assembly, run.settings.title)

@@ -13,6 +13,7 @@ from torch import Tensor
 from scene.datasets.base import SceneDataset
 from scene.datasets.catalogue import splits_of
 from scene.datasets.observations import Picture, photograph
+from scene.notices import SceneCount
 from scene.registry import unknown
 
 from ..crf.parameters import Parameters as Parameters
@@ -20,11 +21,11 @@ from ..crf.parameters import load as load_parameters
 from ..segmentation.cues import CueSettings as CueSettings
 from ..segmentation.photos import Done as Done
 from ..segmentation.photos import Failed as Failed
+from ..segmentation.photos import outputs_of as outputs_of
 from ..segmentation.photos import photos_of as photos_of
-from ..segmentation.photos import plan as plan
 from ..segmentation.photos import segment_files as segment_files
 from ..segmentation.score import StageScore as StageScore
-from ..segmentation.score import Watch, common_classes, score_stage
+from ..segmentation.score import common_classes, score_stage
 from ..segmentation.segmentation import Segmentation
 from ..segmentation.segmenter import PIXELS, segmenter_of
 from ..segmentation.segmenter import Segmenter as Segmenter
@@ -70,21 +71,21 @@ def segmenter(
         fitted: Of any recipe that predicts masks from images, or of a classifier.
         stage: A key of `inference.segmentation.stages.STAGES`; None = the run's last.
         crf: With or without the CRF, or with these parameters; None = as the stage has it.
-        class_maps: How a classifier's class maps are made.
+        class_maps: The settings of a classifier's class maps.
         pixels: Photographs with more are reduced to so many for the CRF.
-        seed: Of the draws of z, the same for every photograph.
-        engine: Of the CRF, as in `inference.crf.meanfield.refine`.
+        seed: Seed of the draws of z, the same for every photograph.
+        engine: Engine of the CRF, as in `inference.crf.meanfield.refine`.
 
     Raises:
         LookupError: If there is no such stage, or no such parameter.
         ValueError: If the run does not have that stage, or it contradicts ``crf``.
     """
-    wanted = None if crf is None else crf is not False
-    name = stage_of(fitted.run, stage, wanted)
-    if wanted is not None and STAGES[name].crf != wanted:
+    with_crf = None if crf is None else crf is not False
+    name = stage_of(fitted.run, stage, with_crf)
+    if with_crf is not None and STAGES[name].crf != with_crf:
         raise ValueError(
-            f"The stage {name} {'has no' if wanted else 'is with the'} CRF, which contradicts "
-            f"crf={crf!r}; leave one out."
+            f"The stage {name} {'has no' if with_crf else 'is with the'} CRF, which contradicts "
+            f"crf={crf!r}; leave out stage or crf."
         )
     parameters = Parameters()
     if isinstance(crf, Parameters):
@@ -126,7 +127,7 @@ def score_stages(
     class_maps: CueSettings = _CLASS_MAPS,
     engine: str = "auto",
     seed: int = 0,
-    watch: Watch = lambda done, total: None,
+    watch: SceneCount = lambda done, total: None,
 ) -> dict[str, StageScore]:
     """Score the masks of stages of one run at all stored pixels of a split.
 
@@ -135,10 +136,10 @@ def score_stages(
         stages: Keys of `inference.segmentation.stages.STAGES`.
         scenes: The split; those without a mask are left out.
         crf: Parameters of the CRF, where a stage has one; None = the usual ones.
-        class_maps: How a classifier's class maps are made.
-        engine: Of the CRF.
-        seed: Of the draws of z.
-        watch: Told how many scenes are done, of how many.
+        class_maps: The settings of a classifier's class maps.
+        engine: Engine of the CRF.
+        seed: Seed of the draws of z.
+        watch: Called with the number of scenes done, and their total.
 
     Raises:
         LookupError: If there is no such stage.

@@ -35,7 +35,7 @@ def train(
 
     Args:
         recipe: ``telbo``, ``jvae``, ``jmvae``, ``cvae``, ``segmenter``, ``classifier``, ``sec`` or
-            ``twin``.
+            ``supervised``.
         data: ``synthetic``, ``synthetic:confounded``, ``voc2012``, or a folder in VOC layout; the
             recipe's own if left out.
         out: The folder of the run; a new one under ``runs/`` (or ``SCENE_RUNS``) if left out.

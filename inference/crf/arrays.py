@@ -21,7 +21,7 @@ _AT_ONCE = 2**20  # bytes that are decompressed at once
 
 
 class Header(NamedTuple):
-    """What a ``.npy`` file says of its array.
+    """The header of a ``.npy`` file.
 
     Attributes:
         shape: Its axes.
@@ -37,7 +37,7 @@ class Header(NamedTuple):
 
     @property
     def size(self) -> int:
-        """How many bytes the numbers take."""
+        """The number of bytes of the values."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
@@ -46,7 +46,7 @@ def read_probs(path: Path, check: Callable[[Shape], object] = lambda shape: None
 
     Args:
         path: ``.npy``, or ``.npz`` with one array, or one called ``probs``.
-        check: Called with the shape that the file says it has; raises if another is wanted.
+        check: Called with the shape in the file's header; raises if another is expected.
 
     Returns:
         ``(L, H, W)``, not checked; of an ``.npy`` file, pages are read as they are used.

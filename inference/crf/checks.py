@@ -141,7 +141,7 @@ def check_kernels(kernels: Any, batch: Tensor, image: Tensor | None) -> None:
         if compatibility is not None and len(compatibility) != labels:
             raise ValueError(
                 f"The compatibility of {name} is {_shape(compatibility)}, but there are {labels} "
-                f"labels: {labels}×{labels} or {labels} numbers are wanted."
+                f"labels: {labels}×{labels} or {labels} numbers are expected."
             )
         if isinstance(kernel, FeatureMap) and kernel.values.ndim == 4:
             if len(kernel.values) not in (1, len(batch)):
@@ -174,9 +174,9 @@ def check_image(image: Tensor, batch: Tensor, single: bool) -> None:
         ValueError: If it does not fit; the message names axes that seem to be swapped.
     """
     size = tuple(batch.shape[-2:])
-    wanted = (*size, 3) if single else (len(batch), *size, 3)
-    if tuple(image.shape) != wanted:
-        raise ValueError(_misfit(image, batch, wanted))
+    expected = (*size, 3) if single else (len(batch), *size, 3)
+    if tuple(image.shape) != expected:
+        raise ValueError(_misfit(image, batch, expected))
     if not all(map(math.isfinite, _extremes(image))):
         raise ValueError("The image holds a NaN or an infinity.")
 
@@ -187,10 +187,10 @@ def check_void(void: Tensor, batch: Tensor, single: bool) -> None:
     Raises:
         ValueError: If they do not fit; the message says what came and what was expected.
     """
-    wanted = tuple(batch.shape[-2:]) if single else (len(batch), *batch.shape[-2:])
-    if void.dtype != torch.bool or tuple(void.shape) != wanted:
+    expected = tuple(batch.shape[-2:]) if single else (len(batch), *batch.shape[-2:])
+    if void.dtype != torch.bool or tuple(void.shape) != expected:
         raise ValueError(
-            f"void must be bool of shape {wanted}, not {void.dtype} of {_shape(void)}."
+            f"void must be bool of shape {expected}, not {void.dtype} of {_shape(void)}."
         )
 
 
@@ -204,7 +204,9 @@ def _numbers(values: Tensor, name: str) -> tuple[float, float]:
         raise ValueError(f"{name} are {_shape(values)}: there is no pixel to refine.")
     least, largest = _extremes(values)
     if not (math.isfinite(least) and math.isfinite(largest)):
-        raise ValueError(f"{name} hold a NaN or an infinity; look where they came from.")
+        raise ValueError(
+            f"{name} hold a NaN or an infinity; check the model or file that produced them."
+        )
     return least, largest
 
 
@@ -220,19 +222,19 @@ def _whole(number: Any) -> bool:
     return isinstance(number, (int, np.integer)) and not isinstance(number, bool)
 
 
-def _misfit(image: Tensor, batch: Tensor, wanted: tuple[int, ...]) -> str:
+def _misfit(image: Tensor, batch: Tensor, expected: tuple[int, ...]) -> str:
     """Return a sentence on how an image of the wrong shape differs from the one wanted."""
     labels, height, width = batch.shape[-3:]
     shape = tuple(image.shape[-3:])
     scene = f"the probs are {labels}×{height}×{width} (L, H, W)"
-    if shape != (3, height, width) and (channels := _channels(image, wanted)):
+    if shape != (3, height, width) and (channels := _channels(image, expected)):
         return (
             f"The image is {_shape(image)}, but colours are 3 channels, (H, W, 3): repeat a grey "
             "one 3 times, drop what is beside red, green and blue, or look at all of them by "
             f"FeatureMap(values=...), a tensor ({channels}, H, W), without image."
         )
-    if image.ndim != len(wanted):
-        return f"The image has shape {_shape(image)}, but {wanted} is wanted, for {scene}."
+    if image.ndim != len(expected):
+        return f"The image has shape {_shape(image)}, but {expected} is expected, for {scene}."
     if shape == (3, height, width):
         return f"The image is {_shape(image)}, channels first: pass (H, W, 3), channels last."
     if shape == (width, height, 3):
@@ -242,14 +244,14 @@ def _misfit(image: Tensor, batch: Tensor, wanted: tuple[int, ...]) -> str:
         )
     if shape == (labels, height, 3) or (shape[:2] == (labels, height) and width != shape[1]):
         return f"T{scene[1:]}, but look like (H, W, L): pass them with labels first."
-    if len(image) != len(batch) and len(wanted) == 4:
+    if len(image) != len(batch) and len(expected) == 4:
         return f"There are {len(image)} images for {len(batch)} scenes."
     return f"The image is {_shape(image)} (H, W, 3), but {scene}; resize one of them to the other."
 
 
-def _channels(image: Tensor, wanted: tuple[int, ...]) -> int:
+def _channels(image: Tensor, expected: tuple[int, ...]) -> int:
     """Count the channels of an image that differs in nothing else from the one wanted, or 0."""
-    shape, pixels = tuple(image.shape), wanted[:-1]
+    shape, pixels = tuple(image.shape), expected[:-1]
     if shape == pixels:
         return 1
     if shape[:-1] == pixels:

@@ -76,7 +76,7 @@ class Engine:
 
         Args:
             field: Scenes, kernels and void pixels.
-            iterations: How many; with 0 the softmax of the logits.
+            iterations: Number of iterations; with 0 the softmax of the logits.
 
         Returns:
             Q, ``(B, L, H, W)``, of the type of the field's logits.

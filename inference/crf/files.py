@@ -28,7 +28,7 @@ class Refined:
     """What `refine_files` wrote.
 
     Attributes:
-        files: What was written: the mask, the overlay, and the marginals if they were wanted.
+        files: What was written: the mask, the overlay, and the marginals if requested.
         shares: Share of the pixels of each label that is present, largest first.
         changed: How many pixels got another label than they had, or than was most probable.
         pixels: How many there are.
@@ -62,7 +62,7 @@ def refine_files(
         probs: ``.npy`` or ``.npz`` of ``(L, H, W)`` probabilities.
         mask: A palette, greyscale or RGB mask, in place of ``probs``; 255 = unknown.
         labels: Names and colours; if None, labels are numbered, and coloured as VOC's.
-        parameters: Of the CRF; None is the defaults.
+        parameters: Parameters of the CRF; None is the defaults.
         confidence: Probability that a label of ``mask`` is right.
         engine: ``auto``, or a key of `inference.crf.engines.ENGINES`, or ``path/file.py:Name``.
         out: Folder of ``<stem>_mask.png`` and ``<stem>_overlay.png``.
@@ -124,8 +124,9 @@ def _from_probs(
     labels = labels or _numbered(len(values), path)
     if len(values) != len(labels.names):
         raise ValueError(
-            f"{path} holds {len(values)} labels, but {len(labels.names)} are named; leave --data "
-            "and --labelmap out, or give the ones it was made with."
+            f"{path} holds {len(values)} labels, but --data or --labelmap names "
+            f"{len(labels.names)}; leave both out, or name the labels that the file was made "
+            "with."
         )
     return labels, values.argmax(0), _refined(refine, values, pixels, labels, parameters, engine)
 
@@ -148,7 +149,7 @@ def _from_mask(
         raise ValueError(f"{path} is {wide}×{tall} but the photo is {w}×{h}; {advice}")
     known = ids[ids != VOID]
     if not known.numel():
-        raise ValueError(f"{path} is void (255) everywhere; there is nothing to go by.")
+        raise ValueError(f"{path} is void (255) everywhere, so there is nothing to refine.")
     if labels is None and known.numel() < ids.numel() and len(known.unique()) == 1:
         raise ValueError(
             f"{path} holds one label, {int(known[0])}, and void (255); if white is a label, give "
@@ -184,14 +185,14 @@ def _require_memory(count: int, image: Tensor) -> None:
     if count * height * width > MOST_VALUES:
         raise ValueError(
             f"{count} labels at {width}×{height} are {count * height * width:.1e} probabilities, "
-            f"more than the {MOST_VALUES:.1e} that are refined at once; shrink the photo and what "
-            "goes with it."
+            f"more than the limit of {MOST_VALUES:.1e}; scale down the photograph and its "
+            "probabilities or mask."
         )
 
 
 def _numbered(count: int, path: Path) -> Labels:
     if count > VOID:
-        raise ValueError(f"{path} holds {count} labels; a mask can tell {VOID} apart.")
+        raise ValueError(f"{path} holds {count} labels, but a mask can store at most {VOID}.")
     return Labels(NUMBERED.names[:count])
 
 

@@ -32,7 +32,7 @@ def gibbs(
         sweeps: Over all pixels, after the burn-in.
         burn_in: Sweeps that are not counted.
         chains: Run at once, each from labels drawn from the unaries.
-        seed: Of all draws.
+        seed: Seed of all draws.
 
     Returns:
         ``(B, L, H, W)``.
@@ -63,8 +63,8 @@ def _scene(
     """Sample one scene with logits ``(N, L)``; return mean probabilities, ``(N, L)``."""
     pixels, labels = logits.shape
     total = torch.zeros_like(logits)
-    drawn = torch.multinomial(logits.softmax(1), chains, replacement=True, generator=random)
-    x = torch.nn.functional.one_hot(drawn, labels).to(logits)  # (N, chains, L)
+    states = torch.multinomial(logits.softmax(1), chains, replacement=True, generator=random)
+    x = torch.nn.functional.one_hot(states, labels).to(logits)  # (N, chains, L)
     for sweep in range(sum(sweeps)):
         for i in range(pixels):
             conditional = logits[i].expand(chains, labels)
@@ -105,14 +105,15 @@ def _compatibility(kernel: Kernel, like: Tensor) -> Tensor:
 def _check(field: Field, sweeps: int, chains: int) -> None:
     if field.void is not None:
         raise ValueError(
-            "Void pixels receive messages but send none: there is no energy; leave void out."
+            "Gibbs sampling does not support void pixels, because one-way messages have no "
+            "energy; leave void out."
         )
     for kernel in field.kernels:
         mu = kernel.compatibility
         if kernel.normalization not in SYMMETRIC or not (mu is None or torch.equal(mu, mu.T)):
             raise ValueError(
-                "An energy needs symmetric pairs: choose the normalization symmetric, mean or "
-                "none, and a symmetric compatibility."
+                "Gibbs sampling needs symmetric pairwise terms: use the normalization "
+                "symmetric, mean or none, and a symmetric compatibility."
             )
     if sweeps < 1 or chains < 1:
-        raise ValueError(f"There must be a sweep and a chain, not {sweeps} and {chains}.")
+        raise ValueError(f"sweeps and chains must be 1 or more, not {sweeps} and {chains}.")

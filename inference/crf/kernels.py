@@ -144,7 +144,7 @@ class FeatureMap(Kernel):
                 f"not {tuple(self.values.shape)}."
             )
         if not bool(torch.isfinite(self.values).all()):
-            raise ValueError("A feature map holds a NaN or an infinity; mend it or fill it in.")
+            raise ValueError("A feature map holds a NaN or an infinity; replace these values.")
         _positive("sigma", self.sigma)
         if (count := torch.as_tensor(self.sigma).numel()) not in (1, self.values.shape[-3]):
             raise ValueError(

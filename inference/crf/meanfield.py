@@ -108,7 +108,7 @@ def refine_logits(
             kernel compares colours.
         kernels: The pairwise terms, by default smoothness (σ 3, w 3) and appearance (σ_xy 80,
             σ_rgb 13, w 10).
-        iterations: Of mean field, 0 to 10,000; with 0 the result is the softmax.
+        iterations: Iterations of mean field, 0 to 10,000; with 0 the result is the softmax.
         engine: ``auto``, or a key of `inference.crf.engines.ENGINES`, or ``path/file.py:Name``.
         void: ``(H, W)`` or ``(B, H, W)`` bool: pixels whose logits are ignored; they send no
             messages and receive them from the others.
@@ -153,7 +153,7 @@ def refine_labels(
             spread evenly over the others.
         kernels: The pairwise terms, by default smoothness (σ 3, w 3) and appearance (σ_xy 80,
             σ_rgb 13, w 10).
-        iterations: Of mean field, 0 to 10,000.
+        iterations: Iterations of mean field, 0 to 10,000.
         engine: ``auto``, or a key of `inference.crf.engines.ENGINES`, or ``path/file.py:Name``.
 
     Returns:

@@ -45,7 +45,7 @@ class Parameters:
         appearance_sigma_xy: σ_α, in pixels.
         appearance_sigma_rgb: σ_β, on the scale 0-255.
         appearance_weight: 0 leaves the kernel out.
-        iterations: Of mean field.
+        iterations: Iterations of mean field.
         compatibility: Rows of an ``(L, L)`` matrix, or its diagonal, as
             `inference.crf.kernels.Kernel` has it; None is Potts.
 
@@ -68,16 +68,18 @@ class Parameters:
         for name in (*_WIDTHS, *_WEIGHTS):
             value, most = getattr(self, name), WIDEST if name in _WIDTHS else HEAVIEST
             if not _number(value) or value < 0 or (name in _WIDTHS and value == 0):
-                wanted = "positive" if name in _WIDTHS else "0 or more"
-                raise ValueError(f"{_option(name)} must be {wanted}, not {_shown(value)}.")
+                allowed = "positive" if name in _WIDTHS else "0 or more"
+                raise ValueError(f"{_option(name)} must be {allowed}, not {_abbreviated(value)}.")
             if value > most:
-                raise ValueError(f"{_option(name)} is at most {most:g}, not {_shown(value)}.")
+                raise ValueError(
+                    f"{_option(name)} is at most {most:g}, not {_abbreviated(value)}."
+                )
         whole = isinstance(self.iterations, int) and not isinstance(self.iterations, bool)
         if not whole or self.iterations < 0:
-            raise ValueError(f"iterations must be 0 or more, not {_shown(self.iterations)}.")
+            raise ValueError(f"iterations must be 0 or more, not {_abbreviated(self.iterations)}.")
         if self.iterations > MOST_ITERATIONS:
             raise ValueError(
-                f"iterations are at most {MOST_ITERATIONS}, not {_shown(self.iterations)}."
+                f"iterations are at most {MOST_ITERATIONS}, not {_abbreviated(self.iterations)}."
             )
         if self.compatibility is not None:
             _require_square(self.compatibility)
@@ -119,7 +121,7 @@ class Parameters:
         if self.compatibility is not None and len(self.compatibility) != count:
             raise ValueError(
                 f"These CRF parameters were fitted to {len(self.compatibility)} labels, but here "
-                f"are {count}; fit them anew, or leave the compatibility out."
+                f"are {count}; fit them again, or leave the compatibility out."
             )
 
     def to_json(self) -> dict[str, Any]:
@@ -186,10 +188,10 @@ def _option(name: str) -> str:
     return name.replace("_", "-")
 
 
-def _shown(value: object) -> str:
+def _abbreviated(value: object) -> str:
     """Write a value of any kind, shortened: a file may hold megabytes of it.
 
-    >>> _shown(10**999), _shown([0.5])
+    >>> _abbreviated(10**999), _abbreviated([0.5])
     ('100000000000000000...0000000000000000000', '[0.5]')
     """
     return reprlib.aRepr.repr_int(value, 1) if isinstance(value, int) else reprlib.repr(value)
@@ -216,5 +218,5 @@ def _require_square(table: Any) -> None:
     if over := [value for value in values if abs(value) > HEAVIEST]:
         raise ValueError(
             f"A compatibility has entries of at most {HEAVIEST:g} either way, not "
-            f"{_shown(over[0])}."
+            f"{_abbreviated(over[0])}."
         )

@@ -126,7 +126,7 @@ class Reference(Engine):
 def _check(field: Field, kernels: Sequence[Kernel], labels: int) -> None:
     """Refuse what the C++ cannot do, and what would crash it."""
     if field.void is not None:
-        raise ValueError("pydensecrf knows no void pixels; use another engine.")
+        raise ValueError("pydensecrf does not support void pixels; use another engine.")
     pixels, bytes_ = field.logits[0, 0].numel(), 32 * labels
     for kernel in kernels:
         if kernel.normalization not in NORMALIZATIONS:

@@ -25,7 +25,7 @@ class TwoSample:
         squared: The squared maximum mean discrepancy, unbiased: about 0, also below 0, if both
             samples have one distribution.
         p: p-value: the share of permutations with at least this discrepancy.
-        bandwidth: Of the kernel, in units of z.
+        bandwidth: Bandwidth of the kernel, in units of z.
     """
 
     squared: float
@@ -45,7 +45,7 @@ def mmd_test(
         x: ``(N, L)``.
         y: ``(N, L)``.
         permutations: Number of random permutations.
-        seed: Of the permutations.
+        seed: Seed of the permutations.
 
     Raises:
         ValueError: If the samples differ in shape, or hold fewer than two points.
@@ -56,8 +56,8 @@ def mmd_test(
     """
     if x.shape != y.shape or len(x) < 2:
         raise ValueError(
-            f"Two samples of equally many points, 2 or more, can be compared; not {len(x)} of "
-            f"{x.shape[-1]} numbers and {len(y)} of {y.shape[-1]}."
+            "The two-sample test needs two samples of the same shape, with 2 points or more; "
+            f"not {len(x)}×{x.shape[-1]} and {len(y)}×{y.shape[-1]}."
         )
     points = torch.cat([x, y]).double().cpu()
     distances = torch.cdist(points, points)

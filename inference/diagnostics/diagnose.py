@@ -53,7 +53,7 @@ class Diagnosis:
         coherence: Agreement of views decoded from one z, by what z was sampled given.
         calibration: Calibration of probabilities, for each direction of inference.
         noise: Noise of the decoders' gradients; None if it was not measured.
-        files: What was written.
+        files: The files that were written.
     """
 
     scenes: int
@@ -78,7 +78,7 @@ class Diagnosis:
         }
 
 
-def claim(folder: Path, force: bool) -> None:
+def require_diagnosis_folder(folder: Path, force: bool) -> None:
     """Refuse a folder that a diagnosis may not be written to, see `require_free`."""
     require_free(folder, force, folder="a diagnosis", foreign=without(REPORT))
 
@@ -107,9 +107,9 @@ def diagnose(
         gradients: Gradients for each estimate of their noise; 0 = it is not measured.
         segmenter: A model of p(mask | image), whose masks of decoded images are compared with
             decoded masks; None = it is not done.
-        seed: Of every random number.
+        seed: Seed of every random number.
         about: Entries at the head of the JSON.
-        watch: Told the name of each step.
+        watch: Called with the name of each step.
 
     Raises:
         ValueError: If the model has no z, ``particles`` is below 1, or fewer than two scenes are

@@ -115,8 +115,8 @@ def gradient_noise(
         repeats: R, gradients for one estimate.
         batch_size: Scenes a batch.
         held: Number of fixed batches for which z is sampled repeatedly.
-        seed: Of batches and of z.
-        watch: Told the name of each step.
+        seed: Seed of batches and of z.
+        watch: Called with the name of each step.
 
     Raises:
         ValueError: If ``repeats`` is below 2, ``held`` below 1, there is no scene, or none that a

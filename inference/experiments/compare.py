@@ -61,7 +61,7 @@ class Training(NamedTuple):
 
     Attributes:
         row: The name of its row.
-        settings: What is trained.
+        settings: The settings of the training.
     """
 
     row: str
@@ -74,8 +74,8 @@ class TrainingScores:
 
     Attributes:
         row: The name of its row.
-        settings: What was trained.
-        folder: Of the run.
+        settings: The settings of the training.
+        folder: Folder of the run.
         dataset: Name, split and number of the scenes of the scores, as text.
         cells: The scores, as of `Cell.to_json`; empty if the training diverged.
     """
@@ -111,10 +111,10 @@ def train_and_score(
     Args:
         trainings: What to train.
         out: Folder of the runs.
-        split: What to score on.
+        split: The split to score on.
         directions: What to predict from what.
         jobs: Processes, with an equal share of the cores.
-        device: Where to compute.
+        device: The device to compute on.
         watch: Called with each result as it is there.
     """
     call = partial(_score_cached, out=out, split=split, directions=directions, device=device)
@@ -130,7 +130,7 @@ def flops(settings: Settings, schema: Schema, views: Views) -> int:
     """Count the floating-point operations of convolutions and products in one training step.
 
     Args:
-        settings: What is trained.
+        settings: The settings of the training.
         schema: Labels and image size.
         views: A batch of ``settings.training.batch_size`` scenes.
     """

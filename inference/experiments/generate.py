@@ -16,15 +16,15 @@ from torch import Tensor
 from scene.datasets.base import SceneDataset
 from scene.datasets.catalogue import open_data
 from scene.datasets.folders.writer import (
-    Progress,
     VOCWriter,
-    claim_folder,
     copy_other_splits,
     copy_split,
     new_folder,
+    require_dataset_folder,
 )
 from scene.figures.grid import draw_scenes
 from scene.labels import Labels
+from scene.notices import Progress
 from scene.seeds import seeded
 from scene.views import VIEWS, Scene, Views
 
@@ -76,8 +76,8 @@ def _sample_posterior(assembly: Assembly, scenes: SceneDataset, count: int) -> T
         if len(views):
             return _one(draw(assembly, views.to(assembly.device), 1, len(views)))
     raise ValueError(
-        f"Hardly any scene of {scenes.name} ({scenes.split}) has {', '.join(names)}, which this "
-        "guide reads; draw --from prior."
+        f"Too few scenes of {scenes.name} ({scenes.split}) have {', '.join(names)}, which this "
+        "guide reads; use --from prior."
     )
 
 
@@ -108,8 +108,8 @@ class GenerationSettings:
         least_area: The smallest share of the pixels of a class in a mask; classes with fewer
             pixels do not count as present.
         overlap: The smallest mean IoU of a mask and the judge's prediction from the image.
-        keep: Number of training scenes of the source that are copied, with true masks.
-        seed: Of every random number.
+        keep: Number of training scenes of the source that are copied, with ground-truth masks.
+        seed: Seed of every random number.
 
     Raises:
         ValueError: If a number is out of range, or there would be no scene.
@@ -199,21 +199,21 @@ def generate(
 
     Args:
         run: A run of a joint model.
-        settings: What to generate.
+        settings: The settings of the generation.
         folder: The new folder; missing parents are made.
         judge: A run that segments images, such as one of segmenter; None = scenes are not judged.
-        source: As ``--data``; None = the data of the run.
-        device: Where to compute.
+        source: The data, as for ``--data``; None = the data of the run.
+        device: The device to compute on.
         trust: Whether to run code that the run contains.
         force: Replace an earlier dataset.
-        watch: Told how far the work is.
+        watch: Called with the progress.
 
     Raises:
         FileExistsError: If the folder exists.
         ValueError: If the model decodes no such scenes, the judge has other labels or another
             size, or hardly any scene is accepted.
     """
-    claim_folder(folder, force)
+    require_dataset_folder(folder, force)
     place = device_of(device)
     assembly, judging = restore(run, device=place, trust=trust), None
     _require_joint(assembly, run)
@@ -360,7 +360,12 @@ def _require_joint(assembly: Assembly, run: Run) -> None:
 def _require_judge(judging: Assembly, judge: Run, run: Run) -> None:
     judge.schema.labels.require(run.schema.labels, run.folder.name)
     if not able(judging, ("image",), "mask"):
-        raise ValueError(f"The judge {judge.folder} finds no masks in images; take a segmenter.")
+        raise ValueError(
+            f"The judge {judge.folder} does not predict masks from images; use a run of segmenter."
+        )
     if judge.schema.size != run.schema.size:
         (tall, wide), (h, w) = judge.schema.size, run.schema.size
-        raise ValueError(f"The judge {judge.folder} sees {tall}x{wide}, not the run's {h}x{w}.")
+        raise ValueError(
+            f"The judge {judge.folder} takes images of {tall}x{wide}, but the run "
+            f"generates {h}x{w}; train a judge with --size {h}x{w}."
+        )

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from scene.datasets.base import SceneDataset
+from scene.notices import SceneCount
 from scene.seeds import seeded
 from scene.views import Scene
 
@@ -28,9 +29,6 @@ BATCH = 50
 
 STAGE_BATCH = 32
 """Scenes of which a stage predicts masks at once."""
-
-Count = Callable[[int, int], None]
-"""A callback with the number of scenes done, and their total."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ def predict_run(
     device: torch.device | str = "cpu",
     trust: bool = False,
     seed: int = 0,
-    watch: Count = lambda done, total: None,
+    watch: SceneCount = lambda done, total: None,
 ) -> Predictions:
     """Predict masks of a dataset from its images by a run, as `evaluate` does, and cache them.
 
@@ -89,10 +87,10 @@ def predict_run(
         dataset: Of the run's labels and size.
         rows: The indices of the scenes.
         folder: Where to; what is cached there is used if it depends on the same.
-        device: Where to compute.
+        device: The device to compute on.
         trust: As in `inference.runs.checkpoints.restore`.
-        seed: Of the draws of z, if the run has a z.
-        watch: Told how many scenes are done, and of how many.
+        seed: Seed of the draws of z, if the run has a z.
+        watch: Called with the number of scenes done, and their total.
 
     Raises:
         ValueError: If the run cannot predict masks from images, or has other labels.
@@ -129,7 +127,7 @@ def predict_stage(
     dataset: SceneDataset,
     rows: Sequence[int],
     folder: Path,
-    watch: Count = lambda done, total: None,
+    watch: SceneCount = lambda done, total: None,
 ) -> Predictions:
     """Predict masks of whole images by a stage, before any CRF, and cache them.
 
@@ -139,7 +137,7 @@ def predict_stage(
         dataset: Of the same labels; its masks are not read.
         rows: The indices of the scenes, each of which has an image.
         folder: Where to; what is cached there is used if it depends on the same.
-        watch: Told how many scenes are done, and of how many.
+        watch: Called with the number of scenes done, and their total.
 
     Raises:
         ValueError: If the dataset has other labels.
@@ -170,7 +168,7 @@ def _fill(
     rows: Sequence[int],
     batch: int,
     some: Callable[[list[int]], Iterable[tuple[int, Tensor]]],
-    watch: Count,
+    watch: SceneCount,
 ) -> None:
     """Save the prediction of each scene; the note that all are there comes last."""
     predictions.folder.mkdir(parents=True, exist_ok=True)

@@ -12,14 +12,14 @@ from torch import Tensor
 from scene.datasets.base import SceneDataset
 from scene.datasets.catalogue import open_data
 from scene.datasets.folders.writer import (
-    Progress,
     VOCWriter,
-    claim_folder,
     copy_other_splits,
     new_folder,
     picture_of,
+    require_dataset_folder,
 )
 from scene.labels import VOID
+from scene.notices import Progress
 
 from ..segmentation.segmenter import Segmenter
 
@@ -33,8 +33,8 @@ class PseudoLabels:
     Attributes:
         folder: Where it is.
         scenes: Number of scenes of each split; ``train`` has weak masks except for ``true``
-            scenes, other splits have true masks.
-        true: Number of scenes of ``train`` with true masks.
+            scenes, other splits have ground-truth masks.
+        true: Number of scenes of ``train`` with ground-truth masks.
         void: Share of void pixels in the weak masks.
         augmentation: Default augmentation of the source, which a folder does not store.
     """
@@ -69,19 +69,19 @@ def pseudo_label(
 
     Args:
         segmenter: A model and its stage.
-        source: As ``--data``.
+        source: The data, as for ``--data``.
         folder: The new folder; missing parents are made.
         split: The split to segment.
         limit: Use the first so many scenes only; None = all.
         confidence: Pixels whose label is less probable are void.
         labels: ``known``: known image-level labels of a scene exclude other labels;
             ``predicted``: image-level labels are not used.
-        true: Number of random scenes that keep their true masks.
-        seed: Of the choice of these scenes.
+        true: Number of random scenes that keep their ground-truth masks.
+        seed: Seed of the choice of these scenes.
         copy: Copy images where they could be linked.
         force: Replace an earlier dataset.
         about: Further entries of ``about.json``.
-        watch: Told how far the work is.
+        watch: Called with the progress.
 
     Raises:
         FileExistsError: If the folder exists.
@@ -89,7 +89,7 @@ def pseudo_label(
         ValueError: If the data have other labels, or a number is out of range.
     """
     _require(confidence, limit, true)
-    claim_folder(folder, force)
+    require_dataset_folder(folder, force)
     size = segmenter.schema.size
     dataset = open_data(source, split, size)
     segmenter.schema.labels.require(dataset.schema.labels, dataset.name)
@@ -135,7 +135,7 @@ def _require(confidence: float, limit: int | None, true: int) -> None:
 
 
 def _random_scenes(dataset: SceneDataset, total: int, true: int, seed: int) -> set[int]:
-    """Return random scenes with a true mask, of the first ``total``.
+    """Return random scenes with a ground-truth mask, of the first ``total``.
 
     With the same seed, a larger choice contains a smaller one.
     """
@@ -149,8 +149,9 @@ def _random_scenes(dataset: SceneDataset, total: int, true: int, seed: int) -> s
             return chosen
     if true:
         raise ValueError(
-            f"--true {true} scenes are to keep their masks, but of {total} scenes of "
-            f"{dataset.split} only {len(chosen)} have a true one; choose fewer."
+            f"--true {true} asks for more scenes than there are: only {len(chosen)} of the "
+            f"{total} scenes of {dataset.split} have a ground-truth mask; choose {len(chosen)} "
+            "or fewer."
         )
     return chosen
 
@@ -165,7 +166,7 @@ def _write_train(
     labels: LabelSource,
     watch: Progress,
 ) -> tuple[int, float]:
-    """Write scenes, those of ``kept`` with true masks and the others with weak ones.
+    """Write scenes, those of ``kept`` with ground-truth masks and the others with weak ones.
 
     Returns:
         Number of scenes, and share of void pixels in the weak masks.

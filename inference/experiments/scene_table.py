@@ -58,10 +58,10 @@ class SceneTable:
     Attributes:
         data: Name of the dataset.
         scored: Name, split and number of the scenes of the scores, as text.
-        seeds: Of the trainings.
+        seeds: Seeds of the trainings.
         reference: Whether the report's numbers are of these scenes.
         results: The scores of each training.
-        files: What was written.
+        files: The files that were written.
     """
 
     data: str
@@ -104,12 +104,12 @@ def scene_table(
 
     Args:
         common: Settings of every row, as `inference.settings.recipes.Recipe.settings` takes them.
-        seeds: Of the trainings.
-        split: What to score on; None = test if there is one, else val.
+        seeds: Seeds of the trainings.
+        split: The split to score on; None = test if there is one, else val.
         folder: Where runs, figures and a picture go; None = a folder named after the data.
-        force: Remove an earlier table and start anew.
+        force: Remove an earlier table and start again.
         jobs: Processes.
-        device: Where to compute.
+        device: The device to compute on.
         watch: Called with each result as it is there.
 
     Raises:

@@ -102,7 +102,7 @@ class Objective(pyro.infer.ELBO):
         return torch.stack([term.bound for term in terms.values()]).mean()
 
     def differentiable_loss(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> Tensor:
-        """Give minus the objective: nats per scene, averaged over the scenes that use each term.
+        """Return minus the objective: nats per scene, averaged over the scenes that use each term.
 
         Pyro's own ELBOs sum over scenes where this one averages.
         """
@@ -110,12 +110,12 @@ class Objective(pyro.infer.ELBO):
         return -self.total(self.terms(model, guide, views), views)
 
     def loss(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> float:
-        """Give the same as a float, without gradients."""
+        """Return minus the objective as a float, without gradients."""
         with torch.no_grad():
             return float(self.differentiable_loss(model, guide, *args, **kwargs))
 
     def loss_and_grads(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> float:
-        """Give the same as a float, and leave gradients in the parameters."""
+        """Return minus the objective as a float, and leave gradients in the parameters."""
         loss = self.differentiable_loss(model, guide, *args, **kwargs)
         loss.backward()
         return float(loss.detach())
@@ -146,9 +146,9 @@ class Bound(Objective):
         """Turn ``(K, B)`` log weights into ``(B,)`` bounds."""
         raise NotImplementedError
 
-    def bound(self, found: Evidence) -> Tensor:
+    def bound(self, densities: Evidence) -> Tensor:
         """Turn what one pass said into ``(B,)`` bounds."""
-        return self.reduce(found.log_weights(self.beta * self.warmth, self.weights))
+        return self.reduce(densities.log_weights(self.beta * self.warmth, self.weights))
 
     def terms(self, model: Any, guide: Any, views: Views) -> dict[str, Term]:
         """Score every observed view, given all that the guide reads."""
@@ -191,17 +191,17 @@ class Bound(Objective):
         if not count:
             return None
         batch = views.rows(rows)
-        seen, shown = batch.only(given), batch.only({*scored, *conditions})
-        found = evidence(
-            lambda: model(shown),
-            lambda: guide(seen),
+        inputs, outputs = batch.only(given), batch.only({*scored, *conditions})
+        densities = evidence(
+            lambda: model(outputs),
+            lambda: guide(inputs),
             particles=self.num_particles,
             exact_kl=self.exact_kl,
             pathwise=self.pathwise,
         )
-        bound = self.bound(replace(found, trust=shown.likelihood_weights))
+        bound = self.bound(replace(densities, trust=outputs.likelihood_weights))
         mean = bound.mean() if counts is None else _mean(bound, counts[rows])
-        return Term(mean, count, _parts(found, shown))
+        return Term(mean, count, _parts(densities, outputs))
 
     exact_kl: bool = False
     """Whether `bound` wants the closed form of the KL."""
@@ -248,12 +248,16 @@ class ELBO(Bound):
         """Average."""
         return elbo(log_w)
 
-    def bound(self, found: Evidence) -> Tensor:
+    def bound(self, densities: Evidence) -> Tensor:
         """Average, with the KL in closed form where that is known and wanted."""
-        kl = found.log_q - found.log_prior if found.divergence is None else found.divergence
+        kl = (
+            densities.log_q - densities.log_prior
+            if densities.divergence is None
+            else densities.divergence
+        )
         if self.free_bits:
             kl = kl + (self.free_bits - kl.mean()).clamp(min=0)
-        return self.reduce(found.log_likelihood(self.weights) - self.beta * self.warmth * kl)
+        return self.reduce(densities.log_likelihood(self.weights) - self.beta * self.warmth * kl)
 
 
 class IWAE(Bound):
@@ -272,10 +276,10 @@ def _mean(bound: Tensor, counts: Tensor) -> Tensor:
     return (bound * counts).sum() / counts.sum()
 
 
-def _parts(found: Evidence, shown: Views) -> dict[str, Tensor]:
-    parts = {"kl": (found.log_q - found.log_prior).detach().mean()}
-    for name, term in found.likelihoods.items():
-        seen = shown.present[name].float() if name in shown else torch.ones_like(term[0])
+def _parts(densities: Evidence, outputs: Views) -> dict[str, Tensor]:
+    parts = {"kl": (densities.log_q - densities.log_prior).detach().mean()}
+    for name, term in densities.likelihoods.items():
+        seen = outputs.present[name].float() if name in outputs else torch.ones_like(term[0])
         parts[name] = (term.detach() * seen).mean(0).sum() / seen.sum().clamp(min=1)
     return parts
 
@@ -360,17 +364,17 @@ class DReG(IWAE):
 
     pathwise = True
 
-    def bound(self, found: Evidence) -> Tensor:
+    def bound(self, densities: Evidence) -> Tensor:
         """Reduce as `IWAE`, with a gate on what flows back through z."""
         beta = self.beta * self.warmth
-        log_w = found.log_weights(beta, self.weights)
-        _gate(found, 1 - beta + beta * log_w.detach().softmax(0))
+        log_w = densities.log_weights(beta, self.weights)
+        _gate(densities, 1 - beta + beta * log_w.detach().softmax(0))
         return self.reduce(log_w)
 
 
-def _gate(found: Evidence, factors: Tensor) -> None:
+def _gate(densities: Evidence, factors: Tensor) -> None:
     """Multiply what flows back through each draw by its factor, ``(K, B)``; one draw keeps all."""
-    for z in found.latents.values():
+    for z in densities.latents.values():
         if z.requires_grad and len(factors) > 1:
             own = factors[(..., *[None] * (z.dim() - 2))]
             z.register_hook(lambda slope, own=own: own * slope)

@@ -18,13 +18,13 @@ Program = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Evidence:
-    """What one pass of guide and model says of B scenes with K particles each.
+    """The log densities of one pass of guide and model: B scenes with K particles each.
 
     Attributes:
         likelihoods: log p(view | z) of each observed site, ``(K, B)``, in nats.
         log_prior: log p(z), ``(K, B)``, summed over latent sites.
-        log_q: log q(z | views), ``(K, B)``, likewise; sites that the guide marks
-            ``is_auxiliary``, as Pyro's own guides do, count too.
+        log_q: log q(z | views), ``(K, B)``, summed over latent sites and those that the guide
+            marks ``is_auxiliary``, as Pyro's own guides do.
         divergence: KL(q ‖ p), ``(K, B)``, exact, where Pyro knows it for every latent site.
         latents: What was drawn at each latent site, ``(K, B, …)``; ``(B, …)`` if K = 1.
         trust: What each scene's likelihood of a site counts in learning, ``(B,)``; 1 where a
@@ -179,10 +179,10 @@ def held_log_prob(trace: Any, names: Sequence[str]) -> dict[str, Tensor]:
     """
     for name in names:
         _require_path(name, trace.nodes[name])
-    drawn = {name: trace.nodes[name] for name in names}
-    if any(site["value"].requires_grad for site in drawn.values()):
-        _require_apart(drawn)
-    return {name: _held(name, site) for name, site in drawn.items()}
+    sites = {name: trace.nodes[name] for name in names}
+    if any(site["value"].requires_grad for site in sites.values()):
+        _require_apart(sites)
+    return {name: _held(name, site) for name, site in sites.items()}
 
 
 def _held(name: str, site: Any) -> Tensor:
@@ -190,10 +190,10 @@ def _held(name: str, site: Any) -> Tensor:
     value: Tensor = site["log_prob"].detach()
     if not (torch.is_grad_enabled() and z.requires_grad):
         return value
-    moved = z.detach().requires_grad_()
-    scored = _scored(name, site, moved)
-    (slope,) = torch.autograd.grad(scored.sum(), moved, retain_graph=True)
-    path: Tensor = sum_rightmost(slope * (z - moved.detach()), site["fn"].event_dim)
+    leaf = z.detach().requires_grad_()
+    scored = _scored(name, site, leaf)
+    (slope,) = torch.autograd.grad(scored.sum(), leaf, retain_graph=True)
+    path: Tensor = sum_rightmost(slope * (z - leaf.detach()), site["fn"].event_dim)
     return value + path  # of which nothing but the gradient is not 0
 
 
@@ -202,8 +202,8 @@ def _scored(name: str, site: Any, z: Tensor) -> Tensor:
         log_prob = site["fn"].log_prob(z)
     except (NotImplementedError, KeyError) as error:  # Pyro's transforms say it with a KeyError
         raise ValueError(
-            f"The density of {name!r} has no inverse, so it can score only what it just drew; "
-            "choose iwae or elbo, or a guide that can score any z."
+            f"The transform of {name!r} has no inverse, so its density is known only for its own "
+            "last sample; use iwae or elbo, or a guide that can score any z."
         ) from error
     return scale_and_mask(log_prob, site["scale"], site["mask"])  # type: ignore[no-any-return]
 
@@ -211,8 +211,9 @@ def _scored(name: str, site: Any, z: Tensor) -> Tensor:
 def _require_path(name: str, site: Any) -> None:
     if site["infer"].get("is_auxiliary"):
         raise ValueError(
-            f"The guide draws {name!r} as a help to other sites, so the density of these is not "
-            "known by itself; choose iwae or elbo, or a guide that draws its latents directly."
+            f"{name!r} is an auxiliary site of the guide, so the density of the sites that "
+            "depend on it is unknown; use iwae or elbo, or a guide that samples its latents "
+            "directly."
         )
     if not site["fn"].has_rsample:
         density = getattr(site["fn"], "base_dist", site["fn"])  # within Independent
@@ -222,17 +223,17 @@ def _require_path(name: str, site: Any) -> None:
         )
 
 
-def _require_apart(drawn: dict[str, Any]) -> None:
+def _require_apart(sites: dict[str, Any]) -> None:
     """Refuse sites drawn given others: a slope at one would have to know of the others' paths."""
-    for name, site in drawn.items():
-        others = [s["value"] for n, s in drawn.items() if n != name and s["value"].requires_grad]
+    for name, site in sites.items():
+        others = [s["value"] for n, s in sites.items() if n != name and s["value"].requires_grad]
         if not others or not site["log_prob"].requires_grad:
             continue
-        moved = _scored(name, site, site["value"].detach())
-        if not moved.requires_grad:
+        log_q = _scored(name, site, site["value"].detach())
+        if not log_q.requires_grad:
             continue
-        found = torch.autograd.grad(moved.sum(), others, retain_graph=True, allow_unused=True)
-        if any(slope is not None for slope in found):
+        slopes = torch.autograd.grad(log_q.sum(), others, retain_graph=True, allow_unused=True)
+        if any(slope is not None for slope in slopes):
             raise ValueError(
                 f"The guide draws {name!r} given another latent; dreg and stl need latents drawn "
                 "given the views alone; choose iwae or elbo."

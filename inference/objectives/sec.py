@@ -52,8 +52,8 @@ def seed_loss(p: Tensor, cues: Tensor) -> Tensor:
     Returns:
         A scalar in nats.
     """
-    said = (cues * p.log()).flatten(1).sum(1)
-    return -(said / cues.flatten(1).sum(1).clamp(min=1)).mean()
+    log_p = (cues * p.log()).flatten(1).sum(1)
+    return -(log_p / cues.flatten(1).sum(1).clamp(min=1)).mean()
 
 
 def expand_loss(p: Tensor, present: Tensor, background: int | None = 0) -> Tensor:
@@ -139,8 +139,8 @@ class SEC(Objective):
     carries no cues, as in validation, there is no seed term.
 
     Args:
-        kernels: Of the CRF, on the model's grid.
-        iterations: Of its mean field.
+        kernels: Kernels of the CRF, on the model's grid.
+        iterations: Iterations of its mean field.
         engine: What computes it.
 
     Source:
@@ -185,18 +185,18 @@ class SEC(Objective):
         """
         colours = 255 * images.permute(0, 2, 3, 1)
         with torch.autocast(logits.device.type, enabled=False):
-            found: Tensor = refine_logits(
+            marginals: Tensor = refine_logits(
                 logits,
                 colours,
                 kernels=self.kernels,
                 iterations=self.iterations,
                 engine=self.engine,
             )
-        return found
+        return marginals
 
 
 class OnMasks(Objective):
-    """Minus the cross-entropy of true masks: what the network of SEC learns if it sees them.
+    """Minus the cross-entropy of ground-truth masks: the objective of the recipe supervised.
 
     The mean log probability of the pixels that are not void, at the size of the image, so that
     rates that suit SEC suit this too; each scene's times what its mask counts.
@@ -208,10 +208,12 @@ class OnMasks(Objective):
         if not len(batch):
             return {}
         masks = batch["mask"]
-        found = batch.likelihood_weights["mask"] * model.decode(None, batch, ["mask"])[
+        log_likelihood = batch.likelihood_weights["mask"] * model.decode(None, batch, ["mask"])[
             "mask"
         ].log_prob(masks)
-        return {"mask": _term(-found.sum() / (masks != VOID).sum().clamp(min=1), len(batch))}
+        return {
+            "mask": _term(-log_likelihood.sum() / (masks != VOID).sum().clamp(min=1), len(batch))
+        }
 
 
 def grid_kernels(
@@ -220,11 +222,11 @@ def grid_kernels(
     sigma_xy: float = 80 / 12,
     sigma_rgb: float = 13.0,
 ) -> tuple[Kernel, ...]:
-    """Give the kernels of SEC's CRF on a coarse grid.
+    """Return the kernels of SEC's CRF on a coarse grid.
 
     Args:
         cells: Rows and columns of the grid.
-        weight: Of the appearance kernel.
+        weight: Weight of the appearance kernel.
         sigma_xy: Its width in cells of a grid of 41×41; on others it is scaled to cover the same
             share of the image, as the smoothness kernel's (w 3, σ 3 / 12) is.
         sigma_rgb: Its width in colour, 0-255.

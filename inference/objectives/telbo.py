@@ -28,7 +28,7 @@ class Hybrid(Objective):
 
     Args:
         joint: The bound; its K and weights are those of both terms.
-        share: Of the term with z from the prior, from 0 to 1.
+        share: Weight of the term with z from the prior, from 0 to 1.
 
     Source:
         Sohn et al. (2015), Learning Structured Output Representation using Deep Conditional
@@ -46,14 +46,14 @@ class Hybrid(Objective):
 
     def terms(self, model: SceneModel, guide: nn.Module, views: Views) -> dict[str, Term]:
         """Work out the bound, and the term whose z come from the prior."""
-        found = self.joint.terms(model, guide, views)
-        if found:
+        bounds = self.joint.terms(model, guide, views)
+        if bounds:
             unseen = self.joint.term(
                 model, _Prior(model), views, given=model.conditions, scored=model.views
             )
             assert unseen is not None  # the prior asks for no more than the guide
-            found["prior"] = unseen
-        return found
+            bounds["prior"] = unseen
+        return bounds
 
     def total(self, terms: Mapping[str, Term], views: Views) -> Tensor:
         """Weigh the two."""
@@ -114,13 +114,13 @@ def deal(views: Views, sets: Sequence[Subset]) -> list[Share]:
             alike = (able == pattern).all(1).nonzero().squeeze(1)
             turns = torch.randint(len(choices), ()) + torch.arange(len(alike))
             drawn[alike[torch.randperm(len(alike))]] = choices[turns % len(choices)]
-    found = [(drawn == place).nonzero().squeeze(1) for place in range(len(sets))]
+    shares = [(drawn == place).nonzero().squeeze(1) for place in range(len(sets))]
     counts = able.sum(1).float()
-    return [Share(rows.to(views.device), counts[rows].to(views.device)) for rows in found]
+    return [Share(rows.to(views.device), counts[rows].to(views.device)) for rows in shares]
 
 
 def penalties(guide: Any, views: Views, subsets: Sequence[Subset]) -> dict[str, Term]:
-    """Say how far each subset's posterior is from the joint one, on scenes that have every view.
+    """Return the KL from the joint posterior to each subset's, on scenes that have every view.
 
     Returns:
         For each subset −KL(q(z | all) ‖ q(z | subset)); nothing if there is no such scene.
@@ -128,12 +128,12 @@ def penalties(guide: Any, views: Views, subsets: Sequence[Subset]) -> dict[str, 
     rows = views.having(guide.views)
     if not bool(rows.any()):
         return {}
-    complete, found = views.rows(rows), {}
+    complete, terms = views.rows(rows), {}
     everything = guide.posterior(complete.only(guide.views))
     for subset in subsets:
         gap = divergence(everything, guide.posterior(complete.only(subset))).mean()
-        found["+".join(subset)] = Term(-gap, len(complete), {"kl": gap.detach()})
-    return found
+        terms["+".join(subset)] = Term(-gap, len(complete), {"kl": gap.detach()})
+    return terms
 
 
 def divergence(q: Any, p: Any) -> Tensor:
@@ -246,14 +246,14 @@ class TELBO(Objective):
         turn = _turn(self.subsets, self.turns != "all")
         sets = (tuple(guide.views), *(turn if self.turns == "step" else self.subsets))
         shares = deal(views, sets) if self.turns == "scene" else [None] * len(sets)
-        found: dict[str, Term] = {}
+        bounds: dict[str, Term] = {}
         for place, (given, share) in enumerate(zip(sets, shares, strict=True)):
             if term := self._term(model, guide, views, given, place == 0, share):
-                found["joint" if place == 0 else "+".join(given)] = term
-        if self.alpha and found:
+                bounds["joint" if place == 0 else "+".join(given)] = term
+        if self.alpha and bounds:
             gaps = penalties(guide, views, turn)
-            found |= {f"{name}{_FOLLOWS}": gap for name, gap in gaps.items()}
-        return found
+            bounds |= {f"{name}{_FOLLOWS}": gap for name, gap in gaps.items()}
+        return bounds
 
     def _term(
         self, model: Any, guide: Any, views: Views, given: Subset, joint: bool, share: Share | None
@@ -320,9 +320,9 @@ class JMVAE(Objective):
     def terms(self, model: Any, guide: Any, views: Views) -> dict[str, Term]:
         """Work out the joint term, and a penalty for each subset."""
         views = views.with_cache()
-        found = self.joint.terms(model, guide, views)
+        bounds = self.joint.terms(model, guide, views)
         turn = _turn(self.subsets, self.turns == "step")
-        return found | penalties(guide, views, turn) if found else found
+        return bounds | penalties(guide, views, turn) if bounds else bounds
 
     def total(self, terms: Mapping[str, Term], views: Views) -> Tensor:
         """Add the joint bound and α times each penalty."""

@@ -59,7 +59,7 @@ def log_likelihood(assembly: Assembly, views: Views, particles: int = 64) -> Ten
         raise ValueError(f"An estimate needs 1 particle or more, not {particles}.")
     model = assembly.model
     if missing := [name for name in model.conditions if name not in views]:
-        raise ValueError(f"This model takes the {missing[0]} as given; give that, too.")
+        raise ValueError(f"This model conditions on the {missing[0]}; add it to the views.")
     if not set(views.names) & set(model.views):
         raise ValueError(
             f"This model explains {', '.join(model.views)}, but none of them is among the views."
@@ -117,7 +117,7 @@ class Evaluation:
         cells: One for each direction, in order.
         data: The name of the dataset.
         split: Its split.
-        scenes: How many scenes the split has.
+        scenes: Number of scenes of the split.
         labels: The vocabulary.
         draws: Draws of z that each prediction averaged; None = it was taken at the mean.
     """
@@ -150,11 +150,11 @@ class Evaluation:
         raise LookupError(f"{' + '.join(sorted(names))} → {target} was not scored; {listed} were.")
 
     def numpy(self) -> dict[str, np.ndarray]:
-        """Give the headline score of each direction by title, in percent; NaN = not scored."""
+        """Return the headline score of each direction by title, in percent; NaN = not scored."""
         return {cell.title: np.array(_headline(cell)) for cell in self.cells}
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data."""
+        """Return plain data."""
         return {
             "data": self.data,
             "split": self.split,
@@ -219,7 +219,7 @@ class Cell:
         given: The views conditioned on.
         target: ``mask`` or ``classes``.
         trained: Whether a term of the objective trained the posterior given just these views.
-        scenes: How many scenes were scored.
+        scenes: Number of scored scenes.
         score: The score; None where the model cannot go this way, or no scene could be scored.
         weak: Against how many scenes' pseudo-labels it was scored, for want of the truth.
     """
@@ -242,7 +242,7 @@ class Cell:
         return f"{self.source} → {self.target}"
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data; what is not a number is None."""
+        """Return plain data; what is not a number is None."""
         known = asdict(self, dict_factory=_known)
         return {**known, "title": self.title}
 
@@ -265,10 +265,10 @@ def evaluate(
         dataset: The scenes to score on; those that lack a view a direction needs are left out.
         draws: Draws of z that each prediction averages.
         at_mean: Use the posterior's mean in place of draws.
-        seed: Of the draws.
+        seed: Seed of the draws.
         batch_size: Scenes at once.
         directions: Pairs of views given and target; by default `MASKS` and `CLASSES`.
-        watch: Told the title of each direction before it is scored.
+        watch: Called with the title of each direction before it is scored.
 
     Raises:
         ValueError: If there is no scene, or not one draw.
@@ -303,7 +303,7 @@ def evaluate(
 
 
 def _headline(cell: Cell) -> float:
-    """Give mIoU or macro-F1 in percent; NaN where there is no score."""
+    """Return mIoU or macro-F1 in percent; NaN where there is no score."""
     if isinstance(cell.score, MaskScore):
         return cell.score.miou
     return cell.score.macro_f1 if cell.score is not None else float("nan")
@@ -347,7 +347,7 @@ def _classes(dataset: SceneDataset, guesses: Iterable[Guess], threshold: float) 
 def _complete(
     dataset: SceneDataset, needed: Collection[str], batch_size: int, device: torch.device
 ) -> Iterator[tuple[list[int], Views]]:
-    """Give the scenes that have every view needed, with their indices, in batches."""
+    """Yield the scenes that have every view needed, with their indices, in batches."""
     for first in range(0, len(dataset), batch_size):
         rows = torch.arange(first, min(len(dataset), first + batch_size))
         views = dataset.views(rows.tolist())

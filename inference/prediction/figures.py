@@ -42,8 +42,8 @@ def draw_predictions(
         path: Where the PNG goes.
         assembly: Model and guide, in evaluation mode.
         dataset: Scenes that have every view are drawn; where none has, those without masks.
-        scenes: How many, at most.
-        seed: Of the draws of z.
+        scenes: Number of scenes, at most.
+        seed: Seed of the draws of z.
     """
     labels = dataset.schema.labels
     views = dataset.views(range(min(len(dataset), 4 * scenes)))
@@ -75,7 +75,7 @@ def draw_predictions(
 
 def draw_samples(
     path: Path,
-    given: Views | None,
+    observed: Views | None,
     samples: dict[str, Tensor],
     labels: Labels,
     title: str,
@@ -85,7 +85,7 @@ def draw_samples(
 
     Args:
         path: Where the PNG goes.
-        given: One scene's views that were conditioned on, or None.
+        observed: One scene's views that were conditioned on, or None.
         samples: Of N samples: images ``(N, 3, H, W)``, class probabilities ``(N, C)``, masks
             ``(N, H, W)``, whichever there are.
         labels: The vocabulary.
@@ -93,15 +93,15 @@ def draw_samples(
         means: Their averages: ``image``, ``classes``, ``mask``, and its ``entropy``.
     """
     count = len(next(iter(samples.values())))
-    shown = [n for n in ("image", "mask") if given is not None and n in given]
-    first = [Panel(given[n][0], "given") for n in shown if given is not None]
+    conditions = [n for n in ("image", "mask") if observed is not None and n in observed]
+    first = [Panel(observed[n][0], "given") for n in conditions if observed is not None]
     first += _means(means, labels)
     wide = max(min(8, count), len(first))
     rows: list[list[Panel]] = []
     names: list[str] = []
     if first:
         rows.append(_filled(first, wide))
-        names.append("given, mean" if shown and means else "given" if shown else "mean")
+        names.append("given, mean" if conditions and means else "given" if conditions else "mean")
     for start in range(0, count, wide):
         for name in ("image", "mask"):
             if name in samples:

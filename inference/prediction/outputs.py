@@ -44,7 +44,7 @@ Draw = Callable[[Path], None]
 """Draws a picture and writes it to a path."""
 
 _OURS = re.compile(r"([0-9]{3,}|mean)_(image|mask)\.png|entropy\.png|classes\.json")
-"""What the files of such a folder are called."""
+"""The names of the files in such a folder."""
 
 
 def save_views(
@@ -112,7 +112,7 @@ def write_views(
 
 
 def png_of(draw: Draw) -> bytes:
-    """Give the bytes of a picture, as notebooks show them."""
+    """Return the bytes of a picture, as notebooks show them."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "picture.png"
         draw(path)

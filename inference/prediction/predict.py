@@ -66,7 +66,7 @@ class Prediction:
         return entropy(self.probs)
 
     def numpy(self) -> dict[str, np.ndarray]:
-        """Give arrays: ``image`` (…, H, W, 3) in [0, 1], ``classes``, ``probs``, ``mask``."""
+        """Return arrays: ``image`` (…, H, W, 3) in [0, 1], ``classes``, ``probs``, ``mask``."""
         if "mask" not in self.views:
             return as_arrays(self.views)
         return {**as_arrays({**self.views, "mask": self.mask}), "probs": self.probs.cpu().numpy()}
@@ -99,14 +99,14 @@ class Prediction:
         draw_prediction(path, self.observed, self._scenes(), self._labels())
 
     def _scenes(self) -> dict[str, Tensor]:
-        """Give images, class probabilities and masks with a dimension for scenes, on the CPU."""
+        """Return images, class probabilities and masks with a dimension for scenes, on the CPU."""
         alone = {"image": 3, "classes": 1, "mask": 2}
-        shown = {name: view for name, view in self.views.items() if name in alone}
-        if "mask" in shown:
-            shown["mask"] = self.mask
+        views = {name: view for name, view in self.views.items() if name in alone}
+        if "mask" in views:
+            views["mask"] = self.mask
         return {
             name: (view[None] if view.ndim == alone[name] else view).cpu()
-            for name, view in shown.items()
+            for name, view in views.items()
         }
 
     def _labels(self) -> Labels:
@@ -122,32 +122,32 @@ class Prediction:
         return self.views[name]
 
 
-def able(assembly: Assembly, given: Collection[str], target: str) -> bool:
-    """Say whether the model explains ``target`` and z has a posterior given these views.
+def able(assembly: Assembly, observed: Collection[str], target: str) -> bool:
+    """Return whether the model explains ``target`` and z has a posterior given these views.
 
     A view the model conditions on must be given; if nothing else is, its prior stands in.
     """
-    model, evidence = assembly.model, _evidence(assembly, given)
-    if target not in model.views or not set(model.conditions) <= set(given):
+    model, evidence = assembly.model, _evidence(assembly, observed)
+    if target not in model.views or not set(model.conditions) <= set(observed):
         return False
-    return not evidence or assembly.guide.accepts(given)
+    return not evidence or assembly.guide.accepts(observed)
 
 
-def trained(assembly: Assembly, given: Collection[str]) -> bool:
-    """Say whether a term of the objective trained the posterior given just these views."""
-    if not _evidence(assembly, given):
+def trained(assembly: Assembly, observed: Collection[str]) -> bool:
+    """Return whether a term of the objective trained the posterior given just these views."""
+    if not _evidence(assembly, observed):
         return True
-    return frozenset(given) in assembly.objective.conditionings(assembly.guide)
+    return frozenset(observed) in assembly.objective.conditionings(assembly.guide)
 
 
 def draw(
-    assembly: Assembly, given: Views | None, draws: int, scenes: int, at_mean: bool = False
+    assembly: Assembly, observed: Views | None, draws: int, scenes: int, at_mean: bool = False
 ) -> Tensor | None:
     """Draw z given some views, or from the prior.
 
     Args:
         assembly: Model and guide.
-        given: The views to condition on; None = none.
+        observed: The views to condition on; None = none.
         draws: K.
         scenes: B, which only matters where nothing is given.
         at_mean: Take the mean of the posterior, once, in place of draws.
@@ -158,20 +158,20 @@ def draw(
     Raises:
         ValueError: If there is no posterior given just these views.
     """
-    q = posterior(assembly, given, scenes)
+    q = posterior(assembly, observed, scenes)
     if q is None:
         return None
     return _mean(q)[None] if at_mean else q.sample(torch.Size((draws,)))
 
 
 def posterior(
-    assembly: Assembly, given: Views | None, scenes: int = 1
+    assembly: Assembly, observed: Views | None, scenes: int = 1
 ) -> dist.Distribution | None:
     """Return q(z | views), or the prior where only the model's conditions are given.
 
     Args:
         assembly: Model and guide.
-        given: The views to condition on; None = none: the prior.
+        observed: The views to condition on; None = none: the prior.
         scenes: B, where nothing is given.
 
     Returns:
@@ -180,18 +180,18 @@ def posterior(
     Raises:
         ValueError: If there is no posterior given just these views.
     """
-    if given is None:
+    if observed is None:
         latent = assembly.model.latent
         return standard_normal(scenes, latent, assembly.device) if latent else None
-    if not _evidence(assembly, given.names):
-        return assembly.model.prior(given)
-    assembly.guide.require(given.names)
-    return assembly.guide.posterior(given)
+    if not _evidence(assembly, observed.names):
+        return assembly.model.prior(observed)
+    assembly.guide.require(observed.names)
+    return assembly.guide.posterior(observed)
 
 
 def predict(
     assembly: Assembly,
-    given: Views | None,
+    observed: Views | None,
     names: Iterable[str],
     *,
     draws: int = DRAWS,
@@ -202,7 +202,7 @@ def predict(
 
     Args:
         assembly: Model and guide, in evaluation mode.
-        given: The views to condition on; None = predict from the prior.
+        observed: The views to condition on; None = predict from the prior.
         names: The views to predict.
         draws: K, the draws of z.
         scenes: B, where nothing is given.
@@ -212,8 +212,8 @@ def predict(
         ValueError: If there is no posterior given just these views.
     """
     with torch.no_grad():
-        z = draw(assembly, given, draws, scenes, at_mean)
-        decoded = assembly.model.decode(z, given, names)
+        z = draw(assembly, observed, draws, scenes, at_mean)
+        decoded = assembly.model.decode(z, observed, names)
         return Prediction({name: _average(expected(x), z) for name, x in decoded.items()})
 
 
@@ -224,8 +224,8 @@ def expected(likelihood: object) -> Tensor:
     return likelihood.mean  # type: ignore[attr-defined,no-any-return]
 
 
-def _evidence(assembly: Assembly, given: Collection[str]) -> set[str]:
-    return set(given) - set(assembly.model.conditions)
+def _evidence(assembly: Assembly, observed: Collection[str]) -> set[str]:
+    return set(observed) - set(assembly.model.conditions)
 
 
 def _average(value: Tensor, z: Tensor | None) -> Tensor:

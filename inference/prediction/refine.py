@@ -40,7 +40,7 @@ class Refinement:
     Attributes:
         method: ``svi``: a diagonal Normal a scene, climbing the ELBO; ``hmc``: from there, a chain
             of states of the exact posterior, by the No-U-Turn sampler.
-        steps: Of Adam (``svi``, else 50), or of warm-up (``hmc``, else 100).
+        steps: Steps of Adam (``svi``, else 50), or of warm-up (``hmc``, else 100).
 
     Raises:
         ValueError: If there is not one step.
@@ -81,9 +81,9 @@ class RefinedPosterior:
     acceptance: Tensor | None = None
 
     def numpy(self) -> dict[str, np.ndarray]:
-        """Give arrays: ``loc`` and ``scale`` (B, L), ``z`` (K, B, L), both ELBOs (B,)."""
+        """Return arrays: ``loc`` and ``scale`` (B, L), ``z`` (K, B, L), both ELBOs (B,)."""
         q: Any = self.posterior
-        held = {
+        arrays = {
             "loc": q.mean,
             "scale": q.stddev,
             "z": self.z,
@@ -91,8 +91,8 @@ class RefinedPosterior:
             "elbo_after": self.elbo_after,
         }
         if self.acceptance is not None:
-            held["acceptance"] = self.acceptance
-        return {name: value.detach().cpu().numpy() for name, value in held.items()}
+            arrays["acceptance"] = self.acceptance
+        return {name: value.detach().cpu().numpy() for name, value in arrays.items()}
 
     def save(self, path: str | Path, *, force: bool = False) -> list[Path]:
         """Write the arrays of `numpy` to an ``.npz`` that is either whole or not there.
@@ -134,7 +134,7 @@ class RefinedPosterior:
 
 
 def refine_posterior(
-    assembly: Assembly, given: Views, how: Refinement, draws: int = 8
+    assembly: Assembly, observed: Views, how: Refinement, draws: int = 8
 ) -> RefinedPosterior:
     """Refine the posterior of each scene given some of its views; the generators stay as they are.
 
@@ -144,7 +144,7 @@ def refine_posterior(
 
     Args:
         assembly: Model and guide, in evaluation mode.
-        given: B scenes that have every view held.
+        observed: B scenes that have every view held.
         how: The method and its steps.
         draws: K.
 
@@ -155,25 +155,30 @@ def refine_posterior(
         Kim et al. (2018), Semi-Amortized Variational Autoencoders,
         https://arxiv.org/abs/1802.02550; Hoffman & Gelman (2014), The No-U-Turn Sampler.
     """
-    require_refinable(assembly, given.names)
-    model, start = assembly.model, _start(assembly, given)
-    before = bound(model, given, start)
+    require_refinable(assembly, observed.names)
+    model, start = assembly.model, _start(assembly, observed)
+    before = bound(model, observed, start)
     if how.method == "svi":
-        q = climb(model, given, start, steps=how.length)
+        q = climb(model, observed, start, steps=how.length)
         return RefinedPosterior(
-            q, q.sample(torch.Size((draws,))), before, bound(model, given, q), how
+            q, q.sample(torch.Size((draws,))), before, bound(model, observed, q), how
         )
-    near = climb(model, given, start)
-    states, acceptance = explore(model, given, near, states=max(CHAIN, draws), warmup=how.length)
+    near = climb(model, observed, start)
+    states, acceptance = explore(
+        model, observed, near, states=max(CHAIN, draws), warmup=how.length
+    )
     scatter = states.std(0)
     if not bool((scatter > 0).all()):
-        raise ValueError("A chain never moved; give it more warm-up, such as --refine-steps 100.")
+        raise ValueError(
+            "The HMC chain accepted no proposal; use more warm-up steps, such as "
+            "--refine-steps 100."
+        )
     q = dist.Normal(states.mean(0), scatter).to_event(1)
     apart = torch.linspace(0, len(states) - 1, draws).round().long().to(states.device)
-    return RefinedPosterior(q, states[apart], before, bound(model, given, q), how, acceptance)
+    return RefinedPosterior(q, states[apart], before, bound(model, observed, q), how, acceptance)
 
 
-def require_refinable(assembly: Assembly, given: Collection[str]) -> None:
+def require_refinable(assembly: Assembly, observed: Collection[str]) -> None:
     """Refuse views by which nothing can be refined.
 
     Raises:
@@ -183,18 +188,18 @@ def require_refinable(assembly: Assembly, given: Collection[str]) -> None:
     model = assembly.model
     if not model.latent:
         raise ValueError("This model has no z to refine; leave out --refine.")
-    if missing := [name for name in model.conditions if name not in given]:
-        raise ValueError(f"This model takes the {missing[0]} as given; give that, too.")
-    if not set(given) & set(model.views):
+    if missing := [name for name in model.conditions if name not in observed]:
+        raise ValueError(f"This model conditions on the {missing[0]}; add it to the views.")
+    if not set(observed) & set(model.views):
         raise ValueError(
-            f"Nothing given tells this model about z; give {' or '.join(model.views)} to refine "
-            "by, or leave out --refine."
+            f"None of the views informs z in this model; add {' or '.join(model.views)}, or "
+            "leave out --refine."
         )
 
 
 def climb(
     model: Any,
-    given: Views,
+    observed: Views,
     start: dist.Distribution,
     *,
     steps: int = 50,
@@ -207,9 +212,9 @@ def climb(
 
     Args:
         model: A Pyro program whose one latent site is ``z``.
-        given: B scenes; what of them the model explains is scored.
+        observed: B scenes; what of them the model explains is scored.
         start: Where to begin; one that is no diagonal Normal is matched in mean and scale.
-        steps: Of Adam; its rate falls to nothing as a cosine.
+        steps: Steps of Adam; its rate falls to nothing as a cosine.
         rate: The first, in latent units.
         particles: K, the draws of each gradient.
 
@@ -224,7 +229,7 @@ def climb(
             for group in optimizer.param_groups:
                 group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * step / steps))
             q = dist.Normal(loc, log_scale.exp()).to_event(1)
-            height = _bounds(_weighed(model, given, q, particles)).sum()
+            height = _bounds(_weighed(model, observed, q, particles)).sum()
             loc.grad, log_scale.grad = torch.autograd.grad(-height, (loc, log_scale))
             optimizer.step()
     return dist.Normal(loc.detach(), log_scale.detach().exp()).to_event(1)
@@ -232,7 +237,7 @@ def climb(
 
 def explore(
     model: Any,
-    given: Views,
+    observed: Views,
     start: dist.Distribution,
     *,
     states: int = CHAIN,
@@ -245,7 +250,7 @@ def explore(
 
     Args:
         model: As in `climb`.
-        given: B scenes.
+        observed: B scenes.
         start: Where to begin.
         states: S, those kept.
         warmup: Steps in which step size and mass matrix are adapted.
@@ -255,8 +260,8 @@ def explore(
     """
     locs, scales = _moments(start)
     chains, accepted = [], []
-    for row in range(len(given)):
-        one = given.rows(torch.tensor([row], device=given.device))
+    for row in range(len(observed)):
+        one = observed.rows(torch.tensor([row], device=observed.device))
         place = (locs[row : row + 1], scales[row : row + 1])
         chain, rate = _chain(model, one, *place, states, warmup)
         chains.append(chain)
@@ -264,25 +269,25 @@ def explore(
     return torch.cat(chains, dim=1), torch.tensor(accepted)
 
 
-def bound(model: Any, given: Views, q: dist.Distribution, particles: int = _DRAWS) -> Tensor:
+def bound(model: Any, observed: Views, q: dist.Distribution, particles: int = _DRAWS) -> Tensor:
     """Estimate the ELBO of the given views: ``(B,)`` in nats."""
     with torch.no_grad():
-        return _bounds(_weighed(model, given, q, particles))
+        return _bounds(_weighed(model, observed, q, particles))
 
 
-def _start(assembly: Assembly, given: Views) -> dist.Distribution:
-    """Give the amortised posterior, or the prior where there is none given these views."""
+def _start(assembly: Assembly, observed: Views) -> dist.Distribution:
+    """Return the amortised posterior, or the prior where there is none given these views."""
     with torch.no_grad():
-        if assembly.guide.accepts(given.names):
-            start = posterior(assembly, given)
+        if assembly.guide.accepts(observed.names):
+            start = posterior(assembly, observed)
         else:
-            start = assembly.model.prior(given)
+            start = assembly.model.prior(observed)
     assert start is not None
     return start
 
 
 def _moments(q: Any) -> tuple[Tensor, Tensor]:
-    """Give mean and standard deviation, each ``(B, L)``; from draws where there is no formula."""
+    """Return mean and standard deviation, each ``(B, L)``; from draws if there is no formula."""
     try:
         return q.mean.detach(), q.stddev.detach()
     except NotImplementedError:
@@ -291,8 +296,8 @@ def _moments(q: Any) -> tuple[Tensor, Tensor]:
         return drawn.mean(0), drawn.std(0)
 
 
-def _weighed(model: Any, given: Views, q: dist.Distribution, particles: int) -> Evidence:
-    return evidence(partial(model, given), partial(_say, q, len(given)), particles=particles,
+def _weighed(model: Any, observed: Views, q: dist.Distribution, particles: int) -> Evidence:
+    return evidence(partial(model, observed), partial(_say, q, len(observed)), particles=particles,
                     exact_kl=True)  # fmt: skip
 
 

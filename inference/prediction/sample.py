@@ -67,22 +67,22 @@ class Samples:
     @property
     def views(self) -> dict[str, Tensor]:
         """The views that were drawn, by name."""
-        held = {"image": self.image, "classes": self.classes, "mask": self.mask}
-        return {name: view for name, view in held.items() if view is not None}
+        tensors = {"image": self.image, "classes": self.classes, "mask": self.mask}
+        return {name: view for name, view in tensors.items() if view is not None}
 
     @property
     def means(self) -> dict[str, Tensor]:
         """The averages that there are, by the name of the view, and ``entropy``."""
-        held = {
+        tensors = {
             "image": self.mean_image,
             "classes": self.mean_classes,
             "mask": self.mean_mask,
             "entropy": self.entropy,
         }
-        return {name: view for name, view in held.items() if view is not None}
+        return {name: view for name, view in tensors.items() if view is not None}
 
     def numpy(self) -> dict[str, np.ndarray]:
-        """Give arrays: ``image`` (N, H, W, 3) in [0, 1], ``classes`` (N, C), ``mask`` uint8."""
+        """Return arrays: ``image`` (N, H, W, 3) in [0, 1], ``classes`` (N, C), ``mask`` uint8."""
         return as_arrays(self.views)
 
     def scenes(self) -> list[Samples]:
@@ -160,7 +160,7 @@ def sample(
         n: How many scenes, 1 to `MOST`.
         walk: Let them lie on a straight line through z, between two draws.
         refinement: How to refine the posterior first; None = take the guide's.
-        seed: Of the draws.
+        seed: Seed of the draws.
         recipe: What to call the model in messages.
         batched: Keep the dimension B.
 
@@ -172,21 +172,21 @@ def sample(
         raise ValueError(f"-n must be 1 or more, not {n}.")
     if n > MOST:
         raise ValueError(f"-n is at most {MOST}, not {n}; draw the rest with another --seed.")
-    given = observed.to(assembly.device) if observed is not None else None
-    _require(assembly, given, recipe, refinement)
+    on_device = observed.to(assembly.device) if observed is not None else None
+    _require(assembly, on_device, recipe, refinement)
     if walk and not assembly.model.latent:
-        raise ValueError(f"A {recipe} has no z to walk through; leave out --walk.")
+        raise ValueError(f"A {recipe} has no latent z, so --walk is not possible; leave it out.")
     with seeded(seed, assembly.device):
-        z, refined = _latents(assembly, given, n, walk, refinement)
-        decoded = {name: view.cpu() for name, view in probable(assembly, z, given).items()}
+        z, refined = _latents(assembly, on_device, n, walk, refinement)
+        decoded = {name: view.cpu() for name, view in probable(assembly, z, on_device).items()}
     means = {} if walk else averaged(decoded)
     views = decided(decoded)
     if not batched:
         views = {name: view.squeeze(1) for name, view in views.items()}
         means = {name: view.squeeze(0) for name, view in means.items()}
-    held = given.to("cpu") if given is not None else None
-    title = _title(held, labels, walk, refinement)
-    return _samples(views, means, held, labels, title, refined, batched)
+    on_cpu = on_device.to("cpu") if on_device is not None else None
+    title = _title(on_cpu, labels, walk, refinement)
+    return _samples(views, means, on_cpu, labels, title, refined, batched)
 
 
 def straight_line(ends: Tensor, steps: int) -> Tensor:
@@ -199,20 +199,20 @@ def straight_line(ends: Tensor, steps: int) -> Tensor:
     return torch.lerp(ends[:1], ends[1:], along)
 
 
-def probable(assembly: Assembly, z: Tensor | None, given: Views | None) -> dict[str, Tensor]:
+def probable(assembly: Assembly, z: Tensor | None, observed: Views | None) -> dict[str, Tensor]:
     """Decode draws of z into the expectation of every view.
 
     Args:
         assembly: Model and guide.
         z: ``(N, B, L)``; None for a model without latent, whose N is 1.
-        given: B scenes' views, for a model with conditions.
+        observed: B scenes' views, for a model with conditions.
 
     Returns:
         Mean images ``(N, B, 3, H, W)``, class probabilities ``(N, B, C)``, label probabilities
         ``(N, B, L, H, W)``.
     """
     with torch.no_grad():
-        decoded = assembly.model.decode(z, given, assembly.model.views)
+        decoded = assembly.model.decode(z, observed, assembly.model.views)
     views = {name: expected(x) for name, x in decoded.items()}
     return {name: value if z is not None else value[None] for name, value in views.items()}
 
@@ -265,7 +265,7 @@ def _samples(
 
 def _latents(
     assembly: Assembly,
-    given: Views | None,
+    observed: Views | None,
     n: int,
     walk: bool,
     refinement: Refinement | None,
@@ -273,16 +273,16 @@ def _latents(
     """Draw z, ``(N, B, L)``, and return the refined posterior, if that was asked."""
     draws = 2 if walk else n
     refined = None
-    if refinement is not None and given is not None:
-        refined = refine_posterior(assembly, given, refinement, draws)
-    z = refined.z if refined else draw(assembly, given, draws, 1)
+    if refinement is not None and observed is not None:
+        refined = refine_posterior(assembly, observed, refinement, draws)
+    z = refined.z if refined else draw(assembly, observed, draws, 1)
     return (straight_line(z, n) if walk and z is not None else z), refined
 
 
 def _require(
-    assembly: Assembly, given: Views | None, recipe: str, refinement: Refinement | None
+    assembly: Assembly, observed: Views | None, recipe: str, refinement: Refinement | None
 ) -> None:
-    names = given.names if given is not None else ()
+    names = observed.names if observed is not None else ()
     require_conditions(assembly, names, recipe)
     if refinement is not None:
         require_refinable(assembly, names)
@@ -297,7 +297,7 @@ def require_conditions(assembly: Assembly, names: Any, recipe: str) -> None:
         ValueError: Naming the view that is missing.
     """
     if missing := [name for name in assembly.model.conditions if name not in names]:
-        raise ValueError(f"A {recipe} draws given an {missing[0]}; add --from-{missing[0]}.")
+        raise ValueError(f"A {recipe} conditions on the {missing[0]}; add --from-{missing[0]}.")
 
 
 def require_posterior(assembly: Assembly, names: Any, recipe: str) -> None:

@@ -54,7 +54,7 @@ def save_weights(path: Path, assembly: Assembly, recipe: str) -> None:
 
     Args:
         path: Where; written whole or not at all.
-        assembly: What was trained.
+        assembly: The trained model, guide and objective.
         recipe: Kept beside the weights, and asked for when they are read.
     """
     _save(path, _weights(assembly), {"recipe": recipe})
@@ -97,7 +97,7 @@ def load_learning(path: Path, learning: Learning, recipe: str) -> None:
     """
     tensors, about = _load(path, recipe)
     if not {"groups", "progress"} <= set(about) or "random/cpu" not in tensors:
-        raise ValueError(f"{path} holds no state of training to resume from; train anew.")
+        raise ValueError(f"{path} holds no state of training to resume from; train again.")
     step, best, waited = _progress(path, about["progress"])
     _require_optimizer(path, learning.optimizer, tensors)
     _restore(path, learning.assembly, tensors)
@@ -109,24 +109,26 @@ def load_learning(path: Path, learning: Learning, recipe: str) -> None:
             torch.cuda.set_rng_state(tensors[name], device)
 
 
-def _progress(path: Path, told: Any) -> tuple[int, float, int]:
+def _progress(path: Path, entry: Any) -> tuple[int, float, int]:
     """Read how far training had come: steps, lowest validation loss, validations since then."""
-    match told:
+    match entry:
         case {"step": int(step), "best": float(best), "waited": int(waited)}:
             counts = not isinstance(step, bool) and not isinstance(waited, bool)
             if counts and step >= 0 and waited >= 0 and not math.isnan(best):
                 return step, best, waited
-    raise ValueError(f"{path} cannot say how far training had come ({told}); train anew.")
+    raise ValueError(
+        f"{path} does not record a valid training step ({entry}); train again from the start."
+    )
 
 
 def _require_optimizer(path: Path, optimizer: Optimizer, tensors: Tensors) -> None:
     """Refuse an optimizer's state that is of parameters that are not there."""
     count = sum(len(group["params"]) for group in optimizer.param_groups)
-    held = {name.split("/")[1] for name in tensors if name.startswith("optimizer/")}
-    if odd := held.difference(map(str, range(count))):
+    stored = {name.split("/")[1] for name in tensors if name.startswith("optimizer/")}
+    if odd := stored.difference(map(str, range(count))):
         raise ValueError(
-            f"{path} holds an optimizer's state of parameter {min(odd)}, where there are {count}; "
-            "train anew."
+            f"{path} has optimizer state for parameter {min(odd)}, but the model has only "
+            f"{count} parameters; train again from the start."
         )
 
 
@@ -148,7 +150,9 @@ def _restore(path: Path, assembly: Assembly, tensors: Tensors) -> None:
         state = {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
         for name, tensor in state.items():
             if tensor.is_floating_point() and not tensor.isfinite().all():
-                raise ValueError(f"{path} holds weights that are no numbers ({name}); train anew.")
+                raise ValueError(
+                    f"{path} holds NaN or infinite weights ({name}); train again from the start."
+                )
         try:
             module.load_state_dict(state)
         except RuntimeError as error:
@@ -170,55 +174,59 @@ def _restore_optimizer(path: Path, optimizer: Optimizer, tensors: Tensors, group
         optimizer.load_state_dict({"state": state, "param_groups": groups})
     except (ValueError, TypeError, LookupError) as error:
         raise ValueError(
-            f"{path} does not fit the optimizer of this run ({error}); train anew."
+            f"{path} does not fit the optimizer of this run ({error}); train again."
         ) from error
 
 
 def _save(path: Path, tensors: Tensors, about: dict[str, Any]) -> None:
-    held = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-    told = json.dumps({**about, _DIGEST: _digest(held, about)})
-    content = save(held, metadata={_ABOUT: told})  # one entry: the order of several is random
+    stored = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+    text = json.dumps({**about, _DIGEST: _digest(stored, about)})
+    content = save(stored, metadata={_ABOUT: text})  # one entry: the order of several is random
     replace_file(path, lambda part: part.write_bytes(content))
 
 
 def _load(path: Path, recipe: str) -> tuple[Tensors, dict[str, Any]]:
     """Read a file written for a recipe, and refuse any other."""
     if not path.is_file():
-        raise LookupError(f"There is no {path.name} in {path.parent}; did training get that far?")
+        raise LookupError(
+            f"There is no {path.name} in {path.parent}: the training stopped "
+            "before it was saved. Continue it with `scene train --resume "
+            f"{path.parent}`."
+        )
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-            about = _told(file.metadata() or {})
+            about = _metadata(file.metadata() or {})
     except (SafetensorError, OSError) as error:
         raise ValueError(
-            f"{path} is truncated or damaged; copy it again, or train anew."
+            f"{path} is truncated or damaged; copy it again, or train again."
         ) from error
     if about.get("recipe") != recipe:
         raise ValueError(f"{path} holds weights of {about.get('recipe')!r}, not of {recipe!r}.")
     if about.pop(_DIGEST, None) != _digest(tensors, about):
         raise ValueError(
-            f"{path} does not hold what was written to it; copy it again, or train anew."
+            f"{path} does not hold what was written to it; copy it again, or train again."
         )
     return tensors, about
 
 
-def _told(metadata: Mapping[str, str]) -> dict[str, Any]:
+def _metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
     """Read what a file says of itself; nothing, if it does not say it as ours do."""
     try:
-        told = json.loads(metadata.get(_ABOUT, ""))
+        about = json.loads(metadata.get(_ABOUT, ""))
     except (ValueError, RecursionError):
-        told = {}
-    return told if isinstance(told, dict) else {}
+        about = {}
+    return about if isinstance(about, dict) else {}
 
 
 def _digest(tensors: Tensors, about: Mapping[str, Any]) -> str:
-    """Give a digest of tensors, of what they are called, and of what is said about them."""
-    found = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+    """Return a digest of tensors, their names, and the metadata."""
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name]
-        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        found.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)
-    return found.hexdigest()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def restore(run: Run, *, device: torch.device | str = "cpu", trust: bool = False) -> Assembly:

@@ -41,7 +41,7 @@ def claimed(folder: Path, force: bool = False) -> Iterator[None]:
             try:
                 yield
             finally:
-                if not restore_aside(folder) and not begun(folder):
+                if not restore_aside(folder) and not is_started(folder):
                     clear(folder, keep=(ASIDE,))
     finally:
         if empty and not contents(folder) and not folder.is_symlink():
@@ -58,7 +58,7 @@ def restore_aside(folder: Path) -> bool:
         Whether it was restored.
     """
     aside, moving = folder / ASIDE, folder / MOVING
-    if aside.is_dir() and begun(folder):
+    if aside.is_dir() and is_started(folder):
         shutil.rmtree(aside)
     elif aside.is_dir():
         clear(folder, keep=(ASIDE,))
@@ -71,7 +71,7 @@ def restore_aside(folder: Path) -> bool:
     return True
 
 
-def begun(folder: Path) -> bool:
+def is_started(folder: Path) -> bool:
     """Return whether a folder holds a run that can be continued or used."""
     return (folder / CHECKPOINT).is_file() or (folder / WEIGHTS).is_file()
 

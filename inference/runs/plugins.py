@@ -1,4 +1,4 @@
-"""A stranger's code: copied into the run that uses it, and run again only if it is trusted."""
+"""A user's own code: copied into the run that uses it, and executed again only if trusted."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ log = logging.getLogger("inference.runs.plugins")
 
 
 def is_foreign(settings: Settings) -> bool:
-    """Say whether these settings name code that is not this package's own."""
+    """Return whether these settings name code that is not this package's own."""
     return bool(_names(settings))
 
 
@@ -50,7 +50,7 @@ def adopt(settings: Settings, folder: Path) -> Settings:
     Returns:
         The settings, naming the copies.
     """
-    named = {}
+    names = {}
     for field, name in _names(settings).items():
         path = foreign_file(name)
         if path is None:
@@ -60,18 +60,18 @@ def adopt(settings: Settings, folder: Path) -> Settings:
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
         _trust(_digest(copy))
-        named[field] = f"{copy.absolute()}:{name.rpartition(':')[2]}"
-    return _renamed(settings, named)
+        names[field] = f"{copy.absolute()}:{name.rpartition(':')[2]}"
+    return _renamed(settings, names)
 
 
 def portable(settings: Settings, folder: Path) -> Settings:
     """Return the settings with code in a run's folder named relative to that, to be written."""
-    code, named = os.path.realpath(folder / CODE), {}
+    code, names = os.path.realpath(folder / CODE), {}
     for field, name in _names(settings).items():
         path = foreign_file(name)
         if path is not None and os.path.dirname(os.path.realpath(path)) == code:
-            named[field] = f"{CODE}/{path.name}:{name.rpartition(':')[2]}"
-    return _renamed(settings, named)
+            names[field] = f"{CODE}/{path.name}:{name.rpartition(':')[2]}"
+    return _renamed(settings, names)
 
 
 def guarded(settings: Settings, folder: Path) -> Settings:
@@ -81,13 +81,13 @@ def guarded(settings: Settings, folder: Path) -> Settings:
         settings: As they stand in the run's config.
         folder: The run's.
     """
-    named = {}
+    names = {}
     for field, name in _names(settings).items():
         try:
-            named[field] = _located(name, field, folder, False)
+            names[field] = _located(name, field, folder, False)
         except (OSError, LookupError, ValueError) as error:
-            named[field] = Untrusted(name, str(error))
-    return _renamed(settings, named)
+            names[field] = Untrusted(name, str(error))
+    return _renamed(settings, names)
 
 
 def located(settings: Settings, folder: Path, trust: bool) -> Settings:
@@ -103,8 +103,8 @@ def located(settings: Settings, folder: Path, trust: bool) -> Settings:
         PermissionError: If it is not trusted; the message says how to run it.
         ValueError: If a file is named that lies outside the run's code.
     """
-    named = _names(settings).items()
-    return _renamed(settings, {f: _located(name, f, folder, trust) for f, name in named})
+    names = _names(settings).items()
+    return _renamed(settings, {f: _located(name, f, folder, trust) for f, name in names})
 
 
 def _located(name: str, field: str, folder: Path, trust: bool) -> str:
@@ -119,10 +119,10 @@ def _located(name: str, field: str, folder: Path, trust: bool) -> str:
 
 def _names(settings: Settings) -> dict[str, str]:
     """Return by setting what is not ours; a word alone can only be ours."""
-    named = {field: settings.value(field) for field in _NAMED}
+    names = {field: settings.value(field) for field in _NAMED}
     foreign = {
         field: name
-        for field, name in named.items()
+        for field, name in names.items()
         if name and ":" in name and name not in _NAMED[field].values()
     }
     if ":" in settings.recipe:
@@ -144,11 +144,11 @@ def _copy(folder: Path, path: Path, field: str) -> Path:
     if os.path.dirname(os.path.realpath(copy)) != code:
         raise ValueError(
             f"{folder} names {path} as the code of its {field}, which is not in its folder "
-            f"{CODE}; get the run whole, or train anew."
+            f"{CODE}; get the run whole, or train again."
         )
     if not copy.is_file():
         raise LookupError(
-            f"{folder} lacks {path}, the code of its {field}; get the run whole, or train anew."
+            f"{folder} lacks {path}, the code of its {field}; get the run whole, or train again."
         )
     return copy
 
@@ -166,13 +166,13 @@ def _require_trusted(digest: str, trust: bool, folder: Path, what: str) -> None:
         _trust(digest)
     elif digest not in _trusted():
         raise PermissionError(
-            f"{folder} runs code of its own ({what}) that was not trained here; read it, and "
-            "add --trust if you trust it."
+            f"{folder} contains code ({what}) that was not trained on this machine; read it, then "
+            "add --trust to execute it."
         )
 
 
 def _ledger() -> Path | None:
-    """Say where trust is noted; None where a user has no place of their own."""
+    """Return the file of trusted digests; None where a user has no folder of their own."""
     state = state_folder()
     return None if state is None else state / "scene" / "trusted"
 
@@ -205,7 +205,7 @@ def _digest(path: Path) -> str:
 
 
 def _digest_of_module(name: str) -> str:
-    """Give a digest of a ``package.module:Name`` and its source, without importing any of it."""
+    """Return a digest of a ``package.module:Name`` and its source, without importing any of it."""
     place = name.rpartition(":")[0]
     source = _source(place)
     content = source.read_bytes() if source is not None else b""

@@ -9,7 +9,7 @@
         weights.safetensors     the weights to use; its presence makes the run complete
         samples.png             pictures
         summary.json            the figures of the run; written last of all
-        code/                   a stranger's guide or objective, copied here
+        code/                   a user's own guide or objective, copied here
         events.out.tfevents.*   for TensorBoard
 """
 
@@ -68,12 +68,12 @@ class Run:
         return self.complete and (self.folder / SUMMARY).is_file()
 
     def path(self, name: str) -> Path:
-        """Give the path of a file in the folder."""
+        """Return the path of a file in the folder."""
         return self.folder / name
 
 
 def home() -> Path:
-    """Say where runs are kept: ``SCENE_RUNS``, or ``runs`` in the working directory."""
+    """Return the folder of runs: ``SCENE_RUNS``, or ``runs`` in the working directory."""
     return Path(os.environ.get("SCENE_RUNS") or "runs")
 
 
@@ -86,7 +86,7 @@ def create(
     """Make the folder of a new run and write its config.
 
     Args:
-        settings: What the run is made from.
+        settings: The settings of the run.
         schema: Labels and size of its data.
         dataset: Name of the dataset, for the folder's name.
         folder: Where to put it; by default `fresh`.
@@ -110,7 +110,7 @@ def fresh(settings: Settings, dataset: str) -> Path:
 
 
 def write_config(run: Run, **more: Any) -> None:
-    """Write what a run is made from, and more that is to be known of it; what else was said stays.
+    """Write a run's settings, schema and more to its config; other entries of the file stay.
 
     Args:
         run: The run; its folder exists.
@@ -145,10 +145,10 @@ def read(folder: Path) -> Run:
         if config["format"] != FORMAT:
             raise ValueError(
                 f"it has format {config['format']}, but only {FORMAT} is read here; train it "
-                "anew, or use the version of scene that wrote it."
+                "again, or use the version of scene that wrote it."
             )
         settings, labels = settings_from(config["settings"]), labels_from(config["labels"])
-        settings = _found(folder, settings, as_table("its places", config.get("places", {})))
+        settings = _relocated(folder, settings, as_table("its places", config.get("places", {})))
         settings = guarded(settings, folder)
     except (ValueError, LookupError) as error:
         reason = f"it lacks {error}." if isinstance(error, KeyError) else str(error)
@@ -157,14 +157,14 @@ def read(folder: Path) -> Run:
 
 
 def newest(
-    fits: Callable[[Run], bool] = lambda run: True, wanted: str = "a run", recipe: str = "telbo"
+    fits: Callable[[Run], bool] = lambda run: True, kind: str = "a run", recipe: str = "telbo"
 ) -> Run:
     """Find the newest complete run that fits.
 
     Args:
-        fits: Says whether a run will do.
-        wanted: What is looked for, for the message.
-        recipe: What would make one, likewise.
+        fits: Returns whether a run is suitable.
+        kind: The kind of run, for the error message.
+        recipe: A recipe that trains such a run, for the error message.
 
     Raises:
         LookupError: If there is none; the message says how to make one.
@@ -177,7 +177,7 @@ def newest(
         if run.complete and fits(run):
             return run
     raise LookupError(
-        f"There is no complete run of {wanted} in {home()}/; make one with "
+        f"There is no complete run of {kind} in {home()}/; make one with "
         f"`scene train {recipe}`, or name one."
     )
 
@@ -195,18 +195,18 @@ def require_free_run(folder: Path, force: bool = False) -> None:
 
 
 def _seen_from(folder: Path, settings: Settings) -> dict[str, str]:
-    """Say where folders that the settings name are, seen from the run's."""
-    named = {name: settings.value(name) for name in _PLACES}
+    """Return the folders that the settings name, relative to the run's."""
+    places = {name: settings.value(name) for name in _PLACES}
     return {
         name: Path(os.path.relpath(place, os.path.realpath(folder))).as_posix()
-        for name, place in named.items()
+        for name, place in places.items()
         if place and Path(place).is_absolute() and foreign_file(place) is None
     }
 
 
-def _found(folder: Path, settings: Settings, places: Mapping[str, Any]) -> Settings:
+def _relocated(folder: Path, settings: Settings, places: Mapping[str, Any]) -> Settings:
     """Find folders that moved together with the run."""
-    moved = {
+    relocated = {
         name: os.path.realpath(place)
         for name in _PLACES
         if isinstance(path := places.get(name), str)
@@ -215,7 +215,7 @@ def _found(folder: Path, settings: Settings, places: Mapping[str, Any]) -> Setti
             place := Path(os.path.realpath(os.path.join(os.path.realpath(folder), path)))
         ).is_dir()
     }
-    return settings.changed(**moved)
+    return settings.changed(**relocated)
 
 
 def _free(folder: Path) -> Path:
@@ -226,9 +226,11 @@ def _free(folder: Path) -> Path:
             return candidate
         except FileExistsError:
             continue
-    raise ValueError(f"{folder} and its next 999 names are taken.")
+    raise ValueError(
+        f"{folder} and its next 999 names are in use; name another folder with --out."
+    )
 
 
 def _age(folder: Path) -> float:
-    made = folder / WEIGHTS
-    return made.stat().st_mtime if made.exists() else 0.0
+    weights = folder / WEIGHTS
+    return weights.stat().st_mtime if weights.exists() else 0.0

@@ -31,7 +31,7 @@ class CueClassifier:
     assembly: Assembly
 
     def begin(self, model: SceneModel) -> None:
-        """Give a coarse network the weights of the classifier's body.
+        """Copy the weights of the classifier's body into a coarse network.
 
         Raises:
             ValueError: If it is of another shape.
@@ -46,7 +46,7 @@ class CueClassifier:
         Args:
             scenes: What SEC will be trained on.
             cells: Its grid.
-            settings: How cues are made, and the data, which are read at the classifier's size.
+            settings: The settings of cues, and the data, which are read at the classifier's size.
 
         Raises:
             ValueError: If the classifier saw another crop of the scenes, or background is to be
@@ -66,9 +66,9 @@ class CueClassifier:
             return scenes
         if theirs[0] * ours[1] != theirs[1] * ours[0]:
             raise ValueError(
-                f"{self.run.folder} saw scenes of {theirs[0]}x{theirs[1]}, which are cropped "
-                f"otherwise than to {ours[0]}x{ours[1]}; give --size {theirs[0]}x{theirs[1]}, or "
-                "a classifier of that size."
+                f"The classifier {self.run.folder} was trained at {theirs[0]}x{theirs[1]}, whose "
+                f"crop differs from {ours[0]}x{ours[1]}; use --size {theirs[0]}x{theirs[1]}, or "
+                "a classifier with the same aspect ratio."
             )
         return ImageLevel(
             open_data(settings.data.source, scenes.split, theirs, count=settings.data.count)
@@ -119,11 +119,11 @@ def find_classifier(
 def with_cues(
     run: Run, scenes: SceneDataset, assembly: Assembly, classifier: CueClassifier | None = None
 ) -> SceneDataset:
-    """Give the training scenes of SEC their cues and hide their masks; leave others alone.
+    """Return the training scenes of SEC with cues and without masks; other scenes unchanged.
 
     Args:
         run: Where cues are kept.
-        scenes: What to train on.
+        scenes: The scenes to train on.
         assembly: What will be trained; says the grid.
         classifier: Works the cues out; None = the run has them.
 
@@ -140,17 +140,20 @@ def with_cues(
     return CuedScenes(scenes, Cues.load(run.path(FILE)))
 
 
-def cue_crf(given: tuple[float, ...]) -> tuple[float, float, float] | None:
-    """Give the CRF that finds cues; None if none does.
+def cue_crf(numbers: tuple[float, ...]) -> tuple[float, float, float] | None:
+    """Return the parameters of the CRF that computes cues; None if cues use no CRF.
 
     Raises:
         ValueError: If there are not three numbers.
     """
-    if not given:
+    if not numbers:
         return None
-    if len(given) != 3:
-        raise ValueError(f"A CRF that finds cues takes three numbers, not {len(given)}.")
-    weight, reach, unlike = given
+    if len(numbers) != 3:
+        raise ValueError(
+            f"--cue-crf takes three numbers (weight, θα in pixels, θβ in 0-255), not "
+            f"{len(numbers)}."
+        )
+    weight, reach, unlike = numbers
     return weight, reach, unlike
 
 

@@ -44,8 +44,8 @@ class CueScore:
     Attributes:
         precision: Of the pixels cued as a label, those that are it; None where none is cued.
         coverage: Of the pixels that are a label, those cued as it; None where there are none.
-        scenes: How many scenes had a mask.
-        weak: How many of those masks are pseudo-labels, not the truth.
+        scenes: Number of scenes with a mask.
+        weak: Number of those masks that are pseudo-labels.
     """
 
     precision: dict[str, float | None]
@@ -122,17 +122,17 @@ def write_cues(
         folder: Where to.
         assembly: A classifier.
         dataset: The split.
-        settings: How cues are made.
+        settings: The settings of cues.
         limit: Only the first so many scenes.
         force: Replace cues that are in ``folder``.
         about: More for the report.
-        watch: Told how many scenes are done, and how many there are.
+        watch: Called with the number of scenes done, and their total.
 
     Raises:
         FileExistsError: If there is something in ``folder`` that may not be replaced.
         ValueError: If the split is empty, or background is to be cued and there is none.
     """
-    claim(folder, force)
+    require_cues_folder(folder, force)
     count = len(dataset) if limit is None else min(limit, len(dataset))
     if count < 1:
         raise ValueError(f"There is no scene of {dataset.name} {dataset.split} to find cues in.")
@@ -143,7 +143,7 @@ def write_cues(
     return CueFiles(folder, count, scorer.score())
 
 
-def claim(folder: Path, force: bool) -> None:
+def require_cues_folder(folder: Path, force: bool) -> None:
     """Refuse a folder that cues may not be written to, see `require_free`."""
     require_free(folder, force, folder="a set of cues", foreign=without(REPORT))
 
@@ -159,7 +159,7 @@ def _fill(
     """Write the archives and the picture into a folder, scoring on the way."""
     labels = dataset.schema.labels
     labelled = dataset.split in LABELLED
-    scorer, taken = CueScorer(labels), set[str]()
+    scorer, stems = CueScorer(labels), set[str]()
     for first in range(0, count, _AT_ONCE):
         rows = range(first, min(count, first + _AT_ONCE))
         cues = find_cues(assembly, dataset, rows, settings=settings, labelled=labelled)
@@ -168,7 +168,7 @@ def _fill(
             scenes, cues.maps, cues.seeds, cues.present, strict=True
         ):
             np.savez_compressed(
-                within(folder, folder / f"{_stem(scene.name, taken)}.npz"),
+                within(folder, folder / f"{_stem(scene.name, stems)}.npz"),
                 maps=maps.numpy(),
                 seeds=seeds.numpy(),
                 present=present.numpy(),
@@ -183,12 +183,12 @@ def _fill(
     return scorer
 
 
-def _stem(name: str, taken: set[str]) -> str:
+def _stem(name: str, stems: set[str]) -> str:
     """Make a file's name of a scene's, one that no other scene has."""
     stem = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "scene"
-    choices = (stem if n == 1 else f"{stem}-{n}" for n in range(1, len(taken) + 2))
-    stem = next(choice for choice in choices if choice not in taken)
-    taken.add(stem)
+    choices = (stem if n == 1 else f"{stem}-{n}" for n in range(1, len(stems) + 2))
+    stem = next(choice for choice in choices if choice not in stems)
+    stems.add(stem)
     return stem
 
 
@@ -220,7 +220,7 @@ class Cues:
         return len(self.packed)
 
     def of(self, indices: Sequence[int]) -> Tensor:
-        """Give the cues of some scenes, ``(B, L, h, w)`` bool."""
+        """Return the cues of some scenes, ``(B, L, h, w)`` bool."""
         bits = np.unpackbits(self.packed[list(indices)], axis=1, count=int(np.prod(self.shape)))
         return torch.from_numpy(bits).bool().view(-1, *self.shape)
 
@@ -247,14 +247,14 @@ class Cues:
             with zipfile.ZipFile(path) as archive:
                 sizes = [entry.file_size for entry in archive.infolist()]
             if sum(sizes) > MOST:
-                raise ValueError(f"{sum(sizes)} bytes are more than cues take.")
+                raise ValueError(f"The file holds {sum(sizes)} bytes, more than cues can have.")
             with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
                 packed, (labels, rows, columns) = held["packed"], held["shape"].tolist()
             _require_cues(packed, (labels, rows, columns))
         except MemoryError:
             raise
         except Exception as error:  # by the compression, a damaged file raises anything
-            raise ValueError(f"{path} is truncated or damaged; train anew.") from error
+            raise ValueError(f"{path} is truncated or damaged; train again.") from error
         return cls(packed, (labels, rows, columns))
 
     @classmethod
@@ -269,7 +269,7 @@ class Cues:
         Args:
             scenes: N.
             cues_of: Gives the cues of the scenes of a range, ``(B, L, h, w)`` bool.
-            watch: Told how many scenes are done.
+            watch: Called with the number of scenes done.
         """
         packed, shape = [], (0, 0, 0)
         for first in range(0, scenes, _TOGETHER):
@@ -287,7 +287,9 @@ def _require_cues(packed: np.ndarray, shape: tuple[int, ...]) -> None:
     bits = math.prod(shape)
     whole = all(isinstance(extent, int) and extent > 0 for extent in shape)
     if not whole or packed.dtype != np.uint8 or packed.shape != (len(packed), -(-bits // 8)):
-        raise ValueError(f"{packed.dtype} of {packed.shape} are no cues of {shape}.")
+        raise ValueError(
+            f"Cues of shape {shape} cannot be read from {packed.dtype} of shape {packed.shape}."
+        )
 
 
 class CuedScenes(SceneDataset):
@@ -308,8 +310,8 @@ class CuedScenes(SceneDataset):
     def __init__(self, scenes: SceneDataset, cues: Cues) -> None:
         if len(scenes) != len(cues):
             raise ValueError(
-                f"The cues are of {len(cues)} scenes, but {scenes.name} has {len(scenes)} to "
-                "train on; did it change since?"
+                f"The run has cues for {len(cues)} scenes, but {scenes.name} now has "
+                f"{len(scenes)} training scenes; restore the data, or train again."
             )
         self.scenes, self.cues = scenes, cues
         self.name, self.split, self.source = scenes.name, scenes.split, scenes.source
@@ -320,11 +322,11 @@ class CuedScenes(SceneDataset):
         return len(self.scenes)
 
     def __getitem__(self, index: int) -> Scene:
-        """Give one scene, without its cues."""
+        """Return one scene, without its cues."""
         return self.scenes[index]
 
     def views(self, indices: Sequence[int]) -> Views:
-        """Give a batch of scenes; ``views["cues"]`` is ``(B, L, h, w)`` bool."""
+        """Return a batch of scenes; ``views["cues"]`` is ``(B, L, h, w)`` bool."""
         views = self.scenes.views(indices)
         tensors = {**dict(views.items()), CUES: self.cues.of(indices)}
         return Views(tensors, views.present, views.likelihood_weights)

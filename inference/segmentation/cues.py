@@ -41,7 +41,7 @@ class CueSettings:
         background: Share of the image, the least salient, that is cued as background; None =
             there are no such cues.
         background_map: How probabilities find background: ``sum``, ``power``, ``max``, ``none``.
-        exponent: Of ``background_map`` ``power``.
+        exponent: Exponent of ``background_map`` ``power``.
         saliency: What is salient: the largest of the present classes' maps, or their sum.
         crf: Weight, width in pixels and width in colour of a dense CRF's appearance kernel. If
             it is not None, `crf_cues` makes the cues.
@@ -104,16 +104,16 @@ def seeds(
             [0, 0, 1, 1]])
     """
     require_background(labels, background is not None, "--background none")
-    shown = normalised(maps) * (present > 0.5)[..., None, None]
-    claims = torch.zeros(len(maps), len(labels.names), *maps.shape[-2:], dtype=torch.bool)
-    claims = claims.to(maps.device)
-    claims[:, list(labels.ids)] = shown > foreground
+    present_maps = normalised(maps) * (present > 0.5)[..., None, None]
+    candidates = torch.zeros(len(maps), len(labels.names), *maps.shape[-2:], dtype=torch.bool)
+    candidates = candidates.to(maps.device)
+    candidates[:, list(labels.ids)] = present_maps > foreground
     if background is not None:
-        salient = shown.amax(1) if saliency == "max" else shown.sum(1)
+        salient = present_maps.amax(1) if saliency == "max" else present_maps.sum(1)
         lowest = salient.flatten(1).quantile(background, dim=1)[:, None, None]
         blind = (salient.flatten(1).amax(1) == 0) & (present > 0.5).any(1)
-        claims[:, labels.background] = (salient <= lowest) & ~blind[:, None, None]
-    return _undisputed(claims)
+        candidates[:, labels.background] = (salient <= lowest) & ~blind[:, None, None]
+    return _undisputed(candidates)
 
 
 def crf_cues(
@@ -208,7 +208,7 @@ def cues_of(
         dataset: Where the scenes come from; their masks are not read.
         indices: B scenes; one whose classes are not known gets no cues.
         size: Height and width of the grid of cues, in cells.
-        settings: How cues are made.
+        settings: The settings of cues.
 
     Returns:
         ``(B, L, h, w)`` bool, on the CPU.
@@ -235,7 +235,7 @@ def find_cues(
         dataset: Where the scenes come from.
         indices: B scenes.
         size: The grid of maps and cues; None = that of the maps.
-        settings: How cues are made.
+        settings: The settings of cues.
         labelled: Take the classes present from the scenes' labels, as only training may; else
             those are present that the classifier gives more than its threshold.
     """
@@ -278,9 +278,9 @@ def _classifier(assembly: Assembly) -> ClassifiedScene:
     return assembly.model
 
 
-def _undisputed(claims: Tensor) -> Tensor:
+def _undisputed(candidates: Tensor) -> Tensor:
     """Leave each cell of ``(B, L, h, w)`` to the label that claims fewest."""
-    cells = claims.flatten(2).sum(-1)[..., None, None]
-    region = torch.where(claims, cells, claims[0, 0].numel() + 1)
-    winner = torch.zeros_like(claims).scatter_(1, region.argmin(1, keepdim=True), True)
-    return winner & claims
+    cells = candidates.flatten(2).sum(-1)[..., None, None]
+    region = torch.where(candidates, cells, candidates[0, 0].numel() + 1)
+    winner = torch.zeros_like(candidates).scatter_(1, region.argmin(1, keepdim=True), True)
+    return winner & candidates

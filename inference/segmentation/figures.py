@@ -33,11 +33,13 @@ def draw_cues(path: Path, scenes: Sequence[Scene], cues: SceneCues, labels: Labe
         cues: Class maps and cues of the scenes.
         labels: For names and colours.
     """
-    shown = [present.nonzero().flatten().tolist()[:_MAPS] for present in cues.present]
-    wide = max(1, *map(len, shown[: len(scenes)])) if scenes else 1
+    present_classes = [present.nonzero().flatten().tolist()[:_MAPS] for present in cues.present]
+    wide = max(1, *map(len, present_classes[: len(scenes)])) if scenes else 1
     masked = any(scene.mask is not None for scene in scenes)
     rows = []
-    for scene, classes, maps, seeds in zip(scenes, shown, cues.maps, cues.seeds, strict=False):
+    for scene, classes, maps, seeds in zip(
+        scenes, present_classes, cues.maps, cues.seeds, strict=False
+    ):
         assert scene.image is not None
         image = scene.image.float() / 255
         line = [Panel(image)]
@@ -58,7 +60,7 @@ def draw_class_maps(
         path: Where the PNG goes.
         assembly: A classifier.
         dataset: Gives the scenes.
-        scenes: How many, at most.
+        scenes: Number of scenes, at most.
     """
     first = range(min(4 * scenes, len(dataset)))
     rows = [i for i in first if dataset[i].image is not None][:scenes]

@@ -41,7 +41,7 @@ def guided_cams(model: Classifier, images: Tensor, layer: str | None = None) -> 
 
 
 def guided_gradients(model: Classifier, images: Tensor) -> Tensor:
-    """Give the gradient of each class by the image, where ReLUs let only positive ones back.
+    """Return the gradient of each class by the image, where ReLUs let only positive ones back.
 
     Returns:
         ``(B, C, 3, H, W)``.
@@ -49,11 +49,11 @@ def guided_gradients(model: Classifier, images: Tensor) -> Tensor:
     with evaluating(model), _only_positive(model), torch.enable_grad():
         seen = images.detach().requires_grad_()
         logits = model(seen)
-        found = [
+        gradients = [
             torch.autograd.grad(logits[:, c].sum(), seen, retain_graph=True)[0]
             for c in range(logits.shape[1])
         ]
-    return torch.stack(found, dim=1)
+    return torch.stack(gradients, dim=1)
 
 
 @contextmanager
@@ -107,18 +107,18 @@ def cams(
             f"Maps need one scale or more, all above 0 and at most {LARGEST_SCALE}, not "
             f"{tuple(scales)}."
         )
-    found: list[Tensor] = []
+    all_maps: list[Tensor] = []
     if layer and "+" in layer:
         for name in layer.split("+"):
-            found.append(normalised(cams(model, images, name, scales, flip, method)))
-        return _averaged(sorted(found, key=lambda maps: -maps[0, 0].numel()))
+            all_maps.append(normalised(cams(model, images, name, scales, flip, method)))
+        return _averaged(sorted(all_maps, key=lambda maps: -maps[0, 0].numel()))
     with evaluating(model):
         for scale in sorted(scales, reverse=True):
             seen = images if scale == 1 else _scaled(images, scale)
-            found.append(_maps(model, seen, layer, method))
+            all_maps.append(_maps(model, seen, layer, method))
             if flip:
-                found.append(_maps(model, seen.flip(-1), layer, method).flip(-1))
-    return _averaged(found)
+                all_maps.append(_maps(model, seen.flip(-1), layer, method).flip(-1))
+    return _averaged(all_maps)
 
 
 def class_maps(
@@ -140,7 +140,7 @@ def weights(
     Args:
         model: The classifier, in evaluation mode.
         maps: A, ``(B, K, h, w)``, of that layer.
-        layer: Which.
+        layer: The layer.
         method: As in `cams`.
 
     Returns:
@@ -149,8 +149,8 @@ def weights(
     head = None if len(model.after(layer)) else _layered(model.judge)
     if method == "closed" and head is None:
         raise ValueError(
-            f"What follows {layer or model.layer} is more than pooling and linear layers, so its "
-            "gradients have no closed form; take method='batched'."
+            f"The layers after {layer or model.layer} are not only pooling and linear, so "
+            "Grad-CAM has no closed form; use method='batched'."
         )
     if head is not None and method != "batched":
         return _closed(head, maps)
@@ -187,10 +187,10 @@ def evaluating(model: nn.Module) -> Iterator[None]:
         model.train(training)
 
 
-def _averaged(found: Sequence[Tensor]) -> Tensor:
+def _averaged(maps_of_scales: Sequence[Tensor]) -> Tensor:
     """Average maps on the grid of the first."""
-    grid = found[0].shape[-2:]
-    return torch.stack([resized(maps, (grid[0], grid[1])) for maps in found]).mean(0)
+    grid = maps_of_scales[0].shape[-2:]
+    return torch.stack([resized(maps, (grid[0], grid[1])) for maps in maps_of_scales]).mean(0)
 
 
 def _maps(model: Classifier, images: Tensor, layer: str | None, method: Method) -> Tensor:

@@ -52,7 +52,7 @@ def background_of(
         present: ``(B, C)``, 1 where the class is present.
         kind: ``sum``: max(0, 1 − Σ maps); ``power``: that to an exponent; ``max``: 1 − the
             largest map; ``none``: 0.
-        exponent: Of ``power``.
+        exponent: Exponent of ``power``.
 
     Returns:
         ``(B, h, w)`` in [0, 1].
@@ -60,16 +60,16 @@ def background_of(
     Raises:
         LookupError: If there is no such kind.
     """
-    shown = maps * (present > 0.5)[..., None, None]
+    present_maps = maps * (present > 0.5)[..., None, None]
     match kind:
         case "sum":
-            return (1 - shown.sum(1)).clamp(min=0)
+            return (1 - present_maps.sum(1)).clamp(min=0)
         case "power":
-            return (1 - shown.sum(1)).clamp(min=0) ** exponent
+            return (1 - present_maps.sum(1)).clamp(min=0) ** exponent
         case "max":
-            return 1 - shown.amax(1)
+            return 1 - present_maps.amax(1)
         case "none":
-            return torch.zeros_like(shown[:, 0])
+            return torch.zeros_like(present_maps[:, 0])
     raise LookupError(unknown(kind, get_args(BackgroundMap), "background map") + ".")
 
 
@@ -93,7 +93,7 @@ def probs(
         labels: The vocabulary.
         size: Height and width of the result; None = those of the maps.
         background: As `background_of` takes it.
-        exponent: Of the background map ``power``.
+        exponent: Exponent of the background map ``power``.
 
     Returns:
         ``(B, L, H, W)``, summing to one over labels.
@@ -104,12 +104,12 @@ def probs(
     require_background(labels, background != "none", "--background-map none")
     height, width = size or (maps.shape[-2], maps.shape[-1])
     whole = resized(normalised(maps), (height, width))
-    held = (present > 0.5).to(maps.dtype)
+    present_labels = (present > 0.5).to(maps.dtype)
     shares = maps.new_zeros(len(maps), len(labels.names), height, width)
-    shares[:, list(labels.ids)] = whole * held[..., None, None]
+    shares[:, list(labels.ids)] = whole * present_labels[..., None, None]
     if labels.background is not None:
-        shares[:, labels.background] = background_of(whole, held, background, exponent)
-    return _shared(shares, held, labels)
+        shares[:, labels.background] = background_of(whole, present_labels, background, exponent)
+    return _shared(shares, present_labels, labels)
 
 
 def log_probs(probs: Tensor) -> Tensor:
@@ -125,16 +125,16 @@ def require_background(labels: Labels, needed: bool, otherwise: str) -> None:
     """
     if needed and labels.background is None:
         raise ValueError(
-            f"None of the labels ({', '.join(labels.names)}) is called background, so there is "
-            f"none to find; give {otherwise}."
+            f"None of the labels ({', '.join(labels.names)}) is named background, so no "
+            f"background cues can be computed; use {otherwise}."
         )
 
 
-def _shared(shares: Tensor, held: Tensor, labels: Labels) -> Tensor:
+def _shared(shares: Tensor, present_labels: Tensor, labels: Labels) -> Tensor:
     """Normalise ``(B, L, H, W)`` per pixel, and share out pixels that nothing claims."""
     fallback = shares.new_zeros(shares.shape[:2])
-    fallback[:, list(labels.ids)] = held
-    nobody = held.sum(1) == 0
+    fallback[:, list(labels.ids)] = present_labels
+    nobody = present_labels.sum(1) == 0
     if labels.background is not None:
         fallback[nobody, labels.background] = 1
     else:

@@ -1,4 +1,4 @@
-"""Photographs by the batch: which ones are meant, where their masks go, and writing those."""
+"""Batches of photographs: their paths, the files to write of each, and writing those."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LISTS = (".txt", ".list")
 
 
 @dataclass(frozen=True)
-class Job:
+class PhotoTask:
     """A photograph, and the files to write of it.
 
     Attributes:
@@ -54,21 +54,21 @@ class Done:
     """A photograph that was segmented.
 
     Attributes:
-        job: The photograph and its files.
+        task: The photograph and its files.
         segmentation: The label probabilities of its pixels.
     """
 
-    job: Job
+    task: PhotoTask
     segmentation: Segmentation
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data."""
-        files = {kind: str(path) for kind, path in self.job.files.items()}
-        return {"image": str(self.job.photo), **files, **self.segmentation.to_json()}
+        """Return plain data."""
+        files = {kind: str(path) for kind, path in self.task.files.items()}
+        return {"image": str(self.task.photo), **files, **self.segmentation.to_json()}
 
 
 def photos_of(names: Iterable[str], piped: Iterable[str] = ()) -> tuple[list[Path], list[Failed]]:
-    """Find the photographs that are meant, each once, in order.
+    """Return the photographs that names stand for, each once, in order.
 
     Args:
         names: Of pictures, of folders, patterns with ``*``, ``?`` or ``[``, lists (`LISTS`) that
@@ -90,17 +90,17 @@ def photos_of(names: Iterable[str], piped: Iterable[str] = ()) -> tuple[list[Pat
     return list(photos.values()), failed
 
 
-def plan(
+def outputs_of(
     photos: Sequence[Path], kinds: Sequence[str], out: Path | None = None, force: bool = False
-) -> list[Job]:
-    """Say where everything will go, and refuse what would be lost, before anything is done.
+) -> list[PhotoTask]:
+    """Return the output files of each photograph; refuse files that would be overwritten.
 
     What is made of a photograph is called after its stem; of photographs in one folder that only
     their suffixes tell apart, after the whole name.
 
     Args:
-        photos: What will be segmented.
-        kinds: Of `KINDS`, what will be written of each.
+        photos: The photographs to segment.
+        kinds: The kinds of files to write of each, from `KINDS`.
         out: The folder for all of it, or of one photograph ``NAME.png`` for its mask, beside
             which ``NAME_overlay.png`` and others go; None = beside each photograph.
         force: Overwrite what earlier calls wrote.
@@ -118,8 +118,8 @@ def plan(
         raise ValueError(f"{out} is a file; --out is a folder, or NAME.png.")
     inputs = {photo.absolute() for photo in photos}
     alike = Counter(photo.absolute().with_suffix("") for photo in photos)
-    taken: dict[Path, Path] = {}
-    jobs = []
+    sources: dict[Path, Path] = {}
+    tasks = []
     for photo in photos:
         folder = photo.parent if out is None else out
         name = photo.stem if alike[photo.absolute().with_suffix("")] == 1 else photo.name
@@ -129,43 +129,43 @@ def plan(
                 k: name_of_mask.with_name(f"{name_of_mask.stem}_{k}{KINDS[k]}") for k in kinds
             }
             files["mask"] = name_of_mask
-        job = Job(photo, files)
-        for path in job.files.values():
+        task = PhotoTask(photo, files)
+        for path in task.files.values():
             place = path.absolute()
-            if place in taken:
+            if place in sources:
                 raise ValueError(
-                    f"{taken[place]} and {photo} would both be written to {path}; segment them "
+                    f"{sources[place]} and {photo} would both be written to {path}; segment them "
                     "into different folders with --out."
                 )
             require_free(path, force, inputs=[place] if place in inputs else [])
-            taken[place] = photo
-        jobs.append(job)
-    return jobs
+            sources[place] = photo
+        tasks.append(task)
+    return tasks
 
 
 def segment_files(
-    segmenter: Segmenter, jobs: Iterable[Job], opacity: float = 0.5
+    segmenter: Segmenter, tasks: Iterable[PhotoTask], opacity: float = 0.5
 ) -> Iterator[Done | Failed]:
     """Segment photographs one by one and write their files; one that fails stops no other.
 
     Args:
-        segmenter: With what.
-        jobs: As `plan` made them.
-        opacity: Of overlays, 0 to 1.
+        segmenter: The segmenter.
+        tasks: From `outputs_of`.
+        opacity: Opacity of overlays, 0 to 1.
     """
-    jobs = list(jobs)
-    for folder in {path.parent for job in jobs for path in job.files.values()}:
+    tasks = list(tasks)
+    for folder in {path.parent for task in tasks for path in task.files.values()}:
         sweep(folder, below=False)
-    for job in jobs:
+    for task in tasks:
         try:
-            image = read_image(job.photo)
+            image = read_image(task.photo)
             segmentation = segmenter.segment(image)
-            for kind, path in job.files.items():
+            for kind, path in task.files.items():
                 write(kind, path, segmentation, opacity)
         except (OSError, ValueError) as error:
-            yield Failed(str(job.photo), _sentence(error))
+            yield Failed(str(task.photo), _sentence(error))
         else:
-            yield Done(job, segmentation)
+            yield Done(task, segmentation)
 
 
 def _meant(name: str, piped: Iterable[str]) -> Iterator[Path]:
@@ -183,16 +183,18 @@ def _meant(name: str, piped: Iterable[str]) -> Iterator[Path]:
         matches = sorted(map(Path, glob.glob(str(path), recursive=True)))
         if not matches:
             raise ValueError(f"Nothing matches {name}; check the folder and the suffix.")
-        yield from _kept(match for match in matches if match.is_file() and not is_junk(match))
+        yield from _without_outputs(
+            match for match in matches if match.is_file() and not is_junk(match)
+        )
     else:
         yield path
 
 
 def _listed(lines: Iterable[str], source: str) -> Iterator[Path]:
-    named = [line.strip() for line in lines if line.strip()]
-    if not named:
+    paths = [line.strip() for line in lines if line.strip()]
+    if not paths:
         raise ValueError(f"{source} names no pictures; write one path a line.")
-    for line in named:
+    for line in paths:
         if line == "-" or Path(line).suffix.lower() in LISTS:
             raise ValueError(f"{source} names {line}, a list again; name pictures in it.")
         yield from _meant(line, ())
@@ -208,10 +210,10 @@ def _pictures(folder: Path) -> Iterator[Path]:
     pictures = sorted(p for p in folder.iterdir() if is_picture(p) and p.is_file())
     if not pictures:
         raise ValueError(f"{folder} holds no pictures ({', '.join(SUFFIXES[:4])}, …).")
-    yield from _kept(pictures)
+    yield from _without_outputs(pictures)
 
 
-def _kept(candidates: Iterable[Path]) -> Iterator[Path]:
+def _without_outputs(candidates: Iterable[Path]) -> Iterator[Path]:
     """Leave out what was written of another picture."""
     pictures = list(candidates)
     written = {

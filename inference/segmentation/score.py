@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from scene.datasets.base import SceneDataset
 from scene.datasets.catalogue import open_data
 from scene.metrics import MaskScore, MaskScorer
+from scene.notices import SceneCount
 from scene.views import Scene
 
 from ..crf.parameters import Parameters
@@ -22,20 +23,17 @@ COMMON = 0.9
 """The share of training images from which on a class is common: it is hard to tell from labels
 alone where something is that is in nearly every picture."""
 
-Watch = Callable[[int, int], None]
-"""Told how many scenes are done, of how many."""
-
 
 @dataclass(frozen=True)
 class StageScore:
-    """How well the masks of one stage fit.
+    """The score of the masks of one stage.
 
     Attributes:
         score: By the protocol of `scene.metrics`: of all labels that occur in truth or in
             prediction.
-        scenes: How many scenes had a mask.
+        scenes: Number of scenes with a mask.
         common: The classes of `common_classes`.
-        weak: How many of those masks are pseudo-labels, not the truth.
+        weak: Number of those masks that are pseudo-labels.
     """
 
     score: MaskScore
@@ -56,7 +54,7 @@ class StageScore:
         return sum(known) / len(known) if known else float("nan")
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data; what is not a number is None."""
+        """Return plain data; what is not a number is None."""
         scores = {**asdict(self.score), "uncommon_miou": self.uncommon}
         known = {k: None if v != v else v for k, v in scores.items()}
         more = {
@@ -76,7 +74,7 @@ def score_stage(
     common: tuple[str, ...] = (),
     batch_size: int = 16,
     limit: int | None = None,
-    watch: Watch = lambda done, total: None,
+    watch: SceneCount = lambda done, total: None,
 ) -> dict[str, StageScore]:
     """Score the masks of a network, without a CRF and refined by one CRF or several.
 
@@ -91,7 +89,7 @@ def score_stage(
         common: Classes to leave out of a second mean, see `common_classes`.
         batch_size: Images that the network sees at once.
         limit: Score the first so many scenes only.
-        watch: Told how far it has come.
+        watch: Called with the progress.
 
     Returns:
         A score by name, in the order of ``refinements``.
@@ -134,7 +132,7 @@ def common_classes(
     """Name the classes that are in ``share`` or more of the training images.
 
     Args:
-        source: As ``--data``.
+        source: The data, as for ``--data``.
         size: At which the images are framed.
         count: How many training scenes there are, if they are generated.
         share: See above.
@@ -153,7 +151,7 @@ def common_classes(
 def _masked(
     dataset: SceneDataset, batch_size: int, total: int
 ) -> Iterator[tuple[int, list[tuple[Tensor, Tensor]], int]]:
-    """Give how many scenes were read, images and masks of those with both, how many are weak."""
+    """Yield how many scenes were read, images and masks of those with both, how many are weak."""
     for first in range(0, total, batch_size):
         stop = min(total, first + batch_size)
         scenes: list[Scene] = [dataset.original(i) for i in range(first, stop)]

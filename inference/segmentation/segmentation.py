@@ -1,7 +1,7 @@
 """A segmentation: the label probabilities of a photograph, its mask, its confidence, its files.
 
-Photographs may be much larger than the grid their probabilities are kept on. What is asked for is
-then worked out in bands of rows, so that no array of labels × pixels is ever held.
+Photographs may be much larger than the grid their probabilities are kept on. Results are
+then computed in bands of rows, so that no array of labels × pixels is ever held.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Segmentation:
         return tuple(sorted(present, key=lambda share: -share.pixels))
 
     def bands(self) -> Iterator[tuple[slice, Tensor]]:
-        """Give the probabilities row by row: which rows, and theirs, ``(L, rows, W)``.
+        """Yield bands of rows: their slice, and their probabilities ``(L, rows, W)``.
 
         Bilinear between the centres of the grid's cells, as torch's ``interpolate``.
         """
@@ -120,7 +120,7 @@ class Segmentation:
             )
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data: size, labels with their shares, mean confidence."""
+        """Return plain data: size, labels with their shares, mean confidence."""
         return {
             "size": list(self.size),
             "classes": [vars(share) for share in self.shares],
@@ -128,7 +128,7 @@ class Segmentation:
         }
 
     def numpy(self) -> np.ndarray:
-        """Give the mask as an array, ``(H, W)`` uint8 label ids."""
+        """Return the mask as an array, ``(H, W)`` uint8 label ids."""
         return self.mask.numpy()
 
     def save(self, path: str | Path, *, force: bool = False) -> list[Path]:
@@ -163,8 +163,8 @@ class Segmentation:
 
         from PIL import Image
 
-        shown = torch.from_numpy(self.labels.palette)[self.mask.long()].permute(2, 0, 1)
-        pixels = shown if self.image is None else overlay_of(self)
+        colours = torch.from_numpy(self.labels.palette)[self.mask.long()].permute(2, 0, 1)
+        pixels = colours if self.image is None else overlay_of(self)
         buffer = BytesIO()
         Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy()).save(buffer, format="PNG")
         return buffer.getvalue()
@@ -195,7 +195,7 @@ def write(kind: str, path: Path, segmentation: Segmentation, opacity: float = 0.
         kind: A key of `KINDS`.
         path: Where to; missing folders are made.
         segmentation: What to write of; an overlay needs its photograph.
-        opacity: Of overlays, 0 to 1.
+        opacity: Opacity of overlays, 0 to 1.
 
     Raises:
         ValueError: If the suffix does not fit, or an overlay has no photograph.
@@ -215,7 +215,7 @@ def overlay_of(segmentation: Segmentation, opacity: float = 0.5) -> Tensor:
 
     Args:
         segmentation: With its photograph.
-        opacity: Of the mask, 0 to 1.
+        opacity: Opacity of the mask, 0 to 1.
 
     Returns:
         ``(3, H', W')`` uint8, see `scene.images.legend.with_legend`.
@@ -227,7 +227,7 @@ def overlay_of(segmentation: Segmentation, opacity: float = 0.5) -> Tensor:
 
     image = segmentation.image
     if image is None:
-        raise ValueError("This segmentation holds no photograph to lay its mask over.")
+        raise ValueError("This segmentation does not store its photograph, so it has no overlay.")
     whole = torch.empty_like(image)
     parts = zip(
         *(x.split(_OVERLAY_ROWS, -2) for x in (whole, image, segmentation.mask)), strict=True

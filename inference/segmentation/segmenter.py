@@ -50,10 +50,10 @@ class Segmenter:
         schema: Its labels and size.
         stage: A key of `inference.segmentation.stages.STAGES`.
         crf: Parameters of the CRF, used if the stage has one.
-        class_maps: How a classifier's class maps are made.
+        class_maps: The settings of a classifier's class maps.
         pixels: See above; at most `VALUES` / labels.
-        seed: Of the draws of z, the same for every photograph.
-        engine: Of the CRF, as in `inference.crf.meanfield.refine`.
+        seed: Seed of the draws of z, the same for every photograph.
+        engine: Engine of the CRF, as in `inference.crf.meanfield.refine`.
 
     Raises:
         ValueError: If the parameters are of another number of labels, or pixels are none.
@@ -143,7 +143,7 @@ class Segmenter:
         return Segmentation(probs.float().cpu(), size, self.schema.labels, image)
 
     def _working(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Say on how many rows and columns the CRF works."""
+        """Return the numbers of rows and columns on which the CRF works."""
         most = min(self.pixels, VALUES // len(self.schema.labels.names))
         scale = math.sqrt(most / math.prod(size))
         if scale >= 1:
@@ -170,11 +170,11 @@ def load(
         run: A complete run of any recipe that predicts masks from images, or of a classifier.
         stage: A key of `inference.segmentation.stages.STAGES`; None = `stage_of` the run.
         crf: Parameters of the CRF; by default those everybody starts from.
-        class_maps: How a classifier's class maps are made.
+        class_maps: The settings of a classifier's class maps.
         pixels: As in `Segmenter`.
-        seed: Of the draws of z, the same for every photograph.
-        engine: Of the CRF, as in `inference.crf.meanfield.refine`.
-        device: Where to compute.
+        seed: Seed of the draws of z, the same for every photograph.
+        engine: Engine of the CRF, as in `inference.crf.meanfield.refine`.
+        device: The device to compute on.
         trust: Run the code that the run carries even if it was not trained here.
 
     Raises:
@@ -259,7 +259,7 @@ def upsample(probs: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _is_of(recipes: Collection[str] | None, run: Run) -> bool:
-    """Say whether a run is of one of the recipes, and reads an image alone."""
+    """Return whether a run is of one of the recipes, and reads an image alone."""
     name = run.settings.recipe
     return (recipes is None or name in recipes) and (
         name == "classifier" or reads(run.settings, ("image",))

@@ -85,8 +85,8 @@ def stage_of(run: Run, name: str | None = None, crf: bool | None = None) -> str:
         raise LookupError(unknown(name, STAGES, "stage") + ".")
     if name not in own:
         raise ValueError(
-            f"{run.folder} is a run of {run.settings.title}; its stages are {', '.join(own)}, "
-            f"not {name}."
+            f"{run.folder} is a run of {run.settings.title}; choose one of its stages: "
+            f"{', '.join(own)}."
         )
     return name
 
@@ -212,7 +212,7 @@ def restricted(probs: Tensor, known: Tensor, labels: Labels) -> Tensor:
     if labels.background is not None:
         allowed[:, labels.background] = True
     allowed = (allowed | ~allowed.any(1, keepdim=True))[..., None, None]
-    held = probs * allowed
-    total = held.sum(1, keepdim=True)
+    allowed_probs = probs * allowed
+    total = allowed_probs.sum(1, keepdim=True)
     equal = allowed / allowed.sum(1, keepdim=True)
-    return torch.where(total > 0, held / torch.where(total > 0, total, 1), equal)
+    return torch.where(total > 0, allowed_probs / torch.where(total > 0, total, 1), equal)

@@ -14,13 +14,13 @@ from .settings import OPTIONS, Settings
 
 
 def as_table(what: str, data: Any) -> dict[str, Any]:
-    """Give data that are names and values.
+    """Return the data if they are names and values.
 
     Raises:
         ValueError: If they are something else.
     """
     if not isinstance(data, dict):
-        raise ValueError(f"{what} is {shown(data)}, where names and values were expected.")
+        raise ValueError(f"{what} must be a table of names and values, not {abbreviated(data)}.")
     return data
 
 
@@ -38,15 +38,15 @@ def settings_from(data: Any) -> Settings:
     for group, values in as_table("its settings", data).items():
         if group == "recipe":
             if not isinstance(values, str):
-                raise ValueError(f"its recipe cannot be {shown(values)}.")
+                raise ValueError(f"its recipe cannot be {abbreviated(values)}.")
             continue
-        as_table(f"its settings {shown(group)}", values)
+        as_table(f"its settings {abbreviated(group)}", values)
         for option in OPTIONS.values():
             if option.group == group and option.attribute in values:
                 value = values[option.attribute]
                 if not is_a(value, option.kind):
                     raise ValueError(
-                        f"its setting {group}.{option.attribute} cannot be {shown(value)}."
+                        f"its setting {group}.{option.attribute} cannot be {abbreviated(value)}."
                     )
     settings = Settings.from_json(data)
     if ":" not in settings.recipe:  # one of one's own is imported only if it is trusted
@@ -64,14 +64,14 @@ def labels_from(data: Any) -> Labels:
     table = as_table("its labels", data)
     names, colours = table["names"], table["colours"]
     if not is_a(names, tuple[str, ...]):
-        raise ValueError(f"its labels cannot be called {shown(names)}.")
+        raise ValueError(f"its labels cannot be called {abbreviated(names)}.")
     if not is_a(colours, tuple[tuple[int, int, int], ...]) or len(colours) != len(names):
-        raise ValueError(f"its labels cannot have the colours {shown(colours)}.")
+        raise ValueError(f"its labels cannot have the colours {abbreviated(colours)}.")
     return Labels(tuple(names), tuple((red, green, blue) for red, green, blue in colours))
 
 
 def is_a(value: Any, kind: Any) -> bool:
-    """Say whether a value read from JSON is of a kind, lists counting as tuples.
+    """Return whether a value read from JSON is of a kind, lists counting as tuples.
 
     >>> is_a([96, 64], tuple[int, int]), is_a(True, int), is_a(None, int | None)
     (True, False, True)
@@ -93,10 +93,10 @@ def is_a(value: Any, kind: Any) -> bool:
     return isinstance(value, kind)
 
 
-def shown(value: Any) -> str:
+def abbreviated(value: Any) -> str:
     """Write a value of any kind, shortened: a damaged file may hold megabytes of it.
 
-    >>> shown([1, 2]), shown("a" * 9999)
+    >>> abbreviated([1, 2]), abbreviated("a" * 9999)
     ('[1, 2]', "'aaaaaaaaaaaa...aaaaaaaaaaaaa'")
     """
     return reprlib.repr(value)

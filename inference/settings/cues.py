@@ -12,16 +12,16 @@ LARGEST_SCALE = 8
 
 def _check_scales(flag: str, scales: tuple[float, ...]) -> None:
     if not 0 < len(scales) <= 16 or not all(0 < scale <= LARGEST_SCALE for scale in scales):
-        shown = ",".join(map(str, scales[:9]))
+        text = ",".join(map(str, scales[:9]))
         raise ValueError(
-            f"{flag} takes 1 to 16 numbers, each above 0 and at most {LARGEST_SCALE}, not {shown}."
+            f"{flag} takes 1 to 16 numbers, each above 0 and at most {LARGEST_SCALE}, not {text}."
         )
 
 
 def _check_cue_crf(flag: str, crf: tuple[float, ...]) -> None:
     if crf and (len(crf) != 3 or not all(0 < value <= LARGE for value in crf)):
-        shown = ",".join(map(str, crf))
-        raise ValueError(f"{flag} takes three positive numbers, such as 10,25,5, not {shown}.")
+        text = ",".join(map(str, crf))
+        raise ValueError(f"{flag} takes three positive numbers, such as 10,25,5, not {text}.")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class SeedCueSettings:
     classifier: str | None = setting(
         None,
         "Run of the classifier that SEC learns from.",
-        default_help="the newest that fits",
+        default_help="the newest suitable run",
         metavar="RUN",
         spoils="loss",
     )
@@ -57,7 +57,8 @@ class SeedCueSettings:
     )
     scales: tuple[float, ...] = setting(
         (1.0,),
-        "Sizes at which the classifier sees images, as multiples of their own: 0.5,1,1.5.",
+        "Scales at which the classifier reads images, as multiples of their size: "
+        "0.5,1,1.5; above 0, at most 8.",
         check=_check_scales,
         metavar="FLOATS",
         spoils="loss",
@@ -65,14 +66,16 @@ class SeedCueSettings:
     flip: bool = setting(False, "Average class maps over the mirrored image, too.", spoils="loss")
     foreground: float = setting(
         0.2,
-        "A class is cued where its map exceeds this share of its maximum.",
+        "Threshold of foreground cues: the share of a class map's maximum, or the CRF's "
+        "probability with --cue-crf.",
         least=0,
         most=LARGE,
         spoils="loss",
     )
     background: float = setting(
         0.1,
-        "Share of the image, the least salient, that is cued as background; none cues none.",
+        "Share of the image, its least salient pixels, that becomes background cues; none = no "
+        "background cues.",
         least=0,
         most=LARGE,
         metavar="FLOAT|none",
@@ -80,20 +83,20 @@ class SeedCueSettings:
     )
     saliency: str = setting(
         "max",
-        "Map of saliency: the largest of the class maps present, or their sum.",
+        "Saliency map over the present classes: the maximum of their class maps, or the sum.",
         choices=("max", "sum"),
         spoils="loss",
     )
     exponent: float = setting(
         1.0,
-        "Background is what the class maps leave of 1, to this power, where --cue-crf is set.",
+        "Exponent of the background map (1 − Σ class maps); used with --cue-crf only.",
         positive=True,
         spoils="loss",
     )
     crf: tuple[float, ...] = setting(
         (),
-        "CRF that refines class maps before cues are taken: weight, reach in pixels and width in "
-        "colour (0-255), as 10,25,5.",
+        "CRF that refines class maps before cues are computed: weight, width θα in pixels, "
+        "width θβ in colour (0-255), as 10,25,5.",
         option="cue_crf",
         also=("--crf",),
         check=_check_cue_crf,
@@ -108,7 +111,7 @@ class CRFSettings:
     """The dense CRF in SEC's loss; its smoothness kernel is fixed.
 
     Attributes:
-        weight: Of the appearance kernel.
+        weight: Weight of the appearance kernel.
         sigma_xy: Its reach θα, in cells of a grid of 41×41.
         sigma_rgb: Its width in colour θβ, 0-255.
     """
@@ -123,18 +126,18 @@ class CRFSettings:
     )
     sigma_xy: float = setting(
         80 / 12,
-        "Reach θα of that kernel.",
+        "Width θα of the appearance kernel in the CRF of SEC's loss.",
         option="crf_xy",
-        unit="41sts of the image",
+        unit="1/41 of the image side",
         positive=True,
         most=LARGE,
         spoils="loss",
     )
     sigma_rgb: float = setting(
         13.0,
-        "Width in colour θβ of that kernel.",
+        "Width θβ of the appearance kernel in the CRF of SEC's loss, in colour.",
         option="crf_rgb",
-        unit="of 0-255",
+        unit="scale 0-255",
         positive=True,
         most=LARGE,
         spoils="loss",

@@ -30,7 +30,7 @@ differ by thousands of nats whatever becomes of masks and classes (``pixels``)."
 
 @dataclass(frozen=True)
 class Choice:
-    """What is known of a field beside its type and default.
+    """The metadata of a field: help, unit, range, names.
 
     Attributes:
         help: One whole sentence or more: what it does.
@@ -41,7 +41,7 @@ class Choice:
         most: The most it may be.
         positive: Whether it must be above 0, where ``least`` will not do.
         choices: What it may be, if that is a list.
-        check: Raises `ValueError` if a value will not do; told the option and the value.
+        check: Raises `ValueError` if a value is not allowed; takes the option and the value.
         spoils: What of a comparison of losses is lost if it varies; None = nothing.
         default_help: What the default is, where that is no plain value.
         metavar: What stands for the value in the help.
@@ -65,7 +65,7 @@ def setting(default: Any, help: str, **more: Any) -> Any:
     """Return a dataclass field with what `Choice` holds of it.
 
     Args:
-        default: Of the field; a mapping is copied for each instance.
+        default: Default of the field; a mapping is copied for each instance.
         help: As `Choice.help`.
         more: The other attributes of `Choice`.
     """
@@ -205,18 +205,18 @@ class Option:
             limits.append("above 0")
         if choice.choices:
             limits.append(", ".join(choice.choices))
-        shown = choice.default_help if default is None or default == () else self.show(default)
+        text = choice.default_help if default is None or default == () else self.show(default)
         if isinstance(default, bool):
-            shown = "yes" if default else "no"
-        if shown:
-            limits.append(f"default: {shown}")
+            text = "yes" if default else "no"
+        if text:
+            limits.append(f"default: {text}")
         return f"{choice.help} ({'; '.join(limits)})" if limits else choice.help
 
-    def _number(self, text: str, wanted: str = "a number") -> float:
+    def _number(self, text: str, expected: str = "a number") -> float:
         try:
             return float(text)
         except ValueError:
-            raise ValueError(f"{self.flag} is {wanted}, not {text.strip()!r}.") from None
+            raise ValueError(f"{self.flag} is {expected}, not {text.strip()!r}.") from None
 
     def _weight(self, text: str) -> tuple[str, float]:
         name, _, number = text.partition("=")
@@ -226,8 +226,8 @@ class Option:
             weight = math.nan
         if not 0 <= weight < math.inf:
             raise ValueError(
-                f"{self.flag} {text.strip()!r} is not a view and a number of 0 or more, such as "
-                "mask=2."
+                f"{self.flag} takes VIEW=WEIGHT with a weight of 0 or more, such as mask=2, not "
+                f"{text.strip()!r}."
             )
         return name.strip(), weight
 

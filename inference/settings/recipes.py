@@ -102,12 +102,12 @@ class Recipe:
         if "view_weights" in chosen:
             weights = base.objective.view_weights
             chosen["view_weights"] = {**weights, **chosen["view_weights"]}
-        made = base.changed(**chosen)
-        self._require_bounds(made, chosen)
-        return made
+        result = base.changed(**chosen)
+        self._require_bounds(result, chosen)
+        return result
 
     def takes(self, option: str) -> bool:
-        """Say whether an option changes anything in this recipe."""
+        """Return whether an option changes anything in this recipe."""
         return option in self.uses or option not in _NOT_EVERYWHERE
 
     def _require(self, chosen: Mapping[str, Any]) -> None:
@@ -122,11 +122,11 @@ class Recipe:
                 f"{'it' if len(idle) == 1 else 'them'} out."
             )
 
-    def _require_bounds(self, made: Settings, chosen: Collection[str]) -> None:
+    def _require_bounds(self, settings: Settings, chosen: Collection[str]) -> None:
         """Refuse settings of a bound that is not chosen; a bound of one's own might use them."""
-        bounds = {made.objective.bound}
+        bounds = {settings.objective.bound}
         if self.takes("retrofit_objective"):
-            bounds.add(made.objective.retrofit_bound or made.objective.bound)
+            bounds.add(settings.objective.retrofit_bound or settings.objective.bound)
         for setting, bound in _OF_BOUNDS.items():
             if setting in chosen and not any(b == bound or ":" in b for b in bounds):
                 raise ValueError(
@@ -189,7 +189,7 @@ _RETROFIT = (
 
 RECIPES: dict[str, Recipe] = {
     "cvae": Recipe(
-        "Conditional VAE: draws one of the masks that an image may have.",
+        "Conditional VAE: samples masks given an image.",
         "scene.models:ConditionalScene",
         explains=("mask",),
         uses=(
@@ -205,7 +205,7 @@ RECIPES: dict[str, Recipe] = {
         defaults={"encode": ("image", "mask")},
     ),
     "jvae": Recipe(
-        "Joint VAE: reads --encode, explains image, classes and mask.",
+        "Joint VAE: infers z from the views of --encode, models image, classes and mask.",
         _JOINT,
         uses=(*_LATENT, *_GRID, *_PIXELS, "encode", "weak_weight"),
         defaults={"encode": ("image", "classes")},
@@ -230,7 +230,7 @@ RECIPES: dict[str, Recipe] = {
         },
     ),
     "segmenter": Recipe(
-        "U-Net trained on true masks: the supervised yardstick.",
+        "U-Net trained on ground-truth masks: the supervised baseline.",
         "scene.discriminative:SegmentedScene",
         explains=("mask",),
         uses=("weak_weight",),
@@ -268,8 +268,8 @@ RECIPES: dict[str, Recipe] = {
         },
         nets={"largefov": {**_LARGEFOV, **_PUBLISHED}},
     ),
-    "twin": Recipe(
-        "The network of SEC trained on true masks: what its labels are measured against.",
+    "supervised": Recipe(
+        "SEC's network trained on ground-truth masks, for comparison with SEC.",
         "scene.discriminative:CoarseScene",
         form="masks",
         explains=("mask",),
@@ -285,33 +285,33 @@ _NOT_EVERYWHERE = frozenset(name for one in RECIPES.values() for name in one.use
 """Options that only the recipes that name them use."""
 
 
-def able(settings: Settings, given: tuple[str, ...]) -> bool:
-    """Say whether a run of these settings has a posterior given these views.
+def able(settings: Settings, names: tuple[str, ...]) -> bool:
+    """Return whether a run of these settings has a posterior given these views.
 
     A guess from names alone, to choose among runs without loading them; a guide of one's own is
     taken to accept what its recipe would ask of it.
     """
-    if settings.recipe in ("segmenter", "classifier", "sec", "twin"):
-        return settings.recipe != "classifier" and given == ("image",)
+    if settings.recipe in ("segmenter", "classifier", "sec", "supervised"):
+        return settings.recipe != "classifier" and names == ("image",)
     if settings.recipe == "cvae":
-        return set(given) in ({"image"}, {"image", "mask"})
+        return set(names) in ({"image"}, {"image", "mask"})
     encode = settings.guide.encode
-    if not given or settings.guide.name in ("poe", "retrofit", "masked"):
-        return set(given) <= set(encode) if settings.recipe == "jvae" else True
-    return settings.recipe != "jvae" or set(given) == set(encode)
+    if not names or settings.guide.name in ("poe", "retrofit", "masked"):
+        return set(names) <= set(encode) if settings.recipe == "jvae" else True
+    return settings.recipe != "jvae" or set(names) == set(encode)
 
 
-def refinable(settings: Settings, given: tuple[str, ...]) -> bool:
-    """Say whether a run of these settings could refine a posterior given these views."""
+def refinable(settings: Settings, names: tuple[str, ...]) -> bool:
+    """Return whether a run of these settings could refine a posterior given these views."""
     if not recipe(settings.recipe).takes("latent"):
         return False
     if settings.recipe == "cvae":
-        return set(given) >= {"image", "mask"}
-    return bool(given)
+        return set(names) >= {"image", "mask"}
+    return bool(names)
 
 
 def generates(settings: Settings) -> bool:
-    """Say whether a run of these settings can draw a scene with all its views."""
+    """Return whether a run of these settings can draw a scene with all its views."""
     one = recipe(settings.recipe)
     return one.takes("latent") and set(one.explains) == set(VIEWS)
 

@@ -69,7 +69,10 @@ class DataSettings:
         most=LARGE,
     )
     workers: int = setting(
-        0, "Processes that load data; 0 loads in the training process.", least=0, most=256
+        0,
+        "Number of processes that load data; 0 = load in the training process.",
+        least=0,
+        most=256,
     )
 
 
@@ -112,7 +115,7 @@ class ModelSettings:
         least=0,
         most=1024,
     )
-    cell: int = setting(4, "Side of a cell of that grid: 2, 4 or 8.", unit="pixels")
+    cell: int = setting(4, "Side of a cell of the grid of --spatial: 2, 4 or 8.", unit="pixels")
     prior: str = setting(
         "standard",
         "Prior p(z) of a cVAE: standard normal, or learned from the image.",
@@ -142,8 +145,8 @@ class ModelSettings:
     )
     backbone_weights: str = setting(
         "none",
-        "First weights of the backbone: none, imagenet, classifier (those of SEC's classifier), "
-        "or the path of a file.",
+        "Initial weights of the backbone: none (random), imagenet, classifier (weights of SEC's "
+        "classifier), or the path of a file.",
         also=("--weights",),
         metavar="WEIGHTS",
     )
@@ -249,7 +252,7 @@ class ObjectiveSettings:
     )
     free_bits: float = setting(
         0.0,
-        "KL of the bound elbo that costs as little as none.",
+        "Free bits of the bound elbo: a KL below this costs nothing.",
         unit="nats",
         least=0,
         most=LARGE,
@@ -259,8 +262,8 @@ class ObjectiveSettings:
     warmup: int = setting(0, "Steps over which β rises from 0.", least=0, most=STEPS)
     view_weights: Mapping[str, float] = setting(
         {"classes": 50.0},
-        "Weight of the likelihood of views in training, as mask=2,classes=10; a view that is not "
-        "named keeps its weight.",
+        "Weights of the views' likelihoods in training, as mask=2,classes=10; other views keep "
+        "their default weight.",
         also=("--view-weight",),
         check=_check_weights,
         metavar="VIEW=WEIGHT",
@@ -275,8 +278,8 @@ class ObjectiveSettings:
     )
     subsets: str = setting(
         "report",
-        "Views that the terms beside the joint one condition on: report, singles, all, random "
-        "(one each step), or your own, as image,image+classes.",
+        "Subsets of views that the terms other than the joint term condition on: report, "
+        "singles, all, random (one of all per step), or a list, as image,image+classes.",
         metavar="SUBSETS",
         spoils="loss",
     )
@@ -289,14 +292,15 @@ class ObjectiveSettings:
     )
     turns: str = setting(
         "all",
-        "Terms that a step works on: all, one subset drawn for the step, or one term drawn for "
-        "each scene.",
+        "Terms computed in each step: all, the joint term and one random subset (step), or one "
+        "random term per scene (scene).",
         choices=("all", "step", "scene"),
         spoils="loss",
     )
     retrofit: str = setting(
         "predict-all",
-        "Views that the terms of subsets score: their own, or all (predict-all).",
+        "Views whose likelihood the terms of subsets include: own (those they condition on) or "
+        "predict-all (all observed views).",
         choices=("own", "predict-all"),
         spoils="loss",
     )
@@ -313,7 +317,7 @@ class ObjectiveSettings:
         "Draws of z for each scene (K) in the terms of subsets.",
         least=1,
         most=4096,
-        default_help="as --particles",
+        default_help="that of --particles",
         spoils="loss",
     )
     generator_gradients: str = setting(
@@ -341,7 +345,7 @@ class OptimizerSettings:
         choices=("adam", "adamw", "sgd", "layerwise"),
     )
     learning_rate: float = setting(
-        1e-2, "Peak of the learning rate.", also=("--lr",), positive=True
+        1e-2, "Largest learning rate of the schedule.", also=("--lr",), positive=True
     )
     schedule: str = setting(
         "onecycle",
@@ -349,7 +353,10 @@ class OptimizerSettings:
         choices=("constant", "cosine", "onecycle", "stairs"),
     )
     clip: float = setting(
-        0.0, "Largest norm of the gradient; 0 leaves it as it is.", least=0, most=LARGE
+        0.0,
+        "Gradient clipping: largest norm of the gradient; 0 = no clipping.",
+        least=0,
+        most=LARGE,
     )
 
 
@@ -362,12 +369,12 @@ class TrainingSettings:
         batch_size: Scenes a step.
         patience: Validations without improvement before stopping; 0 = never stop early.
         validate_every: Steps between validations; 0 = a fifth of all steps.
-        seed: Of weights, order, augmentation and noise.
-        precision: Of the networks' arithmetic.
+        seed: Seed of weights, order, augmentation and noise.
+        precision: Precision of the networks' arithmetic.
     """
 
     steps: int = setting(720, "Optimisation steps.", least=1, most=STEPS)
-    batch_size: int = setting(16, "Scenes a step.", least=1, most=2**16)
+    batch_size: int = setting(16, "Batch size: scenes per step.", least=1, most=2**16)
     patience: int = setting(
         0,
         "Validations without improvement after which training stops; 0 never stops early.",

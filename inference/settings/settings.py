@@ -157,11 +157,15 @@ class Settings:
             if group == "recipe":
                 continue
             if group not in GROUPS:
-                raise ValueError(f"There are no settings called {group!r}; is the run newer?")
+                raise ValueError(
+                    f"There are no settings called {group!r}; the run may come from "
+                    "a newer version of scene."
+                )
             known = {one.name for one in fields(GROUPS[group])}
             if strange := sorted(set(values) - known):
                 raise ValueError(
-                    f"There is no setting called '{group}.{strange[0]}'; is the run newer?"
+                    f"There is no setting called '{group}.{strange[0]}'; the run may "
+                    "come from a newer version of scene."
                 )
             plain = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
             groups[group] = GROUPS[group](**plain)

@@ -25,9 +25,9 @@ class Order(Sampler[list[Draw]]):
     Because step n depends on nothing but the seed and n, training can resume at any step.
 
     Args:
-        scenes: How many scenes there are.
+        scenes: Number of scenes.
         batch_size: Scenes a step.
-        seed: Of the permutations and of augmentation.
+        seed: Seed of the permutations and of augmentation.
         start: First step.
         stop: One past the last step.
 
@@ -59,7 +59,7 @@ class Order(Sampler[list[Draw]]):
 
 
 class Varied(Dataset[Views | Exception]):
-    """A dataset that is asked for whole batches of draws, and varies each as its seed says.
+    """A dataset that returns whole batches of draws, each augmented by its seed.
 
     Args:
         dataset: The scenes.
@@ -72,7 +72,7 @@ class Varied(Dataset[Views | Exception]):
         self.vary = augmenter(augmentation, dataset.schema.labels)
 
     def __getitem__(self, draws: list[Draw]) -> Views | Exception:
-        """Give the scenes of a batch, or in a worker process the refusal to be raised in ours."""
+        """Return the scenes of a batch, or in a worker the error to raise in the main process."""
         try:
             if self.plain:
                 return self.dataset.views([index for index, _ in draws])
@@ -108,8 +108,8 @@ class Batches:
                 if "exited unexpectedly" not in str(error) and "killed by" not in str(error):
                     raise
                 raise ChildProcessError(
-                    "A process that loads data ended of itself, perhaps for want of memory; try "
-                    "fewer --workers, or a smaller --batch-size."
+                    "A data-loading process stopped unexpectedly, perhaps out of memory; use "
+                    "fewer --workers or a smaller --batch-size."
                 ) from error
             if batch is None:
                 return
@@ -126,14 +126,14 @@ def batches(
     augmentation: str = "none",
     workers: int = 0,
 ) -> Batches:
-    """Give the batch of each step of ``steps``, in order.
+    """Return the batch of each step of ``steps``, in order.
 
     Args:
         dataset: Where scenes come from.
         batch_size: Scenes a step.
-        seed: Of order and augmentation.
+        seed: Seed of order and augmentation.
         steps: Consecutive steps.
-        augmentation: How scenes are varied.
+        augmentation: The augmentation of the scenes.
         workers: Processes that load them; 0 = this one.
 
     Raises:

@@ -26,12 +26,12 @@ from ..runs.checkpoints import Learning, load_learning, load_weights, save_learn
 from ..runs.run import CHECKPOINT, WEIGHTS, Run
 from ..settings.settings import Settings
 from .batches import batches
-from .log import Log, Report, Watch
+from .log import Log, Report, StepCallback
 
 MOMENTUM, DECAY = 0.9, 5e-4
 """Of SGD; the decay of weights in ``layerwise``."""
 
-PACE = "pace"
+LR_MULTIPLIER = "pace"
 """What a group of parameters calls the multiple of the learning rate at which it learns."""
 
 
@@ -55,7 +55,7 @@ def optimizer(settings: Settings, module: nn.Module) -> Optimizer:
 def set_rate(optimizer: Optimizer, rate: float) -> None:
     """Set the learning rate, of each group of parameters at its own pace."""
     for group in optimizer.param_groups:
-        group["lr"] = rate * group.get(PACE, 1.0)
+        group["lr"] = rate * group.get(LR_MULTIPLIER, 1.0)
 
 
 def _layers(learning: dict[str, nn.Parameter]) -> list[dict[str, Any]]:
@@ -63,12 +63,12 @@ def _layers(learning: dict[str, nn.Parameter]) -> list[dict[str, Any]]:
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in learning.items():
         *layers, kind = name.split(".")
-        pace = 10.0 if "scores" in layers else 1.0
-        key = (2 * pace, 0.0) if kind == "bias" else (pace, DECAY)
+        multiplier = 10.0 if "scores" in layers else 1.0
+        key = (2 * multiplier, 0.0) if kind == "bias" else (multiplier, DECAY)
         groups.setdefault(key, []).append(parameter)
     return [
-        {"params": params, PACE: pace, "weight_decay": decay}
-        for (pace, decay), params in groups.items()
+        {"params": params, LR_MULTIPLIER: multiplier, "weight_decay": decay}
+        for (multiplier, decay), params in groups.items()
     ]
 
 
@@ -80,15 +80,17 @@ class Diverged(ArithmeticError):
     """Something is no longer a number; the last good checkpoint is kept.
 
     Args:
-        what: Which number.
-        value: What it became.
+        what: The name of the number.
+        value: Its value.
         step: At which step.
         run: Where a checkpoint would be.
     """
 
     def __init__(self, what: str, value: float, step: int, run: Run) -> None:
-        kept = run.path(CHECKPOINT).is_file()
-        where = "the last good checkpoint is kept" if kept else "before the first checkpoint"
+        has_checkpoint = run.path(CHECKPOINT).is_file()
+        where = (
+            "the last good checkpoint is kept" if has_checkpoint else "before the first checkpoint"
+        )
         super().__init__(
             f"The {what} became {value} at step {step}, {where}; try a smaller --learning-rate, "
             "or --clip 10."
@@ -104,7 +106,7 @@ class Step(nn.Module):
         self.objective = assembly.objective
 
     def forward(self, views: Views) -> tuple[Tensor, dict[str, Tensor]]:
-        """Give the loss, and the parts of each term."""
+        """Return the loss, and the parts of each term."""
         views = self.model.extend(views)
         terms = self.objective.terms(self.model, self.guide, views)
         loss = -self.objective.total(terms, views)
@@ -123,7 +125,7 @@ def fit(
     run: Run,
     *,
     device: Device = "auto",
-    watch: Watch = lambda report: None,
+    watch: StepCallback = lambda report: None,
     resume: bool = False,
     settle: Callable[[], object] = lambda: None,
 ) -> Run:
@@ -175,18 +177,18 @@ def fit(
         settings.data.workers,
     )
     used = learning.step > 0
-    with flush_denormals(), deferred() as asked, closing(log):
+    with flush_denormals(), deferred() as interruption, closing(log):
         for views in order:
             report = _step(fabric, step_module, learning, views.to(fabric.device), run)
             used = used or bool(report.terms)
             seen = learning.step * settings.training.batch_size
             if not used and (seen >= len(train) or learning.step == settings.training.steps):
                 raise ValueError(
-                    f"Of {min(seen, len(train))} training scenes none has all the views that "
-                    f"{settings.recipe} learns from; see what there is: "
-                    f"scene data info {settings.data.source}"
+                    f"None of {min(seen, len(train))} training scenes has all the views that "
+                    f"{settings.recipe} needs; count them with `scene data info "
+                    f"{settings.data.source}`."
                 )
-            stop = bool(asked)
+            stop = bool(interruption)
             due = used and (learning.step % every == 0 or learning.step == settings.training.steps)
             if due:
                 report = _validate(report, step_module, learning, val, run, fabric.device)
@@ -219,7 +221,7 @@ def _fabric(device: Device, precision: str) -> Fabric:
 
 
 def rate(settings: Settings, step: int) -> float:
-    """Give the learning rate of a step, counted from 0.
+    """Return the learning rate of a step, counted from 0.
 
     ``onecycle`` rises over the first tenth and falls to nothing as a cosine; ``cosine`` only
     falls. ``stairs`` takes a tenth after each quarter.
@@ -243,13 +245,14 @@ def _load(learning: Learning, run: Run) -> None:
     load_learning(run.path(CHECKPOINT), learning, run.settings.title)
     if learning.step > run.settings.training.steps:
         raise ValueError(
-            f"{run.path(CHECKPOINT)} is of step {learning.step}, but the run takes "
-            f"{run.settings.training.steps}; one of them is of another run: train anew."
+            f"{run.path(CHECKPOINT)} is at step {learning.step}, beyond the run's "
+            f"{run.settings.training.steps} steps, so it belongs to another run; train again "
+            "from the start."
         )
 
 
 def _waited(learning: Learning, settings: Settings) -> bool:
-    """Say whether validation has not improved for as long as anyone cared to wait."""
+    """Return whether validation has not improved for ``patience`` validations."""
     return 0 < settings.training.patience <= learning.waited
 
 
@@ -284,7 +287,7 @@ _REFUSALS = ("to satisfy the constraint", "has a scale that is not positive")
 
 
 def _scored(module: Any, views: Views) -> tuple[Tensor, dict[str, Tensor]]:
-    """Give the loss and its parts; NaN where a density refuses its parameters."""
+    """Return the loss and its parts; NaN where a density refuses its parameters."""
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Encountered (NaN|[+-]?inf)")  # `Diverged` says so

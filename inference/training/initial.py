@@ -1,4 +1,4 @@
-"""Starting from another run: those of its weights that fit are the first ones of a new model."""
+"""Starting from another run: weights with matching name and shape initialise a new model."""
 
 from __future__ import annotations
 
@@ -19,38 +19,38 @@ _CHOSEN = "_threshold"  # a classifier's: a choice of the settings, no weight
 
 
 @dataclass(frozen=True)
-class Taken:
+class InitialWeights:
     """Which tensors of a new model came from another run.
 
     Attributes:
         run: The run's folder.
-        taken: Names of the tensors that came from it.
-        left: Names of the model's tensors for which the run has none of that name and shape.
+        copied: Names of the tensors that came from it.
+        missing: Names of the model's tensors for which the run has none of that name and shape.
     """
 
     run: Path
-    taken: tuple[str, ...]
-    left: tuple[str, ...]
+    copied: tuple[str, ...]
+    missing: tuple[str, ...]
 
     def __str__(self) -> str:
-        """Give the counts, and the first names of what was left.
+        """Return the counts, and the first names of what is missing.
 
-        >>> str(Taken(Path("runs/a"), ("model/w",), ("model/b", "guide/w")))
+        >>> str(InitialWeights(Path("runs/a"), ("model/w",), ("model/b", "guide/w")))
         '1 of 3 tensors from runs/a; not model/b, guide/w'
         """
-        total = len(self.taken) + len(self.left)
-        rest = len(self.left) - _SHOWN
-        names = ", ".join(self.left[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
-        return f"{len(self.taken)} of {total} tensors from {self.run}" + (
+        total = len(self.copied) + len(self.missing)
+        rest = len(self.missing) - _SHOWN
+        names = ", ".join(self.missing[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+        return f"{len(self.copied)} of {total} tensors from {self.run}" + (
             f"; not {names}" if names else ""
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data."""
-        return {"run": str(self.run), "taken": list(self.taken), "left": list(self.left)}
+        """Return plain data."""
+        return {"run": str(self.run), "taken": list(self.copied), "left": list(self.missing)}
 
 
-def take_weights(assembly: Assembly, run: Run) -> Taken:
+def take_weights(assembly: Assembly, run: Run) -> InitialWeights:
     """Copy into model and guide every weight of a run whose name and shape fit.
 
     The run may be of another recipe. Only its tensors are read: no code that it carries is
@@ -61,7 +61,7 @@ def take_weights(assembly: Assembly, run: Run) -> Taken:
         run: A complete run.
 
     Returns:
-        Which tensors were taken, and which were not.
+        Which tensors were copied, and which were not.
 
     Raises:
         LookupError: If the run is not complete.
@@ -73,24 +73,27 @@ def take_weights(assembly: Assembly, run: Run) -> Taken:
             f"`scene train --resume {run.folder}`."
         )
     own = _tensors(assembly)
-    found = _fitting(run.path(WEIGHTS), own)
-    if not found:
+    matching = _fitting(run.path(WEIGHTS), own)
+    if not matching:
         raise ValueError(
-            f"No tensor of {run.folder}, a run of {run.settings.recipe}, has the name and shape "
-            "of one of this model; start from a run of the same recipe, --width and --size."
+            f"No weight of {run.folder} (recipe {run.settings.recipe}) matches this model in "
+            "name and shape; use --from with a run of the same recipe, --width and --size."
         )
-    broken = [name for name, tensor in found.items() if not tensor.isfinite().all()]
+    broken = [name for name, tensor in matching.items() if not tensor.isfinite().all()]
     if broken:
         raise ValueError(
-            f"{run.path(WEIGHTS)} holds what is no number in {broken[0]}; start from another run."
+            f"{run.path(WEIGHTS)} holds NaN or infinite values in {broken[0]}; use --from with "
+            "another run."
         )
-    for name, tensor in found.items():
+    for name, tensor in matching.items():
         own[name].copy_(tensor)
-    return Taken(run.folder, tuple(found), tuple(name for name in own if name not in found))
+    return InitialWeights(
+        run.folder, tuple(matching), tuple(name for name in own if name not in matching)
+    )
 
 
 def _tensors(assembly: Assembly) -> dict[str, Tensor]:
-    """Give every tensor of model and guide that is learned, by its name in a file of weights."""
+    """Return every tensor of model and guide that is learned, by its name in a file of weights."""
     parts = {"model": assembly.model, "guide": assembly.guide}
     return {
         f"{prefix}/{name}": tensor.detach()
@@ -102,7 +105,7 @@ def _tensors(assembly: Assembly) -> dict[str, Tensor]:
 
 def _fitting(path: Path, own: dict[str, Tensor]) -> dict[str, Tensor]:
     """Read the tensors of a file that have the name, shape and kind of one of ``own``."""
-    found: dict[str, Tensor] = {}
+    matching: dict[str, Tensor] = {}
     try:
         with safe_open(path, framework="pt") as file:
             for name in sorted(set(file.keys()) & set(own)):
@@ -110,7 +113,7 @@ def _fitting(path: Path, own: dict[str, Tensor]) -> dict[str, Tensor]:
                     continue
                 tensor = file.get_tensor(name)
                 if torch.is_floating_point(tensor) == torch.is_floating_point(own[name]):
-                    found[name] = tensor
+                    matching[name] = tensor
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path} is truncated or damaged; start from another run.") from error
-    return found
+    return matching

@@ -1,4 +1,4 @@
-"""What training says of its steps: to whoever watches, as lines of JSON, and for TensorBoard."""
+"""Reports of training steps: to a callback, as lines of JSON, and for TensorBoard."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from scene.storage.files import parse_json, replace_file, require_regular
 from ..runs.run import Run
 
 METRICS = "metrics.jsonl"
-"""What the file of a run's metrics is called."""
+"""The name of the file of a run's metrics."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What training says of a step.
+    """The report of a training step.
 
     Attributes:
         step: Steps taken so far.
@@ -38,7 +38,8 @@ class Report:
     val: float | None = None
 
 
-Watch = Callable[[Report], None]
+StepCallback = Callable[[Report], None]
+"""A callback with the report of a training step."""
 
 MOST_METRICS = 2**28
 """The largest ``metrics.jsonl`` that is read, in bytes: millions of lines."""
@@ -58,8 +59,8 @@ class Log:
         from torch.utils.tensorboard import SummaryWriter
 
         self.path = run.path(METRICS)
-        kept = [line for line in lines_of(self.path) if line["step"] <= step] if step else []
-        text = "".join(f"{json.dumps(line)}\n" for line in kept)
+        lines = [line for line in lines_of(self.path) if line["step"] <= step] if step else []
+        text = "".join(f"{json.dumps(line)}\n" for line in lines)
         replace_file(self.path, lambda part: part.write_text(text))
         self.file = self.path.open("a")
         self.board = SummaryWriter(str(run.folder), purge_step=step + 1 if step else None)
@@ -107,13 +108,13 @@ def lines_of(path: Path) -> list[dict[str, Any]]:
 
 def _line(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
-        told = parse_json(line.decode(), "a line")
+        entry = parse_json(line.decode(), "a line")
     except ValueError:
-        told = None
-    step = told.get("step") if isinstance(told, dict) else None
-    if not isinstance(told, dict) or not isinstance(step, int) or isinstance(step, bool):
+        entry = None
+    step = entry.get("step") if isinstance(entry, dict) else None
+    if not isinstance(entry, dict) or not isinstance(step, int) or isinstance(step, bool):
         raise ValueError(
-            f"Line {number} of {path} is damaged: it tells of no step; remove that line, or the "
-            "file, and try again."
+            f"Line {number} of {path} is damaged: it has no step; remove the line or the file, "
+            "and try again."
         )
-    return told
+    return entry

@@ -23,7 +23,7 @@ from ..prediction.figures import draw_predictions
 from ..prediction.predict import able
 from ..runs import run as runs
 from ..runs.checkpoints import rebuilt, restore
-from ..runs.claims import begun, claimed, restore_aside
+from ..runs.claims import claimed, is_started, restore_aside
 from ..runs.plugins import adopt, is_foreign, located
 from ..runs.run import CONFIG, SUMMARY, Run, fresh, write_config, write_json
 from ..segmentation.classifier import find_classifier, with_cues
@@ -31,8 +31,8 @@ from ..segmentation.figures import draw_class_maps
 from ..settings.recipes import recipe
 from ..settings.settings import Settings, flag
 from .fit import fit
-from .initial import Taken, take_weights
-from .log import Watch
+from .initial import InitialWeights, take_weights
+from .log import StepCallback
 from .threshold import calibrate
 
 HEADLINES = (
@@ -63,12 +63,12 @@ USUAL = Headline()
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a session.
+    """The result of a session.
 
     Attributes:
         run: The complete run.
         cell: The score that sums it up.
-        split: What it was scored on.
+        split: The split that it was scored on.
         picture: Path of the picture.
     """
 
@@ -87,9 +87,9 @@ def train(
     download: bool = False,
     headline: Headline = USUAL,
     start: Run | None = None,
-    watch: Watch = lambda report: None,
+    watch: StepCallback = lambda report: None,
     started: Callable[[Run], None] = lambda run: None,
-    taken: Callable[[Taken], None] = lambda taken: None,
+    initialised: Callable[[InitialWeights], None] = lambda weights: None,
 ) -> Outcome:
     """Train a new run and score it.
 
@@ -101,13 +101,13 @@ def train(
         settings: What to train; its data are opened.
         folder: Where to put the run; by default a new folder under `inference.runs.run.home`.
         force: Replace a run that is there.
-        device: Where to compute.
+        device: The device to compute on.
         download: Let data be fetched.
-        headline: Which score sums it up.
+        headline: The score that sums it up.
         start: A run whose weights are the first ones where names and shapes fit.
         watch: Called after every step.
-        started: Told the run before its first step.
-        taken: Told which weights came from ``start``.
+        started: Called with the run before its first step.
+        initialised: Called with the weights that came from ``start``.
     """
     device_of(device)
     data = _open(settings, download, headline.split)
@@ -128,7 +128,7 @@ def train(
             run = _adopted(run)
         if first is not None:
             write_config(run, start=first.to_json())
-            taken(first)
+            initialised(first)
         started(run)
         settle = _settled(settings, assembly)
         scenes = with_cues(run, data[0], assembly, classifier)
@@ -143,21 +143,21 @@ def resume(
     device: Device = "auto",
     trust: bool = False,
     headline: Headline = USUAL,
-    watch: Watch = lambda report: None,
+    watch: StepCallback = lambda report: None,
     started: Callable[[Run], None] = lambda run: None,
 ) -> Outcome:
-    """Go on with an interrupted run, exactly as if it had not been.
+    """Continue an interrupted run; the result equals that of an uninterrupted one.
 
     Whatever is missing is done: steps, or only the score and the picture.
 
     Args:
         run: The run.
         data: Where its data are now; None = where they were.
-        device: Where to compute.
+        device: The device to compute on.
         trust: Run code that the run carries even if it was not trained here.
-        headline: Which score sums it up.
+        headline: The score that sums it up.
         watch: Called after every step.
-        started: Told the run before anything is done.
+        started: Called with the run before anything is done.
 
     Raises:
         BlockingIOError: If another process is at it.
@@ -191,28 +191,28 @@ def _require_unfinished(run: Run) -> None:
     """Refuse a run of which nothing is missing, or with nothing to go on from."""
     if restore_aside(run.folder):
         raise LookupError(
-            f"{run.folder} had come to no checkpoint, and the run it was to replace has been put "
-            "back; train it anew, with --force."
+            f"{run.folder} was interrupted before its first checkpoint, so the previous run was "
+            "restored; train again with --force."
         )
     if run.concluded:
         raise LookupError(f"{run.folder} is complete; there is nothing to resume.")
-    if not begun(run.folder):
-        raise LookupError(f"{run.folder} has no checkpoint to resume from; train it anew.")
+    if not is_started(run.folder):
+        raise LookupError(f"{run.folder} has no checkpoint to resume from; train it again.")
 
 
 @contextmanager
 def _answered(folder: Path) -> Iterator[None]:
-    """Say how to go on after an interruption or a full disk, and let no stranger's code exit."""
+    """Add advice to an interruption or a full disk; refuse code of the user's that exits."""
     try:
         with unmasked():
             yield
     except SystemExit as error:
         raise ValueError(
-            f"Code that {folder} uses ended the program (sys.exit), which a guide or an objective "
-            "must not do; mend that."
+            f"Code of {folder} called sys.exit; remove the call, because a guide or an objective "
+            "must not end the program."
         ) from error
     except CUT_SHORT as error:
-        if begun(folder):
+        if is_started(folder):
             place = shlex.quote(str(folder))
             error.add_note(f"What was learned is kept; go on with: scene train --resume {place}")
         else:
@@ -267,7 +267,7 @@ def _open(
 
 
 def _settled(settings: Settings, assembly: Assembly) -> Callable[[], object]:
-    """Say what is chosen once training is over: a classifier's threshold, if that was asked."""
+    """Return what to select after training: a classifier's threshold, if it is ``auto``."""
     if not isinstance(assembly.model, ClassifiedScene) or settings.model.threshold != "auto":
         return lambda: None
     known = splits_of(settings.data.source)
@@ -287,17 +287,17 @@ def obtain(
     *,
     device: Device = "auto",
     headline: Headline = USUAL,
-    watch: Watch = lambda report: None,
+    watch: StepCallback = lambda report: None,
 ) -> Run:
-    """Give the complete run of these settings in a folder, doing what is not done yet.
+    """Return the complete run of these settings in a folder; train it, or continue it, if needed.
 
     Where its data lie, and its classifier, may have changed since.
 
     Args:
-        settings: What it is made from.
-        folder: Where it is, or goes. A run that came to no checkpoint is begun anew.
-        device: Where to compute.
-        headline: Which score sums it up, where it was not scored.
+        settings: The settings of the run.
+        folder: Where it is, or goes. A run that came to no checkpoint is started again.
+        device: The device to compute on.
+        headline: The score that sums it up, where it was not scored.
         watch: Called after every step that is taken.
 
     Raises:
@@ -308,26 +308,26 @@ def obtain(
         _require_same(run, settings)
         if run.concluded:
             return run
-        if begun(folder):
+        if is_started(folder):
             return resume(run, device=device, headline=headline, watch=watch).run
     return train(
         settings, folder=folder, force=True, device=device, headline=headline, watch=watch
     ).run
 
 
-def _require_same(run: Run, wanted: Settings) -> None:
+def _require_same(run: Run, settings: Settings) -> None:
     """Refuse a run of other settings; where its data and its classifier lie may differ."""
-    there = run.settings.changed(data=wanted.data.source, classifier=wanted.cues.classifier)
-    if there == wanted:
+    there = run.settings.changed(data=settings.data.source, classifier=settings.cues.classifier)
+    if there == settings:
         return
-    ours, theirs = wanted.values(), there.values()
+    ours, theirs = settings.values(), there.values()
     name = next((key for key in ours if ours[key] != theirs[key]), None)
     if name is None:
         raise ValueError(
-            f"{run.folder} was trained by the recipe {there.recipe}, not {wanted.recipe}; choose "
-            "another --out, or --force to begin anew."
+            f"{run.folder} was trained by the recipe {there.recipe}, not {settings.recipe}; "
+            "choose another --out, or --force to start again."
         )
     raise ValueError(
         f"{run.folder} was trained with {flag(name)} {theirs[name]}, not {ours[name]}; choose "
-        "another --out, or --force to begin anew."
+        "another --out, or --force to start again."
     )

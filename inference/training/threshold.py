@@ -34,8 +34,8 @@ def calibrate(assembly: Assembly, dataset: SceneDataset, batch_size: int = 50) -
         views = views.rows(views.having(("image", "classes"))).only(("image", "classes"))
         if len(views):
             views = views.to(next(assembly.model.parameters()).device)
-            found = predict(assembly, views.only(("image",)), ["classes"])
-            probs.append(found.views["classes"].cpu())
+            prediction = predict(assembly, views.only(("image",)), ["classes"])
+            probs.append(prediction.views["classes"].cpu())
             true.append(views["classes"].cpu())
     chosen = best_threshold(torch.cat(probs), torch.cat(true)) if true else 0.5
     assembly.model.threshold = chosen

@@ -58,7 +58,7 @@ class SceneDataset(Dataset[Scene]):
 
         Args:
             probs: Per-pixel class probabilities ``(C, H, W)`` at ``schema.size``.
-            index: Of the scene.
+            index: Index of the scene.
 
         Returns:
             Probabilities ``(C, H0, W0)`` at the stored pixels, and ``(H0, W0)`` bool: the pixels

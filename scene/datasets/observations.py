@@ -77,25 +77,25 @@ def observe(
         TypeError: If a view is of any other type.
         ValueError: If a view cannot be read, is of another shape, or does not fit the others.
     """
-    given = {"image": image, "classes": classes, "mask": mask}
-    held = {name: value for name, value in given.items() if value is not None}
-    if not held:
+    inputs = {"image": image, "classes": classes, "mask": mask}
+    observed = {name: value for name, value in inputs.items() if value is not None}
+    if not observed:
         return Observation(None, False)
-    batches = {name: _batch(name, value) for name, value in held.items()}
+    batches = {name: _batch(name, value) for name, value in observed.items()}
     counts = {name: len(batch) for name, batch in batches.items() if batch is not None}
-    if len(set(counts.values())) > 1 or (counts and len(counts) < len(held)):
-        text = ", ".join(f"{counts.get(name, 'one')} for {name}" for name in held)
+    if len(set(counts.values())) > 1 or (counts and len(counts) < len(observed)):
+        text = ", ".join(f"{counts.get(name, 'one')} for {name}" for name in observed)
         raise ValueError(f"Every view of a batch has equally many scenes, not {text}.")
     if counts and not next(iter(counts.values())):
         raise ValueError("The batch is empty; give one scene or more.")
-    rows: list[dict[str, Any]] = [held]
+    rows: list[dict[str, Any]] = [observed]
     if counts:
         columns = {name: batch for name, batch in batches.items() if batch is not None}
         rows = [
             dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
         ]
     scenes = [_scene(row, schema, data) for row in rows]
-    names = [name for name in VIEWS if name in held]
+    names = [name for name in VIEWS if name in observed]
     return Observation(stack(scenes, schema).only(names), bool(counts))
 
 

@@ -94,13 +94,13 @@ def _write(figure: Figure, part: Path) -> None:
     missing = _save(figure, part)
     if not missing:
         return
-    fonts, lost = fonts_for(missing)
+    fonts, undrawable = fonts_for(missing)
     if fonts:
         for text in figure.findobj(Text):
             text.set_fontfamily([*rcParams["font.family"], *fonts])
         _save(figure, part)
-    if lost:
-        note_lost(lost)
+    if undrawable:
+        note_lost(undrawable)
 
 
 def _save(figure: Figure, part: Path) -> set[str]:

@@ -107,8 +107,8 @@ def _pixels(picture: Tensor, labels: Labels) -> np.ndarray:
 
 
 def _legend(labels: Labels) -> list[Patch]:
-    named = zip(labels.names, labels.colours, strict=True)
+    rows = zip(labels.names, labels.colours, strict=True)
     return [
         Patch(facecolor=(red / 255, green / 255, blue / 255), edgecolor="grey", label=name)
-        for name, (red, green, blue) in named
+        for name, (red, green, blue) in rows
     ]

@@ -143,8 +143,8 @@ def mask_of(picture: Image.Image, labels: Labels, path: Path, kind: str | None =
         raise ValueError(f"{path} holds fractions, not label ids; export it as 8-bit PNG.")
     numbers = pixels.astype(np.int32) if mode == "F" else pixels
     numbers = numbers.astype(np.uint8) if mode == "1" else numbers
-    shown = palette if mode in ("P", "PA") else None
-    return torch.from_numpy(ids_from_numbers(numbers, shown, labels, path))
+    colours = palette if mode in ("P", "PA") else None
+    return torch.from_numpy(ids_from_numbers(numbers, colours, labels, path))
 
 
 def _mask(path: Path, labels: Labels) -> tuple[Tensor, int]:

@@ -80,7 +80,7 @@ def _font(name: str) -> str:
     default = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
     if not (missing := lacking(default, name)):
         return str(default)
-    fonts, lost = fonts_for(missing)
-    if lost:
-        note_lost(lost)
+    fonts, undrawable = fonts_for(missing)
+    if undrawable:
+        note_lost(undrawable)
     return str(next(iter(fonts.values()), default))

@@ -82,12 +82,12 @@ def ids_from_numbers(
     ids = {n: n for n in values if 0 <= n < len(labels.names) or n == VOID}
     by_colour = len(values) == len(colour_id) == len(set(shades.values()))
     white = VOID in values and shades.get(VOID) == _WHITE
-    claimed = white and known[_WHITE] != VOID
+    white_is_label = white and known[_WHITE] != VOID
     if len(ids) < len(values):
         if not by_colour:
             raise ValueError(_strange([n for n in values if n not in ids], labels, path))
         return _ids_of(numbers, colour_id)
-    if by_colour and (claimed or (grey and all(map(_is_grey, labels.colours)))):
+    if by_colour and (white_is_label or (grey and all(map(_is_grey, labels.colours)))):
         return _ids_of(numbers, colour_id)
     if not grey and palette is not None and _is_reordered(values, shades, palette, labels):
         notice(
@@ -187,7 +187,7 @@ def _ids_of(numbers: np.ndarray, meaning: dict[int, int]) -> np.ndarray:
 
 
 def _notice_void(present: set[int], labels: Labels, path: Path) -> None:
-    """Give a notice that white is read as void, if it may be the only object."""
+    """Notice that white is read as void, if it may be the only object."""
     if len(present) == 2 and _WHITE not in labels.colours and 1 < len(labels.names) < VOID:
         name = labels.names[min(present)]
         notice(

@@ -19,7 +19,7 @@ def overlaid(image: Tensor, mask: Tensor, labels: Labels, opacity: float = 0.5) 
         image: ``(3, H, W)`` uint8.
         mask: Label ids ``(H, W)``; void pixels (255) of the image do not change.
         labels: The vocabulary, with colours.
-        opacity: Of the mask, from 0 to 1.
+        opacity: Opacity of the mask, from 0 to 1.
 
     Returns:
         ``(3, H, W)`` uint8.

@@ -220,7 +220,7 @@ def convolution_block(
     Args:
         inner: Channels of the input.
         outer: Channels of the output.
-        stride: Of the first convolution.
+        stride: Stride of the first convolution.
         twice: Whether there are two.
     """
     layers: list[nn.Module] = []

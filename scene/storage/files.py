@@ -123,8 +123,8 @@ def read_text(path: Path, most: int = MOST_TEXT) -> str:
         content = file.read(most + 1)
     if len(content) > most:
         raise ValueError(
-            f"{path} is larger than {_shown(most)}, the most that is read of such a file; is it "
-            "the right one?"
+            f"{path} is larger than {_readable_size(most)}, the most that is read of such a file; "
+            "is it the right one?"
         )
     try:
         return content.decode("utf-8-sig")
@@ -202,10 +202,10 @@ def _flush(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _shown(size: int) -> str:
+def _readable_size(size: int) -> str:
     """Return a number of bytes as text.
 
-    >>> _shown(8 * 2**20), _shown(2**19), _shown(100)
+    >>> _readable_size(8 * 2**20), _readable_size(2**19), _readable_size(100)
     ('8 MB', '512 kB', '100 bytes')
     """
     if size < 1024:

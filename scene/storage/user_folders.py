@@ -102,9 +102,9 @@ def _could_hold(folder: Path) -> bool:
 
 
 def _place(variable: str, below: str) -> Path | None:
-    named = os.environ.get(variable)
-    if named:
-        return Path(named)
+    path = os.environ.get(variable)
+    if path:
+        return Path(path)
     try:
         return Path.home() / below
     except RuntimeError:

@@ -50,8 +50,8 @@ def noisy(mask, labels, seed):
     random = np.random.default_rng(seed)
     known = mask != VOID
     wrong = random.integers(labels, size=mask.shape)
-    given = np.where(random.random(mask.shape) < NOISE, wrong, np.where(known, mask, 0))
-    sure = np.eye(labels, dtype=np.float32)[given] * known[..., None]
+    inputs = np.where(random.random(mask.shape) < NOISE, wrong, np.where(known, mask, 0))
+    sure = np.eye(labels, dtype=np.float32)[inputs] * known[..., None]
     sure += (~known[..., None]) / np.float32(labels)
     soft = blurred(blurred(sure, 0), 1) + FLOOR
     return torch.from_numpy((soft / soft.sum(-1, keepdims=True)).transpose(2, 0, 1).copy())
@@ -104,16 +104,16 @@ def field(probs, image):
 
 def exact(scene, cache):
     """Work out what is exact, or read what was worked out before."""
-    said = f"{BOUND} {ITERATIONS} {[sorted(vars(k).items(), key=str) for k in scene.kernels]}"
-    key = hashlib.sha256(said.encode())
+    message = f"{BOUND} {ITERATIONS} {[sorted(vars(k).items(), key=str) for k in scene.kernels]}"
+    key = hashlib.sha256(message.encode())
     key.update(scene.logits.numpy().tobytes() + scene.image.numpy().tobytes())
     file = cache / f"{key.hexdigest()[:24]}.npz"
     if not file.is_file():
         oracle, q = Exact(), scene.logits.softmax(1)
-        found = [oracle.filtered(scene, kernel, q) for kernel in scene.kernels]
-        found.append(oracle.marginals(scene, ITERATIONS))
+        result = [oracle.filtered(scene, kernel, q) for kernel in scene.kernels]
+        result.append(oracle.marginals(scene, ITERATIONS))
         partial = file.with_suffix(f".{os.getpid()}.npz")
-        np.savez(partial, *[part.numpy() for part in found])
+        np.savez(partial, *[part.numpy() for part in result])
         partial.replace(file)
     with np.load(file) as held:
         *filtered, marginals = (torch.from_numpy(held[name]) for name in held.files)
@@ -123,7 +123,7 @@ def exact(scene, cache):
 def measured(engine, scene, truth):
     """Measure an engine against the truth, in the order of `COLUMNS`."""
     q = scene.logits.softmax(1)
-    found = [
+    result = [
         float((engine.filtered(scene, kernel, q) - right).norm() / right.norm())
         for kernel, right in zip(reversed(scene.kernels), reversed(truth.filtered), strict=True)
     ]
@@ -131,7 +131,7 @@ def measured(engine, scene, truth):
     apart = (marginals - truth.marginals).abs()
     same = marginals.argmax(1) == truth.marginals.argmax(1)
     return (
-        *found,
+        *result,
         float(apart.sum(1).mean() / 2),
         float(apart.mean()),
         float(same.float().mean()),
@@ -140,28 +140,28 @@ def measured(engine, scene, truth):
 
 def engines():
     """Give the engines to be measured that are here, the reference first."""
-    found = {}
+    result = {}
     for name in ("pydensecrf", "fused", "lattice"):
         try:
-            found[name] = load(name, ENGINES, "engine")()
+            result[name] = load(name, ENGINES, "engine")()
         except (ImportError, LookupError) as missing:
             print(f"{name} is not measured: {missing}")
-    return found
+    return result
 
 
 def compare(source, fields, cache, say):
     """Print a table of means and worsts, and hold each engine to the reference."""
-    found = {name: [] for name in engines()}
+    result = {name: [] for name in engines()}
     for stem, scene in fields:
         truth = exact(scene, cache)
         for name, engine in engines().items():
-            found[name].append(measured(engine, scene, truth))
-            say(f"{source} {stem} {name}: " + " ".join(f"{x:.5f}" for x in found[name][-1]))
-    say(table(source, found))
-    if "pydensecrf" not in found:
+            result[name].append(measured(engine, scene, truth))
+            say(f"{source} {stem} {name}: " + " ".join(f"{x:.5f}" for x in result[name][-1]))
+    say(table(source, result))
+    if "pydensecrf" not in result:
         pytest.skip("SKIPPED: nothing to compare with; install the extra 'pydensecrf'")
-    reference = np.array(found.pop("pydensecrf"))
-    for name, rows in found.items():
+    reference = np.array(result.pop("pydensecrf"))
+    for name, rows in result.items():
         ours = np.array(rows)
         worse = ours[:, :3] > ROOM * reference[:, :3]
         assert not worse.any(), f"{name} is worse on {int(worse.any(1).sum())} images of {source}"

@@ -36,8 +36,8 @@ def photographs():
     root = Path(os.environ.get("SCENE_DATA", "")) / "voc-samples/JPEGImages"
     if "SCENE_DATA" not in os.environ or not root.is_dir():
         pytest.skip("SKIPPED: set SCENE_DATA to a folder with voc-samples in it to time photos")
-    found = [torch.as_tensor(read_image(path)) for path in sorted(root.glob("*.jpg"))]
-    return [lay(image.unsqueeze(0)) for image in found]
+    result = [torch.as_tensor(read_image(path)) for path in sorted(root.glob("*.jpg"))]
+    return [lay(image.unsqueeze(0)) for image in result]
 
 
 def lay(image):
@@ -62,11 +62,11 @@ def least(*calls):
     """
     times = [[] for _ in calls]
     for _ in range(ROUNDS + 1):
-        for call, found in zip(calls, times, strict=True):
+        for call, result in zip(calls, times, strict=True):
             start = time.thread_time()
             call()
-            found.append(1000 * (time.thread_time() - start))
-    return [min(found[1:]) for found in times]
+            result.append(1000 * (time.thread_time() - start))
+    return [min(result[1:]) for result in times]
 
 
 def test_forward_and_backward_cost_three_forwards_at_most(field, say):
@@ -84,8 +84,8 @@ def test_forward_and_backward_cost_three_forwards_at_most(field, say):
             Lattice().marginals(Field(logits, field.image, kernels(full)), ITERATIONS)
 
     def both(full):
-        found = Lattice().marginals(Field(logits, field.image, kernels(full)), ITERATIONS)
-        found.square().mean().backward()
+        result = Lattice().marginals(Field(logits, field.image, kernels(full)), ITERATIONS)
+        result.square().mean().backward()
 
     for full in (False, True):
         once, twice = least(lambda: forward(full), lambda: both(full))  # noqa: B023
@@ -101,11 +101,14 @@ def test_photographs_take_less_time_than_by_the_reference(photographs, say):
     totals = [0.0, 0.0]
     for one in photographs:
         with torch.no_grad():
-            found = least(
+            result = least(
                 lambda: reference.marginals(one, ITERATIONS),  # noqa: B023
                 lambda: Lattice().marginals(one, ITERATIONS),  # noqa: B023
             )
-        totals = [a + b for a, b in zip(totals, found, strict=True)]
-        say(f"reference {found[0]:.0f} ms, lattice {found[1]:.0f} ms: {found[0] / found[1]:.2f}")
+        totals = [a + b for a, b in zip(totals, result, strict=True)]
+        say(
+            f"reference {result[0]:.0f} ms, lattice {result[1]:.0f} ms: "
+            f"{result[0] / result[1]:.2f}"
+        )
     say(f"in all: {totals[0] / totals[1]:.2f} times as fast")
     assert totals[0] >= 1.3 * totals[1]

@@ -27,16 +27,16 @@ RUNS = 5
 
 def photographs(name, count):
     root = os.environ.get("SCENE_DATA")
-    found = sorted((Path(root) / name / "JPEGImages").glob("*.jpg"))[:count] if root else []
-    if not found:
+    result = sorted((Path(root) / name / "JPEGImages").glob("*.jpg"))[:count] if root else []
+    if not result:
         pytest.skip(f"SKIPPED: set SCENE_DATA to a folder with {name} in it to measure speed")
-    return [read_image(path).permute(1, 2, 0) for path in found]
+    return [read_image(path).permute(1, 2, 0) for path in result]
 
 
 def resized(image, size):
     planes = image.permute(2, 0, 1).unsqueeze(0).float()
-    found = F.interpolate(planes, size, mode="bilinear", antialias=True, align_corners=False)
-    return found[0].permute(1, 2, 0).round().byte()
+    result = F.interpolate(planes, size, mode="bilinear", antialias=True, align_corners=False)
+    return result[0].permute(1, 2, 0).round().byte()
 
 
 def field(images, kernels, labels=21):
@@ -46,8 +46,8 @@ def field(images, kernels, labels=21):
     coarse = torch.randn(len(images), labels, 7, 9, generator=generator)
     mask = F.interpolate(coarse, size=size, mode="bicubic").argmax(1)
     wrong = torch.rand(mask.shape, generator=generator) < 0.3
-    said = torch.where(wrong, torch.randint(labels, mask.shape, generator=generator), mask)
-    sure = F.one_hot(said, labels).permute(0, 3, 1, 2).float()
+    noisy = torch.where(wrong, torch.randint(labels, mask.shape, generator=generator), mask)
+    sure = F.one_hot(noisy, labels).permute(0, 3, 1, 2).float()
     for _ in range(3):
         sure = F.avg_pool2d(sure, 5, 1, 2, count_include_pad=False)
     probs = (sure + 0.02) / (sure + 0.02).sum(1, keepdim=True)
@@ -130,14 +130,14 @@ def reference():
 def test_fused_is_several_times_faster_than_the_reference(name, scenes, least, reference, say):
     fields = scenes()
     runs = RUNS if len(fields) > 1 else 4 * RUNS  # a batch is soon done
-    said, faster = ratio(Fused(2), reference, fields, runs)
-    say(f"fused, {name}: {said}")
+    summary, faster = ratio(Fused(2), reference, fields, runs)
+    say(f"fused, {name}: {summary}")
     assert faster >= least
 
 
 def test_the_lattice_in_torch_is_faster_than_the_reference(reference, say):
-    said, faster = ratio(Lattice(), reference, full_size(), runs=4)
-    say(f"lattice, 500×375: {said}")
+    summary, faster = ratio(Lattice(), reference, full_size(), runs=4)
+    say(f"lattice, 500×375: {summary}")
     assert faster >= 1.3
 
 
@@ -149,9 +149,9 @@ def test_on_flat_unaries_fused_is_no_further_from_exact_than_the_reference(
     truth = exact_marginals(scene, 10)
     errors = {}
     for name, each in (("fused", Fused(2)), ("pydensecrf", reference)):
-        found = each.marginals(scene, 10)
-        apart = (found - truth).abs()
-        other = (found.argmax(1) != truth.argmax(1)).float().mean()
+        result = each.marginals(scene, 10)
+        apart = (result - truth).abs()
+        other = (result.argmax(1) != truth.argmax(1)).float().mean()
         errors[name] = (float(apart.mean()), float(apart.max()), float(other))
         mean, most, share = errors[name]
         say(f"{name}: |ΔQ| mean {mean:.2e}, max {most:.3f}; labels that differ {share:.2%}")

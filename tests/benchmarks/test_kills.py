@@ -15,8 +15,8 @@ SMALL = ("--size", "16x16", "--steps", "60", "--batch-size", "4", "--width", "4"
 LATENT = ("--latent", "4", "--guide-width", "4")
 OFTEN = ("--validate-every", "5", "--out", "run")
 REPRODUCE = (
-    "reproduce --data synthetic --size 16x16 --classifier-steps 20 --sec-steps 20 --twin-steps 20 "
-    "--alphas 3 --betas 10 --engine exact --out run --seeds 2"
+    "reproduce --data synthetic --size 16x16 --classifier-steps 20 --sec-steps 20 "
+    "--supervised-steps 20 --alphas 3 --betas 10 --engine exact --out run --seeds 2"
 ).split()
 TUNE = ("tune", "segmenter", *SMALL, "--over", "lr=1e-4,1e-3,1e-2", "--sampler", "grid")
 
@@ -114,25 +114,25 @@ def test_a_signal_is_answered_with_how_to_go_on(command, made, name, number):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_that_is_killed_comes_to_the_same_end(command, made, name):
+def test_a_command_that_is_killed_and_repeated_writes_the_same_files(command, made, name):
     words, times = COMMANDS[name]
     whole = command(words, made / f"{name} whole")
     assert whole["status"] == 0, whole["said"]
-    wanted = _contents(made / f"{name} whole" / "run")
+    expected = _contents(made / f"{name} whole" / "run")
     generator = random.Random(f"kills of {name}")
     killed, place = 0, None
     for attempt in range(5 * times):
         if killed >= times:
             break
-        place, asked = made / f"{name} {attempt}", words
-        while asked is not None:
+        place, arguments = made / f"{name} {attempt}", words
+        while arguments is not None:
             patience = None if killed >= times else generator.uniform(0.0, 1.1) * whole["seconds"]
-            done = command(asked, place, patience)
+            done = command(arguments, place, patience)
             assert done["status"] in (0, -9), done["said"]
             assert not done["survivors"]
             killed += done["status"] == -9
-            asked = _next(words, place) if done["status"] else None
-        assert _contents(place / "run") == wanted
+            arguments = _next(words, place) if done["status"] else None
+        assert _contents(place / "run") == expected
         left = [p.name for p in place.rglob(".*")] + [p.name for p in place.rglob("*.tmp*")]
         assert not left
     print(f"{name}: killed {killed} times, {whole['seconds']:.1f} s undisturbed")

@@ -51,29 +51,29 @@ def loss_of(name, made, views):
 
 
 def ours(name, views):
-    made = assembled(views, PARTICLES)
-    return stepper(made.model, made.guide, loss_of(name, made, views))
+    assembly = assembled(views, PARTICLES)
+    return stepper(assembly.model, assembly.guide, loss_of(name, assembly, views))
 
 
 def by_hand(name, views):
-    made, batch = assembled(views, PARTICLES), dict(views.items())
-    loss = lambda: twin_loss(name, made.model, made.guide, batch)  # noqa: E731
-    return stepper(made.model, made.guide, loss)
+    assembly, batch = assembled(views, PARTICLES), dict(views.items())
+    loss = lambda: twin_loss(name, assembly.model, assembly.guide, batch)  # noqa: E731
+    return stepper(assembly.model, assembly.guide, loss)
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_the_twin_is_the_same_objective(views, name):
+def test_the_loss_written_by_hand_is_the_same_objective(views, name):
     """Same weights, same draws: the same loss and the same gradients."""
-    made = assembled(views, PARTICLES)
-    copy = deepcopy(made)
+    assembly = assembled(views, PARTICLES)
+    copy = deepcopy(assembly)
     torch.manual_seed(0)
-    loss = loss_of(name, made, views)()
+    loss = loss_of(name, assembly, views)()
     torch.manual_seed(0)
     twin = twin_loss(name, copy.model, copy.guide, dict(views.items()))
     torch.testing.assert_close(loss, twin)
     loss.backward()
     twin.backward()
-    for net, other in ((made.model, copy.model), (made.guide, copy.guide)):
+    for net, other in ((assembly.model, copy.model), (assembly.guide, copy.guide)):
         for p, q in zip(net.parameters(), other.parameters(), strict=True):
             if p.requires_grad:
                 largest = float(q.grad.abs().max().clamp(min=1))  # what rounding is small against
@@ -82,13 +82,13 @@ def test_the_twin_is_the_same_objective(views, name):
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_a_step_costs_what_it_does_by_hand(views, name, paired, say):
-    found = paired(ours(name, views), by_hand(name, views), PAIRS)
-    say(f"ours, by hand: {found}")
-    assert found.ratio <= 1.15
+    result = paired(ours(name, views), by_hand(name, views), PAIRS)
+    say(f"ours, by hand: {result}")
+    assert result.ratio <= 1.15
 
 
 @pytest.mark.parametrize("name", ["dreg", "stl", "renyi"])
 def test_less_noise_costs_little_more_than_iwae(views, name, paired, say):
-    found = paired(ours(name, views), ours("iwae", views), PAIRS)
-    say(f"{name}, iwae: {found}")
-    assert found.ratio <= 1.2
+    result = paired(ours(name, views), ours("iwae", views), PAIRS)
+    say(f"{name}, iwae: {result}")
+    assert result.ratio <= 1.2

@@ -22,9 +22,9 @@ class Clocked(SEC):
 
     def refined(self, logits, images):
         start = time.process_time()
-        found = super().refined(logits, images)
+        result = super().refined(logits, images)
         self.spent += time.process_time() - start
-        return found
+        return result
 
 
 def batch(model, scenes):

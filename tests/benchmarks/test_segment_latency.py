@@ -20,7 +20,7 @@ from PIL import Image
 from inference.build import Assembly
 from inference.guides import EmptyGuide
 from inference.objectives.bounds import IWAE
-from inference.segmentation.photos import Done, Job, segment_files
+from inference.segmentation.photos import Done, PhotoTask, segment_files
 from inference.segmentation.segmenter import Segmenter
 from scene.discriminative import ClassifiedScene, CoarseScene
 from scene.images.io import read_image, read_mask, write_image, write_mask
@@ -38,12 +38,12 @@ def models():
     torch.manual_seed(0)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    made = {
+    networks = {
         "gradcam": ClassifiedScene(SCHEMA, backbone="vgg16"),
         "sec": CoarseScene(SCHEMA, net="largefov"),
     }
-    made["gradcam"].threshold = 0.4  # of random weights, so that some classes are present
-    yield {name: model.eval() for name, model in made.items()}
+    networks["gradcam"].threshold = 0.4  # of random weights, so that some classes are present
+    yield {name: model.eval() for name, model in networks.items()}
     torch.set_num_threads(threads)
 
 
@@ -68,7 +68,7 @@ def ours(models, stage, photo, folder):
     files = {kind: folder / f"ours_{stage}_{kind}.png" for kind in ("mask", "overlay")}
 
     def call():
-        (done,) = segment_files(segmenter, [Job(photo, files)])
+        (done,) = segment_files(segmenter, [PhotoTask(photo, files)])
         assert isinstance(done, Done)
 
     return call, files["mask"]
@@ -112,9 +112,9 @@ def package_maps(model, seen):
         present = model.net(seen)[0].sigmoid() > model.threshold
     with GradCAM(model=model.net, target_layers=[model.net.stages[-1]]) as look:
         maps = [look(seen, [ClassifierOutputTarget(c)])[0] for c in range(20)]
-    shown = torch.from_numpy(np.stack(maps)) * present[:, None, None]
-    background = (1 - shown.sum(0)).clamp(min=0)
-    probs = torch.cat([background[None], shown])
+    present_maps = torch.from_numpy(np.stack(maps)) * present[:, None, None]
+    background = (1 - present_maps.sum(0)).clamp(min=0)
+    probs = torch.cat([background[None], present_maps])
     return (probs / probs.sum(0))[None]
 
 

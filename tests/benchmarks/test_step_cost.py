@@ -79,10 +79,10 @@ def views():
 
 def assembled(views, particles, **choices):
     schema = SyntheticScenes("val", count=1).schema
-    made = assemble(recipe("telbo").settings(particles=particles, **choices), schema)
-    made.model.train()
-    made.guide.train()
-    return made
+    assembly = assemble(recipe("telbo").settings(particles=particles, **choices), schema)
+    assembly.model.train()
+    assembly.guide.train()
+    return assembly
 
 
 def stepper(model, guide, loss):
@@ -99,30 +99,32 @@ def stepper(model, guide, loss):
 
 
 def ours(views, particles, **choices):
-    made = assembled(views, particles, **choices)
-    loss = made.objective.differentiable_loss
-    return stepper(made.model, made.guide, lambda: loss(made.model, made.guide, views))
+    assembly = assembled(views, particles, **choices)
+    loss = assembly.objective.differentiable_loss
+    return stepper(
+        assembly.model, assembly.guide, lambda: loss(assembly.model, assembly.guide, views)
+    )
 
 
 def by_hand(views, particles):
-    made, batch = assembled(views, particles), dict(views.items())
-    loss = lambda: twin_loss(made.model, made.guide, batch, particles)  # noqa: E731
-    return stepper(made.model, made.guide, loss)
+    assembly, batch = assembled(views, particles), dict(views.items())
+    loss = lambda: twin_loss(assembly.model, assembly.guide, batch, particles)  # noqa: E731
+    return stepper(assembly.model, assembly.guide, loss)
 
 
 @pytest.mark.parametrize("particles", [1, 5])
-def test_the_twin_is_the_same_objective(views, particles):
+def test_the_loss_written_by_hand_is_the_same_objective(views, particles):
     """Same weights, same draws: the same loss and the same gradients."""
-    made = assembled(views, particles)
-    copy = deepcopy(made)
+    assembly = assembled(views, particles)
+    copy = deepcopy(assembly)
     torch.manual_seed(0)
-    loss = made.objective.differentiable_loss(made.model, made.guide, views)
+    loss = assembly.objective.differentiable_loss(assembly.model, assembly.guide, views)
     torch.manual_seed(0)
     twin = twin_loss(copy.model, copy.guide, dict(views.items()), particles)
     torch.testing.assert_close(loss, twin)
     loss.backward()
     twin.backward()
-    for net, other in ((made.model, copy.model), (made.guide, copy.guide)):
+    for net, other in ((assembly.model, copy.model), (assembly.guide, copy.guide)):
         for p, q in zip(net.parameters(), other.parameters(), strict=True):
             if p.requires_grad:
                 torch.testing.assert_close(p.grad, q.grad, rtol=1e-3, atol=1e-3)
@@ -130,16 +132,16 @@ def test_the_twin_is_the_same_objective(views, particles):
 
 @pytest.mark.parametrize("particles", [1, 5])
 def test_a_telbo_step_costs_what_it_does_by_hand(views, particles, paired, say):
-    found = paired(ours(views, particles), by_hand(views, particles))
-    say(f"ours, by hand: {found}")
-    assert found.ratio <= 1.15
+    result = paired(ours(views, particles), by_hand(views, particles))
+    say(f"ours, by hand: {result}")
+    assert result.ratio <= 1.15
 
 
 def test_five_particles_cost_less_than_five(views, paired, say, monkeypatch):
     """Of networks that read every view anew for each posterior; shared, one draw costs less."""
-    found = paired(ours(views, 5), ours(views, 1))
-    say(f"K = 5, K = 1, as it is: {found}")
+    result = paired(ours(views, 5), ours(views, 1))
+    say(f"K = 5, K = 1, as it is: {result}")
     monkeypatch.setattr(Views, "with_cache", lambda self: self)
-    found = paired(ours(views, 5, guide="retrofit"), ours(views, 1, guide="retrofit"))
-    say(f"K = 5, K = 1, reading anew, with a joint network: {found}")
-    assert found.ratio <= 2.5
+    result = paired(ours(views, 5, guide="retrofit"), ours(views, 1, guide="retrofit"))
+    say(f"K = 5, K = 1, reading anew, with a joint network: {result}")
+    assert result.ratio <= 2.5

@@ -15,7 +15,7 @@ FEW = {"train": 8, "tune": 4, "val": 4, "test": 6}
 
 
 @dataclass(frozen=True)
-class Said:
+class CommandResult:
     """How a command ended, and what it wrote to standard output and standard error."""
 
     code: int
@@ -55,7 +55,7 @@ def scene(monkeypatch, capsys):
             main()
         except SystemExit as stop:
             code = stop.code or 0
-        return Said(code, *capsys.readouterr())
+        return CommandResult(code, *capsys.readouterr())
 
     return run
 
@@ -66,14 +66,14 @@ def refused(scene, tmp_path):
 
     def run(*words):
         before = _listing(tmp_path)
-        said = scene(*words)
-        *notes, sentence = said.err.splitlines()
-        assert said.code == 1
-        assert said.out == ""
+        result = scene(*words)
+        *notes, sentence = result.err.splitlines()
+        assert result.code == 1
+        assert result.out == ""
         assert all(line.startswith("run ") for line in notes)
         assert sentence.startswith("scene: ")
         assert sentence[-1] in ".?"
-        assert not any(noise in said.err for noise in ("Traceback", "Error", "Errno", "\\n"))
+        assert not any(noise in result.err for noise in ("Traceback", "Error", "Errno", "\\n"))
         assert _listing(tmp_path) == before
         return sentence.removeprefix("scene: ")
 
@@ -87,21 +87,21 @@ def _listing(folder: Path) -> dict[Path, bytes | None]:
 @pytest.fixture(scope="session")
 def _trained(tmp_path_factory):
     """Train each recipe at most once."""
-    home, made = tmp_path_factory.mktemp("trained"), {}
+    home, folders = tmp_path_factory.mktemp("trained"), {}
 
     def folder(name):
-        if name not in made:
+        if name not in folders:
             with pytest.MonkeyPatch.context() as patch:
                 for split, count in FEW.items():
                     patch.setitem(COUNTS, split, count)
                 patch.setattr("inference.training.session.draw_predictions", lambda *_, **__: None)
-                asked = {"size": (16, 16), "steps": 2, "batch_size": 4, "width": 4}
-                asked |= {"latent": 4, "guide_width": 4} if recipe(name).takes("latent") else {}
+                options = {"size": (16, 16), "steps": 2, "batch_size": 4, "width": 4}
+                options |= {"latent": 4, "guide_width": 4} if recipe(name).takes("latent") else {}
                 if recipe(name).takes("classifier"):
-                    asked["classifier"] = str(folder("classifier"))
-                settings = recipe(name).settings(**asked)
-                made[name] = train(settings, folder=home / name, device="cpu").run.folder
-        return made[name]
+                    options["classifier"] = str(folder("classifier"))
+                settings = recipe(name).settings(**options)
+                folders[name] = train(settings, folder=home / name, device="cpu").run.folder
+        return folders[name]
 
     return folder
 

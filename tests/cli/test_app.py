@@ -23,24 +23,24 @@ for words in ([], ["--help"], ["train", "-h"], ["train", "telbo", "-h"],
         pass
     assert not {"torch", "optuna"} & set(sys.modules), words
 """
-    found = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
     )
     for word in ("train", "sample", "evaluate", "data", "--from-mask", "--particles", "preview"):
-        assert word in found.stdout
+        assert word in result.stdout
 
 
 @pytest.mark.parametrize("words", [[], ["data"], ["--help"], ["data", "--help"]])
 def test_without_words_the_help_is_shown(words):
-    said = CliRunner().invoke(app, words)
-    assert "Usage:" in said.output
-    assert "Traceback" not in said.output
+    result = CliRunner().invoke(app, words)
+    assert "Usage:" in result.output
+    assert "Traceback" not in result.output
 
 
 def test_the_version_is_known(scene):
-    said = scene("--version")
-    assert said.code == 0
-    assert said.out.startswith("scene 0.")
+    result = scene("--version")
+    assert result.code == 0
+    assert result.out.startswith("scene 0.")
 
 
 @pytest.mark.parametrize(
@@ -54,20 +54,20 @@ def test_the_version_is_known(scene):
     ],
 )
 def test_words_that_are_no_option_are_answered_at_once(scene, words, complaint, tmp_path):
-    said = scene(*words)
-    assert said.code == 2
-    assert said.out == ""
-    assert complaint in " ".join(said.err.split())
+    result = scene(*words)
+    assert result.code == 2
+    assert result.out == ""
+    assert complaint in " ".join(result.err.split())
     assert not (tmp_path / "runs").exists()
 
 
 def test_brackets_and_colons_in_names_are_written_as_they_are(scene, place):
     name = "[bold]x[/] :cat: [0].png"
-    said = scene("data", "preview", "--out", name, "-n", 1, "--size", "16x16")
-    assert said.out == f"{name}: 1 of 8 scenes\n"
+    result = scene("data", "preview", "--out", name, "-n", 1, "--size", "16x16")
+    assert result.out == f"{name}: 1 of 8 scenes\n"
     assert (place / name).is_file()
-    said = scene("data", "preview", "--out", name)
-    assert said.err == f"scene: {name} exists; choose another --out, or --force to replace it.\n"
+    result = scene("data", "preview", "--out", name)
+    assert result.err == f"scene: {name} exists; choose another --out, or --force to replace it.\n"
 
 
 def test_developers_may_have_the_traceback(scene, monkeypatch):
@@ -78,10 +78,10 @@ def test_developers_may_have_the_traceback(scene, monkeypatch):
 
 def test_what_the_system_refuses_is_a_sentence(scene, place):
     (place / "file").touch()
-    said = scene("data", "preview", "-n", 1, "--size", "16x16", "--out", "file/a.png")
-    assert said.code == 1
-    assert said.err.startswith("scene: file")
-    assert "Errno" not in said.err
+    result = scene("data", "preview", "-n", 1, "--size", "16x16", "--out", "file/a.png")
+    assert result.code == 1
+    assert result.err.startswith("scene: file")
+    assert "Errno" not in result.err
 
 
 @pytest.mark.parametrize(
@@ -93,10 +93,10 @@ def test_memory_that_runs_out_is_a_sentence(scene, monkeypatch, error):
         raise error
 
     monkeypatch.setattr("scene.datasets.catalogue.open_data", full)
-    said = scene("data", "info")
-    assert said.code == 1
+    result = scene("data", "info")
+    assert result.code == 1
     assert (
-        said.err == "scene: Memory ran out; try a smaller --size, --batch-size or --particles.\n"
+        result.err == "scene: Memory ran out; try a smaller --size, --batch-size or --particles.\n"
     )
 
 
@@ -119,7 +119,7 @@ def test_every_command_that_takes_a_run_takes_it_by_option(refused, command):
 
 @pytest.mark.parametrize("command", ["evaluate", "diagnose", "cues"])
 def test_a_run_in_its_place_and_another_by_option_is_a_mistake_of_usage(scene, command):
-    said = scene(command, "one", "--run", "two")
-    assert said.code == 2
-    assert "RUN is one, but --run is two; give one of them." in said.err.replace("\n", " ")
+    result = scene(command, "one", "--run", "two")
+    assert result.code == 2
+    assert "RUN is one, but --run is two; give one of them." in result.err.replace("\n", " ")
     assert "There is no run one" in scene(command, "one", "--run", "one").err

@@ -76,7 +76,7 @@ def test_a_folder_that_was_harmed(refused, scene, voc_folder, tmp_path, harm):
     change(voc_folder)
     assert sentence in refused("data", "info", voc_folder)
     assert sentence in refused("data", "preview", voc_folder)
-    said = scene("train", "telbo", "--data", voc_folder, *TINY, "--batch-size", "16")
-    assert said.code == 1
-    assert sentence in said.last
+    result = scene("train", "telbo", "--data", voc_folder, *TINY, "--batch-size", "16")
+    assert result.code == 1
+    assert sentence in result.last
     assert not list((tmp_path / "runs").glob("*"))

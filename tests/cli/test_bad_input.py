@@ -16,7 +16,7 @@ TINY = ("--size", "16x16", "--steps", "1", "--device", "cpu")
     ("words", "sentence"),
     [
         (["teblo"], "No recipe is called 'teblo'. Did you mean 'telbo'? Known: classifier, cvae,"),
-        ([], "Which recipe? One of cvae, jvae, jmvae, telbo, segmenter, classifier, sec, twin: "),
+        ([], "Name a recipe, one of cvae, jvae, jmvae, telbo, segmenter, classifier, sec, sup"),
         (["telbo", "--guide", "retrofti"], "No guide is called 'retrofti'. Did you mean 'ret"),
         (["telbo", "--objective", "iwea"], "No objective is called 'iwea'. Did you mean 'iwae'?"),
         (["telbo", "--objective", "derg"], "No objective is called 'derg'. Did you mean 'dreg'?"),
@@ -43,11 +43,11 @@ TINY = ("--size", "16x16", "--steps", "1", "--device", "cpu")
         (["jvae", "--encode", ""], "No view is called ''."),
         (
             ["telbo", "--view-weight", "mask"],
-            "--view-weights 'mask' is not a view and a number of 0 or more,",
+            "--view-weights takes VIEW=WEIGHT with a weight of 0 or more, such as mask=2,",
         ),
-        (["telbo", "--view-weight", "mask=x"], "--view-weights 'mask=x' is not a view"),
-        (["telbo", "--view-weight", "mask=-1"], "--view-weights 'mask=-1' is not a view"),
-        (["telbo", "--view-weight", "mask=nan"], "--view-weights 'mask=nan' is not a view"),
+        (["telbo", "--view-weight", "mask=x"], "such as mask=2, not 'mask=x'."),
+        (["telbo", "--view-weight", "mask=-1"], "such as mask=2, not 'mask=-1'."),
+        (["telbo", "--view-weight", "mask=nan"], "such as mask=2, not 'mask=nan'."),
         (["telbo", "--view-weight", "masc=1"], "No view is called 'masc'. Did you mean 'mask'?"),
         (["telbo", "--augment", "flpi"], "No augmentation is called 'flpi'. Did you mean 'flip'?"),
         (["telbo", "--optimizer", "adm"], "No optimizer is called 'adm'. Did you mean 'adam'?"),
@@ -66,10 +66,10 @@ TINY = ("--size", "16x16", "--steps", "1", "--device", "cpu")
         (["jvae", "--guide", "none"], "EmptyGuide has no posterior given only image, classes;"),
         (["cvae", "--backbone", "vgg61"], "No backbone is called 'vgg61'."),
         (["telbo", "--resume", "x"], "leave out the recipe: scene train --resume RUN."),
-        (["--resume", "x", "telbo"], "--resume goes on with the run's own settings; leave out te"),
-        (["--resume", "x", "--out", "y"], "goes on with the run's own settings; leave out --out."),
-        (["--resume", "x", "--force"], "own settings; leave out --force."),
-        (["--resume", "x", "--lr", "1"], "own settings; leave out --lr."),
+        (["--resume", "x", "telbo"], "--resume uses the settings stored in the run; leave out te"),
+        (["--resume", "x", "--out", "y"], "uses the settings stored in the run; leave out --out."),
+        (["--resume", "x", "--force"], "stored in the run; leave out --force."),
+        (["--resume", "x", "--lr", "1"], "stored in the run; leave out --lr."),
         (["telbo", "--trust"], "--trust is for the code of a run that is resumed"),
         (["--resume", "gone"], "There is no run gone; `ls "),
     ],
@@ -80,11 +80,11 @@ def test_what_cannot_be_trained_leaves_no_run(refused, words, sentence):
 
 def test_a_device_that_is_not_there(refused, trained, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    wanted = "This machine has no cuda device; try --device auto."
-    assert refused("train", "telbo", "--device", "cuda") == wanted
+    expected = "This machine has no cuda device; try --device auto."
+    assert refused("train", "telbo", "--device", "cuda") == expected
     trained()
-    assert refused("sample", "--device", "cuda") == wanted
-    assert refused("evaluate", "--device", "cuda") == wanted
+    assert refused("sample", "--device", "cuda") == expected
+    assert refused("evaluate", "--device", "cuda") == expected
 
 
 @pytest.mark.parametrize(
@@ -100,10 +100,10 @@ def test_a_device_that_is_not_there(refused, trained, monkeypatch):
 )
 def test_a_guide_that_is_none(scene, place, tmp_path, code, name, sentence):
     (place / "lab.py").write_text(code)
-    said = scene("train", "telbo", "--guide", f"lab.py:{name}", *TINY)
-    assert (said.code, said.out) == (1, "")
-    assert sentence in said.err
-    assert len(said.err.splitlines()) == 1
+    result = scene("train", "telbo", "--guide", f"lab.py:{name}", *TINY)
+    assert (result.code, result.out) == (1, "")
+    assert sentence in result.err
+    assert len(result.err.splitlines()) == 1
     assert not (tmp_path / "runs").exists()
 
 
@@ -176,8 +176,8 @@ def test_no_run_that_fits(refused, trained):
 
 def test_a_run_that_cannot_do_what_is_asked(refused, trained):
     cvae, jvae, segmenter = (trained(name) for name in ("cvae", "jvae", "segmenter"))
-    assert "A cvae draws given an image; add --from-image." in refused("sample", "--run", cvae)
-    assert "A segmenter draws given an image; add --from-image." in refused(
+    assert "A cvae conditions on the image; add --from-image." in refused("sample", "--run", cvae)
+    assert "A segmenter conditions on the image; add --from-image." in refused(
         "sample", "--run", segmenter, "--from-mask"
     )
     assert "This jvae has no posterior given just mask; give other views" in refused(
@@ -189,9 +189,12 @@ def test_a_run_that_cannot_do_what_is_asked(refused, trained):
 @pytest.mark.parametrize(
     ("harm", "sentence"),
     [
-        ("truncate", "weights.safetensors is truncated or damaged; copy it again, or train anew."),
+        (
+            "truncate",
+            "weights.safetensors is truncated or damaged; copy it again, or train again.",
+        ),
         ("swap", "holds weights of 'cvae', not of 'telbo'."),
-        ("format", "cannot be used: it has format 1, but only 3 is read here; train it anew,"),
+        ("format", "cannot be used: it has format 1, but only 3 is read here; train it again,"),
         ("type", "cannot be used: its setting model.latent cannot be 'long'."),
         ("lack", "cannot be used: it lacks 'labels'."),
         ("text", " is not JSON that can be read: Expecting value: line 1 column 1 (char 0)."),
@@ -233,7 +236,7 @@ def test_a_checkpoint_that_was_harmed(refused, trained):
     checkpoint.write_bytes((other / "checkpoint.safetensors").read_bytes())
     assert "holds weights of 'cvae', not of 'telbo'." in refused(*words)
     checkpoint.unlink()
-    assert "has no checkpoint to resume from; train it anew." in refused(*words)
+    assert "has no checkpoint to resume from; train it again." in refused(*words)
 
 
 def test_a_run_that_is_complete_is_not_resumed(refused, trained):
@@ -258,16 +261,16 @@ DIVERGED = re.compile(
 
 @pytest.mark.parametrize("name", ["segmenter", "telbo", "jmvae", "cvae"])
 def test_steps_too_large_end_in_a_sentence_whatever_breaks_first(scene, tmp_path, name):
-    said = scene(
+    result = scene(
         "train", name, "--optimizer", "sgd", "--schedule", "constant", "--size", "16x16",
         "--lr", "1e30", "--steps", 60, "--validate-every", 3, "--device", "cpu",
     )  # fmt: skip
-    assert (said.code, said.out) == (1, "")
-    found = DIVERGED.fullmatch(said.last)
-    assert found
-    assert all(line.startswith(("run ", "step ", "scene: ")) for line in said.err.splitlines())
+    assert (result.code, result.out) == (1, "")
+    actual = DIVERGED.fullmatch(result.last)
+    assert actual
+    assert all(line.startswith(("run ", "step ", "scene: ")) for line in result.err.splitlines())
     checkpoints = list((tmp_path / "runs").glob("*/checkpoint.safetensors"))
-    assert len(checkpoints) == (found[3] == "the last good checkpoint is kept")
+    assert len(checkpoints) == (actual[3] == "the last good checkpoint is kept")
     assert len(list((tmp_path / "runs").iterdir())) == len(checkpoints)
 
 
@@ -282,9 +285,9 @@ def test_a_run_that_diverges_keeps_its_checkpoint(scene, tmp_path, monkeypatch):
         return loss * (1 if len(calls) < 8 else float("nan")), parts
 
     monkeypatch.setattr(Step, "forward", step)
-    said = scene("train", "telbo", "--validate-every", 2, *TINY[:2], "--steps", 9)
-    assert (said.code, said.out) == (1, "")
-    assert "the last good checkpoint is kept" in said.last
+    result = scene("train", "telbo", "--validate-every", 2, *TINY[:2], "--steps", 9)
+    assert (result.code, result.out) == (1, "")
+    assert "the last good checkpoint is kept" in result.last
     (run,) = (tmp_path / "runs").iterdir()
     assert (run / "checkpoint.safetensors").is_file()
     assert not (run / "weights.safetensors").exists()

@@ -62,18 +62,18 @@ def test_every_page_of_help_can_be_written(written, encoding):
 
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8", "utf-16", "gb18030"])
 def test_a_result_survives_any_encoding(encoding):
-    said = "image → mask × 3 … ≤ 猫 café \udce9 \ud83d"
+    result = "image → mask × 3 … ≤ 猫 café \udce9 \ud83d"
     stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     console.write_anything()
     stream.reconfigure(errors="scene.likeness")
-    stream.write(said)
+    stream.write(result)
     stream.flush()
-    found = stream.buffer.getvalue().decode(encoding, "replace")
-    assert found.startswith("image ")
-    assert " mask " in found
-    assert found.endswith("?")
+    actual = stream.buffer.getvalue().decode(encoding, "replace")
+    assert actual.startswith("image ")
+    assert " mask " in actual
+    assert actual.endswith("?")
     if encoding == "ascii":
-        assert found.startswith("image -> mask x 3 ... <= ? cafe ")
+        assert actual.startswith("image -> mask x 3 ... <= ? cafe ")
 
 
 def test_bytes_of_a_name_that_is_no_text_are_written_as_they_came():

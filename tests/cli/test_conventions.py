@@ -33,7 +33,7 @@ SHARED = ("--device", "--seed", "--json", "--force", "--trust", "--download", "-
 """Options that say the same wherever they are."""
 
 OTHERS = {"reproduce"}
-"""Commands whose --force and --seed begin a series anew, and number it."""
+"""Commands whose --force and --seed concern a series of trainings."""
 
 LEANING = re.compile(r"(of|its|their|likewise|or|also|whose|by|how|it|they|with|in|at|to)\b", re.I)
 """Words with which a help text leans on another."""
@@ -67,9 +67,8 @@ def test_out_is_where_a_command_writes():
              if "--out" in _options(one)}  # fmt: skip
     assert len(helps) >= 9
     for words, text in helps.items():
-        assert text.startswith("Where to write: ") or words in OTHERS, words
-        if words not in OTHERS:
-            assert "a folder" in text, words
+        assert text.startswith("Where to write: "), words
+        assert "a folder" in text, words
 
 
 @pytest.mark.parametrize("option", SHARED)
@@ -83,7 +82,7 @@ def test_shared_options_say_the_same_everywhere(option):
     assert len(set(helps.values())) == 1, helps
 
 
-@pytest.mark.parametrize("words", sorted(set(COMMANDS) - OTHERS))
+@pytest.mark.parametrize("words", sorted(COMMANDS))
 def test_help_texts_are_whole_sentences(words):
     """Each says what it is about by itself, and ends with a full stop."""
     for one in COMMANDS[words].params:
@@ -105,7 +104,7 @@ def test_help_texts_are_whole_sentences(words):
     ],
 )  # fmt: skip
 def test_a_suffix_says_that_a_folder_is_meant_to_be_a_file(refused, words):
-    assert f"{words[-1]} would be a file, but a folder is written; leave out" in refused(*words)
+    assert f"{words[-1]} has the suffix of a file; leave out" in refused(*words)
 
 
 def test_a_folder_gets_the_file_under_its_usual_name(scene, place):
@@ -120,6 +119,6 @@ def test_a_folder_gets_the_file_under_its_usual_name(scene, place):
 def test_a_run_named_twice_is_a_mistake_unless_both_are_the_same(scene, trained):
     run = trained()
     assert scene("sample", run, "--run", run, "-n", 1, "--device", "cpu").code == 0
-    said = scene("sample", run, "--run", "other", "-n", 1)
-    assert said.code == 2
-    assert "give one of them" in " ".join(said.err.split())
+    result = scene("sample", run, "--run", "other", "-n", 1)
+    assert result.code == 2
+    assert "give one of them" in " ".join(result.err.split())

@@ -48,13 +48,13 @@ def _rows(text):
     ],
 )
 def test_a_photograph_is_refined(scene, photo, place, words):
-    said = scene("crf", "refine", "photo.png", *words, "--smoothness-weight", 1, *EXACT)
-    assert said.code == 0, said.err
-    assert said.out.startswith("photo_mask.png: 0 ")
-    assert said.out.endswith("% of pixels changed\n")
-    found = read_mask(place / "photo_mask.png", PETS)
+    result = scene("crf", "refine", "photo.png", *words, "--smoothness-weight", 1, *EXACT)
+    assert result.code == 0, result.err
+    assert result.out.startswith("photo_mask.png: 0 ")
+    assert result.out.endswith("% of pixels changed\n")
+    actual = read_mask(place / "photo_mask.png", PETS)
     rough = read_mask(place / "rough.png", PETS)
-    assert (found == photo.mask).float().mean() > (rough == photo.mask).float().mean()
+    assert (actual == photo.mask).float().mean() > (rough == photo.mask).float().mean()
     assert read_image(place / "photo_overlay.png").shape == photo.image.shape
 
 
@@ -73,9 +73,9 @@ def test_the_label_map_decides_what_a_mask_means(scene, refused, photo, place):
     sentence = refused(*words)
     assert sentence.startswith("bw.png holds one label, 0, and void (255); if white is a label, ")
     (place / "bw.txt").write_text("background:0,0,0::\nobject:255,255,255::\n")
-    said = scene(*words, "--labelmap", "bw.txt")
-    assert said.code == 0, said.err
-    assert "object" in said.out
+    result = scene(*words, "--labelmap", "bw.txt")
+    assert result.code == 0, result.err
+    assert "object" in result.out
     sentence = refused("crf", "refine", "photo.png", "--labels", "bw.jpg", *EXACT, "--out", "new")
     assert sentence.startswith("bw.jpg is JPEG, which changes the labels of a mask at edges;")
 
@@ -86,20 +86,20 @@ def test_a_mask_of_stored_pixels_is_turned_with_its_photo(scene, photo, place):
     exif[0x0112] = 6
     with Image.open(place / "photo.png") as picture:
         picture.save(place / "turned.png", exif=exif)
-    said = scene("crf", "refine", "turned.png", "--labels", "rough.png", *EXACT)
-    assert said.code == 0
-    assert "they are turned, too; if that is wrong, save the photo upright" in said.err
+    result = scene("crf", "refine", "turned.png", "--labels", "rough.png", *EXACT)
+    assert result.code == 0
+    assert "they are turned, too; if that is wrong, save the photo upright" in result.err
     assert read_mask(place / "turned_mask.png", PETS).shape == photo.mask.T.shape
 
 
-def test_marginals_and_json_if_they_are_wanted(scene, photo, place):
+def test_marginals_and_json_are_optional(scene, photo, place):
     words = ("--probs", "p.npy", "--out", "new", "--save-probs", "q.npy", "--json")
-    told = json.loads(scene("crf", "refine", "photo.png", *words, *EXACT).out)
+    report = json.loads(scene("crf", "refine", "photo.png", *words, *EXACT).out)
     q = np.load(place / "q.npy")
     assert (q.argmax(0) == read_mask(place / "new/photo_mask.png", PETS).numpy()).all()
-    assert told["pixels"] == q[0].size
-    assert sum(told["shares"].values()) == pytest.approx(1)
-    assert told["files"] == ["new/photo_mask.png", "new/photo_overlay.png", "q.npy"]
+    assert report["pixels"] == q[0].size
+    assert sum(report["shares"].values()) == pytest.approx(1)
+    assert report["files"] == ["new/photo_mask.png", "new/photo_overlay.png", "q.npy"]
 
 
 def test_no_kernels_change_nothing(scene, photo):
@@ -116,13 +116,16 @@ REFUSED = {
     "sum": (("--probs", "twice.npy"), "twice.npy: probs must sum to one over labels"),
     "nan": (("--probs", "nan.npy"), "nan.npy: probs hold a NaN"),
     "size": (("--labels", "small.png"), "small.png is 3×2 but the photo is"),
-    "void": (("--labels", "void.png"), "void.png is void (255) everywhere;"),
+    "void": (("--labels", "void.png"), "void.png is void (255) everywhere, so"),
     "sigma": (("--probs", "p.npy", "--appearance-sigma-rgb", "0"), "must be positive, not 0"),
     "engine": (("--probs", "p.npy", "--engine", "exat"), "Did you mean 'exact'?"),
     "confidence": (("--labels", "rough.png", "--confidence", "1"), "confidence must lie between"),
     "params": (("--probs", "p.npy", "--params", "gone.json"), "no file of CRF parameters"),
     "fitted": (("--probs", "p.npy", "--params", "two.json"), "fitted to 2 labels, but here are 4"),
-    "names": (("--probs", "p.npy", "--data", "voc2012"), "holds 4 labels, but 21 are named;"),
+    "names": (
+        ("--probs", "p.npy", "--data", "voc2012"),
+        "holds 4 labels, but --data or --labelmap names 21;",
+    ),
     "input": (("--labels", "photo_mask.png"), "photo_mask.png is an input,"),
     "marginals": (("--probs", "p.npy", "--save-probs", "q.npz"), "call it q.npy."),
 }
@@ -131,12 +134,12 @@ REFUSED = {
 @pytest.mark.parametrize("wrong", REFUSED)
 def test_what_cannot_be_refined(refused, photo, place, wrong):
     probs = np.load("p.npy")
-    for name, made in {
+    for name, created in {
         "hwl": probs.transpose(1, 2, 0),
         "twice": 2 * probs,
         "nan": np.where(probs == probs.max(), np.nan, probs),
     }.items():
-        np.save(f"{name}.npy", made)
+        np.save(f"{name}.npy", created)
     write_mask(place / "small.png", torch.zeros(2, 3), PETS)
     write_mask(place / "void.png", torch.full_like(photo.mask, 255), PETS)
     (place / "two.json").write_text('{"format": 1, "parameters": {"compatibility": [1, 1]}}')
@@ -157,8 +160,8 @@ ABLATE = ("crf", "ablate", "--alphas", "8", "--betas", "5,20", *EXACT)
 
 
 def test_the_table_has_a_row_for_each_kernel(scene, voc_folder, place):
-    said = scene(*ABLATE, "--data", voc_folder, "--noise")
-    assert said.code == 0, said.err
+    result = scene(*ABLATE, "--data", voc_folder, "--noise")
+    assert result.code == 0, result.err
     kinds = (
         "unaries alone",
         "smoothness only",
@@ -166,15 +169,15 @@ def test_the_table_has_a_row_for_each_kernel(scene, voc_folder, place):
         "both",
         "both, best of the grid",
     )
-    rows = _rows(said.out)
+    rows = _rows(result.out)
     assert [name for name in rows if name in kinds] == list(kinds)
-    assert max(map(len, said.out.splitlines())) <= 80
-    assert "Best on tune: θα 8, θβ " in said.out
+    assert max(map(len, result.out.splitlines())) <= 80
+    assert "Best on tune: θα 8, θβ " in result.out
     assert (place / "crf-pets-noise" / "grid.png").is_file()
-    told = json.loads((place / "crf-pets-noise" / "ablation.json").read_text())
-    assert told["split"] == "val"
-    assert told["grid"]["split"] == "tune"
-    assert f"{told['rows']['both']['miou']:.1f}" == rows["both"][0]
+    report = json.loads((place / "crf-pets-noise" / "ablation.json").read_text())
+    assert report["split"] == "val"
+    assert report["grid"]["split"] == "tune"
+    assert f"{report['rows']['both']['miou']:.1f}" == rows["both"][0]
 
 
 def test_a_second_call_finds_everything_done(scene, voc_folder, monkeypatch):
@@ -188,17 +191,17 @@ def test_the_unaries_of_a_run_score_as_the_run_does(scene, trained):
     run = trained("segmenter")
     scored = json.loads(scene("evaluate", run, "--json", "--device", "cpu").out)
     (cell,) = (c for c in scored["results"]["8 draws"] if c["title"] == "image → mask")
-    said = scene(*ABLATE, "--run", run, "--alphas", "", "--json", "--device", "cpu")
-    found = json.loads(said.out)
-    assert found["split"] == scored["split"]
-    assert found["unaries"] == "segmenter"
-    assert found["rows"]["unary"]["miou"] == cell["score"]["miou"]
+    result = scene(*ABLATE, "--run", run, "--alphas", "", "--json", "--device", "cpu")
+    actual = json.loads(result.out)
+    assert actual["split"] == scored["split"]
+    assert actual["unaries"] == "segmenter"
+    assert actual["rows"]["unary"]["miou"] == cell["score"]["miou"]
 
 
 def test_the_grid_can_be_of_the_split_itself_but_not_chosen_from(scene, voc_folder):
-    said = scene(*ABLATE, "--data", voc_folder, "--noise", "--choose-on", "none")
-    assert "best of the grid" not in said.out
-    assert "look at it, but choose elsewhere" in said.err
+    result = scene(*ABLATE, "--data", voc_folder, "--noise", "--choose-on", "none")
+    assert "best of the grid" not in result.out
+    assert "look at it, but choose elsewhere" in result.err
 
 
 @pytest.mark.parametrize(
@@ -226,32 +229,32 @@ FIT = ("crf", "fit", "--noise", "--iterations", "2", "--engine", "exact", "--lim
 
 def test_what_is_fitted_is_written_and_read(scene, voc_folder, photo, place):
     words = ("--data", voc_folder, "--split", "train", "--steps", "3", "--compatibility", "full")
-    said = scene(*FIT, *words)
-    assert said.code == 0, said.err
-    assert {"before", "after"} <= set(_rows(said.out))
-    assert "etter held out" in said.out
-    found = load(place / "crf.json")
-    assert len(found.compatibility) == 4
-    assert found.appearance_weight != 10
+    result = scene(*FIT, *words)
+    assert result.code == 0, result.err
+    assert {"before", "after"} <= set(_rows(result.out))
+    assert "etter held out" in result.out
+    actual = load(place / "crf.json")
+    assert len(actual.compatibility) == 4
+    assert actual.appearance_weight != 10
     words = ("--probs", "p.npy", "--params", "crf.json", "--engine", "exact")
     assert scene("crf", "refine", "photo.png", *words).code == 0
-    told = json.loads((place / "crf.json").read_text())["fitted"]
-    assert (told["fitted_on"], told["held_out"]) == ("train", "val")
-    losses = told["losses"]["weights"]
+    report = json.loads((place / "crf.json").read_text())["fitted"]
+    assert (report["fitted_on"], report["held_out"]) == ("train", "val")
+    losses = report["losses"]["weights"]
     assert losses == sorted(losses, reverse=True)
 
 
 def test_a_grid_that_finds_nothing_better_says_so(scene, voc_folder):
     words = ("--method", "grid", "--alphas", "80", "--betas", "13", "--weights", "10", "--json")
-    told = json.loads(scene(*FIT, "--data", voc_folder, "--split", "train", *words).out)
-    assert told["verdict"] == "Nothing better was found: the parameters are those begun from."
-    assert told["before"] == told["after"]
+    report = json.loads(scene(*FIT, "--data", voc_folder, "--split", "train", *words).out)
+    assert report["verdict"] == "No better parameters: those of the start are kept."
+    assert report["before"] == report["after"]
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--split", "val"), "What is fitted on val cannot be compared there;"),
+        (("--split", "val"), "fitted on val, so they cannot be scored there;"),
         (("--out", "crf.yaml"), "call it crf.json"),
         (("--smoothness-weight", 0, "--appearance-weight", 0), "there is no kernel to fit"),
         (("--split", "tset"), "has no split 'tset'; it has"),

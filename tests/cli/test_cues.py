@@ -23,34 +23,34 @@ def classifier(trained, place):
 
 def test_a_classifier_is_trained_evaluated_and_asked_for_cues(scene, place):
     classifier = place / "run"
-    said = scene("train", "classifier", *PLAIN, "--out", "run")
-    assert said.code == 0
-    assert LAST.fullmatch(said.out)
-    said = scene("evaluate", classifier, "--device", "cpu")
-    assert said.code == 0
-    assert "classifier on synthetic-default (val, 4 scenes, 16x16)" in said.out
-    assert re.search(r"┃ class +┃ +F1, % ┃ +AP, % ┃", said.out)
-    assert re.search(r"│ circle +│ +[\d.–]+ │ +[\d.–]+ │", said.out)
-    assert "mask from" not in said.out
-    said = scene("evaluate", classifier, "--json", "--device", "cpu")
-    score = json.loads(said.out)["results"]["8 draws"][4]["score"]
+    result = scene("train", "classifier", *PLAIN, "--out", "run")
+    assert result.code == 0
+    assert LAST.fullmatch(result.out)
+    result = scene("evaluate", classifier, "--device", "cpu")
+    assert result.code == 0
+    assert "classifier on synthetic-default (val, 4 scenes, 16x16)" in result.out
+    assert re.search(r"┃ class +┃ +F1, % ┃ +AP, % ┃", result.out)
+    assert re.search(r"│ circle +│ +[\d.–]+ │ +[\d.–]+ │", result.out)
+    assert "mask from" not in result.out
+    result = scene("evaluate", classifier, "--json", "--device", "cpu")
+    score = json.loads(result.out)["results"]["8 draws"][4]["score"]
     assert set(score) == {"f1", "macro_f1", "ap", "map"}
 
-    said = scene("cues", classifier, "--device", "cpu", "--limit", 3)
-    assert said.code == 0
-    assert said.out.splitlines()[-1] == f"{classifier}/cues-train: cues of 3 scenes, cues.png"
-    assert re.search(r"│ background +│ +[\d.]+ │ +[\d.]+ │", said.out)
+    result = scene("cues", classifier, "--device", "cpu", "--limit", 3)
+    assert result.code == 0
+    assert result.out.splitlines()[-1] == f"{classifier}/cues-train: cues of 3 scenes, cues.png"
+    assert re.search(r"│ background +│ +[\d.]+ │ +[\d.]+ │", result.out)
     assert len(list((classifier / "cues-train").glob("*.npz"))) == 3
 
 
 def test_options_reach_the_cues(scene, classifier):
-    said = scene(
+    result = scene(
         "cues", classifier, "--device", "cpu", "--split", "val", "--layer", "stride2", "--scales",
         "1,2", "--flip", "--foreground", 0.7, "--background", "none", "--saliency", "sum",
         "--exponent", 3, "--crf", "10,20,5", "--out", "sure", "--json",
     )  # fmt: skip
-    assert said.code == 0
-    report = json.loads(said.out)
+    assert result.code == 0
+    report = json.loads(result.out)
     assert report["settings"] == {
         "layer": "stride2", "scales": [1.0, 2.0], "flip": True, "foreground": 0.7,
         "background": None, "background_map": "power", "exponent": 3.0, "saliency": "sum",
@@ -94,10 +94,13 @@ def test_background_cues_of_data_without_background_are_refused(scene, refused, 
     path = voc_folder / "labelmap.txt"
     path.write_text(path.read_text().replace("background", "ground"))
     shutil.rmtree(voc_folder / "ImageSets" / "Main")
-    said = scene("train", "classifier", *PLAIN, "--data", voc_folder, "--out", "run")
-    assert said.code == 0
+    result = scene("train", "classifier", *PLAIN, "--data", voc_folder, "--out", "run")
+    assert result.code == 0
     sentence = refused("cues", "run", "--device", "cpu")
-    assert "is called background, so there is none to find; give --background none." in sentence
+    assert (
+        "is named background, so no background cues can be computed; use --background none."
+        in sentence
+    )
     assert scene("cues", "run", "--background", "none", "--device", "cpu").code == 0
 
 
@@ -117,8 +120,8 @@ def test_a_threshold_is_a_probability_or_auto(refused, text):
 
 
 def test_a_threshold_reaches_the_run(scene, place):
-    said = scene("train", "classifier", *PLAIN, "--threshold", "auto", "--out", "run")
-    assert said.code == 0
+    result = scene("train", "classifier", *PLAIN, "--threshold", "auto", "--out", "run")
+    assert result.code == 0
     assert read(place / "run").settings.model.threshold == "auto"
 
 

@@ -11,17 +11,17 @@ FEW = ("--particles", 3, "--limit", 6, "--device", "cpu")
 def test_a_run_is_examined(scene, trained, recipe):
     folder = trained(recipe)
     yardstick = ("--segmenter", trained("segmenter")) if recipe == "cvae" else ()
-    said = scene("diagnose", folder, *FEW, "--gradients", 2, *yardstick)
-    assert said.code == 0, said.err
-    assert max(len(line) for line in said.out.splitlines() if line[0] in "┃│") <= 80
-    found = json.loads((folder / "diagnose" / "diagnose.json").read_text())
-    assert found["recipe"] == recipe
-    assert found["particles"] == 3
+    result = scene("diagnose", folder, *FEW, "--gradients", 2, *yardstick)
+    assert result.code == 0, result.err
+    assert max(len(line) for line in result.out.splitlines() if line[0] in "┃│") <= 80
+    actual = json.loads((folder / "diagnose" / "diagnose.json").read_text())
+    assert actual["recipe"] == recipe
+    assert actual["particles"] == 3
     for picture in ("coverage.png", "traversals.png", "reliability.png", "gradients.png"):
         assert (folder / "diagnose" / picture).read_bytes().startswith(b"\x89PNG")
-    left_out = "No run of segmenter on synthetic:default at 16x16 is there" in said.err
+    left_out = "No run of segmenter on synthetic:default at 16x16 is there" in result.err
     assert left_out != bool(yardstick)
-    assert (found["coherence"][0]["own"] is None) == left_out
+    assert (actual["coherence"][0]["own"] is None) == left_out
     again = scene("diagnose", folder, *FEW)
     assert again.code != 0
     assert "--force" in again.err
@@ -49,14 +49,14 @@ def test_a_run_without_a_latent_is_refused(refused, trained):
 def test_a_segmenter_is_the_yardstick_of_drawn_images(scene, trained):
     folder, yardstick = trained("telbo"), trained("segmenter")
     words = (*FEW, "--gradients", 0, "--json")
-    said = scene("diagnose", folder, *words)
-    assert said.code == 0, said.err
-    found = json.loads(said.out)
-    assert found["segmenter"] == str(yardstick)
-    assert [row["source"] for row in found["coherence"]][::8] == ["prior", "true scenes"]
-    assert all(row["own"] is not None for row in found["coherence"])
-    assert found["noise"] is None
-    assert len(found["calibration"]) == 7
+    result = scene("diagnose", folder, *words)
+    assert result.code == 0, result.err
+    actual = json.loads(result.out)
+    assert actual["segmenter"] == str(yardstick)
+    assert [row["source"] for row in actual["coherence"]][::8] == ["prior", "true scenes"]
+    assert all(row["own"] is not None for row in actual["coherence"])
+    assert actual["noise"] is None
+    assert len(actual["calibration"]) == 7
 
 
 def test_a_yardstick_of_another_kind_is_refused(refused, trained):

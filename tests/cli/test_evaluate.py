@@ -16,9 +16,9 @@ def _rows(text, heading):
 
 def test_tables_fit_a_terminal_of_80_columns(scene, trained):
     trained()
-    said = scene("evaluate", "--draws", 4, "--at-mean", "--device", "cpu")
-    assert said.code == 0
-    lines = said.out.splitlines()
+    result = scene("evaluate", "--draws", 4, "--at-mean", "--device", "cpu")
+    assert result.code == 0
+    lines = result.out.splitlines()
     assert max(map(len, lines[1:])) <= 80
     assert all("┃" not in line or line.count("┃") > 2 for line in lines)
     headings = [line for line in lines if line.startswith("┃")]
@@ -27,54 +27,54 @@ def test_tables_fit_a_terminal_of_80_columns(scene, trained):
 
 def test_other_draws_are_shown_beside_the_protocol_never_instead(scene, trained):
     trained()
-    said = scene("evaluate", "--draws", 4, "--at-mean", "--json", "--device", "cpu")
-    assert list(json.loads(said.out)["results"]) == ["8 draws", "4 draws", "at mean"]
+    result = scene("evaluate", "--draws", 4, "--at-mean", "--json", "--device", "cpu")
+    assert list(json.loads(result.out)["results"]) == ["8 draws", "4 draws", "at mean"]
     alone = scene("evaluate", "--json", "--device", "cpu")
-    again = json.loads(said.out)["results"]["8 draws"]
+    again = json.loads(result.out)["results"]["8 draws"]
     assert json.loads(alone.out)["results"] == {"8 draws": again}
 
 
 def test_json_is_alone_on_standard_output(scene, trained):
     folder = trained()
-    said = scene("evaluate", "--json", "--device", "cpu")
-    found = json.loads(said.out, parse_constant=lambda word: pytest.fail(word))
-    assert said.err == f"run {folder}\n"
-    assert {k: found[k] for k in ("data", "split", "scenes", "size", "recipe")} == {
+    result = scene("evaluate", "--json", "--device", "cpu")
+    actual = json.loads(result.out, parse_constant=lambda word: pytest.fail(word))
+    assert result.err == f"run {folder}\n"
+    assert {k: actual[k] for k in ("data", "split", "scenes", "size", "recipe")} == {
         "data": "synthetic-default", "split": "test", "scenes": 6, "size": "16x16",
         "recipe": "telbo",
     }  # fmt: skip
-    titles = [cell["title"] for cell in found["results"]["8 draws"]]
+    titles = [cell["title"] for cell in actual["results"]["8 draws"]]
     assert titles[:4] == ["image → mask", "image + classes → mask", "mask → mask", "all → mask"]
 
 
 def test_what_a_model_cannot_do_is_a_dash(scene, trained):
-    said = scene("evaluate", trained("cvae"), "--device", "cpu")
-    assert said.err == ""
-    masks = _rows(said.out, "mask from")
+    result = scene("evaluate", trained("cvae"), "--device", "cpu")
+    assert result.err == ""
+    masks = _rows(result.out, "mask from")
     assert masks["image"][2] != "–"
     assert {masks[source][2] for source in ("image + classes", "mask", "all")} == {"–"}
-    assert {row[2] for row in _rows(said.out, "classes from").values()} == {"–"}
-    assert "†" not in said.out
+    assert {row[2] for row in _rows(result.out, "classes from").values()} == {"–"}
+    assert "†" not in result.out
 
 
 def test_what_was_not_trained_on_its_own_is_marked(scene, trained):
-    said = scene("evaluate", trained("jmvae"), "--device", "cpu")
-    assert set(_rows(said.out, "mask from")) == {"image", "image + classes †", "mask", "all"}
-    assert "† no term of the objective trained this posterior on its own." in said.out
+    result = scene("evaluate", trained("jmvae"), "--device", "cpu")
+    assert set(_rows(result.out, "mask from")) == {"image", "image + classes †", "mask", "all"}
+    assert "† no term of the objective trained this posterior on its own." in result.out
 
 
 def test_another_split_can_be_asked_for(scene, trained):
-    said = scene("evaluate", trained(), "--split", "val", "--device", "cpu", "--json")
-    assert json.loads(said.out)["scenes"] == 4
+    result = scene("evaluate", trained(), "--split", "val", "--device", "cpu", "--json")
+    assert json.loads(result.out)["scenes"] == 4
 
 
 def test_the_share_that_is_scored_is_that_of_all_scenes(scene, trained, voc_folder):
     """A dataset of one aspect loses what each of its pictures loses; of two, their mean."""
     words = ("--data", voc_folder, "--steps", 1, "--size", "32x32", "--device", "cpu")
     assert scene("train", "segmenter", "--width", 2, *words).code == 0
-    said = scene("evaluate", "--json", "--device", "cpu")
+    result = scene("evaluate", "--json", "--device", "cpu")
     pixels = 2 * 40 * 32 + 2 * 32 * 48  # two upright, two lying
-    assert json.loads(said.out)["covered"] == pytest.approx(4 * 32 * 32 / pixels)
+    assert json.loads(result.out)["covered"] == pytest.approx(4 * 32 * 32 / pixels)
     assert f"covers {4 * 32 * 32 / pixels:.0%} of them" in scene("evaluate", "--device", "cpu").out
 
 

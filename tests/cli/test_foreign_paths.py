@@ -18,8 +18,8 @@ def runs(scene, voc_folder):
         "jvae": ("--width", 2, "--latent", 2, "--guide-width", 2),
         "classifier": ("--width", 2),
     }.items():
-        said = scene("train", recipe, "--data", voc_folder, *TINY, *words, "--out", recipe)
-        assert said.code == 0, said.err
+        result = scene("train", recipe, "--data", voc_folder, *TINY, *words, "--out", recipe)
+        assert result.code == 0, result.err
 
 
 @pytest.fixture
@@ -59,8 +59,8 @@ def test_scenes_in_sub_folders_are_written_into_sub_folders(runs, scene, voc_fol
             path.rename(folder / path.name)
     for path in (voc_folder / "ImageSets").rglob("*.txt"):
         path.write_text(path.read_text().replace("photo", "seq/photo"))
-    said = scene("pseudo-label", "--run", "segmenter", "--confidence", 0, *CPU)
-    assert said.code == 0, said.err
+    result = scene("pseudo-label", "--run", "segmenter", "--confidence", 0, *CPU)
+    assert result.code == 0, result.err
     assert (place / "weak" / "SegmentationClass" / "seq" / "photo_00.png").is_file()
     assert VOCScenes(place / "weak", "val", (32, 32))[0].name == "seq/photo_12"
     assert scene("cues", "classifier", "--out", "cues", *CPU).code == 0
@@ -75,8 +75,8 @@ def test_a_folder_that_is_a_link_stays_one(runs, scene, place, tmp_path):
     }.items():
         assert scene(*words, "--out", tmp_path / f"real-{name}", *CPU).code == 0
         (place / name).symlink_to(tmp_path / f"real-{name}")
-        said = scene(*words, "--out", name, "--force", *CPU)
-        assert said.code == 0, said.err
+        result = scene(*words, "--out", name, "--force", *CPU)
+        assert result.code == 0, result.err
         assert (place / name).is_symlink()
         assert not [p for p in tmp_path.rglob(".*") if p.suffix in (".part", ".old")]
 
@@ -88,9 +88,9 @@ def test_pictures_that_share_a_stem_and_companions_stop_no_others(runs, scene, p
         shutil.copy(voc_folder / "JPEGImages" / "photo_00.jpg", photos / name)
     (photos / "._a.jpg").write_bytes(b"\0\5\x16\7")
     for force in ((), ("--force",)):  # the second call takes what the first wrote for no photo
-        said = scene("segment", photos, "--run", "segmenter", *force, *CPU)
-        assert said.code == 0, said.err
-        assert len(said.out.splitlines()) == 4
+        result = scene("segment", photos, "--run", "segmenter", *force, *CPU)
+        assert result.code == 0, result.err
+        assert len(result.out.splitlines()) == 4
     assert (photos / "a.jpeg_mask.png").is_file()
     assert (photos / "a.jpg_mask.png").is_file()
     assert (photos / "b_mask.png").is_file()
@@ -98,8 +98,8 @@ def test_pictures_that_share_a_stem_and_companions_stop_no_others(runs, scene, p
 
 def test_heic_is_called_by_its_name(refused, runs, place):
     (place / "photo.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
-    said = refused("segment", "photo.heic", "--run", "segmenter", *CPU)
-    assert said == (
+    result = refused("segment", "photo.heic", "--run", "segmenter", *CPU)
+    assert result == (
         "photo.heic is HEIC, which Pillow does not read; convert it to JPEG, or install "
         "pillow-heif."
     )

@@ -23,11 +23,12 @@ def lenient(monkeypatch):
 
 def test_it_says_what_was_written_and_training_takes_it(scene, trained, place):
     run = trained()
-    said = scene("generate", "-n", 6, "--from", "posterior", "--keep-train", 2, *ANY)
-    assert said.code == 0, said.err
-    assert said.err == f"run {run}\n"
-    assert said.out.splitlines() == [
-        "generated: 6 generated scenes and 2 real ones; tune 4, val 4, test 6 with true masks",
+    result = scene("generate", "-n", 6, "--from", "posterior", "--keep-train", 2, *ANY)
+    assert result.code == 0, result.err
+    assert result.err == f"run {run}\n"
+    assert result.out.splitlines() == [
+        "generated: 6 generated scenes and 2 real ones; tune 4, val 4, test 6 with ground-truth "
+        "masks",
         "of 6 drawn; dropped: none",
         "generated/preview.png",
     ]
@@ -38,11 +39,11 @@ def test_it_says_what_was_written_and_training_takes_it(scene, trained, place):
 
 def test_json_says_the_same(scene, trained, place):
     trained("jvae")
-    said = scene("generate", "-n", 3, "--out", "new", "--json", *ANY)
-    told = json.loads(said.out)
-    assert told["scenes"] == {"train": 3, "tune": 4, "val": 4, "test": 6}
-    assert (told["sampled"], told["accepted"], told["folder"]) == (3, 3, "new")
-    assert set(told["rejected"]) == {"improbable", "empty", "incoherent", "misjudged"}
+    result = scene("generate", "-n", 3, "--out", "new", "--json", *ANY)
+    report = json.loads(result.out)
+    assert report["scenes"] == {"train": 3, "tune": 4, "val": 4, "test": 6}
+    assert (report["sampled"], report["accepted"], report["folder"]) == (3, 3, "new")
+    assert set(report["rejected"]) == {"improbable", "empty", "incoherent", "misjudged"}
 
 
 def test_only_joint_models_are_looked_for(refused, trained):
@@ -66,6 +67,6 @@ def test_what_cannot_be_done_is_a_sentence(refused, trained, words, sentence):
 def test_a_judge_that_sees_no_masks_or_other_labels_is_refused(refused, trained):
     trained()
     judge = trained("classifier")
-    assert "finds no masks in images; take a segmenter." in " ".join(
+    assert "does not predict masks from images; use a run of segmenter." in " ".join(
         refused("generate", "--judge", judge, *CPU).split()
     )

@@ -27,7 +27,7 @@ def _run(folder, *words, first=True):
 
 
 @pytest.mark.parametrize("file", ["scene.py", "inference.py", "inference/__init__.py"])
-def test_a_strangers_module_is_named_with_a_remedy(tmp_path, file):
+def test_a_users_module_is_named_with_a_remedy(tmp_path, file):
     path = tmp_path / file
     path.parent.mkdir(exist_ok=True)
     path.write_text("raise AssertionError('it is not even imported')\n")
@@ -47,7 +47,7 @@ def test_a_package_that_was_installed_is_named_with_another_remedy(tmp_path):
     assert done.returncode == 1
 
 
-def test_a_strangers_module_that_comes_after_ours_is_in_nobodys_way(tmp_path):
+def test_a_users_module_that_comes_after_ours_is_in_nobodys_way(tmp_path):
     (tmp_path / "scene.py").touch()
     done = _run(tmp_path, "-P", "-m", "cli", "--version", first=False)
     assert done.stdout.startswith("scene ")

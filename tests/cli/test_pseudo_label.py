@@ -18,27 +18,27 @@ def scenes(folder, split):
 
 def test_the_result_is_a_complete_dataset(scene, trained, place):
     run = trained("segmenter")
-    said = scene("pseudo-label", "--run", run, "--confidence", 0.1, *CPU)
-    assert said.code == 0, said.err
-    assert said.out.splitlines() == [
+    result = scene("pseudo-label", "--run", run, "--confidence", 0.1, *CPU)
+    assert result.code == 0, result.err
+    assert result.out.splitlines() == [
         "weak: train 8 with masks of mask (0.0% of pixels void); tune 4, val 4, test 6 with "
         "true ones",
         "scene train telbo --data weak",
     ]
     for split, count in {"tune": 4, "val": 4, "test": 6}.items():
         true = SyntheticScenes(split, size=(16, 16))
-        found = scenes(place / "weak", split)
-        assert len(found) == count
-        assert all(found[i].mask.equal(true[i].mask) for i in range(count))
+        actual = scenes(place / "weak", split)
+        assert len(actual) == count
+        assert all(actual[i].mask.equal(true[i].mask) for i in range(count))
     train, true = scenes(place / "weak", "train"), SyntheticScenes("train", size=(16, 16))
     assert all(train[i].image.equal(true[i].image) for i in range(8))
     assert not all(train[i].mask.equal(true[i].mask) for i in range(8))
     words = ("--steps", 1, "--batch-size", 2, "--size", "16x16", "--latent", 4, "--width", 4)
-    said = scene("train", "telbo", "--data", "weak", "--guide-width", 4, *words, *CPU)
-    assert said.code == 0, said.err
+    result = scene("train", "telbo", "--data", "weak", "--guide-width", 4, *words, *CPU)
+    assert result.code == 0, result.err
 
 
-def test_masks_keep_to_the_known_labels_unless_told_not_to(scene, trained, place, voc_folder):
+def test_masks_keep_to_the_known_labels_by_default(scene, trained, place, voc_folder):
     size = ("--size", "32x32", "--steps", 1, "--width", 2)
     assert scene("train", "segmenter", "--data", voc_folder, *size, *CPU).code == 0
     run = next(place.parent.joinpath("runs").iterdir())
@@ -61,26 +61,26 @@ def test_masks_keep_to_the_known_labels_unless_told_not_to(scene, trained, place
     about = json.loads((place / "weak" / "about.json").read_text())
     assert about["scenes"] == {"train": len(source), "tune": 1, "val": 4}
     signs = (place / "weak" / "ImageSets" / "Main" / "cat_train.txt").read_text().split("\n")
-    told = {line.split()[0]: line.split()[1] == "1" for line in signs if line}
-    assert all(told[e.name] == ("cat" in allowed[i]) for i, e in enumerate(source.entries))
+    reported = {line.split()[0]: line.split()[1] == "1" for line in signs if line}
+    assert all(reported[e.name] == ("cat" in allowed[i]) for i, e in enumerate(source.entries))
 
 
 def test_a_few_scenes_keep_their_true_masks(scene, trained, place):
     run = trained("segmenter")
     words = ("pseudo-label", "--run", run, "--confidence", 0, *CPU)
-    said = scene(*words, "--true", 3)
-    assert said.code == 0, said.err
-    assert said.out.splitlines()[0].startswith(
+    result = scene(*words, "--true", 3)
+    assert result.code == 0, result.err
+    assert result.out.splitlines()[0].startswith(
         "weak: train 8 with masks of mask (0.0% of pixels void) but for 3 true ones; tune 4,"
     )
     listed = (place / "weak" / "ImageSets" / "Segmentation" / "weak.txt").read_text().split()
-    found, true = scenes(place / "weak", "train"), SyntheticScenes("train", size=(16, 16))
-    assert found.weak == len(listed) == 5
-    assert [e.name for e in found.entries if e.weak] == listed
-    for i, entry in enumerate(found.entries):
-        assert found[i].classes.equal(true[i].classes)
-        assert entry.weak or found[i].mask.equal(true[i].mask)
-    kept = {e.name for e in found.entries if not e.weak}
+    actual, true = scenes(place / "weak", "train"), SyntheticScenes("train", size=(16, 16))
+    assert actual.weak == len(listed) == 5
+    assert [e.name for e in actual.entries if e.weak] == listed
+    for i, entry in enumerate(actual.entries):
+        assert actual[i].classes.equal(true[i].classes)
+        assert entry.weak or actual[i].mask.equal(true[i].mask)
+    kept = {e.name for e in actual.entries if not e.weak}
     assert scene(*words, "--true", 4, "--out", "more").code == 0
     assert scene(*words, "--true", 3, "--seed", 1, "--out", "other").code == 0
     more, other = (
@@ -98,8 +98,8 @@ def test_weak_and_true_masks_and_none_are_learned_together(scene, trained, place
     small = ("--size", "16x16", "--width", 4, "--steps", 1, "--batch-size", 8)
     telbo = ("train", "telbo", "--latent", 4, "--guide-width", 4, *small, *CPU)
     for weight in (0.3, 0):
-        said = scene(*telbo, "--data", "weak", "--weak-weight", weight)
-        assert said.code == 0, said.err
+        result = scene(*telbo, "--data", "weak", "--weak-weight", weight)
+        assert result.code == 0, result.err
     sentence = refused(*telbo, "--weak-weight", 0.3)
     assert sentence.startswith("The split 'train' of synthetic-default has no weak masks for")
     sentence = refused("train", "sec", "--data", "weak", "--weak-weight", 0.3, *CPU)
@@ -108,13 +108,13 @@ def test_weak_and_true_masks_and_none_are_learned_together(scene, trained, place
 
 def test_what_is_unsure_is_void(scene, trained, place):
     run = trained("segmenter")
-    said = scene("pseudo-label", "--run", run, "--confidence", 1, "--limit", 3, "--json", *CPU)
-    told = json.loads(said.out)
-    assert told["scenes"]["train"] == 3
-    found = scenes(place / "weak", "train")
-    masks = torch.stack([found[i].mask for i in range(3)])
-    assert told["void"] == pytest.approx((masks == VOID).float().mean().item())
-    assert told["void"] > 0.9
+    result = scene("pseudo-label", "--run", run, "--confidence", 1, "--limit", 3, "--json", *CPU)
+    report = json.loads(result.out)
+    assert report["scenes"]["train"] == 3
+    actual = scenes(place / "weak", "train")
+    masks = torch.stack([actual[i].mask for i in range(3)])
+    assert report["void"] == pytest.approx((masks == VOID).float().mean().item())
+    assert report["void"] > 0.9
 
 
 def test_nothing_is_left_of_what_failed(refused, trained, monkeypatch, place):
@@ -123,10 +123,10 @@ def test_nothing_is_left_of_what_failed(refused, trained, monkeypatch, place):
         (("--confidence", 2), "--confidence is a probability, 0 to 1, not 2.0."),
         (("--limit", 0), "--limit must be 1 or more, not 0."),
         (("--true", -1), "--true must be 0 or more, not -1."),
-        (("--true", 9), "--true 9 scenes are to keep their masks, but of 8 scenes of train only"),
+        (("--true", 9), "--true 9 asks for more scenes than there are: only"),
         (("--split", "trian"), "No split is called 'trian'. Did you mean 'train'?"),
         (("--data", "nowhere"), "There is no data at 'nowhere'."),
-        (("--stage", "sec"), f"{run} is a run of segmenter; its stages are mask,"),
+        (("--stage", "sec"), f"{run} is a run of segmenter; choose one of its stages: mask,"),
     ):
         assert refused("pseudo-label", "--run", run, *words, *CPU).startswith(sentence)
     (place / "weak").mkdir()

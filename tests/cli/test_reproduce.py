@@ -6,7 +6,7 @@ import re
 import pytest
 
 TINY = (
-    "--data synthetic --size 16x16 --classifier-steps 2 --sec-steps 2 --twin-steps 2 "
+    "--data synthetic --size 16x16 --classifier-steps 2 --sec-steps 2 --supervised-steps 2 "
     "--alphas 3 --betas 10 --engine exact --device cpu"
 ).split()
 
@@ -28,31 +28,31 @@ def _rows(text):
 
 
 def test_tables_say_what_the_file_says(scene, place):
-    said = scene("reproduce", *TINY, "--seeds", 2, "--out", "all")
-    assert said.code == 0, said.err
-    first, *_ = said.out.splitlines()
+    result = scene("reproduce", *TINY, "--seeds", 2, "--out", "all")
+    assert result.code == 0, result.err
+    first, *_ = result.out.splitlines()
     assert first == "synthetic-default val (4 scenes, seeds 0, 1), settings report"
-    told = json.loads((place / "all" / "reproduce.json").read_text())["settings"]["report"]
-    rows = _rows(said.out)
-    for stage, cells in zip(told["stages"].values(), rows[:6], strict=True):
+    report = json.loads((place / "all" / "reproduce.json").read_text())["settings"]["report"]
+    rows = _rows(result.out)
+    for stage, cells in zip(report["stages"].values(), rows[:6], strict=True):
         spread = f"{stage['mean']:.1f} ± {stage['deviation']:.1f}"
         assert cells[1:] == [*(f"{value:.1f}" for value in stage["each"]), spread]
     assert [cells[0] for cells in rows[6:10]] == [
         "unaries alone", "smoothness only", "appearance only", "both"
     ]  # fmt: skip
-    assert rows[10] == ["3", f"{told['grid']['miou'][0][0]:.1f}"]
-    assert re.search(r"SEC < SEC \+ CRF: held in (every seed|\d of 2 seeds)\.", said.out)
-    assert said.out.count("4 scenes of tune:") == 2
-    assert said.out.endswith("all/reproduce.json\nall/stages.png\nall/widths-report.png\n")
-    assert "seed 1: training sec" in said.err
+    assert rows[10] == ["3", f"{report['grid']['miou'][0][0]:.1f}"]
+    assert re.search(r"SEC < SEC \+ CRF: held in (every seed|\d of 2 seeds)\.", result.out)
+    assert result.out.count("4 scenes of tune:") == 2
+    assert result.out.endswith("all/reproduce.json\nall/stages.png\nall/widths-report.png\n")
+    assert "seed 1: training sec" in result.err
 
 
 def test_json_replaces_tables(scene, tmp_path):
-    said = scene("reproduce", *TINY, "--settings", "both", "--json")
-    told = json.loads(said.out)
-    assert list(told["settings"]) == ["report", "best"]
-    assert (told["data"], told["split"], told["seeds"]) == ("synthetic-default", "val", [0])
-    assert told["report"] is None
+    result = scene("reproduce", *TINY, "--settings", "both", "--json")
+    report = json.loads(result.out)
+    assert list(report["settings"]) == ["report", "best"]
+    assert (report["data"], report["split"], report["seeds"]) == ("synthetic-default", "val", [0])
+    assert report["report"] is None
     assert (tmp_path / "runs" / "reproduce-synthetic-default" / "widths-best.png").is_file()
 
 
@@ -68,7 +68,7 @@ def test_the_report_stands_beside_its_own_data_only(scene, monkeypatch):
     rows = {cells[0]: cells for cells in _rows(scene("reproduce", *TINY).out)}
     assert rows["Grad-CAM"][-1] == "26.9"
     assert rows["SEC + CRF"][-1] == "50.6"
-    assert rows["twin + CRF"][-1] == "–"
+    assert rows["supervised + CRF"][-1] == "–"
     assert rows["appearance only"][-1] == "30.7"
 
 
@@ -93,20 +93,20 @@ SCENES = "--table scene --data synthetic --size 16x16 --steps 2 --count 32 --dev
 
 
 def test_the_generative_models_stand_in_a_table_of_their_own(scene, place):
-    said = scene("reproduce", *SCENES, "--out", "all")
-    assert said.code == 0, said.err
-    assert said.out.startswith("mIoU in %, synthetic-default test, 6 scenes, seed 0")
-    told = json.loads((place / "all" / "table.json").read_text())["models"]
-    rows = {cells[0]: cells[1:] for cells in _rows(said.out)}
-    assert list(rows) == list(told) == [
+    result = scene("reproduce", *SCENES, "--out", "all")
+    assert result.code == 0, result.err
+    assert result.out.startswith("mIoU in %, synthetic-default test, 6 scenes, seed 0")
+    report = json.loads((place / "all" / "table.json").read_text())["models"]
+    rows = {cells[0]: cells[1:] for cells in _rows(result.out)}
+    assert list(rows) == list(report) == [
         "cVAE", "cVAE, hybrid", "j-VAE", "TELBO, report's form", "TELBO"
     ]  # fmt: skip
-    for name, model in told.items():
+    for name, model in report.items():
         each = [scores[0] for scores in model["scores"].values()]
         assert rows[name][-2:] == ["–" if s is None else f"{s:.1f}" for s in each]
         assert model["report"] is None
     again = scene("reproduce", *SCENES, "--out", "all", "--json")
-    assert json.loads(again.out)["models"] == told
+    assert json.loads(again.out)["models"] == report
     (place / "all" / "thesis.tex").write_text("dear")
     refused = scene("reproduce", *SCENES, "--out", "all", "--force")
     assert refused.code == 1

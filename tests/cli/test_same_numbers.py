@@ -36,8 +36,8 @@ def _bytes(folder):
 )  # fmt: skip
 def test_samples_are_the_same(scene, trained, place, name, views, words, more):
     run = trained(name)
-    given = [word for view, text in views.items() for word in (f"--from-{view}", text)]
-    assert scene("sample", run, *given, *words, "-n", 3, "--out", "a", *CPU).code == 0
+    inputs = [word for view, text in views.items() for word in (f"--from-{view}", text)]
+    assert scene("sample", run, *inputs, *words, "-n", 3, "--out", "a", *CPU).code == 0
     load(run, device="cpu").sample(3, **views, **more).save(place / "b")
     assert _bytes(place / "a") == _bytes(place / "b")
 
@@ -46,10 +46,10 @@ def test_samples_are_the_same(scene, trained, place, name, views, words, more):
 def test_scores_are_the_same(scene, trained, name):
     run = trained(name)
     words = () if name == "classifier" else ("--split", "test")
-    told = json.loads(scene("evaluate", run, "--json", *words, *CPU).out)
-    found = load(run, device="cpu").evaluate(None if name == "classifier" else "test")
-    cells = json.loads(json.dumps(found.to_json()))["cells"]
-    assert told["results"] == {"8 draws": cells}
+    report = json.loads(scene("evaluate", run, "--json", *words, *CPU).out)
+    result = load(run, device="cpu").evaluate(None if name == "classifier" else "test")
+    cells = json.loads(json.dumps(result.to_json()))["cells"]
+    assert report["results"] == {"8 draws": cells}
 
 
 @pytest.mark.parametrize(
@@ -67,15 +67,15 @@ def test_masks_of_photographs_are_the_same(scene, trained, place, name, words, m
     run = trained(name)
     write_image(place / "cat.png", torch.rand(3, 20, 30))
     assert scene("segment", "cat.png", "--run", run, "--mask-only", *words, *CPU).code == 0
-    found = load(run, device="cpu").segment(place / "cat.png", **more)
-    assert read_mask(place / "cat_mask.png", found.labels).equal(found.mask)
+    result = load(run, device="cpu").segment(place / "cat.png", **more)
+    assert read_mask(place / "cat_mask.png", result.labels).equal(result.mask)
 
 
 def test_weights_are_the_same(scene, place):
     small = {"steps": 2, "batch_size": 4, "latent": 4, "width": 4, "guide_width": 4}
     words = [w for k, v in small.items() for w in (f"--{k.replace('_', '-')}", v)]
-    said = scene("train", "telbo", "--size", "16x16", *words, "--out", "a", *CPU)
-    assert said.code == 0
+    result = scene("train", "telbo", "--size", "16x16", *words, "--out", "a", *CPU)
+    assert result.code == 0
     model = train("telbo", size=(16, 16), out=place / "b", device="cpu", **small)
     assert model.run.folder == place / "b"
     a, b = (place / name / "weights.safetensors" for name in "ab")

@@ -22,8 +22,8 @@ from cli.sample import with_stock_sources
 )  # fmt: skip
 def test_the_picture_is_named_with_what_was_given(scene, trained, place, words, title):
     run = trained()
-    said = scene("sample", *words, "-n", 2, "--picture", "a.png", "--device", "cpu")
-    assert (said.code, said.out, said.err) == (0, f"a.png: {title}\n", f"run {run}\n")
+    result = scene("sample", *words, "-n", 2, "--picture", "a.png", "--device", "cpu")
+    assert (result.code, result.out, result.err) == (0, f"a.png: {title}\n", f"run {run}\n")
     assert (place / "a.png").is_file()
 
 
@@ -51,15 +51,15 @@ def test_the_newest_run_that_fits_is_taken(scene, trained):
         (("--from-mask",), "telbo"),
         ((), "jvae"),
     ):
-        said = scene("sample", *words, "-n", 1, "--device", "cpu")
-        assert said.err == f"run {runs[name]}\n"
+        result = scene("sample", *words, "-n", 1, "--device", "cpu")
+        assert result.err == f"run {runs[name]}\n"
 
 
 def test_force_replaces_a_picture(scene, trained, place):
     trained()
     (place / "a.png").write_text("old")
-    said = scene("sample", "-n", 1, "--picture", "a.png", "--force", "--device", "cpu")
-    assert said.code == 0
+    result = scene("sample", "-n", 1, "--picture", "a.png", "--force", "--device", "cpu")
+    assert result.code == 0
     assert (place / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -68,8 +68,8 @@ def test_refining_says_what_it_came_to(scene, trained, method, monkeypatch):
     monkeypatch.setattr("inference.prediction.refine.CHAIN", 8)
     trained("jvae")
     words = ("--refine", method, "--refine-steps", 9, "--picture", "a.png", "--device", "cpu")
-    said = scene("sample", "--from-mask", "-n", 2, *words)
-    title, gain = said.out.splitlines()
+    result = scene("sample", "--from-mask", "-n", 2, *words)
+    title, gain = result.out.splitlines()
     assert title == f"a.png: drawn given the mask, refined by {method}"
     number = r"-?[0-9]+\.[0-9]"
     more = r" of warm-up, acceptance [01]\.[0-9]{2}" if method == "hmc" else ""
@@ -81,10 +81,10 @@ def test_refining_says_what_it_came_to(scene, trained, method, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--refine", "svi"), "There is nothing to refine by; add --from-image, -classes or "
-         "-mask."),
-        (("--from-mask", "--refine-steps", 3), "--refine-steps goes with --refine svi or "
-         "--refine hmc."),
+        (("--refine", "svi"), "--refine needs views to condition on; add --from-image, "
+         "--from-classes or --from-mask."),
+        (("--from-mask", "--refine-steps", 3), "--refine-steps needs --refine svi or "
+         "--refine hmc; add one, or leave it out."),
         (("--from-mask", "--refine", "svi", "--refine-steps", 0),
          "--refine-steps must be 1 or more, not 0."),
     ],
@@ -97,5 +97,5 @@ def test_refining_without_a_way_to_is_refused(refused, trained, words, sentence)
 def test_views_that_say_nothing_of_z_refine_nothing(refused, trained):
     for name, words in (("segmenter", ("--from-image",)), ("cvae", ("--from-image",))):
         run = trained(name)
-        said = " ".join(refused("sample", *words, "--refine", "svi", "--run", run).split())
-        assert said.endswith("leave out --refine.")
+        result = " ".join(refused("sample", *words, "--refine", "svi", "--run", run).split())
+        assert result.endswith("leave out --refine.")

@@ -27,13 +27,13 @@ def listed(folder):
 
 def test_a_mask_and_an_overlay_lie_beside_the_picture(scene, trained, photo, place):
     run = trained("segmenter")
-    said = scene("segment", "cat.jpg", "--run", run, *CPU)
-    assert (said.code, said.err) == (0, "")
+    result = scene("segment", "cat.jpg", "--run", run, *CPU)
+    assert (result.code, result.err) == (0, "")
     assert listed(place) == ["cat.jpg", "cat_mask.png", "cat_overlay.png"]
     with Image.open(place / "cat_mask.png") as mask:
         assert (mask.mode, mask.size) == ("P", (30, 20))
     assert read_image(place / "cat_overlay.png").shape[2] >= 30
-    name, _, shares = said.out.strip().partition(": ")
+    name, _, shares = result.out.strip().partition(": ")
     assert name == "cat_mask.png"
     assert sum(float(s.split()[-1].rstrip("%")) for s in shares.split(", ")) == pytest.approx(
         100, abs=0.5
@@ -44,20 +44,20 @@ def test_json_is_one_document_and_alone_on_standard_output(scene, trained, photo
     run = trained("segmenter")
     write_image(place / "dog.png", torch.rand(3, 8, 8))
     words = ("--json", "--mask-only", "--uncertainty", "--out", "new/out", "--run", run, *CPU)
-    said = scene("segment", "cat.jpg", "gone.jpg", "dog.png", *words)
-    assert said.code == 1
-    told = json.loads(said.out, parse_constant=lambda word: pytest.fail(word))
-    assert {k: told[k] for k in ("run", "recipe", "stage")} == {
+    result = scene("segment", "cat.jpg", "gone.jpg", "dog.png", *words)
+    assert result.code == 1
+    report = json.loads(result.out, parse_constant=lambda word: pytest.fail(word))
+    assert {k: report[k] for k in ("run", "recipe", "stage")} == {
         "run": str(run), "recipe": "segmenter", "stage": "mask",
     }  # fmt: skip
-    cat, dog = told["images"]
+    cat, dog = report["images"]
     assert cat["size"] == [20, 30]
     assert dog["size"] == [8, 8]
     assert set(cat) == {"image", "mask", "uncertainty", "size", "classes", "confidence"}
     assert sum(label["pixels"] for label in cat["classes"]) == pytest.approx(1)
     ids = read_mask(place / cat["mask"], read_labels(run)).unique().tolist()
     assert sorted(label["id"] for label in cat["classes"]) == ids
-    assert [failure["name"] for failure in told["failed"]] == ["gone.jpg"]
+    assert [failure["name"] for failure in report["failed"]] == ["gone.jpg"]
     assert listed(place / "new" / "out") == [
         "cat_mask.png", "cat_uncertainty.png", "dog_mask.png", "dog_uncertainty.png",
     ]  # fmt: skip
@@ -77,8 +77,8 @@ def test_probabilities_are_those_of_the_mask(scene, trained, photo, place):
     assert np.allclose(probs.sum(0), 1, atol=1e-5)
     assert np.array_equal(probs.argmax(0), read_mask(place / "cat_mask.png", read_labels(run)))
     crf = ("--stage", "mask+crf", "--pixels", 150, "--engine", "exact", "--out", "small", "--json")
-    told = json.loads(scene(*words, *crf).out)
-    with np.load(place / told["images"][0]["probs"]) as held:
+    report = json.loads(scene(*words, *crf).out)
+    with np.load(place / report["images"][0]["probs"]) as held:
         assert held["probs"][0].size <= 150
         assert tuple(held["size"]) == tuple(size)
 
@@ -89,9 +89,9 @@ def test_probabilities_are_not_overwritten_and_no_half_of_them_stays(
     run = trained("segmenter")
     (place / "cat_probs.npz").write_bytes(b"a colleague's")
     words = ("segment", "cat.jpg", "--probs", "--run", run, *CPU)
-    said = scene(*words)
-    assert said.code == 1
-    assert said.last == (
+    result = scene(*words)
+    assert result.code == 1
+    assert result.last == (
         "scene: cat_probs.npz exists; choose another --out, or --force to replace it."
     )
 
@@ -113,13 +113,13 @@ def read_labels(run):
 
 def test_a_corrupt_picture_does_not_stop_the_batch(scene, trained, photo, place):
     (place / "bad.jpg").write_bytes(photo.read_bytes()[:200])
-    said = scene("segment", ".", "*.gif", "--run", trained("segmenter"), *CPU)
-    assert said.code == 1
-    assert said.err.splitlines() == [
+    result = scene("segment", ".", "*.gif", "--run", trained("segmenter"), *CPU)
+    assert result.code == 1
+    assert result.err.splitlines() == [
         "scene: Nothing matches *.gif; check the folder and the suffix.",
         "scene: bad.jpg cannot be read as a picture, it may be damaged; export or copy it again.",
     ]
-    assert said.out.startswith("cat_mask.png: ")
+    assert result.out.startswith("cat_mask.png: ")
     assert "bad_mask.png" not in listed(place)
 
 
@@ -134,9 +134,9 @@ def test_pictures_of_every_kind_are_labelled_as_a_person_sees_them(scene, traine
     turned[0x0112] = 6
     plain.convert("RGB").save(place / "turned.jpg", exif=turned)
     Image.new("RGB", (1, 1)).save(place / "dot.bmp")
-    said = scene("segment", ".", "--mask-only", "--json", "--run", trained("segmenter"), *CPU)
-    assert (said.code, said.err) == (0, "")
-    sizes = {image["image"]: image["size"] for image in json.loads(said.out)["images"]}
+    result = scene("segment", ".", "--mask-only", "--json", "--run", trained("segmenter"), *CPU)
+    assert (result.code, result.err) == (0, "")
+    sizes = {image["image"]: image["size"] for image in json.loads(result.out)["images"]}
     assert sizes.pop("turned.jpg") == [12, 9]
     assert sizes.pop("dot.bmp") == [1, 1]
     assert len(sizes) == 5
@@ -145,18 +145,18 @@ def test_pictures_of_every_kind_are_labelled_as_a_person_sees_them(scene, traine
 
 def test_names_come_in_from_standard_input(scene, trained, photo, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("cat.jpg\n"))
-    said = scene("segment", "-", "--mask-only", "--run", trained("segmenter"), *CPU)
-    assert (said.code, said.out.partition(":")[0]) == (0, "cat_mask.png")
+    result = scene("segment", "-", "--mask-only", "--run", trained("segmenter"), *CPU)
+    assert (result.code, result.out.partition(":")[0]) == (0, "cat_mask.png")
 
 
 def test_the_crf_is_used_where_it_is_asked_for(scene, trained, photo, place):
     run = trained("segmenter")
 
     def stage(*words):
-        said = scene("segment", "cat.jpg", "--json", "--force", "--run", run, *words, *CPU)
-        assert said.code == 0, said.err
-        told = json.loads(said.out)
-        return told["stage"], told["images"][0]["confidence"]
+        result = scene("segment", "cat.jpg", "--json", "--force", "--run", run, *words, *CPU)
+        assert result.code == 0, result.err
+        report = json.loads(result.out)
+        return report["stage"], report["images"][0]["confidence"]
 
     plain = stage()
     assert plain[0] == stage("--no-crf")[0] == "mask"
@@ -176,18 +176,18 @@ def test_draws_of_a_model_with_a_latent_are_seeded(scene, trained, photo):
 
     def confidence(seed):
         words = ("--mask-only", "--force", "--json", "--seed", seed)
-        said = scene("segment", "cat.jpg", "--run", run, *words, *CPU)
-        return json.loads(said.out)["images"][0]["confidence"]
+        result = scene("segment", "cat.jpg", "--run", run, *words, *CPU)
+        return json.loads(result.out)["images"][0]["confidence"]
 
     assert confidence(0) == confidence(0) != confidence(1)
 
 
 def test_the_newest_run_of_sec_is_taken_else_a_classifier_and_it_says_so(scene, trained, photo):
     def taken(*words):
-        said = scene("segment", "cat.jpg", "--json", "--force", *words, *CPU)
-        assert said.code == 0, said.err
-        told = json.loads(said.out)
-        return told["run"], told["stage"], said.err.strip()
+        result = scene("segment", "cat.jpg", "--json", "--force", *words, *CPU)
+        assert result.code == 0, result.err
+        report = json.loads(result.out)
+        return report["run"], report["stage"], result.err.strip()
 
     trained("segmenter")
     maps = trained("classifier")
@@ -200,14 +200,14 @@ def test_the_newest_run_of_sec_is_taken_else_a_classifier_and_it_says_so(scene, 
     assert taken() == (str(sec), "sec+crf", f"run {sec}")
     assert taken("--no-crf")[1] == "sec"
     assert taken("--stage", "gradcam")[1:] == ("gradcam", f"run {later}")
-    assert taken("--run", trained("twin"))[1] == "mask"
+    assert taken("--run", trained("supervised"))[1] == "mask"
 
 
 def test_without_sec_or_a_classifier_any_model_that_reads_images_will_do(scene, trained, photo):
     def taken():
-        said = scene("segment", "cat.jpg", "--force", "--json", *CPU)
-        assert said.code == 0, said.err
-        return json.loads(said.out)["stage"], said.last
+        result = scene("segment", "cat.jpg", "--force", "--json", *CPU)
+        assert result.code == 0, result.err
+        return json.loads(result.out)["stage"], result.last
 
     joint = trained("telbo")
     trained("jvae", "newer")  # reads image and classes together
@@ -230,15 +230,15 @@ def test_what_would_be_lost_is_refused_before_work_begins(refused, trained, phot
     run = trained("segmenter")
     (place / "sub").mkdir()
     write_image(place / "sub" / "cat.png", torch.rand(3, 8, 8))
-    said = refused("segment", "cat.jpg", "sub", "--out", "out", "--run", run, *CPU)
-    assert "cat.jpg and sub/cat.png would both be written to out/cat_mask.png" in said
+    result = refused("segment", "cat.jpg", "sub", "--out", "out", "--run", run, *CPU)
+    assert "cat.jpg and sub/cat.png would both be written to out/cat_mask.png" in result
     (place / "sub" / "cat_overlay.png").write_text("mine")
-    said = refused("segment", "cat.jpg", "sub", "--run", run, *CPU)
-    assert said.startswith("sub/cat_overlay.png exists; choose another --out, or --force")
-    said = refused("segment", "cat.jpg", "--stage", "sec", "--run", run, *CPU)
-    assert said.endswith("is a run of segmenter; its stages are mask, mask+crf, not sec.")
-    said = refused("segment", "cat.jpg", "--params", "none.json", "--run", run, *CPU)
-    assert said.startswith("There is no file of CRF parameters none.json")
+    result = refused("segment", "cat.jpg", "sub", "--run", run, *CPU)
+    assert result.startswith("sub/cat_overlay.png exists; choose another --out, or --force")
+    result = refused("segment", "cat.jpg", "--stage", "sec", "--run", run, *CPU)
+    assert result.endswith("is a run of segmenter; choose one of its stages: mask, mask+crf.")
+    result = refused("segment", "cat.jpg", "--params", "none.json", "--run", run, *CPU)
+    assert result.startswith("There is no file of CRF parameters none.json")
     os.remove(run / "weights.safetensors")
     assert "is not complete" in refused("segment", "cat.jpg", "--run", run, *CPU)
 
@@ -250,6 +250,6 @@ def test_a_mistake_of_usage_is_exit_2(scene, trained, photo, place):
         ("cat.jpg", "--pixels", 0), ("cat.jpg", "--no-crf", "--stage", "mask+crf"),
         ("cat.jpg", "--no-crf", "--iterations", 3), ("cat.jpg", "--scales", "one"),
     ):  # fmt: skip
-        said = scene("segment", *words, "--run", run, *CPU)
-        assert (said.code, said.out) == (2, ""), words
+        result = scene("segment", *words, "--run", run, *CPU)
+        assert (result.code, result.out) == (2, ""), words
     assert listed(place) == ["cat.jpg"]

@@ -1,4 +1,4 @@
-"""`scene train sec` and its twin, as typed."""
+"""`scene train sec` and `scene train supervised`, as typed."""
 
 import re
 
@@ -24,19 +24,19 @@ def classifier():
     return run
 
 
-@pytest.mark.parametrize("name", ["sec", "twin"])
+@pytest.mark.parametrize("name", ["sec", "supervised"])
 def test_it_ends_with_a_score(scene, classifier, name):
-    said = scene("train", name, *PLAIN)
-    assert said.code == 0
-    assert LAST.fullmatch(said.out)
+    result = scene("train", name, *PLAIN)
+    assert result.code == 0
+    assert LAST.fullmatch(result.out)
 
 
 def test_options_reach_the_settings(scene, classifier):
     words = "--layer stride4 --scales 1,0.5 --flip --foreground 0.6 --background none".split()
     crf = "--saliency sum --crf-weight 5 --crf-xy 4 --crf-rgb 9 --out run".split()
     assert scene("train", "sec", "--classifier", classifier.folder, *words, *crf, *PLAIN).code == 0
-    found = read(home().parent / "work" / "run").settings
-    cues, crf = found.cues, found.crf
+    result = read(home().parent / "work" / "run").settings
+    cues, crf = result.cues, result.crf
     assert (cues.layer, cues.scales, cues.flip) == ("stride4", (1.0, 0.5), True)
     assert (cues.foreground, cues.background, cues.saliency) == (0.6, 0.0, "sum")
     assert (crf.weight, crf.sigma_xy, crf.sigma_rgb) == (5, 4, 9)
@@ -55,10 +55,10 @@ def test_options_reach_the_settings(scene, classifier):
     ],
 )
 def test_what_cannot_be_done_is_refused_in_one_sentence(scene, words, sentence):
-    said = scene("train", "sec", *words, *PLAIN)
-    assert said.code == 1
-    assert sentence in " ".join(said.err.split())
-    assert "Traceback" not in said.err
+    result = scene("train", "sec", *words, *PLAIN)
+    assert result.code == 1
+    assert sentence in " ".join(result.err.split())
+    assert "Traceback" not in result.err
 
 
 @pytest.mark.parametrize(
@@ -66,12 +66,12 @@ def test_what_cannot_be_done_is_refused_in_one_sentence(scene, words, sentence):
     [
         (("--foreground", 2), "--foreground is 0 or more and below 1, not 2.0."),
         (("--layer", "stride9"), "No layer of this classifier is called 'stride9'"),
-        (("--augment", "flip"), "The recipe sec does not vary scenes"),
+        (("--augment", "flip"), "The recipe sec cannot augment scenes"),
         (("--weights", "imagenet"), "starts from a classifier or none, not imagenet"),
     ],
 )
 def test_so_is_what_does_not_fit_the_classifier(scene, classifier, words, sentence):
-    said = scene("train", "sec", *words, *PLAIN)
-    assert said.code == 1
-    assert sentence in " ".join(said.err.split())
+    result = scene("train", "sec", *words, *PLAIN)
+    assert result.code == 1
+    assert sentence in " ".join(result.err.split())
     assert not list(home().glob("sec-*"))

@@ -18,15 +18,15 @@ def plain(monkeypatch):
 
 
 def test_the_table_says_what_the_file_says(scene, tmp_path, place):
-    said = scene("tune", "jvae", *TINY, "--over", "lr=1e-3,1e-2", "--trials", 2)
-    assert said.code == 0, said.err
+    result = scene("tune", "jvae", *TINY, "--over", "lr=1e-3,1e-2", "--trials", 2)
+    assert result.code == 0, result.err
     folder = tmp_path / "runs" / "tune-jvae-synthetic-default"
     best = json.loads((folder / "tune.json").read_text())["best"]
-    first, *_, last = said.out.splitlines()
+    first, *_, last = result.out.splitlines()
     assert first.startswith("jvae on synthetic-default: 2 of 2 trials by mean IoU of masks, %")
-    assert f"best run: {folder / best['name']}" in said.out
+    assert f"best run: {folder / best['name']}" in result.out
     assert last == best["command"]
-    assert "trial-000: learning-rate 0.0" in said.err
+    assert "trial-000: learning-rate 0.0" in result.err
     again = scene(*shlex.split(last)[1:], "--device", "cpu", "--out", "again")
     assert again.code == 0, again.err
     theirs = json.loads((folder / best["name"] / "config.json").read_text())["settings"]
@@ -36,33 +36,33 @@ def test_the_table_says_what_the_file_says(scene, tmp_path, place):
 
 def test_several_seeds_have_a_mean_and_a_deviation(scene, tmp_path):
     words = ("--over", "lr=1e-3,1e-2", "--trials", 1, "--seeds", 2)
-    said = scene("tune", "jvae", *TINY, *words)
-    assert said.code == 0, said.err
+    result = scene("tune", "jvae", *TINY, *words)
+    assert result.code == 0, result.err
     best = json.loads(
         (tmp_path / "runs" / "tune-jvae-synthetic-default" / "tune.json").read_text()
     )["best"]
     digits = 1 if best["score"] >= 1 else 3
-    shown = f"{best['score']:.{digits}f} ± {stdev(best['scores']):.{digits}f}"
-    assert shown in said.out
-    assert shown in said.err
-    assert "2 seeds)" in said.out.replace("\n", " ")
-    assert all(f"best run: {run}" in said.out for run in best["runs"])
+    cell = f"{best['score']:.{digits}f} ± {stdev(best['scores']):.{digits}f}"
+    assert cell in result.out
+    assert cell in result.err
+    assert "2 seeds)" in result.out.replace("\n", " ")
+    assert all(f"best run: {run}" in result.out for run in best["runs"])
 
 
 def test_json_replaces_the_table(scene):
-    said = scene("tune", "jvae", *TINY, "--over", "lr=1e-3,1e-2", "--trials", 1, "--json")
-    assert [trial["state"] for trial in json.loads(said.out)["trials"]] == ["done"]
+    result = scene("tune", "jvae", *TINY, "--over", "lr=1e-3,1e-2", "--trials", 1, "--json")
+    assert [trial["state"] for trial in json.loads(result.out)["trials"]] == ["done"]
 
 
 def test_what_cannot_be_done_is_refused_and_nothing_is_written(refused):
     for words, sentence in (
-        ((), "Nothing is searched"),
+        ((), "No option to search"),
         (("--over", "latnt=4,8"), "Did you mean 'latent'?"),
         (("--over", "lr=1,2", "--trials", 0), "--trials must be 1 or more"),
         (("--over", "lr=1,2", "--jobs", 0), "--jobs must be 1 or more"),
         (("--over", "lr=1,2", "--split", "test"), "never on 'test'"),
         (("--over", "lr=1,2", "--data", "nowhere"), "There is no data at 'nowhere'."),
-        (("--over", "lr=1,2", "--given", "image"), "makes no model that predicts mask"),
+        (("--over", "lr=1,2", "--given", "image"), "does not train a model that predicts mask"),
         (("--over", "subsets=all|singles"), "does not use --subsets"),
     ):
         assert sentence in refused("tune", "jvae", *TINY, *words)
@@ -72,8 +72,8 @@ def test_what_cannot_be_done_is_refused_and_nothing_is_written(refused):
 
 
 def test_help_lists_the_options_of_train(scene):
-    said = scene("tune", "sec", "--help")
-    assert said.code == 0
+    result = scene("tune", "sec", "--help")
+    assert result.code == 0
     for option in ("--over", "--sampler", "--jobs", "--learning-rate", "--crf-xy"):
-        assert option in said.out
-    assert "--resume" not in said.out
+        assert option in result.out
+    assert "--resume" not in result.out

@@ -143,11 +143,11 @@ class World:
 
     def look(self) -> dict[Path, tuple[int, int]]:
         """Say what is there, and when it was last changed."""
-        found = {}
+        result = {}
         for path in self.folder.rglob("*"):
             about = path.lstat()
-            found[path] = (about.st_size, about.st_mtime_ns) if not path.is_dir() else (0, 0)
-        return found
+            result[path] = (about.st_size, about.st_mtime_ns) if not path.is_dir() else (0, 0)
+        return result
 
     def put_back(self) -> None:
         """Make everything as it was."""

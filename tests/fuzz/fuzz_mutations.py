@@ -193,14 +193,14 @@ def _header(data, draw):
 
 def _archive(data, draw):
     """Change an array inside, and pack it again."""
-    made = io.BytesIO()
+    buffer = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as held:
         arrays = {name: held.read(name) for name in held.namelist()}
-    with zipfile.ZipFile(made, "w", draw.choice([0, 8, 12, 14])) as archive:
+    with zipfile.ZipFile(buffer, "w", draw.choice([0, 8, 12, 14])) as archive:
         for name, array in arrays.items():
-            said = draw.choice([name, name, name, "other.npy", "../../x.npy", "猫", "probs"])
-            archive.writestr(said, mutated(array, "npy", draw))
-    return made.getvalue()
+            member = draw.choice([name, name, name, "other.npy", "../../x.npy", "猫", "probs"])
+            archive.writestr(member, mutated(array, "npy", draw))
+    return buffer.getvalue()
 
 
 def _tensors(data, draw):

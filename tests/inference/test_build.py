@@ -55,12 +55,12 @@ def foreign(tmp_path):
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_builds_and_learns(built, name, schema, views):
     torch.manual_seed(0)
-    made = built(schema, name, **({"particles": 2} if recipe(name).takes("particles") else {}))
-    loss = made.module(views)
+    assembly = built(schema, name, **({"particles": 2} if recipe(name).takes("particles") else {}))
+    loss = assembly.module(views)
     loss.backward()
     assert loss.isfinite()
-    parts = (*made.model.parameters(), *made.guide.parameters())
-    assert {id(p) for p in made.module.parameters()} == {id(p) for p in parts}
+    parts = (*assembly.model.parameters(), *assembly.guide.parameters())
+    assert {id(p) for p in assembly.module.parameters()} == {id(p) for p in parts}
     assert all(p.grad.isfinite().all() for p in parts if p.grad is not None)
     assert any(p.grad is not None and p.grad.any() for p in parts)
 
@@ -68,9 +68,9 @@ def test_every_recipe_builds_and_learns(built, name, schema, views):
 @pytest.mark.parametrize("name", ["telbo", "jmvae"])
 @pytest.mark.parametrize("guide", ["poe", "retrofit"])
 def test_subset_recipes_train_every_parameter_of_their_guides(built, name, guide, schema, views):
-    made = built(schema, name, guide=guide, subsets="all")
-    made.module(views).backward()
-    assert all(p.grad is not None for p in made.guide.parameters())
+    assembly = built(schema, name, guide=guide, subsets="all")
+    assembly.module(views).backward()
+    assert all(p.grad is not None for p in assembly.guide.parameters())
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -90,13 +90,13 @@ def test_building_leaves_the_global_generator_alone(built, schema):
 
 
 def test_settings_reach_what_they_describe(built, schema):
-    made = built(
+    assembly = built(
         schema, "telbo", objective="elbo", particles=2, retrofit_objective="iwae",
         retrofit_particles=5, beta=0.5, view_weights={"classes": 10.0}, subsets="singles",
         retrofit="own", generator_gradients="stopped", noise="laplace", image_scale=0.2,
         learn_scale=True, latent=6, guide="retrofit",
     )  # fmt: skip
-    objective = made.objective
+    objective = assembly.objective
     assert isinstance(objective, TELBO)
     assert isinstance(objective.joint, ELBO)
     assert isinstance(objective.retrofit, IWAE)
@@ -104,14 +104,14 @@ def test_settings_reach_what_they_describe(built, schema):
     assert (objective.joint.beta, objective.retrofit.weights) == (0.5, {"classes": 10.0})
     assert (objective.predict, objective.generators) == ("own", "stopped")
     assert objective.subsets == (("image",), ("classes",), ("mask",))
-    assert isinstance(made.guide, RetrofitGuide)
-    assert made.guide.latent == made.model.latent == 6
-    assert made.model.noise == "laplace"
-    assert made.model.log_scale.requires_grad
-    assert made.model.log_scale.exp().item() == pytest.approx(0.2)
+    assert isinstance(assembly.guide, RetrofitGuide)
+    assert assembly.guide.latent == assembly.model.latent == 6
+    assert assembly.model.noise == "laplace"
+    assert assembly.model.log_scale.requires_grad
+    assert assembly.model.log_scale.exp().item() == pytest.approx(0.2)
 
 
-def test_retrofit_terms_are_bounded_as_the_joint_one_unless_told_otherwise(tiny, schema):
+def test_retrofit_terms_have_the_bound_of_the_joint_term_by_default(tiny, schema):
     for kind, name in ((ELBO, "elbo"), (IWAE, "iwae"), (DReG, "dreg"), (Renyi, "renyi")):
         settings = tiny(objective=name, particles=3).changed(retrofit_objective=None)
         objective = assemble(settings, schema).objective
@@ -125,14 +125,14 @@ def test_every_bound_trains_every_recipe_with_a_latent(built, schema, partial, n
     """On scenes partly labelled, one draw and several, for joint and retrofit terms."""
     more = {"retrofit_objective": bound, "retrofit_particles": 3} if name == "telbo" else {}
     for particles in (1, 2):
-        made = built(schema, name, objective=bound, particles=particles, **more)
-        made.module(partial).backward()
-        slopes = [p.grad for p in made.guide.parameters() if p.grad is not None]
+        assembly = built(schema, name, objective=bound, particles=particles, **more)
+        assembly.module(partial).backward()
+        slopes = [p.grad for p in assembly.guide.parameters() if p.grad is not None]
         assert any(slope.any() for slope in slopes)
         assert all(slope.isfinite().all() for slope in slopes)
 
 
-def test_renyi_is_given_its_alpha(built, schema):
+def test_renyi_receives_its_alpha(built, schema):
     objective = built(
         schema, "telbo", objective="renyi", retrofit_objective="renyi", renyi_alpha=0.3
     ).objective
@@ -145,7 +145,7 @@ def test_free_bits_reach_the_terms_bounded_by_the_elbo(built, schema):
     assert not hasattr(objective.joint, "free_bits")
 
 
-def test_jmvae_is_given_its_alpha(built, schema):
+def test_jmvae_receives_its_alpha(built, schema):
     objective = built(schema, "jmvae", alpha=0.3).objective
     assert isinstance(objective, JMVAE)
     assert objective.alpha == 0.3
@@ -157,19 +157,19 @@ def test_random_subsets_are_drawn_a_step(built, schema, name):
     assert built(schema, name, subsets="all").objective.turns == "all"
 
 
-def test_a_plain_guide_reads_what_it_is_told_to(built, schema):
-    made = built(schema, "jvae", encode=("mask",))
-    assert isinstance(made.guide, JointGuide)
-    assert made.guide.views == ("mask",)
+def test_a_plain_guide_reads_the_views_of_encode(built, schema):
+    assembly = built(schema, "jvae", encode=("mask",))
+    assert isinstance(assembly.guide, JointGuide)
+    assert assembly.guide.views == ("mask",)
 
 
-def test_a_strangers_guide_and_bound_are_used_like_ours(built, schema, views, foreign):
-    made = built(
+def test_a_users_guide_and_bound_are_used_like_ours(built, schema, views, foreign):
+    assembly = built(
         schema, "jvae", guide=f"{foreign}:Palette", objective=f"{foreign}:Median", particles=3
     )
-    assert type(made.guide).__name__ == "Palette"
-    made.module(views).backward()
-    assert made.guide.layer.weight.grad.any()
+    assert type(assembly.guide).__name__ == "Palette"
+    assembly.module(views).backward()
+    assert assembly.guide.layer.weight.grad.any()
 
 
 def test_a_guide_that_refuses_subsets_cannot_be_retrofitted(built, schema, foreign):
@@ -183,11 +183,17 @@ def test_a_guide_that_refuses_subsets_cannot_be_retrofitted(built, schema, forei
     [
         ({"guide": "{}:Lamp"}, "is not a Guide; subclass inference.guides.Guide"),
         ({"objective": "{}:Lamp"}, "is not a Bound; subclass inference.objectives.bounds.Bound"),
-        ({"guide": "{}:Short"}, "Short cannot be made as Guide is: too many positional arguments"),
-        ({"objective": "{}:Plain"}, "Plain cannot be made as Bound is: too many positional"),
+        (
+            {"guide": "{}:Short"},
+            "Short cannot be constructed like its base class Guide: too many positional arguments",
+        ),
+        (
+            {"objective": "{}:Plain"},
+            "Plain cannot be constructed like its base class Bound: too many positional",
+        ),
     ],
 )
-def test_a_strangers_class_must_be_of_the_right_kind(built, schema, foreign, choices, sentence):
+def test_a_users_class_must_be_of_the_right_kind(built, schema, foreign, choices, sentence):
     named = {key: text.format(foreign) for key, text in choices.items()}
     with pytest.raises(ValueError, match=sentence):
         built(schema, "jvae", **named)

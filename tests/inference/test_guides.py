@@ -132,7 +132,7 @@ def test_a_joint_guide_accepts_its_views_in_any_order_and_no_fewer(schema, given
 @pytest.mark.parametrize("kind", [ProductGuide, RetrofitGuide, MaskedGuide])
 def test_some_guides_accept_anything_but_nothing(schema, kind):
     guide = kind(schema, ("image", "mask"), latent=4, width=2)
-    assert all(guide.accepts(given) for given in (("image",), ("mask",), ("mask", "image")))
+    assert all(guide.accepts(inputs) for inputs in (("image",), ("mask",), ("mask", "image")))
     assert not guide.accepts(())
     assert not guide.accepts(("image", "classes"))
 
@@ -199,11 +199,11 @@ def test_model_and_guide_speak_of_the_same_z(schema, guide, views):
 @pytest.mark.parametrize("kind", [JointGuide, ProductGuide, RetrofitGuide, MaskedGuide])
 def test_a_guide_encodes_a_view_of_ones_own_by_an_encoder_of_ones_own(kind, schema, views):
     """A further view changes the posterior, through its own encoder."""
-    made = []
+    cache = []
 
     def depth(schema, width):
-        made.append(Encoder(1, schema.size, width))
-        return made[-1]
+        cache.append(Encoder(1, schema.size, width))
+        return cache[-1]
 
     torch.manual_seed(0)
     guide = kind(schema, ("image", "depth"), latent=4, width=2, encoders={"depth": depth}).eval()
@@ -214,7 +214,7 @@ def test_a_guide_encodes_a_view_of_ones_own_by_an_encoder_of_ones_own(kind, sche
     first, second = (_parameters(guide.posterior(seen))[0] for seen in (near, far))
     assert first.shape == (6, 4)
     assert not torch.allclose(first, second)
-    assert len(made) == (2 if kind is RetrofitGuide else 1)
+    assert len(cache) == (2 if kind is RetrofitGuide else 1)
 
 
 def test_a_view_without_an_encoder_is_refused_in_a_sentence(schema):

@@ -9,11 +9,11 @@ from inference.interruption import SIGNALS, Interruption, deferred, raised, resu
 
 
 def _work(done, *numbers):
-    with raised(), deferred() as asked:
-        assert not asked
+    with raised(), deferred() as pending:
+        assert not pending
         for number in numbers:
             signal.raise_signal(number)
-            assert asked
+            assert pending
             done.append("begun")
         done.append("the rest")
 
@@ -48,9 +48,9 @@ def test_what_is_ignored_stays_ignored():
     """As under ``nohup``."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with raised(), deferred() as asked:
+        with raised(), deferred() as pending:
             signal.raise_signal(signal.SIGHUP)
-            assert not asked
+            assert not pending
     finally:
         signal.signal(signal.SIGHUP, before)
 
@@ -63,16 +63,16 @@ def test_handlers_are_as_they_were():
 
 
 def test_other_threads_are_left_alone():
-    said = []
+    interrupted = []
 
     def work():
-        with deferred() as asked:
-            said.append(bool(asked))
+        with deferred() as pending:
+            interrupted.append(bool(pending))
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert said == [False]
+    assert interrupted == [False]
 
 
 def test_an_interruption_says_how_to_go_on():

@@ -69,11 +69,11 @@ def _raise(x):
 
 def test_results_come_in_order_from_other_processes():
     with pool(2) as workers:
-        found = list(workers.map(_double, range(6)))
+        result = list(workers.map(_double, range(6)))
         with pytest.raises(ArithmeticError, match="not 3"):
             list(workers.map(_raise, [3]))
-    assert [value for value, _ in found] == [0, 2, 4, 6, 8, 10]
-    assert os.getpid() not in {pid for _, pid in found}
+    assert [value for value, _ in result] == [0, 2, 4, 6, 8, 10]
+    assert os.getpid() not in {pid for _, pid in result}
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -107,6 +107,6 @@ def test_one_job_needs_no_process():
 def test_no_worker_outlives_its_parent(parent, tmp_path, send, number):
     """A terminal sends Ctrl-C to all of them; the parent alone answers."""
     send(parent.pid, number)
-    said = parent.communicate(timeout=60)[1].decode()
+    message = parent.communicate(timeout=60)[1].decode()
     _until(lambda: not any(map(_alive, _workers(tmp_path))))
-    assert said.count("KeyboardInterrupt") == (number == signal.SIGINT)
+    assert message.count("KeyboardInterrupt") == (number == signal.SIGINT)

@@ -11,17 +11,17 @@ from scene.calibration import BINS, ReliabilityCounter
 from scene.labels import VOID
 
 
-def _said(count, seed=0):
+def _random_probs(count, seed=0):
     return torch.rand(count, generator=torch.Generator().manual_seed(seed))
 
 
 def test_it_is_the_published_error():
     """For classes, the share present; for pixels, of the most probable label; void left out."""
-    said, true = _said(500), _said(500, 1) < 0.4
+    forecast, true = _random_probs(500), _random_probs(500, 1) < 0.4
     counter = ReliabilityCounter()
-    counter.add(said[:200], true[:200])
-    counter.add(said[200:], true[200:])
-    expected = binary_calibration_error(said, true.long(), n_bins=BINS)
+    counter.add(forecast[:200], true[:200])
+    counter.add(forecast[200:], true[200:])
+    expected = binary_calibration_error(forecast, true.long(), n_bins=BINS)
     assert counter.score().error == pytest.approx(100 * float(expected), abs=1e-4)
 
     draw = torch.Generator().manual_seed(2)
@@ -37,10 +37,10 @@ def test_it_is_the_published_error():
     assert counter.score().count == 3 * 7 * 9
 
 
-def test_what_comes_true_as_often_as_said_is_calibrated():
-    said = _said(50_000)
+def test_events_as_frequent_as_predicted_are_calibrated():
+    forecast = _random_probs(50_000)
     counter = ReliabilityCounter()
-    counter.add(said, _said(50_000, 1) < said)
+    counter.add(forecast, _random_probs(50_000, 1) < forecast)
     assert counter.score().error < 1
     assert abs(counter.score().overconfidence) < 1
 
@@ -48,8 +48,8 @@ def test_what_comes_true_as_often_as_said_is_calibrated():
 def test_who_is_too_sure_has_an_excess():
     counter = ReliabilityCounter()
     counter.add(torch.full((10,), 0.95), torch.arange(10) < 5)
-    found = counter.score()
-    assert (found.error, found.overconfidence) == (pytest.approx(45), pytest.approx(45))
+    result = counter.score()
+    assert (result.error, result.overconfidence) == (pytest.approx(45), pytest.approx(45))
     counter = ReliabilityCounter()
     counter.add(torch.full((10,), 0.05), torch.arange(10) < 5)
     assert counter.score().overconfidence == pytest.approx(-45)
@@ -58,11 +58,11 @@ def test_who_is_too_sure_has_an_excess():
 def test_certainty_falls_into_the_last_bin():
     counter = ReliabilityCounter()
     counter.add(torch.tensor([0.0, 1.0]), torch.tensor([False, True]))
-    found = counter.score()
-    assert (found.counts[0], found.counts[-1], found.error) == (1, 1, 0)
+    result = counter.score()
+    assert (result.counts[0], result.counts[-1], result.error) == (1, 1, 0)
 
 
 def test_of_nothing_nothing_is_known():
-    found = ReliabilityCounter().score()
-    assert found.error != found.error
-    assert found.to_json()["error"] is None
+    result = ReliabilityCounter().score()
+    assert result.error != result.error
+    assert result.to_json()["error"] is None

@@ -66,10 +66,10 @@ def test_probabilities_are_interpolated_not_logits():
     model = scene()
     model.scores = lambda image: torch.zeros(1, 3, 8, 6).index_fill(1, torch.tensor(1), 50.0)
     model.scores(None)[0, :, :, :3] = 0
-    found = model.decode(None, Views({"image": torch.rand(1, 3, 32, 24)}), ["mask"])
+    result = model.decode(None, Views({"image": torch.rand(1, 3, 32, 24)}), ["mask"])
     soft = model.scores(None).softmax(1)
-    wanted = F.interpolate(soft, (32, 24), mode="bilinear").clamp(min=1e-5)
-    torch.testing.assert_close(found["mask"].probs, wanted / wanted.sum(1, keepdim=True))
+    expected = F.interpolate(soft, (32, 24), mode="bilinear").clamp(min=1e-5)
+    torch.testing.assert_close(result["mask"].probs, expected / expected.sum(1, keepdim=True))
 
 
 def test_cells_of_largefov_lie_on_every_eighth_pixel(narrow):
@@ -81,8 +81,8 @@ def test_cells_of_largefov_lie_on_every_eighth_pixel(narrow):
     probs = torch.zeros(1, 3, *model.cells)
     probs[0, 1, 3, 4] = 50
     model.scores = lambda image: probs
-    found = model.decode(None, Views({"image": image}), ["mask"])["mask"].probs[0, 1]
-    assert found.argmax() == 24 * 65 + 32
+    result = model.decode(None, Views({"image": image}), ["mask"])["mask"].probs[0, 1]
+    assert result.argmax() == 24 * 65 + 32
 
 
 def test_cells_of_the_small_net_are_averages():

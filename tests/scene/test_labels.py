@@ -46,7 +46,7 @@ def test_void_owns_nothing():
     assert not labels.vector(torch.full((4, 4), VOID)).any()
 
 
-def test_the_palette_begins_with_the_colours_and_goes_on_with_vocs():
+def test_the_palette_begins_with_the_colours_and_continues_with_vocs():
     labels = Labels(("a", "b"), ((9, 8, 7), (1, 2, 3)))
     assert labels.palette[:2].tolist() == [[9, 8, 7], [1, 2, 3]]
     assert labels.palette[2:].tolist() == [list(c) for c in voc_colours(256)[2:]]

@@ -93,8 +93,8 @@ def test_drawn_masks_and_classes_are_as_frequent_as_likely():
     torch.manual_seed(0)
     mask, classes = LabelMap(_draw(4, 2, 3)), ClassVector(_draw(5))
     drawn = mask.sample((20_000,))
-    found = torch.stack([(drawn == c).float().mean(0) for c in range(4)])
-    torch.testing.assert_close(found, mask.probs, atol=0.02, rtol=0)
+    result = torch.stack([(drawn == c).float().mean(0) for c in range(4)])
+    torch.testing.assert_close(result, mask.probs, atol=0.02, rtol=0)
     torch.testing.assert_close(classes.sample((20_000,)).mean(0), classes.probs, atol=0.02, rtol=0)
 
 

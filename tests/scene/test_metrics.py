@@ -29,7 +29,7 @@ def test_masks_agree_with_a_slow_count(seed, count, low):
         true = torch.randint(low, 4, (5, 6), generator=draw)
         true[true == 3] = VOID
         pairs.append((torch.randint(low, 3, (5, 6), generator=draw), true))
-    found = _score(pairs)
+    result = _score(pairs)
     pixels = [
         (int(p), int(t)) for a, b in pairs for p, t in zip(a.flatten(), b.flatten(), strict=True)
     ]
@@ -37,12 +37,12 @@ def test_masks_agree_with_a_slow_count(seed, count, low):
     for label, name in enumerate(PETS.names):
         both = sum(p == label and t == label for p, t in pixels)
         either = sum(p == label or t == label for p, t in pixels)
-        assert found.iou[name] == (pytest.approx(100 * both / either) if either else None)
-    known = [value for value in found.iou.values() if value is not None]
+        assert result.iou[name] == (pytest.approx(100 * both / either) if either else None)
+    known = [value for value in result.iou.values() if value is not None]
     if pixels:
-        assert found.miou == pytest.approx(sum(known) / len(known))
+        assert result.miou == pytest.approx(sum(known) / len(known))
         right = sum(p == t for p, t in pixels)
-        assert found.accuracy == pytest.approx(100 * right / len(pixels))
+        assert result.accuracy == pytest.approx(100 * right / len(pixels))
 
 
 def test_a_label_in_neither_truth_nor_prediction_is_left_out_of_the_mean():
@@ -81,11 +81,11 @@ def _slow_f1(probs, true):
 
 def _slow_ap(probs, true):
     """Add up precision times the rise in recall, from the surest scene to the least sure."""
-    total, found, area = sum(true), 0, 0.0
+    total, result, area = sum(true), 0, 0.0
     ranked = sorted(zip(probs, true, strict=True), reverse=True)
     for rank, (_, there) in enumerate(ranked, start=1):
-        found += there
-        area += there * found / rank / total
+        result += there
+        area += there * result / rank / total
     return 100 * area
 
 
@@ -96,13 +96,13 @@ def test_classes_agree_with_slow_scores(seed, count):
     probs = torch.rand(count, 2, generator=draw)
     true = torch.randint(2, (count, 2), generator=draw).float()
     true[0] = 1
-    found = class_score(PETS, probs, true)
+    result = class_score(PETS, probs, true)
     for c, name in enumerate(PETS.classes):
         columns = probs[:, c].tolist(), true[:, c].long().tolist()
-        assert found.f1[name] == pytest.approx(_slow_f1(*columns), abs=1e-3)
-        assert found.ap[name] == pytest.approx(_slow_ap(*columns), abs=1e-3)
-    assert found.macro_f1 == pytest.approx(sum(found.f1.values()) / 2)
-    assert found.map == pytest.approx(sum(found.ap.values()) / 2)
+        assert result.f1[name] == pytest.approx(_slow_f1(*columns), abs=1e-3)
+        assert result.ap[name] == pytest.approx(_slow_ap(*columns), abs=1e-3)
+    assert result.macro_f1 == pytest.approx(sum(result.f1.values()) / 2)
+    assert result.map == pytest.approx(sum(result.ap.values()) / 2)
 
 
 def test_a_class_that_never_occurs_is_left_out():
@@ -149,18 +149,18 @@ def test_scores_are_those_of_torchmetrics_to_the_last_bit(seed):
     if seed % 2:
         probs = (7 * probs).round() / 7
     pets = Labels(("background", "cat", "dog", "bird"))
-    found = class_score(pets, probs, true.float(), 0.5)
+    result = class_score(pets, probs, true.float(), 0.5)
     for column, name in enumerate(pets.classes):
         guess, truth = probs[:, column], true[:, column].long()
         if truth.any():
-            assert found.f1[name] == 100 * float(binary_f1_score(guess, truth, 0.5))
-            assert found.ap[name] == 100 * float(binary_average_precision(guess, truth))
+            assert result.f1[name] == 100 * float(binary_f1_score(guess, truth, 0.5))
+            assert result.ap[name] == 100 * float(binary_average_precision(guess, truth))
     masks = torch.randint(4, (2, 9, 9), generator=draw)
     masks[1, :2] = 255
     scorer = MaskScorer(pets)
     scorer.add(masks[0], masks[1])
-    wanted = multiclass_confusion_matrix(masks[0], masks[1], 4, ignore_index=255)
-    assert scorer.counts.equal(wanted)
+    expected = multiclass_confusion_matrix(masks[0], masks[1], 4, ignore_index=255)
+    assert scorer.counts.equal(expected)
 
 
 def test_masks_that_cannot_be_compared_are_refused():

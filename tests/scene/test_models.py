@@ -58,9 +58,9 @@ def test_a_conditional_scene_may_learn_its_prior_from_the_image(schema, views):
 
 @pytest.mark.parametrize("names", [("image",), ("mask", "classes"), VIEWS, ()])
 def test_a_joint_scene_decodes_just_what_is_named(schema, names):
-    found = _model(JointScene, schema).decode(torch.randn(3, 4), None, names)
-    assert set(found) == set(names)
-    assert all(likelihood.batch_shape == (3,) for likelihood in found.values())
+    result = _model(JointScene, schema).decode(torch.randn(3, 4), None, names)
+    assert set(result) == set(names)
+    assert all(likelihood.batch_shape == (3,) for likelihood in result.values())
 
 
 @pytest.mark.parametrize("kind", [JointScene, ConditionalScene])
@@ -132,8 +132,8 @@ def test_placeholders_leave_gradients_finite(schema, views):
 def test_a_classified_scene_needs_no_mask_and_scores_each_class(schema, views):
     torch.manual_seed(0)
     model = ClassifiedScene(schema, width=2).eval()
-    shown = views.only(("image", "classes"))
-    trace = poutine.trace(model).get_trace(shown)
+    observed = views.only(("image", "classes"))
+    trace = poutine.trace(model).get_trace(observed)
     trace.compute_log_prob()
     p = model.net(views["image"]).sigmoid()
     expected = torch.where(views["classes"] > 0.5, p, 1 - p).log().sum(-1)

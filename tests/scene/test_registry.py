@@ -25,7 +25,7 @@ def test_a_built_in_and_its_module_path_are_the_same_thing():
         ("nowhere/file.py:Thing", "There is no file nowhere/file.py to load a number from."),
     ],
 )  # fmt: skip
-def test_what_cannot_be_found_is_answered_with_a_sentence(name, sentence):
+def test_an_unknown_name_is_answered_with_a_sentence(name, sentence):
     with pytest.raises(LookupError) as caught:
         load(name, TABLE, "number")
     assert sentence in str(caught.value)
@@ -36,7 +36,7 @@ def test_letters_in_another_order_are_still_near(typed):
     assert "Did you mean 'poe'?" in unknown(typed, ("poe", "retrofit"), "guide")
 
 
-def test_a_strangers_class_is_loaded_from_its_file_once(tmp_path):
+def test_a_users_class_is_loaded_from_its_file_once(tmp_path):
     path = tmp_path / "flow.py"
     path.write_text("class FlowGuide:\n    pass\n\n\ncount = 3\n", encoding="utf-8")
     kind = load(f"{path}:FlowGuide", {}, "guide")
@@ -49,11 +49,11 @@ def test_files_of_the_same_name_are_different_modules(tmp_path):
     for word in ("one", "two"):
         (tmp_path / word).mkdir()
         (tmp_path / word / "flow.py").write_text(f"word = {word!r}\n", encoding="utf-8")
-    found = [load(f"{tmp_path / word / 'flow.py'}:word", {}, "word") for word in ("one", "two")]
-    assert found == ["one", "two"]
+    result = [load(f"{tmp_path / word / 'flow.py'}:word", {}, "word") for word in ("one", "two")]
+    assert result == ["one", "two"]
 
 
-def test_a_misspelt_class_of_a_stranger_is_answered_with_the_nearest(tmp_path):
+def test_a_misspelt_class_of_a_user_is_answered_with_the_nearest(tmp_path):
     path = tmp_path / "typo.py"
     path.write_text("class FlowGuide:\n    pass\n", encoding="utf-8")
     with pytest.raises(LookupError, match=r"defines no 'FlowGiude'. Did you mean 'FlowGuide'"):
@@ -103,7 +103,7 @@ def test_looking_names_up_needs_no_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_strangers_file_cannot_end_the_program(tmp_path):
+def test_a_users_file_cannot_end_the_program(tmp_path):
     path = tmp_path / "rude.py"
     path.write_text("import sys\nsys.exit(0)\n", encoding="utf-8")
     with pytest.raises(LookupError, match=r"could not be imported: it ends the program \(sys"):

@@ -8,10 +8,10 @@ from scene.seeds import seeded
 
 def test_a_seed_draws_what_it_draws_everywhere():
     torch.manual_seed(5)
-    wanted = torch.randn(4)
+    expected = torch.randn(4)
     torch.manual_seed(77)
     with seeded(5):
-        assert torch.randn(4).equal(wanted)
+        assert torch.randn(4).equal(expected)
 
 
 def test_the_random_state_is_put_back_even_after_an_error():
@@ -34,8 +34,8 @@ def test_a_device_that_is_not_asked_for_is_not_woken(monkeypatch):
 def test_a_gpu_draws_from_the_seed_too_and_is_put_back():
     before = torch.cuda.get_rng_state()
     torch.manual_seed(5)
-    wanted = torch.rand(3, device="cuda")
+    expected = torch.rand(3, device="cuda")
     torch.cuda.set_rng_state(before)
     with seeded(5, "cuda"):
-        assert torch.rand(3, device="cuda").equal(wanted)
+        assert torch.rand(3, device="cuda").equal(expected)
     assert torch.cuda.get_rng_state().equal(before)

@@ -66,7 +66,7 @@ def test_rows_by_flag_and_by_number_agree():
     assert views.rows(torch.ones(4, dtype=torch.bool)) is views
 
 
-def test_a_view_is_present_unless_said_otherwise():
+def test_a_view_is_present_by_default():
     views = Views(
         {"image": torch.zeros(3, 1), "mask": torch.zeros(3, 1)}, {"mask": torch.zeros(3)}
     )

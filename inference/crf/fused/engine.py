@@ -26,7 +26,7 @@ class Fused(Engine):
     they are the same each time. Numbers are float32 within, whatever the field's type.
 
     Args:
-        threads: How many; None is as many as torch uses.
+        threads: Number of threads; None is as many as torch uses.
     """
 
     def __init__(self, threads: int | None = None) -> None:
@@ -37,7 +37,7 @@ class Fused(Engine):
 
         Args:
             field: Scenes, kernels and void pixels.
-            iterations: How many; with 0 the softmax of the logits.
+            iterations: Number of iterations; with 0 the softmax of the logits.
 
         Returns:
             Marginals, ``(B, L, H, W)``, of the type of the field's logits.

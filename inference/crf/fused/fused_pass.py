@@ -48,8 +48,8 @@ def fused_pass(
     """Update the marginals of some rows of pixels.
 
     Args:
-        rows: Which.
-        shape: Of the batch.
+        rows: The rows.
+        shape: Shape of the batch.
         mode: The steps to take.
         logits: Channels first or last, flat.
         lattice: Values to slice, and sums to add to.
@@ -142,7 +142,7 @@ def _softmax(count: int, pitch: int, rows: Pointer, scale: Pointer, tile: Pointe
     sums of eight pixels are found together.
 
     Args:
-        count: How many pixels.
+        count: Number of pixels.
         pitch: Numbers from one row to the next.
         rows: Logits; become exponentials.
         scale: One number a pixel, set: what makes the exponentials sum to one.

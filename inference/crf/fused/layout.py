@@ -55,7 +55,7 @@ def to_channels_last(
 
     Args:
         logits: Channels first, flat.
-        shape: Of the batch.
+        shape: Shape of the batch.
         first: The first row of pixels, counted over the batch.
         last: The row after the last.
         packed: Channels last, flat; set.
@@ -76,10 +76,10 @@ def read_channels_first(
 
     Args:
         logits: Channels first.
-        shape: Of the batch.
-        row: Of pixels, counted over the batch.
+        shape: Shape of the batch.
+        row: Row of pixels, counted over the batch.
         start: Column of the first pixel.
-        count: How many pixels.
+        count: Number of pixels.
         rows: Rows of labels, set.
         pitch: Numbers from one row of labels to the next.
     """
@@ -116,10 +116,10 @@ def write_channels_first(
 
     Args:
         out: Channels first, set.
-        shape: Of the batch.
-        row: Of pixels, counted over the batch.
+        shape: Shape of the batch.
+        row: Row of pixels, counted over the batch.
         start: Column of the first pixel.
-        count: How many pixels.
+        count: Number of pixels.
         rows: Rows of labels; changed.
         pitch: Numbers from one row of labels to the next.
         scale: One number a pixel.
@@ -160,8 +160,8 @@ def grid_rows(row: int, shape: Shape) -> tuple[int, int, int]:
     """Locate a row of pixels in the grid of half the resolution.
 
     Args:
-        row: Of pixels, counted over the batch.
-        shape: Of the batch.
+        row: Row of pixels, counted over the batch.
+        shape: Shape of the batch.
 
     Returns:
         Numbers in a row of the grid; the nearest row of the grid; and the next nearest.
@@ -182,7 +182,7 @@ def block_of(c: int, padded: int, rows: int) -> tuple[int, int]:
     Args:
         c: The label, a multiple of `WIDTH`.
         padded: Labels of a row.
-        rows: Of the table.
+        rows: Rows of the table.
 
     Returns:
         The index of the label in the table's first row, and numbers from one row to the next.

@@ -72,7 +72,7 @@ class MeanField:
 
         Args:
             logits: ``(B, L, H, W)``, flat.
-            iterations: How many.
+            iterations: Number of iterations.
             out: ``(B, L, H, W)``, flat, set; it may be the logits themselves.
         """
         pixels = len(logits) // self.shape.labels

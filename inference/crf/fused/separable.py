@@ -70,8 +70,8 @@ class Strip(NamedTuple):
 
     Attributes:
         left: The first column.
-        columns: How many.
-        width: Of the row.
+        columns: Number of columns.
+        width: Width of the row.
         padded: Labels of a column.
     """
 
@@ -185,7 +185,7 @@ def _convolve_line(
 
     Args:
         zeros: As wide as the vectors to work with.
-        columns: Of the result.
+        columns: Columns of the result.
         reach: R − 1.
         taps: ``(R,)``, from the centre.
         line: ``(columns + 2 reach,)`` vectors.

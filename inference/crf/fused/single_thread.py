@@ -92,8 +92,8 @@ def iterate(
     """Take fused passes and blurs by turns, scene by scene.
 
     Args:
-        iterations: How many; one more pass writes the result.
-        shape: Of the batch.
+        iterations: Number of iterations; one more pass writes the result.
+        shape: Shape of the batch.
         logits: Flat.
         channels_first: Whether logits are ``(B, L, H, W)``, not ``(B, H, W, padded)``.
         lattice: Values to slice, and sums to add to.

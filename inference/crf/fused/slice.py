@@ -45,7 +45,7 @@ class Place(NamedTuple):
 
     Attributes:
         pixel: Counted over the batch.
-        column: Of the pixel.
+        column: Column of the pixel.
         padded: Labels, rounded up to whole narrow vectors.
     """
 
@@ -186,8 +186,8 @@ def upsample_row(
     """Interpolate the grids between two of their rows, at the height of a row of pixels.
 
     Args:
-        row: Of pixels, counted over the batch.
-        shape: Of the batch.
+        row: Row of pixels, counted over the batch.
+        shape: Shape of the batch.
         kinds: G.
         values: ``(G, grid rows, grid columns, padded)``.
         length: How many numbers the values are.

@@ -148,8 +148,8 @@ def downsample_row(
     2 k and 2 k + 1 reach rows k, k + 1 and k + 2 of the grid.
 
     Args:
-        row: Of pixels, counted over the batch.
-        shape: Of the batch.
+        row: Row of pixels, counted over the batch.
+        shape: Shape of the batch.
         kinds: G.
         rows: Which rows of the grids may be added to.
         downsampled: ``(G, grid columns, padded)``: sums at the height of the row of pixels.

@@ -113,7 +113,7 @@ class Chunk(NamedTuple):
     Attributes:
         pixel: The first pixel, counted over the batch.
         column: Its column, an even number.
-        length: How many pixels.
+        length: Number of pixels.
         padded: Labels, rounded up to whole narrow vectors.
         pitch: Numbers from one row of labels to the next.
     """
@@ -133,7 +133,7 @@ class LatticeTable(NamedTuple):
         weights: ``(P, S)``.
         table: Values to slice, or sums to add to, in blocks of labels.
         slots: S.
-        rows: Of the table.
+        rows: Rows of the table.
     """
 
     vertices: Pointer

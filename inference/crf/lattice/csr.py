@@ -54,8 +54,8 @@ class CSRMatrix:
         """Return a matrix with copies of this one down its diagonal.
 
         Args:
-            times: How many copies.
-            columns: Of each.
+            times: Number of copies.
+            columns: Columns of each.
         """
         if times == 1:
             return self

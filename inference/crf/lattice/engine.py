@@ -30,7 +30,7 @@ class Lattice(Engine):
 
         Args:
             field: Scenes, kernels and void pixels.
-            iterations: How many; with 0 the softmax of the logits.
+            iterations: Number of iterations; with 0 the softmax of the logits.
 
         Returns:
             Marginals, ``(B, L, H, W)``, of the type of the field's logits.
@@ -123,8 +123,8 @@ def _refuse_gradients(kernel: Kernel, parts: Iterable[tuple[str, object]]) -> No
     """Refuse to differentiate by what only the exact engine can."""
     for name, value in parts:
         among = value if isinstance(value, tuple) else (value,)
-        wanted = any(isinstance(one, Tensor) and one.requires_grad for one in among)
-        if wanted and torch.is_grad_enabled() and name not in ("weight", "compatibility"):
+        required = any(isinstance(one, Tensor) and one.requires_grad for one in among)
+        if required and torch.is_grad_enabled() and name not in ("weight", "compatibility"):
             raise ValueError(
                 f"The lattice gives no gradient to {name} of {type(kernel).__name__}; use "
                 'engine="exact", or torch.no_grad().'

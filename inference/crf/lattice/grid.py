@@ -54,8 +54,8 @@ class _Line:
     """Pixels and nodes of one axis of an image, and the matrices between them.
 
     Attributes:
-        pixels: How many pixels.
-        count: How many nodes.
+        pixels: Number of pixels.
+        count: Number of nodes.
         upsample: From nodes to pixels.
         downsample: From pixels to nodes.
         blur: From nodes to nodes, the Gaussian.

@@ -138,13 +138,13 @@ class _MessageFunction(Function):
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         grad = grads[0].contiguous()
-        wanted = ctx.needs_input_grad[2:]
+        needed = ctx.needs_input_grad[2:]
         with torch.autocast(grad.device.type, enabled=False):
-            return None, *_backward(ctx.messages, grad, ctx.saved_tensors, wanted)
+            return None, *_backward(ctx.messages, grad, ctx.saved_tensors, needed)
 
 
 def _backward(
-    messages: Messages, grad: Tensor, saved: Sequence[Tensor], wanted: Sequence[bool]
+    messages: Messages, grad: Tensor, saved: Sequence[Tensor], needed: Sequence[bool]
 ) -> list[Tensor | None]:
     """Return the gradients of rows and mixings.
 
@@ -154,7 +154,7 @@ def _backward(
     tables = messages.transposed.blur(grad)
     flipped = [mixing.mT if mixing.ndim == 2 else mixing for mixing in mixings]
     gradients: list[Tensor | None] = [messages.transposed.slice(tables, grad, flipped)]
-    if not any(wanted):
+    if not any(needed):
         return gradients + [None] * len(mixings)
     each = zip(messages.kernels, tables, messages.splat(rows), mixings, strict=True)
     for one, table, splatted, mixing in each:

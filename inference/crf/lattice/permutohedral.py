@@ -234,15 +234,15 @@ def _complete(occupied: Tensor, vertices: Tensor, steps: Tensor) -> tuple[Tensor
     around = (occupied.unsqueeze(1) + torch.cat((steps, -steps))).flatten()
     near, counts = torch.unique(around, return_counts=True)
     every = torch.unique(torch.cat((occupied, near[counts > 1])))
-    moved = torch.searchsorted(every, occupied, out_int32=True)
-    return every, moved[vertices.long()]
+    ranks = torch.searchsorted(every, occupied, out_int32=True)
+    return every, ranks[vertices.long()]
 
 
 def _blur(keys: Tensor, step: Tensor, like: Tensor) -> CSRMatrix:
     """Return the matrix of the blur ½, 1, ½ along one axis; missing vertices count as zero."""
-    wanted = keys + step
-    above = torch.searchsorted(keys, wanted).clamp_max(len(keys) - 1)
-    there = keys[above] == wanted
+    neighbours = keys + step
+    above = torch.searchsorted(keys, neighbours).clamp_max(len(keys) - 1)
+    there = keys[above] == neighbours
     place = torch.arange(len(keys), device=keys.device)
     # absent neighbours stand as the vertex itself, with weight 0; one place more takes the rest
     below = torch.arange(len(keys) + 1, device=keys.device)

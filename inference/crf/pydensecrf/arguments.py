@@ -115,8 +115,8 @@ def to_colours(rgbim: Array, size: tuple[int, int]) -> Tensor:
     Raises:
         ValueError: If the image has another shape or type.
     """
-    image, wanted = np.asarray(rgbim), (*size, 3)
-    if image.shape != wanted:
+    image, expected = np.asarray(rgbim), (*size, 3)
+    if image.shape != expected:
         turned = image.shape == (size[1], size[0], 3)
         advice = (
             "DenseCRF2D(w, h, nlabels) takes the width first"
@@ -124,7 +124,7 @@ def to_colours(rgbim: Array, size: tuple[int, int]) -> Tensor:
             else "pass (H, W, 3), or other channels by create_pairwise_bilateral"
         )
         raise ValueError(
-            f"Bad shape for pairwise bilateral (Need {wanted}, got {image.shape}); {advice}."
+            f"Bad shape for pairwise bilateral (Need {expected}, got {image.shape}); {advice}."
         )
     if image.dtype != np.uint8:
         raise ValueError(

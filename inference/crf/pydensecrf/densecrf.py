@@ -56,7 +56,7 @@ class DenseCRF:
 
     def __init__(self, nvar: int, nlabels: int, *_: object, **__: object) -> None:
         if nvar < 1 or nlabels < 1:
-            raise ValueError(f"There must be a variable and a label, not {nvar} and {nlabels}.")
+            raise ValueError(f"nvar and nlabels must be 1 or more, not {nvar} and {nlabels}.")
         self._nlabels = int(nlabels)
         rows = next(n for n in range(min(256, nvar), 0, -1) if nvar % n == 0)
         self._size = (rows, int(nvar) // rows)  # any rows: threads share them
@@ -77,9 +77,8 @@ class DenseCRF:
         """
         if f is not None:
             raise ValueError(
-                "Logistic unaries are for learning by pydensecrf, which is not offered here; pass "
-                "the energies L·f themselves as setUnaryEnergy(u), and fit kernels by "
-                "`scene crf fit`."
+                "Logistic unaries are not supported; pass the energies L·f with "
+                "setUnaryEnergy(u), and learn kernels with `scene crf fit`."
             )
         energies = np.asarray(u)
         if energies.shape != (self._nlabels, self._pixels):
@@ -233,10 +232,10 @@ class DenseCRF:
         return values.reshape(self._nlabels, -1).numpy()
 
     def _marginals(self, Q: Array) -> Tensor:
-        wanted = (self._nlabels, self._pixels)
-        if not isinstance(Q, np.ndarray) or Q.shape != wanted or Q.dtype != np.float32:
+        expected = (self._nlabels, self._pixels)
+        if not isinstance(Q, np.ndarray) or Q.shape != expected or Q.dtype != np.float32:
             raise ValueError(
-                f"Q must be a float32 array of shape {wanted}, as startInference and inference "
+                f"Q must be a float32 array of shape {expected}, as startInference and inference "
                 "return it."
             )
         return torch.from_numpy(Q.copy()).reshape(self._logits.shape)

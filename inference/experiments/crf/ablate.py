@@ -1,4 +1,4 @@
-"""What each kernel of the dense CRF is worth, and how its result hangs on the kernel's widths.
+"""Ablation of the dense CRF: its score with each kernel, and on a grid of the kernel's widths.
 
 The rows are those of a familiar table: unaries alone, smoothness only, appearance only, both. The
 grid is the appearance kernel's two widths against each other, θα in pixels and θβ in colours.
@@ -7,7 +7,7 @@ grid is the appearance kernel's two widths against each other, θα in pixels an
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 
 from scene.figures.charts import draw_heatmap
 from scene.labels import Labels
-from scene.notices import against_weak
+from scene.notices import Progress, against_weak
 from scene.storage.files import replace_file
 
 from ...crf.parameters import Parameters
@@ -23,30 +23,27 @@ from .measure import Result, measure
 from .unaries import Scenes
 
 ALPHAS = (20.0, 40.0, 80.0)
-"""Widths θα of the grid, in pixels, unless told otherwise."""
+"""Widths θα of the grid, in pixels by default."""
 
 BETAS = (3.0, 5.0, 10.0, 13.0, 20.0)
-"""Widths θβ of the grid, on the scale 0-255, unless told otherwise."""
-
-Watch = Callable[[str, int, int], None]
-"""Told what is being measured, how many pictures are done, and of how many."""
+"""Widths θβ of the grid, on the scale 0-255 by default."""
 
 
 @dataclass(frozen=True)
 class Ablation:
-    """What an ablation found.
+    """The result of an ablation.
 
     Attributes:
         scenes: What the rows were measured on.
-        labels: Of the data.
+        labels: Labels of the data.
         rows: The results of ``unary``, ``smoothness``, ``appearance`` and ``both``; and of
             ``chosen``, the grid's best, if the grid was measured on other scenes.
         alphas: θα of the grid's rows.
         betas: θβ of its columns.
-        grid: Its results, row by row; empty if none was asked for.
+        grid: Its results, row by row; empty without a grid.
         grid_split: The split they were measured on.
-        engine: As it was asked for.
-        weak: How many masks of the split are pseudo-labels, not the truth.
+        engine: The engine of the CRF.
+        weak: Number of masks of the split that are pseudo-labels.
     """
 
     scenes: Scenes
@@ -73,7 +70,7 @@ class Ablation:
         return max(cells, key=lambda cell: cell.score(self.labels).miou).parameters
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data."""
+        """Return plain data."""
         return {
             "data": self.scenes.data,
             "split": self.scenes.split,
@@ -101,7 +98,7 @@ def ablate(
     engine: str = "auto",
     jobs: int = 1,
     folder: Path | None = None,
-    watch: Watch = lambda title, done, total: None,
+    watch: Progress = lambda title, done, total: None,
 ) -> Ablation:
     """Measure each kernel's part, and a grid of widths.
 
@@ -110,15 +107,15 @@ def ablate(
     on ``scenes`` themselves, to be looked at but not chosen from.
 
     Args:
-        scenes: What to report on.
+        scenes: The scenes to report on.
         base: The settings that are varied; by default those everybody starts from.
         alphas: Widths θα, in pixels; none = no grid.
         betas: Widths θβ, on the scale 0-255.
-        tune: What to choose on.
+        tune: The scenes to select on.
         engine: As in `inference.crf.meanfield.refine`.
         jobs: Processes, as in `inference.experiments.crf.measure.measure`.
         folder: Where results are kept and found again, as there.
-        watch: Told how far it has come.
+        watch: Called with the progress.
 
     Raises:
         ValueError: If ``tune`` is the split reported, a width is not positive, or unaries do not
@@ -140,14 +137,14 @@ def ablate(
         for beta in betas
     ]
     ask = partial(measure, engine=engine, jobs=jobs, folder=folder)
-    found = ask(scenes, list(kinds.values()), watch=partial(watch, f"kernels on {scenes.split}"))
+    results = ask(scenes, list(kinds.values()), watch=partial(watch, f"kernels on {scenes.split}"))
     ground = tune or scenes
     grid = ask(ground, cells, watch=partial(watch, f"grid on {ground.split}")) if cells else []
     wide, opened = max(1, len(betas)), scenes.open()
     ablation = Ablation(
         scenes=scenes,
         labels=opened.schema.labels,
-        rows=dict(zip(kinds, found, strict=True)),
+        rows=dict(zip(kinds, results, strict=True)),
         alphas=tuple(map(float, alphas)),
         betas=tuple(map(float, betas)),
         grid=tuple(tuple(grid[i : i + wide]) for i in range(0, len(grid), wide)),

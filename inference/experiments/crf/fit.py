@@ -42,9 +42,9 @@ def descend(
     Args:
         leaves: Tensors that require gradients, changed in place.
         loss: Gives the loss at the leaves, and adds its gradient to theirs. It may be dear: no
-            point is asked for twice.
+            point is evaluated twice.
         steps: Iterations at most; it stops sooner where little is to be gained.
-        watch: Told how many are done, and the loss.
+        watch: Called with the number of iterations done, and the loss.
 
     Returns:
         The loss at the start and after each iteration, never rising.
@@ -65,13 +65,13 @@ def descend(
         for leaf in leaves:
             leaf.grad = None
         if key not in known:
-            found = loss()
-            found = found if math.isfinite(found) else BROKEN
-            known[key] = found, [_gradient(leaf) for leaf in leaves]
-        found, gradients = known[key]
+            value = loss()
+            value = value if math.isfinite(value) else BROKEN
+            known[key] = value, [_gradient(leaf) for leaf in leaves]
+        value, gradients = known[key]
         for leaf, gradient in zip(leaves, gradients, strict=True):
             leaf.grad = gradient.clone()
-        return found
+        return value
 
     optimizer = torch.optim.LBFGS(
         list(leaves), max_iter=1, max_eval=25, history_size=20, line_search_fn="strong_wolfe"
@@ -108,16 +108,16 @@ DENSE = 2500
 
 _BOUND = 9.0  # |log| of a parameter over where it starts: no line search may run off to infinity
 
-Watch = Callable[[str, int, float], None]
-"""Told what is being learned, how many iterations are done, and the loss."""
+LossCallback = Callable[[str, int, float], None]
+"""A callback with the stage, the number of iterations done, and the loss."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """What was learned.
+    """The learned parameters.
 
     Attributes:
-        parameters: Of the CRF.
+        parameters: Parameters of the CRF.
         losses: Of each stage, the loss in nats a pixel at its start and after every iteration.
     """
 
@@ -133,11 +133,11 @@ def fit(
     widths: bool = False,
     engine: str = "auto",
     steps: int = 15,
-    watch: Watch = lambda stage, done, loss: None,
+    watch: LossCallback = lambda stage, done, loss: None,
 ) -> Fit:
     """Learn by L-BFGS on log-parameters, from where ``start`` says.
 
-    If widths are wanted, they are learned first, together with the rest, on scenes scaled down to
+    With ``widths``, they are learned first, together with the rest, on scenes scaled down to
     `DENSE` pixels, with the dense engine: σ in pixels shrinks with a scene and is scaled back
     afterwards; σ of colours is what it is. A σ_γ of few pixels becomes less than one there and
     says little: trust it on small scenes only. Then the widths stay, and the rest is learned
@@ -171,12 +171,12 @@ def fit(
     if not seen:
         raise ValueError("There is no scene with a labelled pixel to fit to.")
     start.require(len(seen[0].probs))
-    found, losses = start, dict[str, list[float]]()
+    parameters, losses = start, dict[str, list[float]]()
     if widths:
         stage = "widths and weights"
         small = [scaled(example, DENSE) for example in seen]
-        found, losses[stage] = _stage(
-            stage, small, found, compatibility, True, "exact", steps, watch
+        parameters, losses[stage] = _stage(
+            stage, small, parameters, compatibility, True, "exact", steps, watch
         )
     large = any(e.mask.numel() > DENSE for e in seen)
     if engine in ("auto", "fused", "pydensecrf"):
@@ -184,16 +184,16 @@ def fit(
     if not widths or large:
         stage = "weights"
         whole = [(example, (1.0, 1.0)) for example in seen]
-        found, losses[stage] = _stage(
-            stage, whole, found, compatibility, False, engine, steps, watch
+        parameters, losses[stage] = _stage(
+            stage, whole, parameters, compatibility, False, engine, steps, watch
         )
-    return Fit(found, losses)
+    return Fit(parameters, losses)
 
 
 def log_loss(
     example: Example, kernels: tuple[Kernel, ...], iterations: int, engine: str
 ) -> Tensor:
-    """Give the sum over labelled pixels of −log marginal of the true label, differentiable."""
+    """Return the sum over labelled pixels of −log marginal of the true label, differentiable."""
     logits = example.probs.clamp_min(FLOOR).log()
     image = example.image
     q = refine_logits(logits, image, kernels=kernels, iterations=iterations, engine=engine)
@@ -243,14 +243,14 @@ class _Theta:
             self.table.requires_grad_()
 
     def leaves(self) -> list[Tensor]:
-        learned = [] if self.form == "potts" or self.table is None else [self.table]
-        return [self.logs, *learned]
+        tables = [] if self.form == "potts" or self.table is None else [self.table]
+        return [self.logs, *tables]
 
     def value(self, name: str) -> float | Tensor:
-        kept: float = getattr(self.start, name)
+        initial: float = getattr(self.start, name)
         if name not in self.names:
-            return kept
-        return kept * self.logs[self.names.index(name)].clamp(-_BOUND, _BOUND).exp()
+            return initial
+        return initial * self.logs[self.names.index(name)].clamp(-_BOUND, _BOUND).exp()
 
     def compatibility(self) -> Tensor | None:
         table = self.table
@@ -258,10 +258,10 @@ class _Theta:
 
     def kernels(self, shrunk: tuple[float, float]) -> tuple[Kernel, ...]:
         shared = self.compatibility()
-        found: list[Kernel] = []
+        terms: list[Kernel] = []
         if self.start.smoothness_weight:
             sigma = self.value("smoothness_sigma")
-            found.append(
+            terms.append(
                 Smoothness(
                     sigma=(sigma * shrunk[0], sigma * shrunk[1]),
                     weight=self.value("smoothness_weight"),
@@ -270,7 +270,7 @@ class _Theta:
             )
         if self.start.appearance_weight:
             sigma = self.value("appearance_sigma_xy")
-            found.append(
+            terms.append(
                 Appearance(
                     sigma_xy=(sigma * shrunk[0], sigma * shrunk[1]),
                     sigma_rgb=self.value("appearance_sigma_rgb"),
@@ -278,7 +278,7 @@ class _Theta:
                     compatibility=shared,
                 )
             )
-        return tuple(found)
+        return tuple(terms)
 
     def parameters(self) -> Parameters:
         values: dict[str, Any] = {name: float(self.value(name)) for name in self.names}
@@ -303,7 +303,7 @@ def _stage(
     widths: bool,
     engine: str,
     steps: int,
-    watch: Watch,
+    watch: LossCallback,
 ) -> tuple[Parameters, list[float]]:
     """Learn from one set of scenes; give what was learned, and the losses on the way."""
     theta = _Theta(start, len(examples[0][0].probs), form, widths)
@@ -318,16 +318,16 @@ def _stage(
             total += float(part.detach())
         return total
 
-    losses = descend(theta.leaves(), loss, steps, lambda n, found: watch(stage, n, found))
+    losses = descend(theta.leaves(), loss, steps, lambda n, value: watch(stage, n, value))
     with torch.no_grad():
         return theta.parameters(), losses
 
 
 def _table(start: Compatibility | None, count: int, form: Form) -> Tensor | None:
-    """Give the compatibility to begin from, in the form to be learned; None is Potts."""
+    """Return the compatibility to begin from, in the form to be learned; None is Potts."""
     if form == "potts":
         return None if start is None else torch.tensor(start)
-    given = torch.ones(count) if start is None else torch.tensor(start)
+    table = torch.ones(count) if start is None else torch.tensor(start)
     if form == "diagonal":
-        return given if given.ndim == 1 else given.diagonal().clone()
-    return given.diag() if given.ndim == 1 else given.clone()
+        return table if table.ndim == 1 else table.diagonal().clone()
+    return table.diag() if table.ndim == 1 else table.clone()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
@@ -10,15 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from scene.labels import Labels
-from scene.notices import against_weak
+from scene.notices import Progress, against_weak
 
 from ...crf.parameters import Parameters, save
 from .fit import Form, fit
 from .measure import Result, measure
 from .unaries import Scenes
-
-Watch = Callable[[str, int, int], None]
-"""Told what is being done, how much of it is, and of how much."""
 
 WEIGHTS = (1.0, 3.0, 10.0)
 """Appearance weights that a grid search tries."""
@@ -26,17 +23,18 @@ WEIGHTS = (1.0, 3.0, 10.0)
 
 @dataclass(frozen=True)
 class Learned:
-    """What was learned, and how it did on scenes it was not learned from.
+    """The learned parameters, and their scores on held-out scenes.
 
     Attributes:
-        before: The parameters begun from, on the held-out scenes.
-        after: Those learned, likewise.
-        losses: Of each stage of the descent, nats a pixel; empty after a grid search.
-        train: What was learned from.
-        held: What was held out.
-        labels: Of the data.
+        before: The score of the initial parameters on the held-out scenes.
+        after: The score of the learned parameters on the held-out scenes.
+        losses: The losses of each stage of the descent, in nats per pixel; empty after a grid
+            search.
+        train: The scenes to learn from.
+        held: The held-out scenes.
+        labels: The labels of the data.
         method: ``lbfgs`` or ``grid``.
-        weak: How many masks of the split held out are pseudo-labels, not the truth.
+        weak: The number of masks of the held-out split that are pseudo-labels.
     """
 
     before: Result
@@ -50,7 +48,7 @@ class Learned:
 
     @property
     def parameters(self) -> Parameters:
-        """What was learned."""
+        """The learned parameters."""
         return self.after.parameters
 
     @property
@@ -63,18 +61,18 @@ class Learned:
     def verdict(self) -> str:
         """One sentence on whether it was worth it."""
         miou, nats = self.gains
-        told = f"mIoU {miou:+.2f}, log p {nats:+.4f} nats a pixel on {self.held.split}"
-        told += against_weak(self.weak, self.after.scenes)
+        gains = f"mIoU {miou:+.2f}, log p {nats:+.4f} nats a pixel on {self.held.split}"
+        gains += against_weak(self.weak, self.after.scenes)
         if self.parameters == self.before.parameters:
-            return "Nothing better was found: the parameters are those begun from."
+            return "No better parameters: those of the start are kept."
         if min(miou, nats) >= 0 < max(miou, nats):
-            return f"Better held out: {told}."
+            return f"Better held out: {gains}."
         if miou <= 0 and nats <= 0:
-            return f"NO better held out: {told}; keep the parameters you had."
-        return f"Better held out in one way, NOT in the other: {told}."
+            return f"NO better held out: {gains}; keep the parameters you had."
+        return f"Better held out in one way, NOT in the other: {gains}."
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data; its ``parameters`` are those learned."""
+        """Return plain data; its ``parameters`` are those learned."""
         return {
             "method": self.method,
             "data": self.held.data,
@@ -102,29 +100,30 @@ def learn(
     grid: Sequence[Parameters] = (),
     engine: str = "auto",
     jobs: int = 1,
-    watch: Watch = lambda title, done, total: None,
+    watch: Progress = lambda title, done, total: None,
 ) -> Learned:
     """Learn parameters by descent on the log loss, or by the best mIoU of a grid.
 
     Args:
         train: Scenes to learn from.
-        held: Scenes to compare on.
-        start: Where to begin; a grid's candidates compete with it.
+        held: Held-out scenes to compare on.
+        start: The initial parameters; also a candidate of a grid.
         method: ``lbfgs`` or ``grid``.
         compatibility: As in `inference.experiments.crf.fit.fit`; of ``lbfgs`` only.
-        widths: Likewise.
-        steps: Likewise.
+        widths: As in `inference.experiments.crf.fit.fit`; of ``lbfgs`` only.
+        steps: As in `inference.experiments.crf.fit.fit`; of ``lbfgs`` only.
         grid: Candidates, see `candidates`.
         engine: As in `inference.crf.meanfield.refine`.
         jobs: As in `inference.experiments.crf.measure.measure`.
-        watch: Told how far it has come.
+        watch: Called with the progress.
 
     Raises:
         ValueError: If both are the same split, or there is nothing to learn from.
     """
     if (train.data, train.split) == (held.data, held.split):
         raise ValueError(
-            f"What is fitted on {train.split} cannot be compared there; hold another split out."
+            f"The parameters are fitted on {train.split}, so they cannot be scored there; choose "
+            "another --held-out."
         )
     if method not in ("lbfgs", "grid"):
         raise ValueError(f"--method is lbfgs or grid, not {method!r}.")
@@ -147,11 +146,11 @@ def learn(
             steps=steps,
             watch=lambda stage, done, _: watch(stage, done, steps),
         )
-        found, losses = fitted.parameters, fitted.losses
+        parameters, losses = fitted.parameters, fitted.losses
     else:
-        tried = score(train, list(dict.fromkeys((start, *grid))), watch=partial(watch, "grid"))
-        found = max(tried, key=lambda result: result.score(labels).miou).parameters
-    both = score(held, list(dict.fromkeys((start, found))), watch=partial(watch, "held out"))
+        results = score(train, list(dict.fromkeys((start, *grid))), watch=partial(watch, "grid"))
+        parameters = max(results, key=lambda result: result.score(labels).miou).parameters
+    both = score(held, list(dict.fromkeys((start, parameters))), watch=partial(watch, "held out"))
     return Learned(both[0], both[-1], losses, train, held, labels, method, opened.weak)
 
 

@@ -1,8 +1,8 @@
-"""How good a dense CRF is on a dataset: settings by scenes, in parallel, kept as they come."""
+"""Scores of a dense CRF on a dataset: settings by scenes, in parallel, saved as computed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib.metadata import version
@@ -16,6 +16,7 @@ from torch import Tensor
 from scene.datasets.base import SceneDataset
 from scene.labels import VOID, Labels
 from scene.metrics import MaskScore, MaskScorer
+from scene.notices import SceneCount
 
 from ...crf.meanfield import FLOOR, refine_logits
 from ...crf.parameters import Parameters
@@ -29,19 +30,16 @@ FORMAT = 1
 LEAST = 1e-20
 """The least marginal whose logarithm is taken: a sure mistake costs 46 nats, not infinity."""
 
-Watch = Callable[[int, int], None]
-"""Told how many pictures are done, of how many."""
-
 
 @dataclass(frozen=True)
 class Result:
-    """How one setting did on all scenes.
+    """The score of one setting on all scenes.
 
     Attributes:
         parameters: The setting.
         counts: Pixels by true label (row) and predicted label (column).
         nats: Sum over pixels of the log marginal of the true label.
-        scenes: How many scenes had a mask.
+        scenes: Number of scenes with a mask.
     """
 
     parameters: Parameters
@@ -61,7 +59,7 @@ class Result:
         return self.nats / max(1, sum(map(sum, self.counts)))
 
     def to_json(self, labels: Labels) -> dict[str, Any]:
-        """Give the setting and its scores as plain data."""
+        """Return the setting and its scores as plain data."""
         score = self.score(labels)
         return {
             "parameters": self.parameters.to_json(),
@@ -79,14 +77,14 @@ def measure(
     engine: str = "auto",
     jobs: int = 1,
     folder: Path | None = None,
-    watch: Watch = lambda done, total: None,
+    watch: SceneCount = lambda done, total: None,
 ) -> list[Result]:
     """Refine all scenes under each setting, and score the argmax at the stored pixels.
 
     A setting without kernels scores the unaries themselves, without any arithmetic between.
 
     Args:
-        scenes: What to refine.
+        scenes: The scenes to refine.
         settings: In the order of the answer.
         engine: As in `inference.crf.meanfield.refine`.
         jobs: Processes among which scenes are shared out; each has its part of the cores.
@@ -103,7 +101,7 @@ def measure(
     for parameters in settings:
         parameters.require(len(dataset.schema.labels.names))
     places = _places(scenes, dataset, settings, engine, folder)
-    known = {s: found for s, place in places.items() if (found := _kept(s, place)) is not None}
+    known = {s: result for s, place in places.items() if (result := _read(s, place)) is not None}
     missing = [s for s in places if s not in known]
     rows = scenes.rows(dataset)
     work = [(scenes, s, engine, index) for s in missing for index in rows]
@@ -156,22 +154,22 @@ def _opened(scenes: Scenes) -> SceneDataset:
 
 def _in_process(task: _Task) -> tuple[list[list[int]], float] | None:
     """Do a task in a process of its own; what goes back is plain, not shared memory."""
-    found = _tallied(_opened(task[0]), task)
-    return found and (found[0].tolist(), found[1])
+    tally = _tallied(_opened(task[0]), task)
+    return tally and (tally[0].tolist(), tally[1])
 
 
-def _counted(tallies: Iterable[Any], total: int, watch: Watch) -> Iterator[_Tally]:
-    for done, found in enumerate(tallies, start=1):
+def _counted(tallies: Iterable[Any], total: int, watch: SceneCount) -> Iterator[_Tally]:
+    for done, tally in enumerate(tallies, start=1):
         watch(done, total)
-        yield found and (torch.as_tensor(found[0]), found[1])
+        yield tally and (torch.as_tensor(tally[0]), tally[1])
 
 
 def _added(parameters: Parameters, tallies: Iterable[_Tally]) -> Result:
-    found = [t for t in tallies if t is not None]
-    if not found:
+    counted = [t for t in tallies if t is not None]
+    if not counted:
         return Result(parameters, (), 0.0, 0)
-    counts = torch.stack([c for c, _ in found]).sum(0).tolist()
-    return Result(parameters, tuple(map(tuple, counts)), sum(n for _, n in found), len(found))
+    counts = torch.stack([c for c, _ in counted]).sum(0).tolist()
+    return Result(parameters, tuple(map(tuple, counts)), sum(n for _, n in counted), len(counted))
 
 
 def _places(
@@ -181,7 +179,7 @@ def _places(
     engine: str,
     folder: Path | None,
 ) -> dict[Parameters, Path | None]:
-    """Say where each setting's result is kept."""
+    """Return the file of each setting's result."""
     if folder is None:
         return dict.fromkeys(settings)
     about = scenes.fingerprint(dataset)
@@ -194,7 +192,7 @@ def _keep(result: Result, place: Path) -> None:
     write_result(place, place.stem, entry)
 
 
-def _kept(parameters: Parameters, place: Path | None) -> Result | None:
+def _read(parameters: Parameters, place: Path | None) -> Result | None:
     """Read a result back; a damaged file counts as none."""
     entry = None if place is None else read_result(place, place.stem)
     if entry is None:

@@ -45,12 +45,12 @@ class Scenes:
     """Which scenes, and where their unaries are: plain data, so that every process opens its own.
 
     Attributes:
-        data: As ``--data``.
-        split: Of the data.
+        data: The data, as for ``--data``.
+        split: Split of the data.
         unaries: Where probabilities come from.
         size: At which the data are framed; only predictions of a run care.
         limit: Take so many scenes only; None = all.
-        seed: Of which ones those are; None = the first.
+        seed: Seed of the choice of these scenes; None = the first.
     """
 
     data: str
@@ -65,7 +65,7 @@ class Scenes:
         return open_data(self.data, self.split, self.size)
 
     def rows(self, dataset: SceneDataset) -> list[int]:
-        """Give the indices of the scenes taken, in order."""
+        """Return the indices of the scenes to use, in order."""
         return rows(dataset, self.limit, self.seed)
 
     def fingerprint(self, dataset: SceneDataset) -> str:
@@ -106,15 +106,15 @@ def rows(dataset: SceneDataset, limit: int | None, seed: int | None) -> list[int
     """
     if limit is not None and limit < 1:
         raise ValueError(f"--limit must be 1 or more, not {limit}.")
-    found = list(range(len(dataset)))
+    indices = list(range(len(dataset)))
     if isinstance(dataset, VOCScenes):
-        found = [i for i, entry in enumerate(dataset.entries) if entry.mask is not None]
-    if not found:
+        indices = [i for i, entry in enumerate(dataset.entries) if entry.mask is not None]
+    if not indices:
         raise ValueError(f"No scene of {dataset.name} {dataset.split} has a mask.")
     if limit is None or seed is None:
-        return found[:limit]
-    order = torch.randperm(len(found), generator=torch.Generator().manual_seed(seed))
-    return sorted(found[i] for i in order[:limit].tolist())
+        return indices[:limit]
+    order = torch.randperm(len(indices), generator=torch.Generator().manual_seed(seed))
+    return sorted(indices[i] for i in order[:limit].tolist())
 
 
 class Unaries(Protocol):
@@ -122,10 +122,10 @@ class Unaries(Protocol):
 
     @property
     def title(self) -> str:
-        """What to call them in a table."""
+        """The name of the unaries in a table."""
 
     def probs(self, dataset: SceneDataset, index: int, scene: Scene) -> tuple[Tensor, Tensor]:
-        """Give probabilities of one scene at its stored pixels, and which of those they cover.
+        """Return probabilities of one scene at its stored pixels, and which of those they cover.
 
         Returns:
             ``(L, H, W)`` float32 and ``(H, W)`` bool.
@@ -154,19 +154,19 @@ class Arrays:
         """Read one scene's file; see `Unaries`."""
         assert scene.image is not None
         path = _array_of(self.folder, scene.name)
-        wanted = (len(dataset.schema.labels.names), *scene.image.shape[1:])
+        expected = (len(dataset.schema.labels.names), *scene.image.shape[1:])
 
         def check(shape: tuple[int, ...]) -> None:
-            if shape != wanted:
-                came, want = ("×".join(map(str, extents)) for extents in (shape, wanted))
+            if shape != expected:
+                came, want = ("×".join(map(str, extents)) for extents in (shape, expected))
                 raise ValueError(f"{path} is {came}, but {scene.name} needs {want} (L, H, W).")
 
-        found = torch.from_numpy(float_array(read_probs(path, check)))
+        array = torch.from_numpy(float_array(read_probs(path, check)))
         try:
-            check_probs(found)
+            check_probs(array)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
-        return found, torch.ones(wanted[1:], dtype=torch.bool)
+        return array, torch.ones(expected[1:], dtype=torch.bool)
 
     def fingerprint(self) -> str:
         """Hash names, sizes and times of change: contents may be many gigabytes."""
@@ -175,19 +175,19 @@ class Arrays:
         files = sorted(p for p in self.folder.iterdir() if p.suffix in (".npy", ".npz"))
         if not files:
             raise FileNotFoundError(f"{self.folder} holds no .npy or .npz files.")
-        told = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files]
-        return digest("arrays", told)
+        contents = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files]
+        return digest("arrays", contents)
 
 
 @dataclass(frozen=True)
 class Noise:
-    """The true masks made wrong in places and blurred: a stand-in for a segmenter.
+    """The ground-truth masks made wrong in places and blurred: a stand-in for a segmenter.
 
     Attributes:
         wrong: Share of patches whose label is drawn anew from all labels.
         grain: Side of a patch in pixels: errors that neighbours share are harder to mend.
         blur: Pixels by which each label is smeared, as the side of a box applied twice.
-        seed: Of which pixels; each scene has its own draw.
+        seed: Seed of the choice of pixels; each scene has its own draw.
     """
 
     wrong: float = 0.4
@@ -197,7 +197,7 @@ class Noise:
 
     @property
     def title(self) -> str:
-        """What they are."""
+        """The name of the unaries in a table."""
         return f"noisy truth ({self.wrong:.0%} of labels)"
 
     def probs(self, dataset: SceneDataset, index: int, scene: Scene) -> tuple[Tensor, Tensor]:
@@ -208,9 +208,9 @@ class Noise:
         mask = scene.mask.long()
         patches = [-(-side // self.grain) for side in mask.shape]
         coarse = torch.rand(patches, generator=draw) < self.wrong
-        spoilt = self._spread(coarse, mask) | (mask == VOID)
+        wrong = self._spread(coarse, mask) | (mask == VOID)
         guess = self._spread(torch.randint(count, patches, generator=draw), mask)
-        hot = functional.one_hot(torch.where(spoilt, guess, mask), count).permute(2, 0, 1)
+        hot = functional.one_hot(torch.where(wrong, guess, mask), count).permute(2, 0, 1)
         smooth = hot.float()[None]
         for _ in range(2):
             smooth = functional.avg_pool2d(
@@ -224,7 +224,7 @@ class Noise:
         return digest("noise", self)
 
     def _spread(self, patches: Tensor, mask: Tensor) -> Tensor:
-        """Give every pixel of a mask the value of its patch."""
+        """Return a map with the value of its patch at every pixel of a mask."""
         height, width = mask.shape
         whole = patches.repeat_interleave(self.grain, 0).repeat_interleave(self.grain, 1)
         return whole[:height, :width]

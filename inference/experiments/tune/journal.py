@@ -41,49 +41,49 @@ from .space import Point, Range, Space, grid
 _ATTEMPTS = 50
 
 
-def proposal(plan: Plan, tried: Sequence[FrozenTrial]) -> Point | None:
-    """Say what to try next: never what was tried already; None if nothing is left.
+def proposal(plan: Plan, trials: Sequence[FrozenTrial]) -> Point | None:
+    """Return the next point, never one that was tried already; None if nothing is left.
 
     Args:
         plan: Names the sampler, and the seed.
-        tried: All trials so far, those that are running too.
+        trials: All trials so far, those that are running too.
 
     Source:
         Bergstra et al. (2011), Algorithms for Hyper-Parameter Optimization (TPE),
         https://papers.nips.cc/paper/4443-algorithms-for-hyper-parameter-optimization
     """
-    seen = [trial.params for trial in tried]
+    seen = [trial.params for trial in trials]
     if plan.sampler != "grid":
-        found = _sampled(plan, tried)
-        if found is not None:
-            return found
+        sampled = _sampled(plan, trials)
+        if sampled is not None:
+            return sampled
         if plan.size > POINTS_AT_MOST:
             return None
     return next((point for point in _shuffled(plan) if point not in seen), None)
 
 
 def distributions(spaces: Sequence[Space]) -> dict[str, BaseDistribution]:
-    """Say what Optuna calls each space."""
+    """Return the distribution of Optuna for each space."""
     return {space.option: _distribution(space) for space in spaces}
 
 
 def direction(plan: Plan) -> Literal["minimize", "maximize"]:
-    """Say what Optuna calls going by this metric."""
+    """Return the direction of Optuna for this metric."""
     return "minimize" if plan.minimised else "maximize"
 
 
-def _sampled(plan: Plan, tried: Sequence[FrozenTrial]) -> Point | None:
+def _sampled(plan: Plan, trials: Sequence[FrozenTrial]) -> Point | None:
     """Ask a sampler until it names a point that is new; None if it does not."""
-    seen = [trial.params for trial in tried]
+    seen = [trial.params for trial in trials]
     if len(seen) >= plan.size:
         return None
     search = optuna.create_study(direction=direction(plan))
-    search.add_trials([trial for trial in tried if set(trial.params) == set(plan.options)])
+    search.add_trials([trial for trial in trials if set(trial.params) == set(plan.options)])
     for attempt in range(_ATTEMPTS):
-        search.sampler = _sampler(plan, len(tried), attempt)
-        found: dict[str, Any] = search.ask(distributions(plan.spaces)).params
-        if found not in seen:
-            return found
+        search.sampler = _sampler(plan, len(trials), attempt)
+        point: dict[str, Any] = search.ask(distributions(plan.spaces)).params
+        if point not in seen:
+            return point
     return None
 
 
@@ -142,7 +142,7 @@ class Trial:
         state: ``done``; ``stopped`` early, as worse than the median; ``failed``; or ``begun``.
         score: By the metric, the mean over seeds; None unless done.
         why: Why it failed.
-        seconds: How long it took.
+        seconds: Duration in seconds.
         about: What else is known: direction, scenes.
         scores: Of each seed; empty unless done.
     """
@@ -167,16 +167,16 @@ class Trial:
         return f"trial-{self.number:03d}"
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data."""
+        """Return plain data."""
         return {"name": self.name, **asdict(self)}
 
 
-class Book:
+class Journal:
     """The trials of one plan; several processes may have it open.
 
     Args:
         folder: Where the journal is, or goes.
-        plan: What it is of.
+        plan: The plan of the search.
 
     Raises:
         ValueError: If the journal is damaged.
@@ -213,7 +213,7 @@ class Book:
         )
 
     def _is_sound(self, trial: Trial) -> bool:
-        """Say whether a trial read back is of this plan, and its notes are of their kinds."""
+        """Return whether a stored trial is of this plan, with attributes of the right types."""
         numbers = (trial.seconds, *trial.scores, *([trial.score] if trial.state == "done" else []))
         return (
             all(isinstance(number, int | float) for number in numbers)
@@ -223,7 +223,7 @@ class Book:
         )
 
     def trials(self) -> list[Trial]:
-        """Give every trial that was begun, in order; one without its whole point was not yet."""
+        """Return every started trial, in order; without those whose point is incomplete."""
         known = [_read(trial) for trial in self.study.trials if trial.state in _STATES]
         return [t for t in known if t.state != "begun" or set(t.point) == set(self.plan.options)]
 
@@ -235,8 +235,8 @@ class Book:
             if point is None:
                 return None
             self.study.enqueue_trial(point)
-        asked = self.study.ask(distributions(self.plan.spaces))
-        return Trial(asked.number, asked.params, "begun")
+        suggestion = self.study.ask(distributions(self.plan.spaces))
+        return Trial(suggestion.number, suggestion.params, "begun")
 
     def report(self, number: int, step: int, val: float, repeat: int = 0) -> bool:
         """Note a validation loss; say whether the trial should stop.
@@ -276,7 +276,7 @@ class Book:
         self.study.tell(trial.number, trial.score, state)
 
     def importances(self) -> Mapping[str, float]:
-        """Say what share of the differences each option explains; nothing if trials are few.
+        """Return the share of the variance that each option explains; empty if trials are few.
 
         Source:
             Watanabe et al. (2023), PED-ANOVA, https://arxiv.org/abs/2304.10255
@@ -303,14 +303,14 @@ def mend(folder: Path) -> None:
     if not path.exists() or not require_regular(path):
         return
     with path.open("rb+") as file:
-        held = file.read()
-        whole = held.rfind(b"\n") + 1
-        if held[whole:].startswith(b"{"):
+        content = file.read()
+        whole = content.rfind(b"\n") + 1
+        if content[whole:].startswith(b"{"):
             file.truncate(whole)
 
 
 def _damaged(path: Path) -> ValueError:
-    return ValueError(f"{path} is damaged; choose another --out, or --force to begin anew.")
+    return ValueError(f"{path} is damaged; choose another --out, or --force to start again.")
 
 
 def _read(trial: FrozenTrial) -> Trial:

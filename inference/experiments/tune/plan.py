@@ -1,4 +1,4 @@
-"""Plans: what a search is asked for, as plain data, checked before any work begins.
+"""Plans: the request for a search, as plain data, checked before any work begins.
 
 Nothing here imports torch.
 """
@@ -28,7 +28,7 @@ METRICS = {
     "elbo": "ELBO, nats per scene",
     "loss": "loss on validation scenes",
 }
-"""What a search may go by, and what that is called. All but ``loss`` are to be large."""
+"""The metrics of a search, and their titles. All but ``loss`` are maximised."""
 
 SAMPLERS = ("grid", "random", "tpe")
 
@@ -103,7 +103,7 @@ class Plan:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """What is searched, by name."""
+        """The searched options, by name."""
         return tuple(space.option for space in self.spaces)
 
     @property
@@ -130,8 +130,8 @@ class Plan:
             LookupError: As `Settings`.
             ValueError: As `Settings`.
         """
-        made = recipe(self.recipe).settings(**given(point, self.fixed))
-        return made.changed(seed=made.training.seed + repeat)
+        result = recipe(self.recipe).settings(**given(point, self.fixed))
+        return result.changed(seed=result.training.seed + repeat)
 
     def runs(self, trial: str) -> tuple[str, ...]:
         """Name the folders of a trial's runs: its own, or one in it for each seed."""
@@ -144,7 +144,7 @@ class Plan:
         return f"scene train {shlex.quote(self.recipe)} {typed(given(point, self.fixed))}"
 
     def corners(self) -> Iterator[Point]:
-        """Give points that show whether every value can be used: each once, the rest as first."""
+        """Yield points that show whether every value can be used: each once, the rest as first."""
         first = {space.option: space.ends[0] for space in self.spaces}
         yield first
         for space in self.spaces:
@@ -152,18 +152,19 @@ class Plan:
                 yield {**first, space.option: end}
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data."""
+        """Return plain data."""
         return {**asdict(self), "spaces": as_json(self.spaces), "fixed": dict(self.fixed)}
 
     def _require_spaces(self) -> None:
         if not self.spaces:
             raise ValueError(
-                "Nothing is searched; say what, as --over learning-rate=1e-4..1e-1:log."
+                "No option to search; name one, as --over learning-rate=1e-4..1e-1:log."
             )
         for option in self.options:
             if option == "seed" and self.seeds > 1:
                 raise ValueError(
-                    "--over seed searches what --seeds takes the mean of; leave one of them out."
+                    "--over seed and --seeds contradict each other: --seeds averages over "
+                    "seeds; leave one out."
                 )
             if self.options.count(option) > 1:
                 raise ValueError(f"--over {option} is given twice; once is enough.")
@@ -178,7 +179,10 @@ class Plan:
             for space in self.spaces
         )
         if self.sampler == "grid" and listed > POINTS_AT_MOST:
-            raise ValueError(f"A grid of {listed:.0f} points is too much; choose --sampler tpe.")
+            raise ValueError(
+                f"A grid of {listed:.0f} points is too large (at most "
+                f"{POINTS_AT_MOST}); use --sampler tpe or shorter lists."
+            )
 
     def _spoiling(self, what: str) -> list[str]:
         """List the searched options under which losses cannot be compared."""
@@ -187,20 +191,24 @@ class Plan:
 
     def _require_metric(self) -> None:
         own = self._spoiling("loss")
-        why = f"--{own[0]} changes what the loss is, so losses cannot be compared" if own else ""
+        why = ""
+        if own:
+            why = f"--{own[0]} changes the definition of the loss, so losses cannot be compared"
         if own and self.metric == "loss":
             raise ValueError(f"{why}; choose another --metric.")
         if own and self.prune:
-            raise ValueError(f"{why}; search it with --no-prune.")
-        moved = self._spoiling("pixels")
-        if moved and self.prune and self.metric not in ("loss", "elbo"):
+            raise ValueError(f"{why}; add --no-prune.")
+        scaled = self._spoiling("pixels")
+        if scaled and self.prune and self.metric not in ("loss", "elbo"):
             raise ValueError(
-                f"--{moved[0]} moves the loss whatever becomes of {self.metric}; search it with "
-                "--no-prune."
+                f"--{scaled[0]} changes the validation loss independently of {self.metric}, so "
+                "pruning would stop the wrong trials; add --no-prune."
             )
         if self.metric == "elbo" and not recipe(self.recipe).takes("latent"):
             raise ValueError(f"{self.recipe} has no latent and no ELBO; choose another --metric.")
         if self.metric == "elbo" and "size" in self.options:
-            raise ValueError("ELBOs of other sizes cannot be compared; choose another --metric.")
+            raise ValueError(
+                "ELBOs at different --size cannot be compared; choose another --metric."
+            )
         if self.views is not None and self.metric not in ("miou", "f1", "map"):
             raise ValueError(f"--given goes with a score of predictions, not with {self.metric}.")

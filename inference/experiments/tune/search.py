@@ -3,7 +3,7 @@
 ::
 
     runs/tune-jvae-synthetic-default/
-        study.json      what was asked for; a search for something else is refused here
+        study.json      the plan; a search with another plan is refused here
         trials.log      Optuna's journal: every trial, as it comes
         trial-000/      a run, as `scene train` makes it; only the best keeps its weights
             seed-0/     or one for each seed, where there are several
@@ -29,11 +29,11 @@ from ...devices import Device
 from ...interruption import resumable
 from ...process_pool import pool
 from ...runs.run import home, write_json
-from ...settings.config import shown
-from .journal import JOURNAL, Book, Trial, mend
+from ...settings.config import abbreviated
+from .journal import JOURNAL, Journal, Trial, mend
 from .plan import METRICS, TRIALS, Plan
 from .space import Range, Space
-from .trial import Task, Watch, checked, run_trial, strip
+from .trial import Task, TrialCallback, checked, run_trial, strip
 
 MOST = {"--trials": 100_000, "--jobs": 256}
 """How many trials a search may have, and how many processes."""
@@ -43,10 +43,10 @@ STUDY, FILE, PICTURE = "study.json", "tune.json", "tune.png"
 
 @dataclass(frozen=True)
 class Tuned:
-    """What came of a search.
+    """The result of a search.
 
     Attributes:
-        plan: What was asked for.
+        plan: The plan of the search.
         folder: Where everything is.
         data: Name of the dataset.
         trials: All, in the order in which they were begun.
@@ -81,11 +81,11 @@ class Tuned:
 
     @property
     def command(self) -> str:
-        """What trains with the best settings."""
+        """The command that trains with the best settings."""
         return self.plan.command(self.best.point) if self.best else ""
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data."""
+        """Return plain data."""
         best = self.best
         return {
             "plan": self.plan.to_json(),
@@ -115,8 +115,8 @@ def tune(
     keep: bool = False,
     device: Device = "auto",
     download: bool = False,
-    watch: Watch = lambda trial, report: None,
-    told: Callable[[Trial], None] = lambda trial: None,
+    watch: TrialCallback = lambda trial, report: None,
+    on_trial: Callable[[Trial], None] = lambda trial: None,
 ) -> Tuned:
     """Search until there are so many trials, whichever call made them.
 
@@ -130,12 +130,12 @@ def tune(
         jobs: Processes that share them, and the cores.
         folder: Where everything goes; by default one of the recipe and data under
             `inference.runs.run.home`.
-        force: Begin anew, whatever search is there.
+        force: Delete an earlier search and start again.
         keep: Keep the weights of all trials.
-        device: Where to compute.
+        device: The device to compute on.
         download: Let data be fetched.
         watch: Called after every step, where there is one process.
-        told: Called with each trial as it ends.
+        on_trial: Called with each trial as it ends.
 
     Raises:
         ArithmeticError: If not one trial came to its end.
@@ -158,16 +158,16 @@ def tune(
             _empty(folder)
         write_json(folder / STUDY, plan.to_json())
         mend(folder)
-        book = Book(folder, plan)
-        tasks = _tasks(book, folder, _total(plan, trials), direction, device)
+        journal = Journal(folder, plan)
+        tasks = _tasks(journal, folder, _total(plan, trials), direction, device)
         with resumable():
             for trial in _all(tasks, jobs, watch):
-                book.tell(trial)
+                journal.tell(trial)
                 if not keep:
-                    _tidy(folder, _summed(plan, folder, data, book))
-                told(trial)
-        found = _summed(plan, folder, data, book, importances=dict(book.importances()))
-        return _concluded(found)
+                    _tidy(folder, _summed(plan, folder, data, journal))
+                on_trial(trial)
+        tuned = _summed(plan, folder, data, journal, importances=dict(journal.importances()))
+        return _concluded(tuned)
 
 
 def _total(plan: Plan, trials: int | None) -> int:
@@ -176,47 +176,51 @@ def _total(plan: Plan, trials: int | None) -> int:
 
 
 def _tasks(
-    book: Book, folder: Path, total: int, direction: tuple[tuple[str, ...], str], device: Device
+    journal: Journal,
+    folder: Path,
+    total: int,
+    direction: tuple[tuple[str, ...], str],
+    device: Device,
 ) -> Iterator[Task]:
     """Name what is to be done: first what was begun and not ended, then what is new."""
-    known = book.trials()
+    known = journal.trials()
     for trial in known:
         if trial.state == "begun":
-            yield Task(book.plan, trial, folder, direction, device)
+            yield Task(journal.plan, trial, folder, direction, device)
     for _ in range(total - len(known)):
-        new = book.propose()
+        new = journal.propose()
         if new is None:
             return
-        yield Task(book.plan, new, folder, direction, device)
+        yield Task(journal.plan, new, folder, direction, device)
 
 
-def _all(tasks: Iterator[Task], jobs: int, watch: Watch) -> Iterator[Trial]:
+def _all(tasks: Iterator[Task], jobs: int, watch: TrialCallback) -> Iterator[Trial]:
     """Run each task, here or in processes; the next is taken when a process is free."""
     run = partial(run_trial, watch=watch) if jobs == 1 else run_trial
     with pool(jobs) as workers:
         yield from (trial for _, trial in workers.completed(run, tasks))
 
 
-def _summed(plan: Plan, folder: Path, data: str, book: Book, **more: Any) -> Tuned:
-    return Tuned(plan, folder, data, tuple(book.trials()), **more)
+def _summed(plan: Plan, folder: Path, data: str, journal: Journal, **more: Any) -> Tuned:
+    return Tuned(plan, folder, data, tuple(journal.trials()), **more)
 
 
-def _tidy(folder: Path, found: Tuned) -> None:
+def _tidy(folder: Path, tuned: Tuned) -> None:
     """Remove the weights of every trial that ended, but for the best."""
-    for trial in found.trials:
-        if trial.state != "begun" and trial != found.best:
+    for trial in tuned.trials:
+        if trial.state != "begun" and trial != tuned.best:
             strip(folder / trial.name)
 
 
-def _concluded(found: Tuned) -> Tuned:
+def _concluded(tuned: Tuned) -> Tuned:
     """Write what came of it."""
-    if found.best is None:
-        why = next((trial.why for trial in found.trials if trial.why), "")
-        raise ArithmeticError(f"Not one trial came to its end. The first that failed: {why}")
-    files = (found.folder / FILE, found.folder / PICTURE)
-    draw(files[1], found.plan, found.trials, found.importances)
-    write_json(files[0], found.to_json())
-    return Tuned(found.plan, found.folder, found.data, found.trials, found.importances, files)
+    if tuned.best is None:
+        why = next((trial.why for trial in tuned.trials if trial.why), "")
+        raise ArithmeticError(f"No trial succeeded. The first failed with: {why}")
+    files = (tuned.folder / FILE, tuned.folder / PICTURE)
+    draw(files[1], tuned.plan, tuned.trials, tuned.importances)
+    write_json(files[0], tuned.to_json())
+    return Tuned(tuned.plan, tuned.folder, tuned.data, tuned.trials, tuned.importances, files)
 
 
 def _require_ours(folder: Path, plan: Plan, force: bool) -> None:
@@ -230,7 +234,7 @@ def _require_ours(folder: Path, plan: Plan, force: bool) -> None:
     if not contents(folder):
         return
     if not (folder / STUDY).is_file():
-        raise ValueError(f"{folder} holds something that is no search; choose another --out.")
+        raise ValueError(f"{folder} is not empty and is not a search; choose another --out.")
     if not force:
         _require_same(folder, plan)
 
@@ -259,19 +263,19 @@ def _require_same(folder: Path, plan: Plan) -> None:
             name = next(key for key in keys if value.get(key) != theirs.get(key))
             value, theirs = value.get(name), theirs.get(name)
         raise ValueError(
-            f"{folder} is a search with {name} {_shown(theirs)}, not {_shown(value)}; choose "
-            "another --out, or --force to begin anew."
+            f"{folder} is a search with {name} {_listed(theirs)}, not {_listed(value)}; choose "
+            "another --out, or --force to start again."
         )
 
 
-def _shown(value: Any) -> str:
+def _listed(value: Any) -> str:
     if isinstance(value, dict) and isinstance(value.get("values"), list):
-        return ",".join(map(shown, value["values"]))
+        return ",".join(map(abbreviated, value["values"]))
     if isinstance(value, dict) and {"low", "high", "log"} <= set(value):
         return f"{value['low']}..{value['high']}{':log' if value['log'] else ''}"
     if isinstance(value, int | float):
         return str(value)
-    return "left out" if value is None else shown(value).strip("'")
+    return "left out" if value is None else abbreviated(value).strip("'")
 
 
 def draw(
@@ -290,14 +294,14 @@ def draw(
     known = [score for score in scores if score is not None]
     best = scores.index(min(known) if plan.minimised else max(known))
     states = {trial.state for trial in ended if trial.score is None}
-    named = {"stopped": "stopped early", "failed": "failed"}
+    titles = {"stopped": "stopped early", "failed": "failed"}
     searched = SearchTrials(
         [_axis(space, ended) for space in plan.spaces],
         scores,
         best,
         METRICS[plan.metric],
         importances,
-        ", ".join(word for state, word in named.items() if state in states),
+        ", ".join(word for state, word in titles.items() if state in states),
         [trial.deviation or 0.0 for trial in ended] if plan.seeds > 1 else (),
     )
     each = f", mean ± sd of {plan.seeds} seeds" if plan.seeds > 1 else ""

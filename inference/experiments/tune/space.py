@@ -58,20 +58,22 @@ class Range:
         """How many values there are."""
         return self.high - self.low + 1 if self.whole else math.inf
 
-    def spread(self, points: int) -> tuple[Value, ...]:
-        """Give so many values, evenly apart, or fewer if there are not so many whole numbers.
+    def grid_values(self, points: int) -> tuple[Value, ...]:
+        """Return evenly spaced values, or fewer if there are not so many whole numbers.
 
-        >>> Range("clip", 1, 100, log=True).spread(3), Range("latent", 2, 4, whole=True).spread(9)
-        ((1.0, 10.0, 100.0), (2, 3, 4))
+        >>> Range("clip", 1, 100, log=True).grid_values(3)
+        (1.0, 10.0, 100.0)
+        >>> Range("latent", 2, 4, whole=True).grid_values(9)
+        (2, 3, 4)
         """
         if points >= self.size:
             return tuple(range(int(self.low), int(self.high) + 1))
         steps = [i / max(points - 1, 1) for i in range(points)]
         low, high = (math.log(end) if self.log else end for end in (self.low, self.high))
         inner = [low + (high - low) * step for step in steps]
-        found = [float(f"{math.exp(v) if self.log else v:.6g}") for v in inner]
-        found[0], found[-1] = float(self.low), float(self.high)
-        return tuple(dict.fromkeys(map(round, found))) if self.whole else tuple(found)
+        values = [float(f"{math.exp(v) if self.log else v:.6g}") for v in inner]
+        values[0], values[-1] = float(self.low), float(self.high)
+        return tuple(dict.fromkeys(map(round, values))) if self.whole else tuple(values)
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,8 @@ class Choices:
         """How many there are."""
         return len(self.values)
 
-    def spread(self, points: int) -> tuple[Value, ...]:
-        """Give all of them, however many are asked for."""
+    def grid_values(self, points: int) -> tuple[Value, ...]:
+        """Return all values, whatever ``points`` is."""
         return self.values
 
 
@@ -138,7 +140,7 @@ def space(text: str) -> Space:
 
 
 def given(point: Mapping[str, Value], fixed: Mapping[str, Any]) -> dict[str, Any]:
-    """Give options as typed after `scene train`: the fixed ones, and a point's.
+    """Return the options of `scene train` for a point: the fixed ones, and the point's.
 
     >>> given({"view-weights mask": 2.0, "latent": 16}, {"view_weights": "classes=9"})
     {'view_weights': 'classes=9,mask=2.0', 'latent': 16}
@@ -170,10 +172,10 @@ def grid(spaces: Sequence[Space], points: int | None) -> list[Point]:
     ranges = [space.option for space in spaces if isinstance(space, Range)]
     if ranges and points is None:
         raise ValueError(
-            f"A grid needs lists, but {ranges[0]} is a range; list its values, or say with "
-            "--points how many stand for it."
+            f"A grid needs lists, but {ranges[0]} is a range; list its values, or set --points, "
+            "the number of values to take from it."
         )
-    each = [space.spread(points or 0) for space in spaces]
+    each = [space.grid_values(points or 0) for space in spaces]
     return [
         dict(zip((space.option for space in spaces), crossing, strict=True))
         for crossing in product(*each)
@@ -181,12 +183,12 @@ def grid(spaces: Sequence[Space], points: int | None) -> list[Point]:
 
 
 def as_json(spaces: Sequence[Space]) -> dict[str, Any]:
-    """Give plain data, by option."""
+    """Return plain data, by option."""
     return {s.option: {k: v for k, v in asdict(s).items() if k != "option"} for s in spaces}
 
 
 def _setting(typed: str) -> Option:
-    """Return the option that is called so.
+    """Return the option of this name.
 
     Raises:
         LookupError: If there is none, or it cannot be searched.
@@ -194,15 +196,15 @@ def _setting(typed: str) -> Option:
     spelled = {f"--{option.name}".replace("_", "-"): option for option in OPTIONS.values()}
     spelled |= {also: option for option in OPTIONS.values() for also in option.choice.also}
     del spelled["--data"]
-    found = spelled.get("--" + typed.replace("_", "-"))
-    if found is None:
+    match = spelled.get("--" + typed.replace("_", "-"))
+    if match is None:
         known = [option[2:] for option in spelled]
         raise LookupError(unknown(typed.replace("_", "-"), known, "option to search") + ".")
-    return found
+    return match
 
 
 def _kind(setting: Option) -> type:
-    """Say what an option's values are: ``int``, ``float``, ``bool`` or ``str``."""
+    """Return the type of an option's values: ``int``, ``float``, ``bool`` or ``str``."""
     if setting.name == "view_weights":
         return float
     kind: type = str if setting.is_text else setting.base
@@ -218,7 +220,10 @@ def _range(option: str, text: str, kind: type) -> Range:
     number = int if kind is int else float
     low, high = (_value(option, end, number) for end in bounds.split("..", 1))
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise ValueError(f"{option}={text} is empty; a range goes from a number to a greater one.")
+        raise ValueError(
+            f"{option}={text} is not a finite range; write the smaller number first, as "
+            f"{option}=1..8."
+        )
     if scale and low <= 0:
         raise ValueError(f"{option}={text} begins at {low}; with :log it must be above 0.")
     return Range(option, low, high, log=bool(scale), whole=number is int)
@@ -252,8 +257,8 @@ def _value(option: str, text: str, kind: type) -> Any:
             return _BOOLS[text.lower()]
         read = kind(text)
     except (ValueError, KeyError):
-        wanted = {int: "a whole number", float: "a number", bool: "yes or no"}[kind]
-        raise ValueError(f"{option} is {wanted}, not {text!r}.") from None
+        expected = {int: "a whole number", float: "a number", bool: "yes or no"}[kind]
+        raise ValueError(f"{option} is {expected}, not {text!r}.") from None
     if kind is str:
         if not text:
             raise ValueError(f"{option} has an empty choice.")

@@ -31,7 +31,7 @@ from ...segmentation.classifier import find_classifier
 from ...training.log import METRICS, Report, lines_of
 from ...training.session import HEADLINES, Headline, obtain, train
 from ..crf.unaries import rows
-from .journal import Book, Trial
+from .journal import Journal, Trial
 from .plan import Plan
 from .space import Point
 
@@ -42,9 +42,9 @@ def checked(plan: Plan, device: Device, download: bool) -> tuple[Direction, str]
     """Refuse what could not be trained or scored.
 
     Args:
-        plan: What is asked for. Each value that an option may take is tried with the first of
+        plan: The plan of the search. Each value that an option may take is tried with the first of
             all others.
-        device: Where to compute.
+        device: The device to compute on.
         download: Let data be fetched.
 
     Returns:
@@ -90,7 +90,7 @@ def _assembled(plan: Plan, point: Point) -> Assembly:
 
 
 def _directions(plan: Plan, assembly: Assembly) -> list[Direction]:
-    """List what could sum up all runs: what is asked for, else ways the first model can go."""
+    """List the directions that could score all runs: the plan's, else those of the first model."""
     target = {"miou": "mask", "f1": "classes", "map": "classes"}.get(plan.metric)
     if plan.views is not None and target is not None:
         return [(plan.views, target)]
@@ -98,34 +98,35 @@ def _directions(plan: Plan, assembly: Assembly) -> list[Direction]:
         *HEADLINES, (("mask",), "classes"), (("image", "classes"), "classes")
     )  # fmt: skip
     able_to = [way for way in ways if able(assembly, *way)]
-    found = [way for way in able_to if target in (None, way[1])] or [ways[0]]
+    matching = [way for way in able_to if target in (None, way[1])] or [ways[0]]
     if target is not None and target not in assembly.model.views:
         others = " or ".join(sorted(set(assembly.model.views) & {"mask", "classes"}))
         metrics = {"mask": "miou", "classes": "f1"}
         raise ValueError(
-            f"{plan.recipe} predicts no {target}, which --metric {plan.metric} is of; choose "
+            f"{plan.recipe} predicts no {target}, which --metric {plan.metric} scores; choose "
             f"--metric {metrics.get(others, 'loss')}."
         )
-    return found
+    return matching
 
 
 def _require(
     assembly: Assembly, ways: list[Direction], plan: Plan, point: Point
 ) -> list[Direction]:
     """Keep the ways that this model can go, too; refuse it if there is none."""
-    kept = [way for way in ways if able(assembly, *way)]
-    if not kept:
+    possible = [way for way in ways if able(assembly, *way)]
+    if not possible:
         views, target = ways[0]
         reads = "--guide poe, which reads any of the views of --encode, "
         raise ValueError(
-            f"`{plan.command(point)}` makes no model that predicts {target} given "
-            f"{','.join(views)}, by which all are compared; choose "
+            f"`{plan.command(point)}` does not train a model that predicts {target} given "
+            f"{','.join(views)}, the direction in which all trials are compared; choose "
             f"{reads if 'encode' in point else ''}other views with --given, or other values."
         )
-    return kept
+    return possible
 
 
-Watch = Callable[[Trial, Report], None]
+TrialCallback = Callable[[Trial, Report], None]
+"""A callback with a trial, and the report of one of its training steps."""
 
 _AT_ONCE = 50
 
@@ -135,11 +136,11 @@ class Task:
     """A trial to be done: plain data, so that a process of its own can do it.
 
     Attributes:
-        plan: What it is of.
+        plan: The plan of the search.
         trial: Which.
         folder: The search's.
         direction: Views given and target, which sum up its run.
-        device: Where to compute.
+        device: The device to compute on.
     """
 
     plan: Plan
@@ -150,7 +151,7 @@ class Task:
 
     @property
     def headline(self) -> Headline:
-        """What sums up its run."""
+        """The score that sums up its run."""
         return Headline(self.plan.split, self.direction)
 
 
@@ -158,22 +159,22 @@ class Stopped(Exception):
     """A trial that is not worth going on with."""
 
 
-def run_trial(task: Task, watch: Watch = lambda trial, report: None) -> Trial:
+def run_trial(task: Task, watch: TrialCallback = lambda trial, report: None) -> Trial:
     """Train with each seed, and score; one that cannot be trained has failed, and says why.
 
     With several seeds the score is their mean, and a trial of which one seed fails has failed.
     A run that was interrupted goes on from its checkpoint.
     """
     began, trial, seeds = time.monotonic(), task.trial, task.plan.seeds
-    book = Book(task.folder, task.plan) if task.plan.prune else None
+    journal = Journal(task.folder, task.plan) if task.plan.prune else None
     scores: list[float] = []
 
     def seen(report: Report) -> None:
         repeat, steps = len(scores), report.steps
         watch(trial, replace(report, step=repeat * steps + report.step, steps=seeds * steps))
         over = report.step == steps and repeat == seeds - 1
-        if book is not None and report.val is not None and not over:
-            if book.report(trial.number, report.step, report.val, repeat):
+        if journal is not None and report.val is not None and not over:
+            if journal.report(trial.number, report.step, report.val, repeat):
                 raise Stopped
 
     try:
@@ -185,17 +186,17 @@ def run_trial(task: Task, watch: Watch = lambda trial, report: None) -> Trial:
             scores.append(score)
         about += f", {seeds} seeds" if seeds > 1 else ""
         mean = statistics.fmean(scores)
-        found = replace(trial, state="done", score=mean, about=about, scores=tuple(scores))
+        outcome = replace(trial, state="done", score=mean, about=about, scores=tuple(scores))
     except Stopped:
-        found = replace(trial, state="stopped")
+        outcome = replace(trial, state="stopped")
     except (ArithmeticError, LookupError, ValueError) as error:
         which = f"Seed {task.plan.seed + len(scores)}: " if seeds > 1 else ""
-        found = replace(trial, state="failed", why=which + _sentence(error))
+        outcome = replace(trial, state="failed", why=which + _sentence(error))
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError | torch.OutOfMemoryError):
             raise
-        found = replace(trial, state="failed", why="Memory ran out.")
-    return replace(found, seconds=round(time.monotonic() - began, 1))
+        outcome = replace(trial, state="failed", why="Memory ran out.")
+    return replace(outcome, seconds=round(time.monotonic() - began, 1))
 
 
 def strip(folder: Path) -> None:
@@ -205,7 +206,7 @@ def strip(folder: Path) -> None:
 
 
 def _trained(task: Task, repeat: int, watch: Callable[[Report], None]) -> Run:
-    """Give the complete run of a seed; one that carries a stranger's code is begun anew."""
+    """Return the complete run of a seed; one with a user's own code is trained from the start."""
     settings = task.plan.settings(task.trial.point, repeat)
     folder = task.folder / task.plan.runs(task.trial.name)[repeat]
     more: Any = {"device": task.device, "headline": task.headline, "watch": watch}
@@ -215,14 +216,14 @@ def _trained(task: Task, repeat: int, watch: Callable[[Report], None]) -> Run:
 
 
 def _scored(task: Task, run: Run) -> tuple[float, str]:
-    """Give the score of a run, and what it is of."""
+    """Return the score of a run, and a description of what it measures."""
     metric = task.plan.metric
     if metric == "loss":
         return _last_loss(run), "val"
     if metric == "elbo":
         scenes = _scenes(task, run)
-        said = f"{scenes.split}, {len(scenes)} scenes{against_weak(scenes.weak, len(scenes))}"
-        return _elbo(run, scenes, task), said
+        title = f"{scenes.split}, {len(scenes)} scenes{against_weak(scenes.weak, len(scenes))}"
+        return _elbo(run, scenes, task), title
     cell = read_json(run.path(SUMMARY))["headline"]
     score = (cell["score"] or {}).get({"f1": "macro_f1"}.get(metric, metric))
     if score is None:
@@ -236,7 +237,10 @@ def _last_loss(run: Run) -> float:
     """Read the validation loss of the weights that were kept."""
     losses = [line["val"] for line in lines_of(run.path(METRICS)) if "val" in line]
     if not losses:
-        raise ValueError("It has no validation loss; its data have no split val.")
+        raise ValueError(
+            "The trial has no validation loss, because its data have no split val; "
+            "choose another --metric."
+        )
     return float(min(losses) if run.settings.training.patience else losses[-1])
 
 

@@ -3,7 +3,7 @@
 ::
 
     seed-0/
-        classifier/  twin/   runs, as of `scene train`
+        classifier/  supervised/   runs, as of `scene train`
         report/sec/          the run of SEC, one for each variant
         report/result.json   the scores of the variant, and the settings selected for it
         report/masks.png     masks of every stage for the first scenes
@@ -20,7 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from scene.datasets.folders.writer import Progress
+from scene.notices import Progress
 
 from ...crf.parameters import Parameters
 from ...devices import Device, device_of
@@ -63,7 +63,7 @@ class SeedTask:
 
     Attributes:
         request: What to reproduce.
-        seed: Of all trainings.
+        seed: Seed of all trainings.
         variants: Names of `VARIANTS`.
         folder: Where runs and results go.
         cells: Rows and columns of SEC's grid.
@@ -94,10 +94,12 @@ def run_seed(
     request, folder = task.request, task.folder
     trained = partial(train_or_read, device=task.device, watch=watch)
     classifier = trained(folder / "classifier", request.classifier(task.seed))
-    twin = trained(folder / "twin", request.twin(task.seed, classifier.folder))
+    supervised = trained(folder / "supervised", request.supervised(task.seed, classifier.folder))
     size, device = classifier.settings.data.size, device_of(task.device)
     evaluator = StageEvaluator(request, size, folder, device, task.jobs, watch)
-    results = [_Pipeline(task, name, evaluator, classifier, twin).run() for name in task.variants]
+    results = [
+        _Pipeline(task, name, evaluator, classifier, supervised).run() for name in task.variants
+    ]
     shutil.rmtree(folder / "unaries", ignore_errors=True)
     return results
 
@@ -115,10 +117,15 @@ class _Pipeline:
     """One variant of a seed: from class maps to cues, SEC, its CRF and their scores."""
 
     def __init__(
-        self, task: SeedTask, name: str, evaluator: StageEvaluator, classifier: Run, twin: Run
+        self,
+        task: SeedTask,
+        name: str,
+        evaluator: StageEvaluator,
+        classifier: Run,
+        supervised: Run,
     ) -> None:
         self.task, self.name, self.evaluator = task, name, evaluator
-        self.classifier, self.twin = classifier, twin
+        self.classifier, self.supervised = classifier, supervised
         self.folder, self.variant = task.folder / name, VARIANTS[name]
         self.labels = evaluator.dataset(task.request.reported).schema.labels
         self.crfs: dict[str, Selection[Parameters]] = {}
@@ -146,7 +153,7 @@ class _Pipeline:
         sec = train_or_read(self.folder / "sec", settings, self.task.device, watch)
         self._score("gradcam", gradcam, self.classifier)
         self._score("sec", self._load(sec, "sec"), sec)
-        self._score("twin", self._load(self.twin, "mask"), self.twin)
+        self._score("supervised", self._load(self.supervised, "mask"), self.supervised)
         self._draw()
         return SeedResult(
             seed=self.task.seed,
@@ -216,7 +223,7 @@ class _Pipeline:
         return {"kernels": ablation["rows"], "grid": ablation["grid"]}
 
     def _title(self, stage: str) -> str:
-        return stage if stage == "twin" else f"{self.name}-{stage}"
+        return stage if stage == "supervised" else f"{self.name}-{stage}"
 
     def _selected(
         self, maps: Selection[CueSettings], cues: Selection[CueSettings]
@@ -238,6 +245,6 @@ class _Pipeline:
 
     def _key(self, sec: Run) -> str:
         """Return the digest of everything that the result depends on."""
-        weights = [weights_digest(run) for run in (self.classifier, self.twin, sec)]
+        weights = [weights_digest(run) for run in (self.classifier, self.supervised, sec)]
         request = self.task.request.to_json(), self.variant, self.task.common
         return digest(version("scene-suite"), request, weights)

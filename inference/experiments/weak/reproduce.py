@@ -12,10 +12,9 @@ import torch
 
 from scene.datasets.catalogue import evaluation_split, open_data, splits_of
 from scene.datasets.folders.voc import VOCScenes
-from scene.datasets.folders.writer import Progress
 from scene.discriminative import CoarseScene
 from scene.figures.charts import Bars, draw_bars, draw_heatmap
-from scene.notices import against_weak
+from scene.notices import Progress, against_weak
 from scene.storage.locks import locked
 from scene.storage.outputs import clear, require_free, unlike
 
@@ -48,7 +47,7 @@ class Reproduction:
         data: Name of the dataset.
         split: The split that is reported.
         scenes: Scenes of it that were used; all have masks.
-        seeds: Of the trainings.
+        seeds: Seeds of the trainings.
         variants: The results of each variant, by the names of `VARIANTS`.
         files: ``reproduce.json`` and pictures.
         reference: Whether the report's figures are of the same scenes.
@@ -91,21 +90,22 @@ def reproduce(
 ) -> Reproduction:
     """Train and measure everything that is not there yet, and compare it.
 
-    For each seed: a classifier, the twin (SEC's network on true masks), and SEC once for each
-    variant; then scores of Grad-CAM, SEC and the twin with and without a CRF, an ablation of
-    SEC's CRF, and a grid of widths. Settings are selected on `TUNE_SPLIT` only. A second call
-    continues an interrupted one. What can be refused is refused before anything is written.
+    For each seed: a classifier, SEC's network on ground-truth masks (recipe supervised), and SEC
+    once for each variant; then scores of Grad-CAM, SEC and supervised with and without a CRF, an
+    ablation of SEC's CRF, and a grid of widths. Settings are selected on `TUNE_SPLIT` only. A
+    second call continues an interrupted one. Invalid requests are refused before anything is
+    written.
 
     Args:
         request: What to reproduce.
-        seeds: Of all trainings, each once.
+        seeds: Seeds of all trainings, each once.
         variants: Names of `VARIANTS`.
         folder: Where runs, results and pictures go; None = a folder named after the data under
             `inference.runs.run.home`.
-        force: Remove an earlier reproduction and start anew.
+        force: Remove an earlier reproduction and start again.
         device: Where networks compute.
         jobs: Processes: for seeds if there are several, else for the scenes of the CRF.
-        watch: Told how far the work is. With several seeds and jobs it is sent to other
+        watch: Called with the progress. With several seeds and jobs it is sent to other
             processes, so it must be a function at the top of a module.
 
     Raises:
@@ -130,7 +130,7 @@ def reproduce(
     ]  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder), resumable():
-        claim(folder, force)
+        prepare_folder(folder, force)
         with pool(processes) as workers:
             run = partial(_run_task if processes == 1 else _run_task_elsewhere, watch)
             results = [result for some in workers.map(run, tasks) for result in some]
@@ -174,7 +174,7 @@ def check_request(request: Request) -> tuple[Request, tuple[int, int]]:
     sec = request.sec(0)
     require_background(dataset.schema.labels, sec.cues.background > 0, "--background none")
     assemble(settings, dataset.schema)
-    assemble(request.twin(0), dataset.schema)
+    assemble(request.supervised(0), dataset.schema)
     model = assemble(sec, dataset.schema).model
     assert isinstance(model, CoarseScene)
     probs, image = torch.full((2, 4, 4), 0.5), torch.zeros(4, 4, 3)
@@ -184,7 +184,7 @@ def check_request(request: Request) -> tuple[Request, tuple[int, int]]:
     return request, model.cells
 
 
-def claim(folder: Path, force: bool) -> None:
+def prepare_folder(folder: Path, force: bool) -> None:
     """Refuse a folder that holds anything but a reproduction; with ``force``, empty it.
 
     Raises:
@@ -271,7 +271,7 @@ class RunsWithoutMasks:
 
 
 def splits_without_masks(request: Request) -> tuple[str, ...]:
-    """Return the splits without masks, of those for the twin, for selection and for scores.
+    """Return the splits without masks, of those for supervised, for selection and for scores.
 
     Raises:
         LookupError: If the data or a split is not there.
@@ -300,27 +300,27 @@ def train_without_masks(
     """Train a classifier and SEC for each seed with the recipes' settings, and draw their masks.
 
     Runs that are there are used or continued. Without masks no settings are selected, and the
-    twin is not trained.
+    supervised is not trained.
 
     Args:
         request: What to reproduce.
-        seeds: Of all trainings.
+        seeds: Seeds of all trainings.
         folder: Where runs and pictures go; None = as in `reproduce`.
-        force: Remove an earlier reproduction and start anew.
+        force: Remove an earlier reproduction and start again.
         device: Where networks compute.
-        watch: Told how far the work is.
+        watch: Called with the progress.
 
     Raises:
         LookupError: If the data or weights are not there.
         ValueError: If something does not fit, or the folder holds something else.
     """
     splits = splits_of(request.data)
-    shown = next(
+    example = next(
         split for split in (request.reported, "test", TUNE_SPLIT, "train") if split in splits
     )
-    dataset = open_data(request.data, shown, request.classifier(0).data.size)
+    dataset = open_data(request.data, example, request.classifier(0).data.size)
     folder = folder or home() / f"reproduce-{dataset.name}"
-    claim(folder, force)
+    prepare_folder(folder, force)
     runs, pictures = list[Path](), list[Path]()
     for seed in seeds:
         place, progress = folder / f"seed-{seed}", partial(with_seed, seed, watch)

@@ -61,9 +61,9 @@ class Variant:
 
 
 VARIANTS = {
-    "report": Variant("last layer, background 1 − Σ, the recipe's cues"),
+    "report": Variant("the classifier's last layer, background map 1 − Σ maps, the recipe's cues"),
     "best": Variant(
-        "layers, background and cues are chosen, too",
+        "layers, background map and cues selected on tune",
         layers=("usual", "both"),
         exponents=(0.5, 1.0, 2.0, 3.0),
         foregrounds=(0.5, 0.7, 0.9),
@@ -79,22 +79,22 @@ class Request:
     """What to reproduce, with any seeds and variants.
 
     Attributes:
-        data: As ``--data``.
+        data: The data, as for ``--data``.
         size: Height and width of scenes for the networks; None = those of the recipes.
         count: Training scenes; None = all.
         split: The split that is reported; None = ``val``.
         limit: Scenes of that split that are used; None = all.
         tuned: Scenes of `TUNE_SPLIT` that settings are selected on.
-        backbone: Of the classifier. SEC and the twin are ``small`` if it is, else ``largefov``.
+        backbone: Of the classifier. SEC and supervised are ``small`` if it is, else ``largefov``.
         weights: Initial weights of all three, where they are not small.
-        background: Whether SEC has cues of background.
+        background: Whether SEC has background cues.
         classifier_steps: Training steps of the classifier; None = those of the recipe.
         sec_steps: Training steps of SEC; None = those of the recipe.
-        twin_steps: Training steps of the twin, SEC's network on true masks; None = those of the
-            recipe.
+        supervised_steps: Training steps of the recipe supervised, SEC's network on ground-truth
+            masks; None = those of the recipe.
         alphas: Widths θα in pixels; none = the shares `ALPHAS` of the first image's side.
         betas: Widths θβ, on the scale 0-255.
-        engine: Of the CRF, as in `inference.crf.meanfield.refine`.
+        engine: Engine of the CRF, as in `inference.crf.meanfield.refine`.
 
     Raises:
         ValueError: If a number is below 1, or the split is that of selection.
@@ -111,7 +111,7 @@ class Request:
     background: bool = True
     classifier_steps: int | None = None
     sec_steps: int | None = None
-    twin_steps: int | None = None
+    supervised_steps: int | None = None
     alphas: tuple[float, ...] = ()
     betas: tuple[float, ...] = BETAS
     engine: str = "auto"
@@ -134,7 +134,7 @@ class Request:
 
     @property
     def net(self) -> str:
-        """The network of SEC and its twin."""
+        """The network of the recipes sec and supervised."""
         return "small" if self.backbone == "small" else "largefov"
 
     def classifier(self, seed: int) -> Settings:
@@ -154,9 +154,11 @@ class Request:
             **self._coarse(seed, classifier), steps=self.sec_steps, **{**selected, **without}
         )
 
-    def twin(self, seed: int, classifier: Path | None = None) -> Settings:
-        """Return the settings of the twin, SEC's network on true masks."""
-        return recipe("twin").settings(**self._coarse(seed, classifier), steps=self.twin_steps)
+    def supervised(self, seed: int, classifier: Path | None = None) -> Settings:
+        """Return the settings of the recipe supervised, SEC's network on ground-truth masks."""
+        return recipe("supervised").settings(
+            **self._coarse(seed, classifier), steps=self.supervised_steps
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for JSON."""

@@ -19,8 +19,8 @@ STAGES = {
     "gradcam+crf": "Grad-CAM + CRF",
     "sec": "SEC",
     "sec+crf": "SEC + CRF",
-    "twin": "twin on true masks",
-    "twin+crf": "twin + CRF",
+    "supervised": "supervised",
+    "supervised+crf": "supervised + CRF",
 }
 """Titles of the stages, the rows of their table."""
 
@@ -40,7 +40,7 @@ REPORT = {
 on Grad-CAM."""
 
 RATIO = 50.7 / 67.6
-"""SEC + CRF over the same network on true masks + CRF, as published for PASCAL VOC 2012 val."""
+"""SEC + CRF divided by supervised + CRF, as published for PASCAL VOC 2012 val."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class SeedResult:
     """The result of one seed and one variant, as plain data.
 
     Attributes:
-        seed: Of all trainings.
+        seed: Seed of all trainings.
         variant: Its name in `inference.experiments.weak.request.VARIANTS`.
         key: The digest of everything that the result depends on.
         classifier: F1, AP and threshold of the classifier, and the split they were measured on.
@@ -118,15 +118,15 @@ class AcrossSeeds:
 
 @dataclass(frozen=True)
 class Ordering:
-    """A claim about the order of rows in a table, and whether it holds.
+    """An expected order of rows in a table, and whether it holds.
 
     Attributes:
-        claim: Such as ``a < b < c``.
-        held: For each seed, whether it holds.
+        expected: Such as ``a < b < c``.
+        holds: For each seed, whether it holds.
     """
 
-    claim: str
-    held: tuple[bool, ...]
+    expected: str
+    holds: tuple[bool, ...]
 
 
 @dataclass(frozen=True)
@@ -145,8 +145,8 @@ class Summary:
 
     @property
     def ratio(self) -> AcrossSeeds:
-        """Mean IoU of SEC + CRF divided by that of the twin + CRF."""
-        pairs = zip(self.stage("sec+crf").each, self.stage("twin+crf").each, strict=True)
+        """Mean IoU of SEC + CRF divided by that of supervised + CRF."""
+        pairs = zip(self.stage("sec+crf").each, self.stage("supervised+crf").each, strict=True)
         return AcrossSeeds(tuple(ours / theirs if theirs else 0.0 for ours, theirs in pairs))
 
     @property
@@ -178,7 +178,7 @@ class Summary:
             "stages": {name: self.stage(name).to_json() for name in STAGES},
             "kernels": {name: self.kernel(name).to_json() for name in KERNELS},
             "ratio": self.ratio.to_json(),
-            "orders": {order.claim: order.held for order in self.orders},
+            "orders": {order.expected: order.holds for order in self.orders},
             "grid": {**self.results[0].grid, "miou": self.grid},
             "seeds": [asdict(result) for result in self.results],
         }

@@ -14,9 +14,9 @@ import torch
 
 from scene.datasets.base import SceneDataset
 from scene.datasets.catalogue import open_data
-from scene.datasets.folders.writer import Progress
 from scene.discriminative import ClassifiedScene
 from scene.networks.classifiers import Classifier
+from scene.notices import Progress
 
 from ...build import Assembly
 from ...crf.parameters import Parameters
@@ -45,7 +45,7 @@ class StageEvaluator:
         folder: For ``unaries``, which may be removed at the end, and ``results``.
         device: Where networks compute.
         jobs: Processes for the CRF.
-        watch: Told how far the work is.
+        watch: Called with the progress.
     """
 
     request: Request
@@ -256,7 +256,7 @@ def score_cues(
     cells: tuple[int, int],
     candidates: Sequence[CueSettings],
 ) -> list[CueScore]:
-    """Score cues against true masks.
+    """Score cues against ground-truth masks.
 
     Args:
         assembly: A classifier.

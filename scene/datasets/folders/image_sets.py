@@ -37,9 +37,9 @@ def lists(folder: Path, kind: str) -> dict[str, Path]:
     if kind == "Main":  # cat_train.txt holds labels; it lists the cats of train, not a split
         stems = {*files, *(path.stem for path in _texts(sets / "Segmentation"))}
         files = {s: p for s, p in files.items() if not any(s.endswith(f"_{t}") for t in stems)}
-    taken = set(files)
+    names = set(files)
     known = {stem: ALIASES.get(stem.lower(), stem) for stem in files}
-    return {(s if known[s] in taken else known[s]): path for s, path in files.items()}
+    return {(s if known[s] in names else known[s]): path for s, path in files.items()}
 
 
 def scenes_in(path: Path | None, scene: Namer) -> list[str]:

@@ -35,7 +35,7 @@ class Entry:
         name: Its name in the folder's lists.
         image: Its image.
         mask: Its mask, or None.
-        classes: Its image-level labels ``(C,)``, read only if it has no true mask.
+        classes: Its image-level labels ``(C,)``, read only if it has no ground-truth mask.
         weak: Whether its mask is a pseudo-label.
         unturned: Whether its mask belongs to the stored pixels, before the EXIF orientation is
             applied to the image; None = not known.
@@ -59,8 +59,8 @@ def labels_of(folder: Path) -> Labels:
     if (path := layout_of(folder).label_file()) is not None:
         return read_labels(path)
     main = folder / "ImageSets" / "Main"
-    named = folder.name.upper() in ("VOC2007", "VOC2012")
-    if named or all(any(main.glob(f"{name}_*.txt")) for name in VOC.classes):
+    official = folder.name.upper() in ("VOC2007", "VOC2012")
+    if official or all(any(main.glob(f"{name}_*.txt")) for name in VOC.classes):
         return VOC
     raise LookupError(
         f"{folder} has no {FILE} and is not PASCAL VOC, so its labels have no names; write one "
@@ -91,7 +91,7 @@ def splits(root: str | Path, *, masked: bool = False) -> tuple[str, ...]:
         if not (folder / "ImageSets").is_dir() and (bare := layout.unlisted.get("train")):
             near = _near(layout.mask_files, bare, {})
             raise LookupError(
-                f"{layout.masks} has no mask of {_shown(bare)}{near}; call each as its image, "
+                f"{layout.masks} has no mask of {_listed(bare)}{near}; call each as its image, "
                 f"such as {bare[0]}.png, or list images in ImageSets/Main/train.txt."
             )
         raise LookupError(
@@ -137,8 +137,8 @@ def entries(folder: Path, split: str, labels: Labels) -> list[Entry]:
     if layout.listless and unmasked:
         bare = [n for names in layout.unlisted.values() for n in names if not layout.mask(n)]
         notice(
-            f"{layout.masks} has no mask of {_shown(bare)}; each is read as an image alone. Masks "
-            "are called as their images."
+            f"{layout.masks} has no mask of {_listed(bare)}; each is read as an image alone. "
+            "Masks are called as their images."
         )
     if not masked and not unmasked:
         raise ValueError(f"The split {split!r} of {folder} is empty; list scenes in its file.")
@@ -198,13 +198,13 @@ def _files(
     if no_image:
         it, near = "it" if len(no_image) == 1 else "them", _near(layout.pictures, no_image, images)
         sentences.append(
-            f"{layout.images} has no picture of {_shown(no_image)}{near}; add {it}, or take {it} "
+            f"{layout.images} has no picture of {_listed(no_image)}{near}; add {it}, or take {it} "
             "off the lists in ImageSets."
         )
     if no_mask:
         it, near = "it" if len(no_mask) == 1 else "them", _near(layout.mask_files, no_mask, masks)
         sentences.append(
-            f"{layout.masks} has no mask of {_shown(no_mask)}{near}; add {it}, or list {it} in "
+            f"{layout.masks} has no mask of {_listed(no_mask)}{near}; add {it}, or list {it} in "
             "ImageSets/Main only."
         )
     if sentences:
@@ -215,10 +215,10 @@ def _files(
     )
 
 
-def _shown(names: list[str]) -> str:
+def _listed(names: list[str]) -> str:
     """Return the first few names as text.
 
-    >>> _shown(["a", "b"]), _shown(list("abcdefg"))
+    >>> _listed(["a", "b"]), _listed(list("abcdefg"))
     ("'a', 'b'", "'a', 'b', 'c', 'd', 'e' and 2 more")
     """
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
@@ -230,4 +230,4 @@ def _near(folder: PictureFolder, names: list[str], files: Mapping[str, Path | No
     known = {path for path in files.values() if path}
     near = (folder.near(name, known) for name in names[:_SHOWN])
     alike = list(dict.fromkeys(filter(None, near)))
-    return f" (there is {_shown(alike)})" if alike else ""
+    return f" (there is {_listed(alike)})" if alike else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from torch import Tensor
 from ...images.io import is_turned, write_image, write_mask
 from ...labelmap import FILE, labelmap_lines
 from ...labels import Labels
+from ...notices import Progress
 from ...storage.locks import emptied, workspace
 from ...storage.names import scene_name, within
 from ...storage.outputs import require_free, without
@@ -22,10 +23,6 @@ from ..base import SPLITS, SceneDataset
 from ..catalogue import open_data, splits_of
 from .image_sets import UNTURNED, WEAK
 from .voc import VOCScenes
-
-Progress = Callable[[str, int, int], None]
-"""A callback with the step of the work, the number of scenes done, and their total."""
-
 
 ABOUT = "about.json"
 """The file that describes a written dataset; only folders with it are ever replaced."""
@@ -123,7 +120,7 @@ class VOCWriter:
         path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
-def claim_folder(folder: Path, force: bool) -> None:
+def require_dataset_folder(folder: Path, force: bool) -> None:
     """Refuse a folder that a dataset may not be written to, see `require_free`."""
     require_free(folder, force, folder="a dataset", foreign=without(ABOUT))
 
@@ -171,12 +168,12 @@ def copy_other_splits(
 def copy_split(
     writer: VOCWriter, dataset: SceneDataset, watch: Progress, limit: int | None = None
 ) -> dict[str, int]:
-    """Copy the scenes of a split that have true masks.
+    """Copy the scenes of a split that have ground-truth masks.
 
     Args:
         writer: Writer of the new folder.
         dataset: The split.
-        watch: Told how far the work is.
+        watch: Called with the progress.
         limit: Copy the first so many only; None = all.
 
     Returns:

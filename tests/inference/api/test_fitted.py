@@ -52,22 +52,22 @@ def test_it_holds_what_the_run_holds(model):
 
 def test_a_prediction_is_that_of_its_parts(model, scenes):
     views = scenes.views(range(3))
-    found = model.predict(image=views["image"], draws=4, seed=3)
+    result = model.predict(image=views["image"], draws=4, seed=3)
     with seeded(3):
-        wanted = predict(model.assembly, views.only(["image"]), model.model.views, draws=4)
-    assert found.probs.equal(wanted.views["mask"])
-    assert found.image.equal(wanted.views["image"])
-    assert found.classes.equal(wanted.views["classes"])
-    assert found.mask.equal(found.probs.argmax(1))
+        expected = predict(model.assembly, views.only(["image"]), model.model.views, draws=4)
+    assert result.probs.equal(expected.views["mask"])
+    assert result.image.equal(expected.views["image"])
+    assert result.classes.equal(expected.views["classes"])
+    assert result.mask.equal(result.probs.argmax(1))
 
 
 def test_a_long_batch_is_predicted_as_it_is_evaluated(model, monkeypatch):
     """In parts, one after the other: the same draws, so that the same masks are scored."""
     monkeypatch.setitem(COUNTS, "test", 70)
     scenes = SyntheticScenes("test", size=(16, 16))
-    found = model.predict(image=scenes.views(range(70))["image"], views=["mask"], seed=1)
+    result = model.predict(image=scenes.views(range(70))["image"], views=["mask"], seed=1)
     scorer = MaskScorer(model.labels)
-    for index, mask in enumerate(found.mask):
+    for index, mask in enumerate(result.mask):
         scorer.add(mask, scenes[index].mask)
     direction = (["image"], "mask")
     assert scorer.score() == model.evaluate(scenes, seed=1, directions=[direction]).cells[0].score
@@ -92,19 +92,19 @@ def test_one_scene_has_no_dimension_of_scenes(model, scenes, tmp_path):
 
 
 def test_only_the_views_that_are_asked_for_are_predicted(model):
-    found = model.predict(mask="test:0", views=["classes"])
-    assert set(found.views) == {"classes"}
+    result = model.predict(mask="test:0", views=["classes"])
+    assert set(result.views) == {"classes"}
     with pytest.raises(LookupError, match="The mask was not predicted; this prediction holds cl"):
-        found.mask  # noqa: B018
-    assert found._repr_png_().startswith(b"\x89PNG")
+        result.mask  # noqa: B018
+    assert result._repr_png_().startswith(b"\x89PNG")
 
 
 def test_the_posterior_is_the_guides_and_the_prior_where_nothing_is_seen(model, scenes):
     views = scenes.views([0])
     q = model.posterior(image="test:0", classes="test:0")
     with torch.no_grad():
-        wanted = model.guide.posterior(views.only(["image", "classes"]))
-    assert q.mean.equal(wanted.mean)
+        expected = model.guide.posterior(views.only(["image", "classes"]))
+    assert q.mean.equal(expected.mean)
     assert (q.batch_shape, q.event_shape) == ((1,), (4,))
     prior = model.posterior()
     assert prior.mean.equal(torch.zeros(1, 4))
@@ -124,45 +124,45 @@ def test_refining_raises_the_elbo_and_is_kept(model, tmp_path):
 
 
 def test_the_evaluation_is_that_of_the_dataset(model, scenes):
-    found = model.evaluate("test", seed=2)
-    wanted = evaluate(model.assembly, scenes, seed=2)
-    assert found.cells == wanted.cells
-    assert found.cell("image").score.miou == found.numpy()["image → mask"]
-    assert found.cell("all").given == ("image", "classes", "mask")
+    result = model.evaluate("test", seed=2)
+    expected = evaluate(model.assembly, scenes, seed=2)
+    assert result.cells == expected.cells
+    assert result.cell("image").score.miou == result.numpy()["image → mask"]
+    assert result.cell("all").given == ("image", "classes", "mask")
     assert len(model.evaluate("val", directions=[(["mask"], "mask")])) == 1
     with pytest.raises(LookupError, match="classes → mask was not scored; image → mask;"):
-        found.cell("classes")
+        result.cell("classes")
 
 
-def test_an_evaluation_is_kept_and_told(model, tmp_path):
-    found = model.evaluate("test", directions=[(("image",), "mask"), (("classes",), "mask")])
-    assert str(found).splitlines()[0] == "synthetic-default test, 6 scenes"
-    assert len(str(found).splitlines()) == 3
-    found.save(tmp_path / "scores.json")
+def test_an_evaluation_is_saved_and_printed(model, tmp_path):
+    result = model.evaluate("test", directions=[(("image",), "mask"), (("classes",), "mask")])
+    assert str(result).splitlines()[0] == "synthetic-default test, 6 scenes"
+    assert len(str(result).splitlines()) == 3
+    result.save(tmp_path / "scores.json")
     with pytest.raises(FileExistsError, match="exists; choose another, or --force"):
-        found.save(tmp_path / "scores.json")
+        result.save(tmp_path / "scores.json")
     with pytest.raises(ValueError, match=r"kept as scores\.json or \.png"):
-        found.save(tmp_path / "scores.txt")
-    assert found._repr_png_().startswith(b"\x89PNG")
+        result.save(tmp_path / "scores.txt")
+    assert result._repr_png_().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("name", ["telbo", "jvae", "cvae", "segmenter", "classifier"])
 def test_log_likelihoods_are_bounds_of_each_scene(fitted, scenes, name):
     model = load(fitted(name, steps=1)[0], **CPU)
-    found = model.log_likelihood(scenes, particles=8)
-    assert found.shape == (6,)
-    assert found.isfinite().all()
-    assert found.equal(model.log_likelihood(scenes.views(range(6)), particles=8))
+    result = model.log_likelihood(scenes, particles=8)
+    assert result.shape == (6,)
+    assert result.isfinite().all()
+    assert result.equal(model.log_likelihood(scenes.views(range(6)), particles=8))
 
 
 def test_a_model_without_z_knows_its_log_likelihood_exactly(fitted, scenes):
     model = load(fitted("segmenter", steps=1)[0], **CPU)
     views = scenes.views(range(6))
     with torch.no_grad():
-        wanted = model.model.decode(None, views, ["mask"])["mask"].log_prob(views["mask"])
-    found = model.log_likelihood(views, particles=1)
-    torch.testing.assert_close(found, wanted)
-    assert found.equal(model.log_likelihood(views, particles=9, seed=4))
+        expected = model.model.decode(None, views, ["mask"])["mask"].log_prob(views["mask"])
+    result = model.log_likelihood(views, particles=1)
+    torch.testing.assert_close(result, expected)
+    assert result.equal(model.log_likelihood(views, particles=9, seed=4))
 
 
 def test_more_particles_tighten_the_bound(model, scenes):
@@ -176,8 +176,8 @@ def test_a_linear_gaussian_log_likelihood_is_exact(linear, exact, data):
     from inference.objectives.bounds import IWAE
 
     linear.latent, linear.conditions, exact.require = 3, (), lambda names: None
-    found = log_likelihood(Assembly(linear, exact, IWAE(1)), data, particles=3)
-    torch.testing.assert_close(found, linear.log_evidence(data).detach())
+    result = log_likelihood(Assembly(linear, exact, IWAE(1)), data, particles=3)
+    torch.testing.assert_close(result, linear.log_evidence(data).detach())
 
 
 @pytest.mark.parametrize(
@@ -187,9 +187,12 @@ def test_a_linear_gaussian_log_likelihood_is_exact(linear, exact, data):
         (lambda m: m.predict(image="test:0", views=["masc"]), "Did you mean 'mask'"),
         (lambda m: m.evaluate("tset"), "tset"),
         (lambda m: m.evaluate("test", directions=[(["imge"], "mask")]), "Did you mean 'image'"),
-        (lambda m: m.refine_posterior(), "There is nothing to refine by"),
+        (lambda m: m.refine_posterior(), "--refine needs views to condition on"),
         (lambda m: m.log_likelihood(SyntheticScenes("test"), particles=0), "1 particle or more"),
-        (lambda m: m.segment(torch.rand(3, 9, 9), stage="sec"), "its stages are mask, mask"),
+        (
+            lambda m: m.segment(torch.rand(3, 9, 9), stage="sec"),
+            "choose one of its stages: mask, mask",
+        ),
         (lambda m: m.segment(torch.rand(3, 9, 9), stage="msk"), "Did you mean 'mask'"),
         (lambda m: m.segment(torch.rand(3, 9, 9), stage="mask", crf=True), "contradicts crf=True"),
         (lambda m: m.segment(torch.rand(3, 9, 9), crf={"weight": 3}), "No parameter of the CRF"),
@@ -205,7 +208,7 @@ def test_a_model_without_z_has_no_posterior(fitted):
     model = load(fitted("segmenter", steps=1)[0], **CPU)
     with pytest.raises(ValueError, match="A segmenter has no z, so that it has no posterior"):
         model.posterior(image="test:0")
-    with pytest.raises(ValueError, match="A segmenter draws given an image; add --from-image"):
+    with pytest.raises(ValueError, match="A segmenter conditions on the image; add --from-image"):
         model.predict(mask="test:0")
 
 

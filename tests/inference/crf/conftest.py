@@ -19,8 +19,8 @@ def photo():
     """Give a function that paints images, ``(B, H, W, 3)`` uint8, about as smooth as real ones."""
 
     def paint(size, batch=1, seed=0):
-        found = (128 + 50 * _smooth(3, seed, batch, size)).clamp(0, 255)
-        return found.permute(0, 2, 3, 1).contiguous().to(torch.uint8)
+        result = (128 + 50 * _smooth(3, seed, batch, size)).clamp(0, 255)
+        return result.permute(0, 2, 3, 1).contiguous().to(torch.uint8)
 
     return paint
 

@@ -55,7 +55,7 @@ def test_what_are_no_probabilities(probs, sentence):
             IMAGE.astype(np.uint16) + 256,
             "whole numbers up to .*; divide a 16-bit image by 257, or",
         ),
-        (IMAGE[None], "wanted, for the probs are"),
+        (IMAGE[None], "expected, for the probs are"),
         (np.full(IMAGE.shape, NAN, np.float32), "image holds a NaN"),
         (np.full(IMAGE.shape, 0.5, np.float32), "in .0, 1., but colours are on the scale 0-255"),
         (np.array([["red"]]), "the image must be an array"),
@@ -103,7 +103,7 @@ def test_a_batch_needs_an_image_each():
         ({"kernels": Smoothness()}, "must be a sequence of kernels"),
         ({"kernels": ("smoothness",)}, "must be a sequence of kernels"),
         ({"kernels": (Smoothness(compatibility=torch.eye(4)),)}, "is 4×4, but there are 3 labels"),
-        ({"kernels": (Smoothness(compatibility=torch.ones(2)),)}, "3×3 or 3 numbers are wanted"),
+        ({"kernels": (Smoothness(compatibility=torch.ones(2)),)}, "3×3 or 3 numbers are expected"),
         ({"kernels": (FeatureMap(values=torch.ones(2, 1, 4, 6)),)}, "2 feature maps for 1 scenes"),
         ({"kernels": (FeatureMap(values=torch.ones(1, 6, 4)),)}, "6×4 .height × width., but"),
         ({"void": np.zeros((6, 4), bool)}, r"bool of shape \(4, 6\), not torch.bool of 6×4"),
@@ -149,7 +149,7 @@ def test_odd_arrays_are_taken(odd):
     """What other libraries hand out: no warning, and the same answer."""
     probs = np.random.default_rng(0).dirichlet(np.ones(3), (HEIGHT, WIDTH)).astype(np.float32)
     probs = np.ascontiguousarray(probs.transpose(2, 0, 1))
-    given = {
+    inputs = {
         "read-only": probs.copy(),
         "reversed": probs[::-1, ::-1, ::-1].copy()[::-1, ::-1, ::-1],
         "big-endian": probs.astype(">f4"),
@@ -157,10 +157,10 @@ def test_odd_arrays_are_taken(odd):
         "integers": probs,
     }[odd]
     image = IMAGE.astype(np.int64) if odd == "integers" else IMAGE.copy()
-    given.flags.writeable = image.flags.writeable = odd != "read-only"
+    inputs.flags.writeable = image.flags.writeable = odd != "read-only"
     kernels = (Smoothness(), Appearance())
     expected = refine(probs, IMAGE, kernels=kernels, engine="exact")
-    np.testing.assert_array_equal(refine(given, image, kernels=kernels, engine="exact"), expected)
+    np.testing.assert_array_equal(refine(inputs, image, kernels=kernels, engine="exact"), expected)
 
 
 def refused(sentence, do, *given, **options):

@@ -41,11 +41,11 @@ def refined(logits, image, name, **more):
 @some
 @given(scenes(largest=float(np.finfo(np.float32).max)))
 def test_marginals_are_finite_and_sum_to_one_whatever_comes(each_engine, scene):
-    found = refined(*scene, each_engine)
-    assert found.shape == scene[0].shape
-    assert np.isfinite(found).all()
-    np.testing.assert_allclose(found.sum(1), 1, atol=1e-5)
-    assert found.min() >= 0
+    result = refined(*scene, each_engine)
+    assert result.shape == scene[0].shape
+    assert np.isfinite(result).all()
+    np.testing.assert_allclose(result.sum(1), 1, atol=1e-5)
+    assert result.min() >= 0
 
 
 @some
@@ -54,8 +54,8 @@ def test_permuting_labels_permutes_the_answer(each_engine, scene, random):
     logits, image = scene
     order = list(range(logits.shape[1]))
     random.shuffle(order)
-    found = refined(logits[:, order], image, each_engine)
-    np.testing.assert_allclose(found, refined(*scene, each_engine)[:, order], atol=2e-5)
+    result = refined(logits[:, order], image, each_engine)
+    np.testing.assert_allclose(result, refined(*scene, each_engine)[:, order], atol=2e-5)
 
 
 @some
@@ -98,9 +98,9 @@ def test_engines_agree(each_engine, scene, batch, normalization):
     )
     field = scene(kernels, (30, 41), batch=batch)
     right = choose_engine("exact", field).marginals(field, 10)
-    found = choose_engine(each_engine, field).marginals(field, 10)
+    result = choose_engine(each_engine, field).marginals(field, 10)
     assert variation(field.logits.softmax(1), right) > 0.1
-    assert variation(found, right) < NEAR[each_engine]
+    assert variation(result, right) < NEAR[each_engine]
 
 
 def test_engines_agree_on_a_map_of_features(each_engine, scene):
@@ -108,47 +108,47 @@ def test_engines_agree_on_a_map_of_features(each_engine, scene):
     field = scene((FeatureMap(values=depth, sigma=0.3, sigma_xy=9.0, weight=4.0),), (30, 41))
     right = choose_engine("exact", field).marginals(field, 10)
     assert variation(field.logits.softmax(1), right) > 0.1
-    found = choose_engine(each_engine, field).marginals(field, 10)
-    assert variation(found, right) < 2 * NEAR[each_engine]  # 0.018 ± 0.004 over seeds
+    result = choose_engine(each_engine, field).marginals(field, 10)
+    assert variation(result, right) < 2 * NEAR[each_engine]  # 0.018 ± 0.004 over seeds
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_answers_are_of_the_type_of_the_field(each_engine, scene, dtype):
     field = scene(KERNELS, dtype=dtype, batch=2)
-    found = choose_engine(each_engine, field)
-    assert found.marginals(field, 1).dtype == dtype
-    assert found.filtered(field, KERNELS[0], field.logits).dtype == dtype
+    result = choose_engine(each_engine, field)
+    assert result.marginals(field, 1).dtype == dtype
+    assert result.filtered(field, KERNELS[0], field.logits).dtype == dtype
 
 
-def test_engines_leave_what_they_are_given_alone(each_engine, scene):
+def test_engines_do_not_change_their_inputs(each_engine, scene):
     field = scene(KERNELS)
     before = field.logits.clone(), field.image.clone()
-    found = choose_engine(each_engine, field)
-    found.marginals(field, 2)
-    found.filtered(field, KERNELS[1], field.logits)
+    result = choose_engine(each_engine, field)
+    result.marginals(field, 2)
+    result.filtered(field, KERNELS[1], field.logits)
     assert torch.equal(field.logits, before[0])
     assert torch.equal(field.image, before[1])
 
 
-def test_gradients_are_given_or_refused(each_engine, scene):
+def test_gradients_are_computed_or_refused(each_engine, scene):
     field = scene(KERNELS)
-    wanted = Field(field.logits.requires_grad_(), field.image, field.kernels)
+    expected = Field(field.logits.requires_grad_(), field.image, field.kernels)
     with torch.no_grad():
-        gives = choose_engine(each_engine, wanted).gradients
+        gives = choose_engine(each_engine, expected).gradients
     if gives:
-        choose_engine(each_engine, wanted).marginals(wanted, 2)[:, 0].sum().backward()
-        assert wanted.logits.grad.abs().sum() > 0
+        choose_engine(each_engine, expected).marginals(expected, 2)[:, 0].sum().backward()
+        assert expected.logits.grad.abs().sum() > 0
     else:
         with pytest.raises(ValueError, match="gives no gradients; use exact or lattice"):
-            choose_engine(each_engine, wanted)
+            choose_engine(each_engine, expected)
 
 
-def test_auto_picks_by_size_and_by_what_is_wanted(scene):
+def test_auto_chooses_by_size_and_by_need_of_gradients(scene):
     field, large = scene(KERNELS), scene(KERNELS, (65, 65))
     assert type(choose_engine("auto", field)).__name__ == "Fused"
     for each, name in ((field, "Exact"), (large, "Lattice")):
-        wanted = Field(each.logits.requires_grad_(), each.image, each.kernels)
-        assert type(choose_engine("auto", wanted)).__name__ == name
+        expected = Field(each.logits.requires_grad_(), each.image, each.kernels)
+        assert type(choose_engine("auto", expected)).__name__ == name
 
 
 def variation(one, other):

@@ -97,8 +97,8 @@ def kernels(**more):
 def agrees(field, iterations=3):
     expected = literal(field, iterations)
     for engine in (Exact(), Tiled()):
-        found = engine.marginals(field, iterations)
-        torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+        result = engine.marginals(field, iterations)
+        torch.testing.assert_close(result, expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("normalization", NORMALIZATIONS)
@@ -125,10 +125,10 @@ def test_a_penalty_is_a_negative_compatibility(scene):
     """Potts as papers write it, a penalty of 1 between labels that differ, is the identity."""
     penalty = 1 - torch.eye(3)
     field = scene(kernels(), SIZE, labels=3)
-    said = replace(field, kernels=kernels(compatibility=-penalty))
-    said = replace(said, kernels=(*said.kernels[:2], field.kernels[2]))
+    explicit = replace(field, kernels=kernels(compatibility=-penalty))
+    explicit = replace(explicit, kernels=(*explicit.kernels[:2], field.kernels[2]))
     # adding one row to all rows changes nothing
-    torch.testing.assert_close(Exact().marginals(field, 4), Exact().marginals(said, 4))
+    torch.testing.assert_close(Exact().marginals(field, 4), Exact().marginals(explicit, 4))
 
 
 def test_without_its_self_term_a_sharp_kernel_does_nothing(scene):
@@ -187,9 +187,9 @@ def test_many_scenes_are_done_as_many_at_once_as_fit(scene, monkeypatch):
 @pytest.mark.parametrize("kind", [Exact, Tiled])
 def test_gradients_reach_all_there_is(kind, scene, small_tiles):
     """Logits, image, features, widths, weights and compatibilities, in double precision."""
-    given = scene((), SIZE, labels=3, dtype=torch.float64)
+    inputs = scene((), SIZE, labels=3, dtype=torch.float64)
     values = torch.rand(1, *SIZE, dtype=torch.float64)
-    start = (given.logits, given.image.double(), values, MATRIX.double())
+    start = (inputs.logits, inputs.image.double(), values, MATRIX.double())
     start += tuple(torch.tensor(x, dtype=torch.float64) for x in (1.5, 2.0, 40.0, 0.4, 1.1))
     start = tuple(part.clone().requires_grad_() for part in start)
 
@@ -230,5 +230,5 @@ def test_the_matrix_of_distant_features_is_as_exact_as_that_of_near_ones():
 def test_a_gpu_gives_the_same_marginals(kind, scene):
     field = scene((Smoothness(), Appearance(sigma_xy=20.0)), batch=2)
     there = Field(field.logits.cuda(), field.image.cuda(), field.kernels)
-    found = kind().marginals(there, 10).cpu()
-    torch.testing.assert_close(found, exact.Exact().marginals(field, 10), rtol=0, atol=1e-4)
+    result = kind().marginals(there, 10).cpu()
+    torch.testing.assert_close(result, exact.Exact().marginals(field, 10), rtol=0, atol=1e-4)

@@ -35,17 +35,17 @@ def resampled(sigma, pixels, step):
 )
 def test_the_coarse_line_has_the_kernel_of_the_fine_one(sigma, step, error):
     down, between = resampled(sigma, 150, step)
-    found, wanted = down.T @ between @ down, dense(sigma, 150)
-    assert np.linalg.norm(found - wanted) < error * np.linalg.norm(wanted)
+    result, expected = down.T @ between @ down, dense(sigma, 150)
+    assert np.linalg.norm(result - expected) < error * np.linalg.norm(expected)
 
 
 @pytest.mark.parametrize("pixels", [1, 2, 15, 16, 33, 101])
 @pytest.mark.parametrize("sigma", [0.1, 1.0, 3.0, 10.0, 1e6])
 def test_the_spacing_chosen_keeps_the_kernel_and_its_mass(pixels, sigma):
     down, between = resampled(sigma, pixels, spacing(sigma, pixels))
-    found, wanted = down.T @ between @ down, dense(sigma, pixels)
-    assert np.linalg.norm(found - wanted) < 0.03 * np.linalg.norm(wanted)
-    np.testing.assert_allclose(found.sum(1), wanted.sum(1), rtol=0.03)
+    result, expected = down.T @ between @ down, dense(sigma, pixels)
+    assert np.linalg.norm(result - expected) < 0.03 * np.linalg.norm(expected)
+    np.testing.assert_allclose(result.sum(1), expected.sum(1), rtol=0.03)
 
 
 @pytest.mark.parametrize("pixels", [16, 17, 18, 19, 50])
@@ -58,6 +58,6 @@ def test_hats_over_every_pixel_sum_to_one(pixels, step):
 
 def test_the_middle_tap_is_one_for_k_is_not_normalised():
     for sigma in (0.01, 1.0, 7.5):
-        found = taps(sigma)
-        assert found[len(found) // 2] == 1.0
-        np.testing.assert_array_equal(found, found[::-1])
+        result = taps(sigma)
+        assert result[len(result) // 2] == 1.0
+        np.testing.assert_array_equal(result, result[::-1])

@@ -79,23 +79,23 @@ def test_label_compatibilities_are_part_of_the_energy(tiny):
 
 def test_gibbs_and_mean_field_agree_where_the_model_is_mild(scene):
     field = scene(MILD, (8, 9), labels=3)
-    found, near = gibbs(field, 40, chains=32), Exact().marginals(field, 20)
+    result, near = gibbs(field, 40, chains=32), Exact().marginals(field, 20)
     assert variation(field.logits.softmax(1), near) > 0.05
-    assert variation(found, near) < 0.02
+    assert variation(result, near) < 0.02
 
 
 def test_the_same_seed_gives_the_same_marginals(scene):
     field = scene(MILD, (3, 4), batch=2)
-    found = [gibbs(field, 2, burn_in=1, chains=3, seed=seed) for seed in (1, 1, 2)]
-    assert torch.equal(found[0], found[1])
-    assert not torch.equal(found[0], found[2])
-    torch.testing.assert_close(found[0].sum(1), torch.ones(2, 3, 4))
+    result = [gibbs(field, 2, burn_in=1, chains=3, seed=seed) for seed in (1, 1, 2)]
+    assert torch.equal(result[0], result[1])
+    assert not torch.equal(result[0], result[2])
+    torch.testing.assert_close(result[0].sum(1), torch.ones(2, 3, 4))
 
 
 @pytest.mark.parametrize(
     ("kernel", "sentence"),
     [
-        (Smoothness(normalization="after"), "symmetric pairs"),
+        (Smoothness(normalization="after"), "symmetric pairwise"),
         (Smoothness(compatibility=torch.tensor([[0.0, 1.0], [0.0, 0.0]])), "symmetric compat"),
     ],
 )
@@ -105,10 +105,10 @@ def test_what_has_no_energy_is_refused(scene, kernel, sentence):
 
 
 def test_void_pixels_have_no_energy(scene):
-    with pytest.raises(ValueError, match="but send none"):
+    with pytest.raises(ValueError, match="one-way messages have no energy"):
         gibbs(scene(MILD, (2, 2), void=torch.ones(1, 2, 2, dtype=torch.bool)))
 
 
 def test_nothing_cannot_be_averaged(scene):
-    with pytest.raises(ValueError, match="a sweep and a chain, not 0 and 32"):
+    with pytest.raises(ValueError, match="must be 1 or more, not 0 and 32"):
         gibbs(scene(MILD, (2, 2)), 0)

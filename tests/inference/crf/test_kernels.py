@@ -52,8 +52,8 @@ def test_a_feature_map_of_colours_and_places_is_appearance(photo):
 
 def test_a_feature_map_has_a_width_for_each_feature():
     values = torch.rand(3, 5, 7)
-    found = FeatureMap(values=values, sigma=(1.0, 2.0, 4.0)).features(None, LIKE)
-    torch.testing.assert_close(found, (values / torch.tensor([1, 2, 4]).view(3, 1, 1))[None])
+    result = FeatureMap(values=values, sigma=(1.0, 2.0, 4.0)).features(None, LIKE)
+    torch.testing.assert_close(result, (values / torch.tensor([1, 2, 4]).view(3, 1, 1))[None])
 
 
 def test_positions_are_about_the_centre():
@@ -64,8 +64,8 @@ def test_double_features_are_double_throughout():
     """A width of 0.1 is 0.1 in double precision, not what single precision makes of it."""
     like = LIKE.double()
     values = torch.ones(1, 5, 7, dtype=torch.float64)
-    found = FeatureMap(values=values, sigma=0.1).features(None, like)
-    assert float(found[0, 0, 0, 0]) == 1 / 0.1
+    result = FeatureMap(values=values, sigma=0.1).features(None, like)
+    assert float(result[0, 0, 0, 0]) == 1 / 0.1
 
 
 def test_gradients_reach_every_width(photo):

@@ -29,9 +29,9 @@ def test_arrays_and_tensors_are_taken_alike(given):
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_the_type_of_the_probabilities_comes_back(given, dtype):
     probs, image = given
-    found = refine(probs.astype(dtype), image, **OPTIONS)
-    assert found.dtype == dtype
-    np.testing.assert_allclose(found, refine(probs, image, **OPTIONS), atol=3e-3)
+    result = refine(probs.astype(dtype), image, **OPTIONS)
+    assert result.dtype == dtype
+    np.testing.assert_allclose(result, refine(probs, image, **OPTIONS), atol=3e-3)
     half = refine(torch.from_numpy(probs).bfloat16(), image, **OPTIONS)
     assert half.dtype == torch.bfloat16
 
@@ -56,22 +56,22 @@ def test_probabilities_are_logits_of_their_logarithms(given):
 
 def test_no_iteration_gives_the_probabilities_back(given):
     probs, image = given
-    found = refine(probs, image, **{**OPTIONS, "iterations": 0})
-    np.testing.assert_allclose(found, probs, atol=1e-4)
+    result = refine(probs, image, **{**OPTIONS, "iterations": 0})
+    np.testing.assert_allclose(result, probs, atol=1e-4)
 
 
 def test_colours_are_taken_as_bytes_or_floats(given):
     probs, image = given
-    found = refine(probs, image.astype(np.float32), **OPTIONS)
-    np.testing.assert_allclose(found, refine(probs, image, **OPTIONS), atol=1e-6)
+    result = refine(probs, image.astype(np.float32), **OPTIONS)
+    np.testing.assert_allclose(result, refine(probs, image, **OPTIONS), atol=1e-6)
 
 
 def test_a_list_of_scenes_may_differ_in_size(scene):
     fields = [scene((), size, labels=3) for size in ((5, 6), (7, 4))]
     probs = [field.logits[0].softmax(0) for field in fields]
     images = [field.image[0] for field in fields]
-    found = refine(probs, images, **OPTIONS)
-    for one, prob, image in zip(found, probs, images, strict=True):
+    result = refine(probs, images, **OPTIONS)
+    for one, prob, image in zip(result, probs, images, strict=True):
         torch.testing.assert_close(one, refine(prob, image, **OPTIONS))
 
 
@@ -80,32 +80,32 @@ def test_a_void_pixel_pulls_no_other_whatever_it_holds(given):
     void = np.zeros(probs.shape[1:], dtype=bool)
     void[2:4, 3:6] = True
     other = np.where(void, probs[::-1], probs)
-    found, same = (refine(p, image, void=void, **OPTIONS) for p in (probs, other))
-    np.testing.assert_allclose(found, same, atol=1e-6)
+    result, same = (refine(p, image, void=void, **OPTIONS) for p in (probs, other))
+    np.testing.assert_allclose(result, same, atol=1e-6)
     seen = refine(probs, image, **OPTIONS)
-    assert np.abs(found - seen)[:, ~void].max() > 1e-3
+    assert np.abs(result - seen)[:, ~void].max() > 1e-3
 
 
 def test_voids_of_all_pixels_leave_no_opinion(given):
     probs, image = given
-    found = refine(probs, image, void=np.ones(probs.shape[1:], dtype=bool), **OPTIONS)
-    np.testing.assert_allclose(found, 1 / 3, atol=1e-6)
+    result = refine(probs, image, void=np.ones(probs.shape[1:], dtype=bool), **OPTIONS)
+    np.testing.assert_allclose(result, 1 / 3, atol=1e-6)
 
 
 def test_labels_are_believed_with_their_confidence(given):
     _, image = given
     labels = np.arange(image[..., 0].size).reshape(image.shape[:2]) % 3
-    found = refine_labels(labels, image, count=3, confidence=0.8, **{**OPTIONS, "iterations": 0})
-    np.testing.assert_allclose(found.max(0), 0.8, atol=1e-5)
-    np.testing.assert_array_equal(found.argmax(0), labels)
+    result = refine_labels(labels, image, count=3, confidence=0.8, **{**OPTIONS, "iterations": 0})
+    np.testing.assert_allclose(result.max(0), 0.8, atol=1e-5)
+    np.testing.assert_array_equal(result.argmax(0), labels)
 
 
 def test_labels_unknown_are_filled_in_by_their_neighbours(given):
     _, image = given
     labels = np.ones(image.shape[:2], dtype=np.uint8)
     labels[4, 4] = 255
-    found = refine_labels(labels, image, count=3, **OPTIONS)
-    assert (found.argmax(0) == 1).all()
+    result = refine_labels(labels, image, count=3, **OPTIONS)
+    assert (result.argmax(0) == 1).all()
 
 
 def test_one_label_is_certain():
@@ -135,6 +135,6 @@ def test_a_map_of_features_needs_no_image(given):
     probs, image = given
     values = torch.from_numpy(image).permute(2, 0, 1)
     kernel = FeatureMap(values=values, sigma=13.0, sigma_xy=20.0, weight=10.0)
-    found = refine(probs, kernels=(kernel,), engine="exact")
+    result = refine(probs, kernels=(kernel,), engine="exact")
     expected = refine(probs, image, kernels=(Appearance(sigma_xy=20.0),), engine="exact")
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(result, expected, atol=1e-5)

@@ -60,25 +60,25 @@ def test_conventions_are_the_same(scene, reference, normalization, compatibility
 def test_its_filter_is_read_off_its_marginals(scene, reference, kernel):
     field = scene([kernel], batch=2)
     values = 100 * field.logits
-    found, right = (e.filtered(field, kernel, values) for e in (reference, Exact()))
-    assert (found - right).norm() < 0.1 * right.norm()
-    torch.testing.assert_close(reference.filtered(field, kernel, 2 * values), 2 * found)
+    result, right = (e.filtered(field, kernel, values) for e in (reference, Exact()))
+    assert (result - right).norm() < 0.1 * right.norm()
+    torch.testing.assert_close(reference.filtered(field, kernel, 2 * values), 2 * result)
 
 
 def test_colours_between_bytes_are_taken_as_features(scene, reference):
     kernel = Appearance(sigma_xy=15.0, sigma_rgb=60.0)
     field = scene([kernel])
     shifted = Field(field.logits, field.image + 0.25, field.kernels)
-    found, right = reference.marginals(shifted, 3), reference.marginals(field, 3)
-    assert 0 < (found - right).abs().mean() < 0.02
+    result, right = reference.marginals(shifted, 3), reference.marginals(field, 3)
+    assert 0 < (result - right).abs().mean() < 0.02
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (5, 3)])
 @pytest.mark.parametrize("labels", [1, 2, 5, 130])
 def test_every_size_and_number_of_labels_is_survived(scene, reference, size, labels):
     field = scene([Smoothness(), Appearance()], size, labels=labels)
-    found = reference.marginals(field, 2)
-    torch.testing.assert_close(found.sum(1), torch.ones(1, *size))
+    result = reference.marginals(field, 2)
+    torch.testing.assert_close(result.sum(1), torch.ones(1, *size))
 
 
 @pytest.mark.parametrize("kernel", [Smoothness(sigma=1e-4), Appearance(sigma_rgb=1e-3)])
@@ -103,7 +103,7 @@ def test_what_it_cannot_do_is_refused(scene, reference, kernel, sentence):
 
 def test_void_pixels_are_refused(scene, reference):
     void = torch.zeros(1, 24, 31, dtype=torch.bool)
-    with pytest.raises(ValueError, match="knows no void pixels"):
+    with pytest.raises(ValueError, match="does not support void pixels"):
         reference.marginals(scene([Smoothness()], void=void), 1)
 
 

@@ -14,21 +14,21 @@ from scene.labels import VOID
 def test_every_direction_that_can_be_evaluated_is_calibrated(built, schema, views, tmp_path):
     telbo = built(schema)
     telbo.model.eval(), telbo.guide.eval()
-    found = calibration(telbo, views)
-    assert [(one.given, one.target) for one in found] == [
-        *((given, "mask") for given in MASKS), *((given, "classes") for given in CLASSES)
+    result = calibration(telbo, views)
+    assert [(one.given, one.target) for one in result] == [
+        *((inputs, "mask") for inputs in MASKS), *((inputs, "classes") for inputs in CLASSES)
     ]  # fmt: skip
     pixels = int((views["mask"] != VOID).sum())
-    assert {one.reliability.count for one in found} == {pixels, views["classes"].numel()}
-    draw_calibration(tmp_path / "reliability.png", found)
+    assert {one.reliability.count for one in result} == {pixels, views["classes"].numel()}
+    draw_calibration(tmp_path / "reliability.png", result)
     assert (tmp_path / "reliability.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_conditional_model_has_masks_only(built, schema, views):
     cvae = built(schema, "cvae")
     cvae.model.eval(), cvae.guide.eval()
-    found = calibration(cvae, views.only(("image", "mask")))
-    assert [one.title for one in found] == ["image → mask"]
+    result = calibration(cvae, views.only(("image", "mask")))
+    assert [one.title for one in result] == ["image → mask"]
 
 
 def test_what_is_calibrated_is_what_is_predicted(built, schema, views):
@@ -40,6 +40,6 @@ def test_what_is_calibrated_is_what_is_predicted(built, schema, views):
         probs, views["mask"], num_classes=3, n_bins=BINS, ignore_index=VOID
     )
     torch.manual_seed(0)
-    found = calibration(telbo, views, draws=3)[0]
-    assert found.reliability.error == pytest.approx(100 * float(expected), abs=1e-3)
-    assert torch.tensor(found.reliability.counts).sum() == found.to_json()["count"]
+    result = calibration(telbo, views, draws=3)[0]
+    assert result.reliability.error == pytest.approx(100 * float(expected), abs=1e-3)
+    assert torch.tensor(result.reliability.counts).sum() == result.to_json()["count"]

@@ -23,15 +23,15 @@ def test_p_values_of_like_samples_are_spread_and_of_others_small():
 
 def test_the_discrepancy_is_that_of_its_definition():
     x, y = _normal(0, count=7), _normal(1, 0.5, count=7)
-    found = mmd_test(x, y, permutations=1)
+    result = mmd_test(x, y, permutations=1)
 
     def kernel(a, b):
-        return (-(a - b).square().sum(-1) / (2 * found.bandwidth**2)).exp()
+        return (-(a - b).square().sum(-1) / (2 * result.bandwidth**2)).exp()
 
     pairs = [(i, j) for i in range(7) for j in range(7) if i != j]
     within = sum(float(kernel(x[i], x[j]) + kernel(y[i], y[j])) for i, j in pairs) / 42
     across = sum(float(kernel(a, b)) for a in x for b in y) / 49
-    assert found.squared == pytest.approx(within - 2 * across, abs=1e-6)
+    assert result.squared == pytest.approx(within - 2 * across, abs=1e-6)
 
 
 def test_the_same_seed_gives_the_same_p():
@@ -40,7 +40,7 @@ def test_the_same_seed_gives_the_same_p():
 
 
 def test_samples_of_other_shapes_are_refused():
-    with pytest.raises(ValueError, match="equally many points, 2 or more"):
+    with pytest.raises(ValueError, match="two samples of the same shape, with 2 points or more"):
         mmd_test(_normal(0), _normal(1, count=9))
 
 

@@ -41,64 +41,66 @@ def test_of_a_linear_gaussian_model_it_has_a_closed_form(linear, rough, data, sc
     Over seeds a variance of 100 gradients is right within 14 %.
     """
     assembly = Assembly(linear, rough, ELBO(particles))
-    found = gradient_noise(assembly, Numbers(data, schema), repeats=100, batch_size=len(data)).of(
+    result = gradient_noise(assembly, Numbers(data, schema), repeats=100, batch_size=len(data)).of(
         "joint", "bias"
     )
     mean, spread = _slope(linear, rough, data)
     expected = spread / len(data) / particles
-    for scatter in (found.latent, found.batch):  # there is but one batch of all scenes
+    for scatter in (result.latent, result.batch):  # there is but one batch of all scenes
         error = (expected / scatter.draws) ** 0.5
         assert scatter.norm == pytest.approx(float(mean.mean(0).norm()), abs=5 * error)
         assert scatter.variance == pytest.approx(expected, rel=0.6)
         assert scatter.ratio == pytest.approx(scatter.norm / scatter.variance**0.5)
-    assert (found.latent.draws, found.batch.draws) == (200, 100)
+    assert (result.latent.draws, result.batch.draws) == (200, 100)
 
 
 def test_scenes_add_the_variance_of_their_gradients(linear, rough, data, schema):
-    found = gradient_noise(
+    result = gradient_noise(
         Assembly(linear, rough, ELBO(1)), Numbers(data, schema), repeats=100, batch_size=1
     ).of("joint", "bias")
     mean, spread = _slope(linear, rough, data)
     between = float(mean.var(0, correction=0).sum())
-    assert found.batch.variance == pytest.approx(spread + between, rel=0.6)
-    assert found.latent.variance == pytest.approx(spread, rel=0.6)
+    assert result.batch.variance == pytest.approx(spread + between, rel=0.6)
+    assert result.latent.variance == pytest.approx(spread, rel=0.6)
 
 
 @pytest.mark.usefixtures("noise")
 def test_where_every_draw_is_the_same_there_is_no_noise(linear, rough, data, schema):
-    found = gradient_noise(Assembly(linear, rough, ELBO(2)), Numbers(data, schema), repeats=3)
-    assert all(row.latent.variance == 0 and row.latent.ratio is None for row in found.rows)
-    assert found.terms == ("joint",)
-    assert found.generators == ("weight", "bias", ALL)
+    result = gradient_noise(Assembly(linear, rough, ELBO(2)), Numbers(data, schema), repeats=3)
+    assert all(row.latent.variance == 0 and row.latent.ratio is None for row in result.rows)
+    assert result.terms == ("joint",)
+    assert result.generators == ("weight", "bias", ALL)
 
 
 def test_parts_add_up_to_all_of_them(built, schema, views):
-    found = gradient_noise(built(schema), Numbers(views, schema), repeats=3, batch_size=4)
-    assert found.generators == ("image", "mask", "classes", ALL)
-    assert found.terms == ("joint", "image", "image+classes", "mask", TOTAL)
-    for term in found.terms:
-        parts = [found.of(term, generator).latent for generator in found.generators]
+    result = gradient_noise(built(schema), Numbers(views, schema), repeats=3, batch_size=4)
+    assert result.generators == ("image", "mask", "classes", ALL)
+    assert result.terms == ("joint", "image", "image+classes", "mask", TOTAL)
+    for term in result.terms:
+        parts = [result.of(term, generator).latent for generator in result.generators]
         assert parts[-1].variance == pytest.approx(sum(p.variance for p in parts[:-1]))
-    assert len(found.agreements) == 6 * 4
+    assert len(result.agreements) == 6 * 4
 
 
 @pytest.mark.usefixtures("noise")
 def test_generators_that_are_stopped_learn_from_the_joint_term_alone(built, schema, views):
     assembly = built(schema, generator_gradients="stopped")
-    found = gradient_noise(assembly, Numbers(views, schema), repeats=3, batch_size=6)
-    assert found.of("mask").latent.norm == found.of("mask").batch.variance == 0
-    joint, total = found.of("joint").latent, found.of(TOTAL).latent
+    result = gradient_noise(assembly, Numbers(views, schema), repeats=3, batch_size=6)
+    assert result.of("mask").latent.norm == result.of("mask").batch.variance == 0
+    joint, total = result.of("joint").latent, result.of(TOTAL).latent
     assert total.norm == pytest.approx(joint.norm / 4, rel=1e-5)
-    assert {pair.cosine for pair in found.agreements} == {None}
+    assert {pair.cosine for pair in result.agreements} == {None}
 
 
 def test_penalties_of_posteriors_are_nothing_to_the_generators(built, schema, views):
-    found = gradient_noise(built(schema, "jmvae"), Numbers(views, schema), repeats=3, batch_size=4)
-    assert found.terms == ("joint", "image", "classes", "mask", TOTAL)
+    result = gradient_noise(
+        built(schema, "jmvae"), Numbers(views, schema), repeats=3, batch_size=4
+    )
+    assert result.terms == ("joint", "image", "classes", "mask", TOTAL)
     for view in ("image", "classes", "mask"):
-        assert found.of(view).latent.norm == found.of(view).batch.variance == 0
-        assert not found.of(view).batch.clear
-    assert found.of(TOTAL).batch == found.of("joint").batch
+        assert result.of(view).latent.norm == result.of(view).batch.variance == 0
+        assert not result.of(view).batch.clear
+    assert result.of(TOTAL).batch == result.of("joint").batch
 
 
 class Tug(Objective):
@@ -106,8 +108,8 @@ class Tug(Objective):
 
     def terms(self, model, guide, views):
         def term(factor):
-            found = ELBO(1).terms(model, guide, views)["joint"]
-            return Term(factor * found.bound, found.scenes, {})
+            result = ELBO(1).terms(model, guide, views)["joint"]
+            return Term(factor * result.bound, result.scenes, {})
 
         return {"one": term(1.0), "two": term(2.0), "other": term(-1.0)}
 
@@ -117,10 +119,10 @@ def test_cosines_say_who_pulls_which_way(linear, rough, data, schema):
 
     Over seeds the cosines are ±0.98 with a deviation of 0.03.
     """
-    found = gradient_noise(
+    result = gradient_noise(
         Assembly(linear, rough, Tug()), Numbers(data, schema), repeats=30, batch_size=4
     )
-    cosines = {pair.terms: pair.cosine for pair in found.agreements if pair.generator == ALL}
+    cosines = {pair.terms: pair.cosine for pair in result.agreements if pair.generator == ALL}
     assert cosines["one", "two"] > 0.7
     assert cosines["one", "other"] < -0.7
     assert cosines["two", "other"] < -0.7
@@ -145,18 +147,18 @@ def test_nothing_is_left_changed(built, schema, views):
 @pytest.mark.parametrize("subsets", ["random", "all"])
 def test_terms_come_when_they_can(built, schema, partial, subsets):
     """One subset a step, or views that are missing: a term is judged by the draws that had it."""
-    found = gradient_noise(
+    result = gradient_noise(
         built(schema, subsets=subsets), Numbers(partial, schema), repeats=8, batch_size=2
     )
-    assert found.of("joint").batch.draws <= found.of(TOTAL).batch.draws <= 8
-    assert all(row.batch.variance >= 0 for row in found.rows)
+    assert result.of("joint").batch.draws <= result.of(TOTAL).batch.draws <= 8
+    assert all(row.batch.variance >= 0 for row in result.rows)
 
 
 def test_a_conditional_model_has_generators_of_its_own(built, schema, views):
     cvae = built(schema, "cvae", hybrid=0.5, prior="learned")
-    found = gradient_noise(cvae, Numbers(views, schema), repeats=2, batch_size=4)
-    assert found.terms == ("joint", "prior", TOTAL)
-    assert found.generators == ("backbone", "bottleneck", "mask", "prior_net", ALL)
+    result = gradient_noise(cvae, Numbers(views, schema), repeats=2, batch_size=4)
+    assert result.terms == ("joint", "prior", TOTAL)
+    assert result.generators == ("backbone", "bottleneck", "mask", "prior_net", ALL)
 
 
 def test_what_cannot_be_estimated_is_refused(built, schema, views):

@@ -115,17 +115,17 @@ def test_by_the_true_posterior_every_log_likelihood_is_exact(model):
     """Of each set of views, and with it of each view given others, whatever z is drawn."""
     views, marginals, conditionals = _found(model, blur=1.0, particles=2)
     exact = {m.given: model.log_evidence(views, m.scored) for m in marginals}
-    asked = 0
+    passes = 0
     for m in marginals:
         if not set(m.given) - set(model.conditions):
             continue  # drawn from the prior, which is not the posterior
-        asked += 1
+        passes += 1
         assert m.elbo.value == pytest.approx(float(exact[m.given].mean()))
         assert m.iwae.value == pytest.approx(float(exact[m.given].mean()))
         error = float(exact[m.given].std() / len(views) ** 0.5)
         assert m.iwae.error == pytest.approx(error)
         assert m.effective == pytest.approx(2)
-    assert asked == 2 ** len(model.views) - 1
+    assert passes == 2 ** len(model.views) - 1
     for c in conditionals:
         both = model.log_evidence(views, [n for n in model.views if n in (*c.given, c.target)])
         alone = model.log_evidence(views, [n for n in model.views if n in c.given])

@@ -31,12 +31,12 @@ def test_every_set_a_guide_accepts_is_looked_at(telbo, built, schema):
 
 
 def test_nats_of_units_add_up_to_the_divergence(telbo, views):
-    found = posteriors(telbo, views, ("image",))
+    result = posteriors(telbo, views, ("image",))
     q = telbo.guide.posterior(views.only(("image",)))
     exact = divergence(q, telbo.model.prior(views))
-    torch.testing.assert_close(found.kl, exact.detach())
-    torch.testing.assert_close(found.kl_by_unit.sum(1), found.kl)
-    assert units(found).total == pytest.approx(float(exact.mean().detach()), rel=1e-5)
+    torch.testing.assert_close(result.kl, exact.detach())
+    torch.testing.assert_close(result.kl_by_unit.sum(1), result.kl)
+    assert units(result).total == pytest.approx(float(exact.mean().detach()), rel=1e-5)
 
 
 def test_a_guide_that_overlooks_scenes_has_no_active_units(telbo, views):
@@ -70,11 +70,11 @@ def test_what_the_image_says_by_itself_makes_no_unit_active(built, schema, views
     """With a learned prior, a posterior that is the prior of each scene has said nothing."""
     cvae = built(schema, "cvae", prior="learned")
     cvae.model.eval(), cvae.guide.eval()
-    found = posteriors(cvae, views, ("image", "mask"))
-    assert not found.has_standard_prior
+    result = posteriors(cvae, views, ("image", "mask"))
+    assert not result.has_standard_prior
     prior = cvae.model.prior(views)
-    torch.testing.assert_close((found.prior_mean, found.prior_scale), (prior.mean, prior.stddev))
-    same = replace(found, means=found.prior_mean)
+    torch.testing.assert_close((result.prior_mean, result.prior_scale), (prior.mean, prior.stddev))
+    same = replace(result, means=result.prior_mean)
     assert float(same.means.var(0).max()) > 0
     assert not units(same).active.any()
 

@@ -39,7 +39,7 @@ def test_the_digest_of_a_dataset_changes_with_its_pixels_rows_and_size(voc_folde
     assert dataset_digest(VOCScenes(voc_folder, "val", (16, 16)), [0, 1]) != before
 
 
-def test_generated_scenes_are_told_apart_by_their_pixels():
+def test_generated_scenes_are_distinguished_by_their_pixels():
     easy, hard = (SyntheticScenes("val", name, (16, 16), 2) for name in ("default", "confounded"))
     assert dataset_digest(easy, [0]) != dataset_digest(easy, [1])
     assert dataset_digest(easy, [0]) != dataset_digest(hard, [0])

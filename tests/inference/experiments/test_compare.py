@@ -15,19 +15,19 @@ def compared(tmp_path, rows, **more):
     trainings = [
         Training(name, row.settings(**TINY, seed=s)) for name, row in rows.items() for s in (0, 1)
     ]
-    told = []
-    found = train_and_score(
+    calls = []
+    result = train_and_score(
         trainings,
         tmp_path,
         split="test",
         directions=DIRECTIONS,
         device="cpu",
-        watch=told.append,
+        watch=calls.append,
         **more,
     )
-    assert [(r.row, r.settings) for r in found] == trainings
-    assert len(told) == len(found)
-    return found
+    assert [(r.row, r.settings) for r in result] == trainings
+    assert len(calls) == len(result)
+    return result
 
 
 def test_a_comparison_is_the_same_in_one_process_or_two(tmp_path):
@@ -44,20 +44,20 @@ def test_what_is_trained_is_scored_again_without_training(tmp_path):
     rows = {"a": Row("segmenter")}
     (first, _) = compared(tmp_path, rows)
     weights = first.folder / "weights.safetensors"
-    made = weights.stat().st_mtime_ns
+    mtime = weights.stat().st_mtime_ns
     (first.folder / "scores-test.json").unlink()
     (again, _) = compared(tmp_path, rows)
-    assert weights.stat().st_mtime_ns == made
+    assert weights.stat().st_mtime_ns == mtime
     assert again.cells == first.cells
 
 
 @pytest.mark.usefixtures("few")
 def test_two_rows_of_the_same_settings_share_a_run(tmp_path):
-    found = compared(
+    result = compared(
         tmp_path, {"a": Row("jmvae", SMALL), "b": Row("jmvae", {"alpha": 1.0, **SMALL})}
     )
-    assert found[0].folder == found[2].folder
-    assert found[0].folder != found[1].folder
+    assert result[0].folder == result[2].folder
+    assert result[0].folder != result[1].folder
 
 
 def test_a_run_that_diverges_has_no_score_and_is_not_tried_again(tmp_path):

@@ -53,37 +53,40 @@ def _say(z):
     }  # fmt: skip
 
 
-def _made(run, folder, **choices):
-    asked = GenerationSettings(**{"count": 20, **choices})
-    return generate(run, asked, folder, device="cpu")
+def _generate(run, folder, **choices):
+    options = GenerationSettings(**{"count": 20, **choices})
+    return generate(run, options, folder, device="cpu")
 
 
 def test_the_result_is_a_dataset_of_coherent_scenes(run, tmp_path):
-    made = _made(run, tmp_path / "new", drop=0.0)
-    train = VOCScenes(made.folder, "train", (16, 16))
+    generated = _generate(run, tmp_path / "new", drop=0.0)
+    train = VOCScenes(generated.folder, "train", (16, 16))
     assert len(train) == 20
     for scene in train:
         ids = set(scene.mask.unique().tolist()) - {0}
         assert ids in ({1}, {2})
         assert scene.classes.nonzero().flatten().tolist() == [min(ids) - 1]
-    assert made.scenes == {"train": 20, "tune": 4, "val": 4, "test": 6}
-    test, true = VOCScenes(made.folder, "test", (16, 16)), SyntheticScenes("test", size=(16, 16))
+    assert generated.scenes == {"train": 20, "tune": 4, "val": 4, "test": 6}
+    test, true = (
+        VOCScenes(generated.folder, "test", (16, 16)),
+        SyntheticScenes("test", size=(16, 16)),
+    )
     assert all(a.mask.equal(b.mask) for a, b in zip(test, true, strict=True))
 
 
 def test_the_report_counts_every_scene_once(run, tmp_path):
-    made = _made(run, tmp_path / "new", count=100)
-    counts = made.counts
+    generated = _generate(run, tmp_path / "new", count=100)
+    counts = generated.counts
     assert counts.accepted == 100
     assert counts.sampled == counts.accepted + sum(counts.rejected.values())
     assert all(counts.rejected[reason] for reason in ("improbable", "empty", "incoherent"))
     assert counts.rejected["misjudged"] == 0
-    about = json.loads((made.folder / "about.json").read_text())
+    about = json.loads((generated.folder / "about.json").read_text())
     assert (about["sampled"], about["accepted"], about["rejected"]) == (
         counts.sampled, counts.accepted, counts.rejected,
     )  # fmt: skip
     assert about["run"] == str(run.folder)
-    assert made.picture.is_file()
+    assert generated.picture.is_file()
 
 
 def test_of_each_batch_the_least_likely_are_dropped(run, tmp_path, monkeypatch):
@@ -97,7 +100,7 @@ def test_of_each_batch_the_least_likely_are_dropped(run, tmp_path, monkeypatch):
         "inference.experiments.generate._scene", lambda v, row, name: seen.append(row)
     )
     with pytest.raises(AttributeError):
-        _made(run, tmp_path / "new", drop=0.25, count=48)
+        _generate(run, tmp_path / "new", drop=0.25, count=48)
     worst = z[:, 3].argsort()[:16].tolist()
     assert not set(seen) & set(worst)
 
@@ -105,10 +108,10 @@ def test_of_each_batch_the_least_likely_are_dropped(run, tmp_path, monkeypatch):
 def test_the_same_seed_draws_the_same_dataset(run, tmp_path):
     before = torch.get_rng_state()
     a, b, c = (
-        _made(run, tmp_path / n, seed=s, **LOOSE) for n, s in (("a", 1), ("b", 1), ("c", 2))
+        _generate(run, tmp_path / n, seed=s, **LOOSE) for n, s in (("a", 1), ("b", 1), ("c", 2))
     )
-    masks = [_bytes(made.folder / "SegmentationClass") for made in (a, b, c)]
-    images = [_bytes(made.folder / "JPEGImages") for made in (a, b, c)]
+    masks = [_bytes(generated.folder / "SegmentationClass") for generated in (a, b, c)]
+    images = [_bytes(generated.folder / "JPEGImages") for generated in (a, b, c)]
     assert masks[0] == masks[1]
     assert images[0] == images[1] != images[2]
     assert torch.get_rng_state().equal(before)
@@ -119,21 +122,21 @@ def _bytes(folder):
 
 
 def test_real_training_scenes_come_along_if_asked(run, tmp_path):
-    made = _made(run, tmp_path / "new", keep=3)
-    assert made.scenes["train"] == 23
+    generated = _generate(run, tmp_path / "new", keep=3)
+    assert generated.scenes["train"] == 23
     train, true = (
-        VOCScenes(made.folder, "train", (16, 16)),
+        VOCScenes(generated.folder, "train", (16, 16)),
         SyntheticScenes("train", size=(16, 16)),
     )
     assert all(train[i].mask.equal(true[i].mask) for i in range(3))
-    alone = _made(run, tmp_path / "alone", count=0, keep=3)
+    alone = _generate(run, tmp_path / "alone", count=0, keep=3)
     assert alone.scenes["train"] == 3
     assert alone.counts.sampled == 0
 
 
 def test_sampled_masks_are_rougher_than_the_most_probable(run, tmp_path):
     choices = {"drop": 0.0, "least_area": 0.15}
-    plain, rough = (_made(run, tmp_path / str(s), sampled=s, **choices) for s in (False, True))
+    plain, rough = (_generate(run, tmp_path / str(s), sampled=s, **choices) for s in (False, True))
     areas = [
         Counter(len(scene.mask.unique()) for scene in VOCScenes(m.folder, "train", (16, 16)))
         for m in (plain, rough)
@@ -148,13 +151,13 @@ def test_a_judge_that_sees_something_else_is_obeyed(run, tmp_path, monkeypatch, 
     monkeypatch.setattr(generation, "predict", lambda *_: blank)
     monkeypatch.setattr("inference.experiments.generate._PATIENCE", 100)
     for overlap, passes in ((0.0, True), (0.9, False)):
-        asked = GenerationSettings(20, overlap=overlap)
+        options = GenerationSettings(20, overlap=overlap)
         if passes:
-            made = generate(run, asked, tmp_path / "new", judge=judge, device="cpu")
-            assert made.counts.rejected["misjudged"] == 0
+            generated = generate(run, options, tmp_path / "new", judge=judge, device="cpu")
+            assert generated.counts.rejected["misjudged"] == 0
         else:
             with pytest.raises(ValueError, match=r"only 0 passed \(.* misjudged\); train"):
-                generate(run, asked, tmp_path / "none", judge=judge, device="cpu")
+                generate(run, options, tmp_path / "none", judge=judge, device="cpu")
     assert not (tmp_path / "none").exists()
 
 
@@ -197,14 +200,14 @@ def test_other_models_are_refused(fitted, tmp_path):
     for name in ("cvae", "segmenter"):
         run, _ = fitted(name, folder=name, steps=1)
         with pytest.raises(ValueError, match=f"A {name} does not draw an image with its classes"):
-            _made(run, tmp_path / "new")
+            _generate(run, tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 
 def test_a_folder_is_replaced_only_by_force_and_only_if_it_is_ours(run, tmp_path):
-    folder = _made(run, tmp_path / "new", count=1).folder
+    folder = _generate(run, tmp_path / "new", count=1).folder
     with pytest.raises(FileExistsError, match="exists; choose another --out, or --force"):
-        _made(run, folder)
+        _generate(run, folder)
     generate(run, GenerationSettings(2), folder, device="cpu", force=True)
     assert len(VOCScenes(folder, "train", (16, 16))) == 2
     (tmp_path / "mine").mkdir()

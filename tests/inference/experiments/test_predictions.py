@@ -32,17 +32,17 @@ def pets(voc_folder):
 def run(tmp_path, pets):
     """Make the run of a network that learned nothing."""
     settings = recipe("segmenter").settings(data=pets.source, size=SIZE, width=2)
-    made = runs.create(settings, pets.schema, "pets", tmp_path / "run")
-    save_weights(made.path(WEIGHTS), assemble(settings, pets.schema), "segmenter")
-    return made
+    trained_run = runs.create(settings, pets.schema, "pets", tmp_path / "run")
+    save_weights(trained_run.path(WEIGHTS), assemble(settings, pets.schema), "segmenter")
+    return trained_run
 
 
 def test_measuring_them_is_scoring_the_stage(run, pets, tmp_path):
     """Pictures of two shapes, neither of them the network's: nothing is cropped away."""
     crf = Parameters(appearance_sigma_xy=5)
     segmenter = load(run, "mask", engine="exact")
-    found = predict_stage(segmenter, run, pets, range(4), tmp_path / "kept")
-    scenes = Scenes(pets.source, "val", found, SIZE)
+    result = predict_stage(segmenter, run, pets, range(4), tmp_path / "kept")
+    scenes = Scenes(pets.source, "val", result, SIZE)
     ours = measure(scenes, [NO_CRF, crf], engine="exact")
     theirs = score_stage(segmenter, pets, {"alone": None, "crf": crf})
     assert [r.score(pets.schema.labels) for r in ours] == [s.score for s in theirs.values()]
@@ -74,12 +74,15 @@ def test_they_are_kept_while_they_fit(run, pets, tmp_path):
 
 def test_how_a_classifier_is_looked_at_makes_them_others(voc_folder, pets, tmp_path):
     settings = recipe("classifier").settings(data=pets.source, size=SIZE, width=4)
-    made = runs.create(settings, pets.schema, "pets", tmp_path / "classifier")
-    save_weights(made.path(WEIGHTS), assemble(settings, pets.schema), "classifier")
-    segmenter = load(made, "gradcam")
+    trained_run = runs.create(settings, pets.schema, "pets", tmp_path / "classifier")
+    save_weights(trained_run.path(WEIGHTS), assemble(settings, pets.schema), "classifier")
+    segmenter = load(trained_run, "gradcam")
     other = replace(segmenter, class_maps=replace(segmenter.class_maps, layer="stride2"))
-    told = {predict_stage(s, made, pets, range(4), tmp_path / "k").key for s in (segmenter, other)}
-    assert len(told) == 2
+    reported = {
+        predict_stage(s, trained_run, pets, range(4), tmp_path / "k").key
+        for s in (segmenter, other)
+    }
+    assert len(reported) == 2
 
 
 def test_an_interruption_leaves_nothing_that_is_taken_for_whole(run, pets, tmp_path):
@@ -92,8 +95,8 @@ def test_an_interruption_leaves_nothing_that_is_taken_for_whole(run, pets, tmp_p
         predict_stage(segmenter, run, pets, range(4), folder, stop)
     for file in folder.glob("*.npy"):
         file.unlink()
-    found = predict_stage(segmenter, run, pets, range(4), folder)
-    probs, covered = found.probs(pets, 3, pets.original(3))
+    result = predict_stage(segmenter, run, pets, range(4), folder)
+    probs, covered = result.probs(pets, 3, pets.original(3))
     assert probs.shape[1:] == pets.original(3).mask.shape
     assert bool(covered.all())
 

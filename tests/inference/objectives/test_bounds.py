@@ -194,7 +194,7 @@ class Worst(Bound):
         return log_w.min(0).values
 
 
-def test_a_strangers_bound_is_one_method(linear, rough, data):
+def test_a_users_bound_is_one_method(linear, rough, data):
     torch.manual_seed(0)
     lowest = Worst(4).loss(linear, rough, data)
     torch.manual_seed(0)
@@ -302,9 +302,9 @@ def test_masks_that_count_0_are_as_good_as_missing(model, schema, views, kind):
     guide = ProductGuide(schema, ("image",), latent=4, width=2).eval()
     weak = [True, False, True, True, False, False]
     hidden = Views(dict(views.items()), {"mask": ~torch.tensor(weak)})
-    found = kind(3).terms(model, guide, _weighed(views, mask=[float(not w) for w in weak]))
-    wanted = kind(3).terms(model, guide, hidden)
-    torch.testing.assert_close(found["joint"].bound, wanted["joint"].bound)
+    result = kind(3).terms(model, guide, _weighed(views, mask=[float(not w) for w in weak]))
+    expected = kind(3).terms(model, guide, hidden)
+    torch.testing.assert_close(result["joint"].bound, expected["joint"].bound)
 
 
 @pytest.mark.usefixtures("noise")
@@ -315,15 +315,15 @@ def test_what_a_mask_teaches_grows_in_proportion_to_what_it_counts(model, guide,
     def slopes(weight):
         weighed = _weighed(views, mask=[weight, 1.0, weight, weight, 1.0, 1.0])
         loss = kind(1).differentiable_loss(model, guide, weighed)
-        found = torch.autograd.grad(loss, [*model.mask.parameters()], allow_unused=True)
-        return [slope for slope in found if slope is not None]
+        result = torch.autograd.grad(loss, [*model.mask.parameters()], allow_unused=True)
+        return [slope for slope in result if slope is not None]
 
     for none, some, whole in zip(slopes(0.0), slopes(0.3), slopes(1.0), strict=True):
         torch.testing.assert_close(some, none + 0.3 * (whole - none), rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.usefixtures("noise")
-def test_what_is_told_of_a_term_is_not_weighed(model, guide, views):
+def test_the_reported_parts_of_a_term_are_not_weighted(model, guide, views):
     half = IWAE(2).terms(model, guide, _weighed(views, mask=[0.5] * 6))["joint"]
     whole = IWAE(2).terms(model, guide, views)["joint"]
     assert half.parts == whole.parts
@@ -350,8 +350,8 @@ def test_free_bits_are_weighed_by_beta(linear, rough, data):
     torch.manual_seed(0)
     fit = ELBO(4, beta=0.0).loss(linear, rough, data)
     torch.manual_seed(0)
-    found = ELBO(4, beta=0.25, free_bits=50.0).loss(linear, rough, data)
-    assert found == pytest.approx(fit + 0.25 * 50)
+    result = ELBO(4, beta=0.25, free_bits=50.0).loss(linear, rough, data)
+    assert result == pytest.approx(fit + 0.25 * 50)
 
 
 @pytest.mark.parametrize("nats", [-1.0, float("inf"), float("nan")])
@@ -367,9 +367,9 @@ def test_a_plain_bound_trains_one_posterior(guide):
 @pytest.mark.usefixtures("noise")
 def test_what_a_scene_counts_weighs_the_mean(model, guide, views):
     bound, counts = ELBO(1), torch.tensor([1.0, 0.0, 0.0, 2.0, 0.0, 0.0])
-    given = {"given": ("image",), "scored": VIEWS}
-    weighed = bound.term(model, guide, views, **given, counts=counts).bound
+    inputs = {"given": ("image",), "scored": VIEWS}
+    weighed = bound.term(model, guide, views, **inputs, counts=counts).bound
     first, fourth = (
-        bound.term(model, guide, views.rows(torch.tensor([row])), **given).bound for row in (0, 3)
+        bound.term(model, guide, views.rows(torch.tensor([row])), **inputs).bound for row in (0, 3)
     )
     torch.testing.assert_close(weighed, (first + 2 * fourth) / 3)

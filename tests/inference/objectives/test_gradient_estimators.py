@@ -40,12 +40,12 @@ _ZERO, _ONES = torch.zeros(1, 5).double(), torch.eye(5).double()
 def gradients(objective, model, guide, data, rounds=ROUNDS):
     """Draw gradients of the loss for the model and for the guide: ``(rounds, parameters)``."""
     copies = data.rows(torch.arange(len(data)).repeat(COPIES))
-    found = []
+    result = []
     for _ in range(rounds):
         loss = objective.differentiable_loss(model, guide, copies)
-        found.append([_flat(torch.autograd.grad(loss, [*net.parameters()], retain_graph=True))
+        result.append([_flat(torch.autograd.grad(loss, [*net.parameters()], retain_graph=True))
                       for net in (model, guide)])  # fmt: skip
-    return (torch.stack(draws) for draws in zip(*found, strict=True))
+    return (torch.stack(draws) for draws in zip(*result, strict=True))
 
 
 def _flat(tensors):
@@ -141,8 +141,8 @@ def test_many_draws_give_the_gradient_of_the_evidence(linear, broad, data, kind)
         loss = torch.stack(
             [kind(particles).differentiable_loss(linear, broad, data) for _ in range(20)]
         ).mean()
-        found = _flat(torch.autograd.grad(loss, [*linear.parameters()]))
-        errors.append(float((found - truth).norm() / truth.norm()))
+        result = _flat(torch.autograd.grad(loss, [*linear.parameters()]))
+        errors.append(float((result - truth).norm() / truth.norm()))
     assert errors == sorted(errors, reverse=True)
     assert errors[-1] < 0.1
 
@@ -159,7 +159,7 @@ def _slopes(objective, model, guide, views):
 def test_generators_of_telbo_learn_as_from_iwae(model, guide, partial, generators):
     """Joint and retrofit terms alike, on scenes partly labelled, generators shared or stopped."""
     kinds = [TELBO(kind(3), generators=generators) for kind in (IWAE, DReG, STL)]
-    (plain, believed), *others = (_slopes(made, model, guide, partial) for made in kinds)
+    (plain, believed), *others = (_slopes(created, model, guide, partial) for created in kinds)
     for slopes, beliefs in others:
         torch.testing.assert_close(slopes, plain)
         assert believed.keys() == beliefs.keys()
@@ -169,7 +169,7 @@ def test_generators_of_telbo_learn_as_from_iwae(model, guide, partial, generator
 def test_joint_and_retrofit_terms_choose_apart(model, guide, views):
     """Only the experts learn from retrofit terms, so only they notice what those follow."""
     mixed, plain = TELBO(IWAE(3), DReG(3)), TELBO(IWAE(3), IWAE(3))
-    (_, ours), (_, theirs) = (_slopes(made, model, guide, views) for made in (mixed, plain))
+    (_, ours), (_, theirs) = (_slopes(created, model, guide, views) for created in (mixed, plain))
     for name in ours:
         same = torch.allclose(ours[name], theirs[name], atol=1e-5)
         assert same == name.startswith("joint."), name

@@ -21,10 +21,10 @@ FLOW = Path(__file__).parents[3] / "examples/own_guide.py"
 def flow(schema):
     """Make the normalising flow of the examples, its couplings no longer the identity."""
     torch.manual_seed(2)
-    made = load(f"{FLOW}:FlowGuide", {}, "guide")(schema, VIEWS, latent=4, width=2)
-    for weight in made.couplings.parameters():
+    flow_guide = load(f"{FLOW}:FlowGuide", {}, "guide")(schema, VIEWS, latent=4, width=2)
+    for weight in flow_guide.couplings.parameters():
         nn.init.normal_(weight, std=0.2)
-    return made.eval()
+    return flow_guide.eval()
 
 
 @pytest.mark.parametrize("particles", [1, 3])
@@ -52,7 +52,7 @@ def test_the_held_density_is_that_of_a_frozen_copy(model, views, kind, particles
 
 def test_latents_drawn_apart_are_held_apart():
     """Two independent latents are one latent of twice the length."""
-    views, found = Views({"x": torch.zeros(4, 1)}), []
+    views, result = Views({"x": torch.zeros(4, 1)}), []
     for names in (("z",), ("a", "b")):
         loc = torch.tensor([0.3, 0.8, -0.2, 0.1]).requires_grad_()
         log_scale = torch.tensor([0.1, 0.0, -0.5, 0.2]).requires_grad_()
@@ -64,8 +64,8 @@ def test_latents_drawn_apart_are_held_apart():
         with _steady_noise():
             held = evidence(model, guide, views, particles=2, pathwise=True)
         slopes = torch.autograd.grad(held.log_weights().sum(), [loc, log_scale])
-        found.append((held.log_q, *slopes))
-    torch.testing.assert_close(*found)
+        result.append((held.log_q, *slopes))
+    torch.testing.assert_close(*result)
 
 
 @contextmanager
@@ -115,8 +115,11 @@ _discrete = _program({"z": dist.Bernoulli(torch.full((3,), 0.5)).to_event(1)})
     [
         (_discrete, "draws 'z' from a Bernoulli, which cannot be reparameterised; choose a guide"),
         (_chain, "draws 'z' given another latent; dreg and stl need latents drawn given the view"),
-        (_helped, "draws 'u' as a help to other sites, so the density of these is not known by"),
-        (_bent, "The density of 'z' has no inverse, so it can score only what it just drew; choo"),
+        (_helped, "'u' is an auxiliary site of the guide, so the density of the sites that"),
+        (
+            _bent,
+            "The transform of 'z' has no inverse, so its density is known only for its own last",
+        ),
     ],
 )
 def test_a_guide_whose_path_is_not_known_is_refused(guide, sentence, particles):

@@ -30,13 +30,13 @@ def test_with_the_whole_share_it_is_what_the_prior_predicts(pair, views):
     """Draw by draw: both average over the same three z."""
     model, guide = pair
     torch.manual_seed(1)
-    found = Hybrid(ELBO(3), 1.0).terms(model, guide, views)["prior"]
+    result = Hybrid(ELBO(3), 1.0).terms(model, guide, views)["prior"]
     torch.manual_seed(1)
     z = model.prior(views).sample((3,))
     seen = views.present["mask"]
     likelihood = model.decode(z, views, ("mask",))["mask"].log_prob(views["mask"])[:, seen]
-    torch.testing.assert_close(found.bound, likelihood.mean(), rtol=1e-5, atol=0)
-    assert found.parts["kl"] == 0
+    torch.testing.assert_close(result.bound, likelihood.mean(), rtol=1e-5, atol=0)
+    assert result.parts["kl"] == 0
 
 
 def test_the_term_of_the_prior_teaches_model_and_prior_but_not_the_guide(pair, views):

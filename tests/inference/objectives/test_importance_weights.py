@@ -32,20 +32,20 @@ def test_the_weights_are_the_densities_of_a_plain_loop(linear, rough, data):
 
 
 def test_the_parts_add_up_to_the_weights(model, guide, views):
-    found = evidence(model, guide, views, particles=2, exact_kl=True)
-    assert set(found.likelihoods) == set(VIEWS)
-    total = sum(found.likelihoods.values()) + found.log_prior - found.log_q
-    torch.testing.assert_close(found.log_weights(), total)
-    half = 2 * found.likelihoods["mask"] + found.likelihoods["image"]
-    half = half + found.likelihoods["classes"] + 0.5 * (found.log_prior - found.log_q)
-    torch.testing.assert_close(found.log_weights(0.5, {"mask": 2.0}), half)
+    result = evidence(model, guide, views, particles=2, exact_kl=True)
+    assert set(result.likelihoods) == set(VIEWS)
+    total = sum(result.likelihoods.values()) + result.log_prior - result.log_q
+    torch.testing.assert_close(result.log_weights(), total)
+    half = 2 * result.likelihoods["mask"] + result.likelihoods["image"]
+    half = half + result.likelihoods["classes"] + 0.5 * (result.log_prior - result.log_q)
+    torch.testing.assert_close(result.log_weights(0.5, {"mask": 2.0}), half)
 
 
 def test_the_exact_divergence_is_the_closed_form(model, guide, views):
-    found = evidence(model, guide, views, particles=2, exact_kl=True)
+    result = evidence(model, guide, views, particles=2, exact_kl=True)
     q = guide.posterior(views).base_dist
     kl = 0.5 * (q.loc**2 + q.scale**2 - 1 - 2 * q.scale.log()).sum(-1)
-    torch.testing.assert_close(found.divergence, kl.expand(2, -1))
+    torch.testing.assert_close(result.divergence, kl.expand(2, -1))
 
 
 def test_the_divergence_is_scaled_and_masked_as_its_site_is(model, guide, views):

@@ -24,9 +24,9 @@ CELLS = (5, 4)
 @pytest.fixture
 def model():
     torch.manual_seed(0)
-    found = CoarseScene(Schema(PETS, (20, 16)), width=2).eval()
-    nn.init.normal_(found.net.scores.weight)
-    return found
+    result = CoarseScene(Schema(PETS, (20, 16)), width=2).eval()
+    nn.init.normal_(result.net.scores.weight)
+    return result
 
 
 @pytest.fixture
@@ -122,8 +122,8 @@ def test_labels_need_no_background(objective):
     bare = CoarseScene(Schema(labels, (20, 16)), width=2).eval()
     views = batch(labels=labels)
     p = probabilities(bare.scores(views["image"]))
-    wanted = expand_loss(p, views["classes"].bool(), None).item()
-    assert losses(objective, bare, views)["expand"] == pytest.approx(wanted)
+    expected = expand_loss(p, views["classes"].bool(), None).item()
+    assert losses(objective, bare, views)["expand"] == pytest.approx(expected)
 
 
 def test_kernels_are_the_papers_on_its_own_grid():

@@ -39,8 +39,8 @@ def test_telbo_is_the_mean_of_three_bounds(model, guide, views, noise):
     """Eq. 9 to 11 written out: joint, retrofit on image and classes, retrofit on the mask."""
     objective = TELBO(ELBO(1), subsets=subsets("report"), predict="own", generators="shared")
     by_hand = [
-        _elbo_by_hand(model, guide, views, given, given, noise).mean()
-        for given in (VIEWS, *REPORT)
+        _elbo_by_hand(model, guide, views, inputs, inputs, noise).mean()
+        for inputs in (VIEWS, *REPORT)
     ]
     terms = objective.terms(model, guide, views)
     assert list(terms) == ["joint", "image+classes", "mask"]
@@ -52,14 +52,14 @@ def test_telbo_is_the_mean_of_three_bounds(model, guide, views, noise):
 
 def test_predicting_all_scores_every_observed_view(model, guide, partial, noise):
     terms = TELBO(ELBO(1), subsets=REPORT, predict="all").terms(model, guide, partial)
-    for given in REPORT:
-        rows = partial.having(given).nonzero().squeeze(1)
+    for inputs in REPORT:
+        rows = partial.having(inputs).nonzero().squeeze(1)
         bounds = []
         for row in rows:
             scene = partial.rows(row.view(1))
             scored = [name for name in VIEWS if scene.present[name]]
-            bounds.append(_elbo_by_hand(model, guide, scene, given, scored, noise))
-        term = terms["+".join(given)]
+            bounds.append(_elbo_by_hand(model, guide, scene, inputs, scored, noise))
+        term = terms["+".join(inputs)]
         assert term.scenes == len(rows)
         torch.testing.assert_close(term.bound, torch.cat(bounds).mean())
 
@@ -78,8 +78,8 @@ def _gradients(objective, model, guide, views):
     torch.manual_seed(0)
     loss = objective.differentiable_loss(model, guide, views)
     loss.backward()
-    found = [[p.grad for p in net.parameters()] for net in (model, guide)]
-    return loss.detach(), *[[None if g is None else g.clone() for g in gs] for gs in found]
+    result = [[p.grad for p in net.parameters()] for net in (model, guide)]
+    return loss.detach(), *[[None if g is None else g.clone() for g in gs] for gs in result]
 
 
 @pytest.mark.parametrize("kind", [ProductGuide, MaskedGuide, RetrofitGuide])
@@ -156,11 +156,11 @@ def test_stopping_is_undone_after_an_error(model, schema, views):
 def test_a_term_averages_over_the_scenes_that_have_what_it_sees(model, guide, partial, predict):
     objective = TELBO(IWAE(2), subsets=subsets("all"), predict=predict)
     terms = objective.terms(model, guide, partial)
-    for given in subsets("all"):
-        rows = partial.having(given)
-        alone = objective.terms(model, guide, partial.rows(rows))["+".join(given)]
-        assert terms["+".join(given)].scenes == int(rows.sum())
-        torch.testing.assert_close(terms["+".join(given)].bound, alone.bound)
+    for inputs in subsets("all"):
+        rows = partial.having(inputs)
+        alone = objective.terms(model, guide, partial.rows(rows))["+".join(inputs)]
+        assert terms["+".join(inputs)].scenes == int(rows.sum())
+        torch.testing.assert_close(terms["+".join(inputs)].bound, alone.bound)
 
 
 @pytest.mark.usefixtures("noise")
@@ -287,10 +287,10 @@ def test_every_subset_is_a_posterior_that_is_trained(guide, form):
 
 
 def test_all_subsets_are_proper_and_differ():
-    found = subsets("all")
-    assert len(set(found)) == 6
-    assert VIEWS not in found
-    assert set(subsets("singles")) < set(found)
+    result = subsets("all")
+    assert len(set(result)) == 6
+    assert VIEWS not in result
+    assert set(subsets("singles")) < set(result)
 
 
 @pytest.mark.usefixtures("noise")

@@ -17,8 +17,8 @@ def test_every_scene_draws_one_of_the_terms_it_has_the_views_for(views, lacking)
         shares = deal(batch, SETS)
         rows = torch.cat([share.rows for share in shares])
         assert sorted(rows.tolist()) == list(range(6))
-        for given, share in zip(SETS, shares, strict=True):
-            assert batch.having(given)[share.rows].all()
+        for inputs, share in zip(SETS, shares, strict=True):
+            assert batch.having(inputs)[share.rows].all()
             assert share.counts.tolist() == [3.0 if masked[row] else 1.0 for row in share.rows]
         whole = [int(masked[share.rows].sum()) for share in shares]
         assert max(whole) - min(whole) <= 1

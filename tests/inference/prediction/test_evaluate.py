@@ -38,8 +38,8 @@ class Oracle(SceneModel):
         ids = (ids + self.wrong) % self.count
         sure = torch.nn.functional.one_hot(ids, self.count).movedim(-1, 1) * 50.0
         classes = (self.labels.vector(views["mask"]) - 0.5) * 50
-        found = {"mask": LabelMap(sure), "classes": ClassVector(classes)}
-        return {name: found[name] for name in names}
+        result = {"mask": LabelMap(sure), "classes": ClassVector(classes)}
+        return {name: result[name] for name in names}
 
 
 @pytest.fixture
@@ -57,10 +57,10 @@ def scenes():
 
 def test_a_perfect_predictor_scores_100(oracle, scenes):
     cells = evaluate(oracle(scenes.schema), scenes)
-    found = {cell.title: cell.score for cell in cells if cell.score is not None}
-    assert set(found) == {"mask → mask", "mask → classes"}
-    assert found["mask → mask"].miou == found["mask → mask"].accuracy == 100
-    assert found["mask → classes"].macro_f1 == found["mask → classes"].map == 100
+    result = {cell.title: cell.score for cell in cells if cell.score is not None}
+    assert set(result) == {"mask → mask", "mask → classes"}
+    assert result["mask → mask"].miou == result["mask → mask"].accuracy == 100
+    assert result["mask → classes"].macro_f1 == result["mask → classes"].map == 100
 
 
 def test_a_predictor_that_is_always_wrong_scores_0(oracle, scenes):
@@ -95,11 +95,11 @@ def test_masks_are_scored_as_a_slow_count_scores_them(built, voc_folder):
                 for label in {g, t}:
                     unions[label] += 1
                     hits[label] += g == t
-    wanted = {
+    expected = {
         name: 100 * hit / union if union else None
         for name, hit, union in zip(names, hits, unions, strict=True)
     }
-    assert cell.score.iou == pytest.approx(wanted)
+    assert cell.score.iou == pytest.approx(expected)
 
 
 def test_the_same_seed_gives_the_same_scores(built, scenes):
@@ -111,10 +111,10 @@ def test_the_same_seed_gives_the_same_scores(built, scenes):
 
 def test_the_global_random_state_is_not_touched(built, scenes):
     torch.manual_seed(7)
-    wanted = torch.rand(3)
+    expected = torch.rand(3)
     torch.manual_seed(7)
     evaluate(built(scenes.schema), scenes)
-    assert torch.rand(3).equal(wanted)
+    assert torch.rand(3).equal(expected)
 
 
 def test_scores_at_the_mean_do_not_depend_on_the_seed(built, scenes):
@@ -127,7 +127,7 @@ POSSIBLE = {
     "cvae": {"image → mask": True},
     "segmenter": {"image → mask": True},
     "sec": {"image → mask": True},
-    "twin": {"image → mask": True},
+    "supervised": {"image → mask": True},
     "classifier": {"image → classes": True},
     "jvae": {"image + classes → mask": True},
     "telbo": {
@@ -149,7 +149,7 @@ def test_impossible_cells_are_empty_and_untrained_ones_known(built, scenes, name
     more = {"subsets": "report"} if name == "telbo" else {}
     cells = evaluate(built(scenes.schema, name, **more), scenes, draws=1)
     assert [(c.given, c.target) for c in cells] == [
-        *((given, "mask") for given in MASKS), *((given, "classes") for given in CLASSES),
+        *((inputs, "mask") for inputs in MASKS), *((inputs, "classes") for inputs in CLASSES),
     ]  # fmt: skip
     assert {c.title: c.trained for c in cells if c.score is not None} == POSSIBLE[name]
     assert all(cell.scenes == (6 if cell.score is not None else 0) for cell in cells)

@@ -18,7 +18,7 @@ COLUMNS = {
     "cvae": ["image → mask"],
     "segmenter": ["image → mask"],
     "sec": ["image → mask"],
-    "twin": ["image → mask"],
+    "supervised": ["image → mask"],
     "classifier": [],
     "jvae": ["image+classes → mask"],
     "telbo": ANY,
@@ -41,10 +41,10 @@ def ready(built):
     """Build what can predict at once."""
 
     def build(schema, name="telbo"):
-        made = built(schema, name)
-        made.model.eval()
-        made.guide.eval()
-        return made
+        assembly = built(schema, name)
+        assembly.model.eval()
+        assembly.guide.eval()
+        return assembly
 
     return build
 
@@ -97,9 +97,9 @@ def test_samples_make_rows_of_equal_length(ready, tmp_path, grids, schema, views
     draw_samples(tmp_path / "a.png", one, samples, schema.labels, "drawn")
     ((_, rows, _, more),) = grids
     assert len({len(row) for row in rows}) == 1
-    shown = sum(panel.picture is not None for row in rows for panel in row)
+    pictures = sum(panel.picture is not None for row in rows for panel in row)
     first = len({"image", "mask"} & set(given or ()))
-    assert shown == 2 * count + first
+    assert pictures == 2 * count + first
     lines = -(-count // 8)
     assert more["rows"] == ["given"] * bool(first) + ["image", "mask"] * lines
 
@@ -108,14 +108,14 @@ def test_samples_make_rows_of_equal_length(ready, tmp_path, grids, schema, views
 def test_means_and_entropy_stand_above_samples(ready, tmp_path, grids, schema, views, given):
     assembly = ready(schema)
     one = views.rows(torch.tensor([0])).only(given) if given else None
-    found = decoded(assembly, torch.randn(2, 1, 4), one)
-    batch = averaged({name: view[:, None] for name, view in found.items()})
+    result = decoded(assembly, torch.randn(2, 1, 4), one)
+    batch = averaged({name: view[:, None] for name, view in result.items()})
     means = {name: view.squeeze(0) for name, view in batch.items()}
-    draw_samples(tmp_path / "a.png", one, decided(found), schema.labels, "drawn", means)
+    draw_samples(tmp_path / "a.png", one, decided(result), schema.labels, "drawn", means)
     ((_, rows, _, more),) = grids
     top = [panel for panel in rows[0] if panel.picture is not None]
     assert [p.caption.split(":")[0] for p in top[-3:]] == ["mean", "mean", "entropy"]
-    assert top[-2].picture.equal(found["mask"].mean(0).argmax(0))
+    assert top[-2].picture.equal(result["mask"].mean(0).argmax(0))
     assert more["rows"] == ["given, mean" if given else "mean", "image", "mask"]
     assert len({len(row) for row in rows}) == 1
 
@@ -129,12 +129,12 @@ def test_a_title_is_written_as_it_is(ready, tmp_path, grids, schema, views):
 
 def test_what_is_sampled_is_what_the_model_says(ready, schema):
     assembly, z = ready(schema), torch.randn(3, 1, 4)
-    found = decided(decoded(assembly, z, None))
+    result = decided(decoded(assembly, z, None))
     with torch.no_grad():
-        wanted = assembly.model.decode(z, None, ("image", "classes", "mask"))
-    assert found["image"].equal(wanted["image"].mean[:, 0])
-    assert found["classes"].equal(wanted["classes"].probs[:, 0])
-    assert found["mask"].equal(wanted["mask"].logits[:, 0].argmax(1))
+        expected = assembly.model.decode(z, None, ("image", "classes", "mask"))
+    assert result["image"].equal(expected["image"].mean[:, 0])
+    assert result["classes"].equal(expected["classes"].probs[:, 0])
+    assert result["mask"].equal(expected["mask"].logits[:, 0].argmax(1))
 
 
 def test_a_scene_of_nothing_is_captioned_none():

@@ -12,10 +12,10 @@ ALL = frozenset(VIEWS)
 @pytest.fixture
 def build(built, schema):
     def ready(name="telbo", **choices):
-        made = built(schema, name, **choices)
-        made.model.eval()
-        made.guide.eval()
-        return made
+        assembly = built(schema, name, **choices)
+        assembly.model.eval()
+        assembly.guide.eval()
+        return assembly
 
     return ready
 
@@ -24,7 +24,7 @@ def build(built, schema):
 def test_a_prediction_is_the_average_of_probabilities_over_draws(build, views, given):
     assembly = build()
     torch.manual_seed(0)
-    found = predict(assembly, views.only(given), VIEWS, draws=5)
+    result = predict(assembly, views.only(given), VIEWS, draws=5)
     torch.manual_seed(0)
     with torch.no_grad():
         zs = assembly.guide.posterior(views.only(given)).sample(torch.Size((5,)))
@@ -34,29 +34,29 @@ def test_a_prediction_is_the_average_of_probabilities_over_draws(build, views, g
             masks.append(one["mask"].logits.softmax(-3))
             classes.append(one["classes"].probs)
             images.append(one["image"].mean)
-    torch.testing.assert_close(found.views["mask"], sum(masks) / 5)
-    torch.testing.assert_close(found.views["classes"], sum(classes) / 5)
-    torch.testing.assert_close(found.views["image"], sum(images) / 5)
-    assert found.mask.equal(found.views["mask"].argmax(1))
+    torch.testing.assert_close(result.views["mask"], sum(masks) / 5)
+    torch.testing.assert_close(result.views["classes"], sum(classes) / 5)
+    torch.testing.assert_close(result.views["image"], sum(images) / 5)
+    assert result.mask.equal(result.views["mask"].argmax(1))
 
 
 def test_a_cvae_averages_over_draws_of_its_prior(build, views):
     assembly = build("cvae")
     torch.manual_seed(0)
-    found = predict(assembly, views.only(["image"]), ["mask"], draws=3).views["mask"]
+    result = predict(assembly, views.only(["image"]), ["mask"], draws=3).views["mask"]
     torch.manual_seed(0)
     with torch.no_grad():
-        shown = [
+        samples = [
             assembly.model.decode(z, views.only(["image"]), ["mask"])["mask"]
             for z in torch.randn(3, 6, 4)
         ]
-    torch.testing.assert_close(found, sum(x.logits.softmax(-3) for x in shown) / 3)
+    torch.testing.assert_close(result, sum(x.logits.softmax(-3) for x in samples) / 3)
 
 
 def test_probabilities_add_up_to_one(build, views):
-    found = predict(build(), views.only(["classes"]), ["mask", "classes"])
-    torch.testing.assert_close(found.views["mask"].sum(1), torch.ones(6, 20, 18))
-    assert ((found.views["classes"] >= 0) & (found.views["classes"] <= 1)).all()
+    result = predict(build(), views.only(["classes"]), ["mask", "classes"])
+    torch.testing.assert_close(result.views["mask"].sum(1), torch.ones(6, 20, 18))
+    assert ((result.views["classes"] >= 0) & (result.views["classes"] <= 1)).all()
 
 
 def test_a_prediction_does_not_see_what_was_not_given(build, views):
@@ -86,13 +86,13 @@ def test_a_segmenter_has_nothing_to_draw(build, views):
     assert predict(assembly, views.only(["image"]), ["mask"]).views["mask"].shape == (6, 3, 20, 18)
 
 
-def test_nothing_given_is_the_prior(build):
+def test_without_views_the_posterior_is_the_prior(build):
     z = draw(build(), None, 2000, 3)
     assert z.shape == (2000, 3, 4)
     assert z.mean().abs() < 0.05
     assert (z.std() - 1).abs() < 0.05
-    found = predict(build(), None, VIEWS, scenes=3)
-    assert {name: view.shape[0] for name, view in found.views.items()} == dict.fromkeys(VIEWS, 3)
+    result = predict(build(), None, VIEWS, scenes=3)
+    assert {name: view.shape[0] for name, view in result.views.items()} == dict.fromkeys(VIEWS, 3)
 
 
 def test_a_guide_without_a_posterior_given_these_views_refuses(build, views):
@@ -122,7 +122,7 @@ def test_what_a_recipe_can_infer_and_what_of_it_was_trained(
     build, name, choices, possible, learned
 ):
     assembly = build(name, **choices)
-    assert {given for given in SETS if able(assembly, given, "mask")} == set(possible)
+    assert {inputs for inputs in SETS if able(assembly, inputs, "mask")} == set(possible)
     assert {g for g in SETS if able(assembly, g, "mask") and trained(assembly, g)} == set(learned)
     explained = {n for n in VIEWS if able(assembly, next(iter(possible)), n)}
     assert explained == ({"mask"} if name in ("cvae", "segmenter") else set(VIEWS))

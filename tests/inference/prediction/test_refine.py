@@ -39,8 +39,8 @@ def test_svi_has_the_exact_mean_and_the_exact_precisions_where_it_does_not(
     """The best diagonal Normal: its variances are the inverse diagonal of the precision."""
     q, exact = climb(linear, data, prior, steps=200, particles=6), linear.posterior(data)
     torch.testing.assert_close(q.mean, exact.mean, rtol=0, atol=1e-3)
-    wanted = exact.precision_matrix.diagonal(dim1=-2, dim2=-1).rsqrt().expand_as(q.stddev)
-    torch.testing.assert_close(q.stddev, wanted, rtol=1e-2, atol=0)
+    expected = exact.precision_matrix.diagonal(dim1=-2, dim2=-1).rsqrt().expand_as(q.stddev)
+    torch.testing.assert_close(q.stddev, expected, rtol=1e-2, atol=0)
 
 
 def test_a_chain_has_the_mean_and_the_variance_of_the_exact_posterior(linear, data, prior):
@@ -77,15 +77,15 @@ def test_refining_raises_the_elbo_and_leaves_the_generators_alone(ready, schema,
     assembly, seen = ready(schema), views.only(given)
     weights = [p.clone() for p in assembly.model.parameters()]
     torch.manual_seed(0)
-    found = refine_posterior(assembly, seen, Refinement("svi"))
-    assert found.z.shape == (8, 6, 4)
-    assert (found.elbo_after > found.elbo_before - 1).all()
-    assert found.elbo_after.mean() > found.elbo_before.mean()
+    result = refine_posterior(assembly, seen, Refinement("svi"))
+    assert result.z.shape == (8, 6, 4)
+    assert (result.elbo_after > result.elbo_before - 1).all()
+    assert result.elbo_after.mean() > result.elbo_before.mean()
     assert all(map(torch.equal, assembly.model.parameters(), weights))
     assert all(p.grad is None for p in assembly.model.parameters())
     q = posterior(assembly, seen)
     torch.manual_seed(0)
-    assert found.elbo_before.equal(bound(assembly.model, seen, q))
+    assert result.elbo_before.equal(bound(assembly.model, seen, q))
 
 
 @pytest.fixture
@@ -93,10 +93,10 @@ def ready(built):
     """Build what can infer at once."""
 
     def build(schema, name="telbo", **choices):
-        made = built(schema, name, **choices)
-        made.model.eval()
-        made.guide.eval()
-        return made
+        assembly = built(schema, name, **choices)
+        assembly.model.eval()
+        assembly.guide.eval()
+        return assembly
 
     return build
 
@@ -109,17 +109,17 @@ def test_without_a_posterior_refining_starts_at_the_prior(ready, schema, views):
     seen = views.only(("mask",))
     assert not assembly.guide.accepts(seen.names)
     torch.manual_seed(0)
-    found = refine_posterior(assembly, seen, Refinement("svi"))
+    result = refine_posterior(assembly, seen, Refinement("svi"))
     torch.manual_seed(0)
     prior = standard_normal(6, 4, torch.device("cpu"))
-    assert found.elbo_before.equal(bound(assembly.model, seen, prior))
-    assert found.elbo_after.mean() > found.elbo_before.mean() + 20
+    assert result.elbo_before.equal(bound(assembly.model, seen, prior))
+    assert result.elbo_after.mean() > result.elbo_before.mean() + 20
 
 
 def test_a_conditional_model_keeps_its_learned_prior(ready, schema, views):
     assembly = ready(schema, "cvae", prior="learned")
-    found = refine_posterior(assembly, views.only(("image", "mask")), Refinement("svi"))
-    assert found.elbo_after.mean() > found.elbo_before.mean()
+    result = refine_posterior(assembly, views.only(("image", "mask")), Refinement("svi"))
+    assert result.elbo_after.mean() > result.elbo_before.mean()
 
 
 def test_views_not_observed_in_a_scene_do_not_pull_at_it(ready, schema, views):
@@ -135,20 +135,20 @@ def test_a_chain_of_scenes_gives_as_many_draws_as_asked(ready, schema, views, mo
     few = views.rows(torch.tensor([0, 1])).only(("classes",))
     make = partial(refine_posterior, ready(schema), few, Refinement("hmc", 5), draws=3)
     torch.manual_seed(1)
-    found = make()
+    result = make()
     torch.manual_seed(1)
     again = make()
-    assert found.z.shape == (3, 2, 4)
-    assert found.acceptance.shape == (2,)
-    assert found.z.equal(again.z)
+    assert result.z.shape == (3, 2, 4)
+    assert result.acceptance.shape == (2,)
+    assert result.z.equal(again.z)
 
 
 @pytest.mark.parametrize(
     ("name", "given", "sentence"),
     [
         ("segmenter", ("image",), "no z to refine"),
-        ("cvae", ("image",), "Nothing given tells this model about z; give mask"),
-        ("cvae", ("mask",), "takes the image as given"),
+        ("cvae", ("image",), "None of the views informs z in this model; add mask"),
+        ("cvae", ("mask",), "conditions on the image; add it"),
     ],
 )
 def test_what_cannot_be_refined_is_a_sentence(ready, schema, views, name, given, sentence):
@@ -161,5 +161,5 @@ def test_a_chain_that_never_moved_is_a_sentence(ready, schema, views, monkeypatc
         return start.mean.expand(5, -1, -1), torch.zeros(len(given))
 
     monkeypatch.setattr("inference.prediction.refine.explore", stuck)
-    with pytest.raises(ValueError, match="A chain never moved; give it more warm-up"):
+    with pytest.raises(ValueError, match="accepted no proposal; use more warm-up"):
         refine_posterior(ready(schema), views.only(("mask",)), Refinement("hmc", 1))

@@ -20,8 +20,8 @@ DATA = "synthetic:default"
 
 def sample(run, *names, n=2, out=None, force=False, data=DATA, **more):
     """Sample as a person would, from test:0 where only a view is named, and write the views."""
-    given = dict.fromkeys(names, "test:0")
-    samples = load(run, device="cpu").sample(n, data=data, **given, **more)
+    inputs = dict.fromkeys(names, "test:0")
+    samples = load(run, device="cpu").sample(n, data=data, **inputs, **more)
     if out is not None:
         samples.save(out, force=force)
     return samples
@@ -100,17 +100,17 @@ def test_a_walk_leads_in_a_straight_line_from_draw_to_draw(run):
 
 def _decoded(run, n, seed=0):
     assembly = load(run, device="cpu").assembly
-    given = observe(run.schema, mask="test:0", data=DATA).views
+    inputs = observe(run.schema, mask="test:0", data=DATA).views
     torch.manual_seed(seed)
-    return probable(assembly, draw(assembly, given, n, 1), given)
+    return probable(assembly, draw(assembly, inputs, n, 1), inputs)
 
 
 def test_what_is_written_is_what_was_drawn(run, tmp_path):
     sample(run, "mask", seed=4, out=tmp_path / "out")
-    wanted = decided(_decoded(run, 2, seed=4))
+    expected = decided(_decoded(run, 2, seed=4))
     images, masks = _read(tmp_path / "out", run.schema.labels)
-    assert torch.stack(masks).long().equal(wanted["mask"].squeeze(1))
-    error = (torch.stack(images) / 255 - wanted["image"].squeeze(1)).abs().max()
+    assert torch.stack(masks).long().equal(expected["mask"].squeeze(1))
+    error = (torch.stack(images) / 255 - expected["image"].squeeze(1)).abs().max()
     assert error <= 0.5 / 255 + 1e-6
 
 
@@ -149,9 +149,9 @@ def test_a_refined_posterior_is_drawn_from_given_views_the_guide_cannot_read(
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [
-        ({"refine": "svi"}, "There is nothing to refine by"),
+        ({"refine": "svi"}, "--refine needs views to condition on"),
         ({"mask": "test:0", "refine": "vsi"}, "No refinement is called 'vsi'. Did you mean 'svi'"),
-        ({"mask": "test:0", "refine_steps": 3}, "--refine-steps goes with --refine svi"),
+        ({"mask": "test:0", "refine_steps": 3}, "--refine-steps needs --refine svi"),
         ({"n": 0}, "-n must be 1 or more, not 0"),
         ({"n": 10_001}, "-n is at most 10000, not 10001"),
     ],
@@ -163,7 +163,7 @@ def test_what_cannot_be_drawn_is_a_sentence(run, more, sentence):
 
 def test_a_model_that_reads_images_asks_for_one(fitted):
     run, _ = fitted("cvae", steps=1)
-    with pytest.raises(ValueError, match="A cvae draws given an image; add --from-image"):
+    with pytest.raises(ValueError, match="A cvae conditions on the image; add --from-image"):
         sample(run, "mask")
     with pytest.raises(ValueError, match=r"cvae has no posterior given just image \+ classes; g"):
         sample(run, "image", "classes")
@@ -231,7 +231,7 @@ def test_scenes_of_other_labels_are_refused_unless_only_their_image_is_seen(run,
 
 def test_there_is_no_walk_without_a_latent(fitted):
     run, _ = fitted("segmenter", steps=1)
-    with pytest.raises(ValueError, match="A segmenter has no z to walk through; leave out --walk"):
+    with pytest.raises(ValueError, match="A segmenter has no latent z, so --walk is not possible"):
         sample(run, "image", walk=True)
 
 

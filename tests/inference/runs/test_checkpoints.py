@@ -51,7 +51,7 @@ def test_weights_come_back_bit_for_bit(build, tmp_path, name):
 
 
 @pytest.mark.parametrize("kind", [Adam, AdamW, SGD])
-def test_learning_goes_on_as_if_it_had_not_stopped(build, views, tmp_path, kind):
+def test_a_resumed_training_equals_an_uninterrupted_one(build, views, tmp_path, kind):
     torch.manual_seed(0)
     one = _learning(build(), kind, views, steps=2)
     one.step, one.best, one.waited = 2, -1.5, 3
@@ -69,7 +69,7 @@ def test_learning_goes_on_as_if_it_had_not_stopped(build, views, tmp_path, kind)
     assert _same(one.assembly, other.assembly)
 
 
-def test_a_best_that_was_never_found_comes_back(build, tmp_path):
+def test_a_best_loss_of_infinity_is_restored(build, tmp_path):
     save_learning(tmp_path / "c", _learning(build()), "telbo")
     other = _learning(build())
     load_learning(tmp_path / "c", other, "telbo")
@@ -126,7 +126,7 @@ def test_weights_of_another_recipe_are_refused(build, tmp_path):
         load_learning(tmp_path / "c", _learning(build()), "telbo")
 
 
-def test_a_strangers_tensors_are_refused(build, tmp_path):
+def test_a_users_tensors_are_refused(build, tmp_path):
     save_file({"weight": torch.zeros(3)}, tmp_path / "w")
     with pytest.raises(ValueError, match="holds weights of None, not of 'telbo'"):
         load_weights(tmp_path / "w", build(), "telbo")
@@ -170,16 +170,16 @@ def test_a_save_that_fails_leaves_the_old_file(build, tmp_path, full_disk):
     assert (tmp_path / "w").read_bytes() == before
 
 
-def _changed(path, tensors=lambda held: held, about=lambda told: told, sealed=False):
+def _changed(path, tensors=lambda held: held, about=lambda reported: reported, sealed=False):
     """Write a file again with other content, and a digest that fits if it is ``sealed``."""
     with safe_open(path, framework="pt") as file:
         held = {name: file.get_tensor(name) for name in file.keys()}
-        told = json.loads(file.metadata()["scene"])
-    held, told = tensors(held), about(told)
+        reported = json.loads(file.metadata()["scene"])
+    held, reported = tensors(held), about(reported)
     if sealed:
-        told.pop("digest")
-        told["digest"] = _digest(held, told)
-    save_file(held, path, {"scene": json.dumps(told)})
+        reported.pop("digest")
+        reported["digest"] = _digest(held, reported)
+    save_file(held, path, {"scene": json.dumps(reported)})
 
 
 def _told(**change):
@@ -227,17 +227,17 @@ def test_what_was_changed_since_it_was_written_is_refused(build, checkpoint, cha
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"about": _told(step=-1)}, "cannot say how far training had come"),
-        ({"about": _told(step="7")}, "cannot say how far training had come"),
-        ({"about": _told(step=True)}, "cannot say how far training had come"),
-        ({"about": _told(best=None)}, "cannot say how far training had come"),
-        ({"about": _told(best=float("nan"))}, "cannot say how far training had come"),
-        ({"about": lambda told: {**told, "progress": []}}, "cannot say how far"),
-        ({"about": lambda told: {**told, "progress": "{"}}, "cannot say how far"),
+        ({"about": _told(step=-1)}, "does not record a valid training step"),
+        ({"about": _told(step="7")}, "does not record a valid training step"),
+        ({"about": _told(step=True)}, "does not record a valid training step"),
+        ({"about": _told(best=None)}, "does not record a valid training step"),
+        ({"about": _told(best=float("nan"))}, "does not record a valid training step"),
+        ({"about": lambda told: {**told, "progress": []}}, "does not record a valid"),
+        ({"about": lambda told: {**told, "progress": "{"}}, "does not record a valid"),
         ({"about": lambda told: {**told, "groups": 7}}, "does not fit the optimizer of this run"),
         ({"about": lambda told: {**told, "groups": [{}]}}, "does not fit the optimizer of this"),
-        ({"tensors": _with("optimizer/99999/exp_avg")}, "an optimizer's state of parameter 99999"),
-        ({"tensors": _with("optimizer/x")}, "an optimizer's state of parameter x"),
+        ({"tensors": _with("optimizer/99999/exp_avg")}, "optimizer state for parameter 99999"),
+        ({"tensors": _with("optimizer/x")}, "optimizer state for parameter x"),
         ({"tensors": _without("random/")}, "holds no state of training"),
     ],
 )
@@ -252,7 +252,7 @@ def test_weights_that_are_no_numbers_are_refused(build, tmp_path):
     with torch.no_grad():
         next(broken.guide.parameters()).fill_(float("nan"))
     save_weights(tmp_path / "w", broken, "telbo")
-    with pytest.raises(ValueError, match=r"holds weights that are no numbers \(.+\); train anew"):
+    with pytest.raises(ValueError, match=r"holds NaN or infinite weights \(.+\); train again"):
         load_weights(tmp_path / "w", build(), "telbo")
 
 

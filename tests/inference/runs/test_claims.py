@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from inference.runs.claims import begun, claimed, restore_aside
+from inference.runs.claims import claimed, is_started, restore_aside
 from inference.runs.run import ASIDE, MOVING
 from scene.storage.locks import contents, locked
 
@@ -110,7 +110,7 @@ def test_a_process_killed_after_its_checkpoint_has_replaced_the_run(old):
     _move_aside(old)
     _write(old, "config.json", "checkpoint.safetensors")
     assert not restore_aside(old)
-    assert begun(old)
+    assert is_started(old)
     assert _texts(old) == {"config.json": "new", "checkpoint.safetensors": "new"}
 
 

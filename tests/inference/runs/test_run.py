@@ -16,7 +16,7 @@ SCHEMA = Schema(
 )
 
 
-_ANEW = "train it anew, or use the version of scene that wrote it."
+_ANEW = "train it again, or use the version of scene that wrote it."
 
 
 @pytest.fixture(autouse=True)
@@ -46,9 +46,9 @@ def _put(settings, change):
 
 
 def test_a_config_comes_back_as_it_was(tmp_path):
-    made = _make("jvae", encode=("image",), view_weights={"mask": 2.5}, learn_scale=True, count=7)
-    assert read(made.folder) == made
-    config = json.loads(made.path("config.json").read_text())
+    run = _make("jvae", encode=("image",), view_weights={"mask": 2.5}, learn_scale=True, count=7)
+    assert read(run.folder) == run
+    config = json.loads(run.path("config.json").read_text())
     assert set(config["versions"]) == {"scene-suite", "torch", "pyro-ppl"}
 
 
@@ -69,7 +69,7 @@ def test_runs_are_kept_where_scene_runs_says(runs, monkeypatch):
 
 
 def test_the_newest_complete_run_that_fits_is_taken(runs):
-    wanted = _make("cvae", age=100)
+    expected = _make("cvae", age=100)
     _make("cvae", age=200)
     _make("telbo", age=50)
     _make("cvae")  # incomplete
@@ -78,7 +78,7 @@ def test_the_newest_complete_run_that_fits_is_taken(runs):
         broken.path("config.json").write_text(text)
     (runs / "notes").mkdir()
     (runs / "a file").touch()
-    assert newest(lambda run: run.settings.recipe == "cvae") == wanted
+    assert newest(lambda run: run.settings.recipe == "cvae") == expected
 
 
 def test_no_run_that_fits_is_a_sentence():
@@ -119,8 +119,8 @@ def test_a_folder_that_holds_something_is_not_written_to(tmp_path):
 
 def test_data_that_moved_together_with_their_run_are_found(tmp_path):
     (tmp_path / "lab" / "pets").mkdir(parents=True)
-    made = _make(folder=tmp_path / "lab" / "runs" / "one", data=str(tmp_path / "lab" / "pets"))
-    assert read(made.folder) == made
+    run = _make(folder=tmp_path / "lab" / "runs" / "one", data=str(tmp_path / "lab" / "pets"))
+    assert read(run.folder) == run
     (tmp_path / "lab").rename(tmp_path / "attic")
     moved = read(tmp_path / "attic" / "runs" / "one")
     assert moved.settings.data.source == str(tmp_path / "attic" / "pets")
@@ -128,9 +128,9 @@ def test_data_that_moved_together_with_their_run_are_found(tmp_path):
 
 def test_data_that_are_gone_keep_the_name_they_had(tmp_path):
     (tmp_path / "pets").mkdir()
-    made = _make(data=str(tmp_path / "pets"))
+    run = _make(data=str(tmp_path / "pets"))
     (tmp_path / "pets").rmdir()
-    assert read(made.folder).settings.data.source == str(tmp_path / "pets")
+    assert read(run.folder).settings.data.source == str(tmp_path / "pets")
 
 
 def test_what_is_no_run_is_a_sentence(tmp_path):
@@ -145,17 +145,17 @@ def test_what_is_no_run_is_a_sentence(tmp_path):
     [
         (
             {"format": 1},
-            "it has format 1, but only 3 is read here; train it anew, or use the version of scene "
-            "that wrote it.",
+            "it has format 1, but only 3 is read here; train it again, or use the version of "
+            "scene that wrote it.",
         ),
         (
             {"format": None},
-            "it has format None, but only 3 is read here; train it anew, or use the version of "
+            "it has format None, but only 3 is read here; train it again, or use the version of "
             "scene that wrote it.",
         ),
-        ({"places": 3}, "its places is 3, where names and values were expected."),
-        ({"settings": 3}, "its settings is 3, where names and values were expected."),
-        ({"labels": []}, "its labels is [], where names and values were expected."),
+        ({"places": 3}, "its places must be a table of names and values, not 3."),
+        ({"settings": 3}, "its settings must be a table of names and values, not 3."),
+        ({"labels": []}, "its labels must be a table of names and values, not []."),
         ({"labels": {"names": ["a"]}}, "it lacks 'colours'."),
         ({"labels": {"names": "ab", "colours": []}}, "its labels cannot be called 'ab'."),
         ({"labels": {"names": ["a"], "colours": []}}, "its labels cannot have the colours []."),
@@ -196,9 +196,16 @@ def test_a_config_that_cannot_be_used_says_why(change, reason):
             + ", ".join(sorted(RECIPES))
             + "; or your own: path/file.py:Name.",
         ),
-        ({"zeal": {}}, "There are no settings called 'zeal'; is the run newer?"),
-        ({"data": {"zeal": 1}}, "There is no setting called 'data.zeal'; is the run newer?"),
-        ({"model": 3}, "its settings 'model' is 3, where names and values were expected."),
+        (
+            {"zeal": {}},
+            "There are no settings called 'zeal'; the run may come from a newer version of scene.",
+        ),
+        (
+            {"data": {"zeal": 1}},
+            "There is no setting called 'data.zeal'; the run may come from a newer version of "
+            "scene.",
+        ),
+        ({"model": 3}, "its settings 'model' must be a table of names and values, not 3."),
         ({"recipe": 3}, "its recipe cannot be 3."),
     ],
 )

@@ -26,14 +26,14 @@ def headed():
 @pytest.fixture(scope="session")
 def nets():
     """Make each classifier at most once: VGG-16 has 134 million weights to draw."""
-    made = {}
+    cache = {}
 
     def make(name="small"):
-        if name not in made:
+        if name not in cache:
             torch.manual_seed(0)
             net = headed() if name == "headed" else make_classifier(name, 5, width=4)
-            made[name] = net.eval()
-        return made[name]
+            cache[name] = net.eval()
+        return cache[name]
 
     return make
 
@@ -49,11 +49,11 @@ def literal():
             logits = net(images)
         finally:
             hook.remove()
-        found = []
+        result = []
         for c in range(logits.shape[1]):
             (gradient,) = torch.autograd.grad(logits[:, c].sum(), kept[0], retain_graph=True)
             alpha = gradient.mean((2, 3), keepdim=True)
-            found.append((alpha * kept[0]).sum(1).relu().detach())
-        return torch.stack(found, 1)
+            result.append((alpha * kept[0]).sum(1).relu().detach())
+        return torch.stack(result, 1)
 
     return maps

@@ -71,8 +71,8 @@ def test_cues_are_those_of_the_classifier_for_true_labels(classifier):
     settings = chosen(steps=2)
     run = train(settings, device="cpu").run
     scenes = open_data("synthetic:default", "train", SIZE)
-    wanted = cues_of(classifier, scenes, range(8), size=(4, 4), settings=cue_settings(settings))
-    assert Cues.load(run.path("cues.npz")).of(range(8)).equal(wanted)
+    expected = cues_of(classifier, scenes, range(8), size=(4, 4), settings=cue_settings(settings))
+    assert Cues.load(run.path("cues.npz")).of(range(8)).equal(expected)
 
 
 def test_validation_has_no_seed_term(classifier):
@@ -86,8 +86,8 @@ def test_validation_has_no_seed_term(classifier):
 def test_the_network_starts_from_the_classifier(classifier):
     classifier = restore(classifier(seed=5))
     model = assemble(chosen(), open_data("synthetic", "train", SIZE).schema).model
-    found = find(chosen())
-    found.begin(model)
+    result = find(chosen())
+    result.begin(model)
     one, other = classifier.model.net.stages, model.net.body
     for name, tensor in one.state_dict().items():
         assert other.state_dict()[name].equal(tensor)
@@ -95,7 +95,7 @@ def test_the_network_starts_from_the_classifier(classifier):
 
 def test_a_resumed_run_needs_no_classifier(classifier, monkeypatch):
     """It goes on as if it had not been interrupted, from the cues it keeps."""
-    made = classifier()
+    trained_run = classifier()
     whole = train(chosen(), device="cpu").run
 
     def stop(report):
@@ -104,8 +104,8 @@ def test_a_resumed_run_needs_no_classifier(classifier, monkeypatch):
 
     with pytest.raises(KeyboardInterrupt):
         train(chosen(), device="cpu", watch=stop, folder=whole.folder.parent / "part")
-    made.path("weights.safetensors").unlink()
-    made.path("config.json").unlink()
+    trained_run.path("weights.safetensors").unlink()
+    trained_run.path("config.json").unlink()
     part = resume(runs.read(whole.folder.parent / "part"), device="cpu").run
     ours, theirs = (restore(run).model.state_dict() for run in (part, whole))
     assert all(ours[name].equal(theirs[name]) for name in theirs)
@@ -143,7 +143,7 @@ def test_a_classifier_of_other_labels_is_refused(classifier):
 def test_a_classifier_of_another_size_sees_the_same_scenes(classifier):
     classifier()
     assert train(chosen(size=(32, 32), steps=1), device="cpu").run.complete
-    with pytest.raises(ValueError, match="saw scenes of 16x16, which are cropped otherwise"):
+    with pytest.raises(ValueError, match="was trained at 16x16, whose crop differs from 32x16"):
         train(chosen(size=(32, 16), steps=1), device="cpu")
 
 
@@ -172,33 +172,34 @@ def test_training_scenes_keep_their_masks_to_themselves(classifier, monkeypatch)
     assert seen[0][0].mask is None
 
 
-def test_the_twin_learns_from_masks_with_the_same_network(classifier):
+def test_supervised_learns_from_masks_with_the_same_network(classifier):
     classifier()
     reports = []
-    outcome = train(chosen("twin"), device="cpu", watch=reports.append)
+    outcome = train(chosen("supervised"), device="cpu", watch=reports.append)
     assert set(reports[0].terms) == {"mask/loss"}
     assert not outcome.run.path("cues.npz").exists()
     ours, theirs = (
-        assemble(chosen(name), outcome.run.schema).model.state_dict() for name in ("sec", "twin")
+        assemble(chosen(name), outcome.run.schema).model.state_dict()
+        for name in ("sec", "supervised")
     )
     assert all(ours[name].equal(theirs[name]) for name in theirs)
 
 
-def test_the_twin_can_do_without_a_classifier():
+def test_supervised_needs_no_classifier():
     with pytest.raises(LookupError, match="or start from --weights none"):
-        train(chosen("twin"), device="cpu")
-    assert train(chosen("twin", backbone_weights="none"), device="cpu").run.complete
+        train(chosen("supervised"), device="cpu")
+    assert train(chosen("supervised", backbone_weights="none"), device="cpu").run.complete
 
 
 def test_scenes_with_cues_are_not_varied(classifier):
     classifier()
-    with pytest.raises(ValueError, match="does not vary scenes"):
+    with pytest.raises(ValueError, match="cannot augment scenes"):
         train(chosen(augment="flip"), device="cpu")
 
 
-def test_a_twin_has_no_use_for_cues():
+def test_supervised_does_not_use_cues():
     with pytest.raises(ValueError, match="does not use --foreground"):
-        chosen("twin", foreground=0.5)
+        chosen("supervised", foreground=0.5)
 
 
 def test_largefov_is_trained_as_its_authors_did():

@@ -52,7 +52,7 @@ def test_cued_scenes_are_not_varied(scenes, drawn):
 
 
 def test_cues_of_other_scenes_are_refused(scenes, drawn):
-    with pytest.raises(ValueError, match="cues are of 5 scenes, but synthetic-default has 8"):
+    with pytest.raises(ValueError, match="has cues for 5 scenes, but synthetic-default now has 8"):
         CuedScenes(scenes, computed(drawn[:5]))
 
 

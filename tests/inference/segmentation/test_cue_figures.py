@@ -11,18 +11,18 @@ from scene.views import Schema
 
 def test_heat_shows_where_the_map_is_high():
     image = torch.full((3, 8, 8), 0.5)
-    found = heat_overlay(image, torch.tensor([[0.0, 1.0]]))
-    assert found.shape == (3, 8, 8)
-    assert found[:, :, -1].sum() > found[:, :, 0].sum()
-    assert found.min() >= 0
-    assert found.max() <= 1
+    result = heat_overlay(image, torch.tensor([[0.0, 1.0]]))
+    assert result.shape == (3, 8, 8)
+    assert result[:, :, -1].sum() > result[:, :, 0].sum()
+    assert result.min() >= 0
+    assert result.max() <= 1
 
 
 def test_cues_become_labels_and_the_rest_is_void():
     seeds = torch.zeros(3, 1, 2, dtype=torch.bool)
     seeds[2, 0, 1] = True
-    found = cued(seeds, (2, 4))
-    assert found.tolist() == [[VOID, VOID, 2, 2]] * 2
+    result = cued(seeds, (2, 4))
+    assert result.tolist() == [[VOID, VOID, 2, 2]] * 2
 
 
 def test_each_scene_stands_beside_its_maps_cues_and_mask(tmp_path, monkeypatch):
@@ -34,9 +34,9 @@ def test_each_scene_stands_beside_its_maps_cues_and_mask(tmp_path, monkeypatch):
     scenes = [SyntheticScenes("train", "confounded", (16, 16), 3)[i] for i in range(2)]
     present = torch.zeros(2, 7, dtype=torch.bool)
     present[0, [1, 4]] = present[1, 6] = True
-    found = SceneCues(torch.rand(2, 7, 4, 4), present, torch.zeros(2, 8, 4, 4, dtype=torch.bool))
+    result = SceneCues(torch.rand(2, 7, 4, 4), present, torch.zeros(2, 8, 4, 4, dtype=torch.bool))
     labels = SyntheticScenes("train", "confounded", (16, 16), 3).schema.labels
-    draw_cues(tmp_path / "a.png", scenes, found, labels)
+    draw_cues(tmp_path / "a.png", scenes, result, labels)
     (((_, rows, _), more),) = drawn
     assert more["columns"] == ["image", "map", "map", "cues", "mask"]
     captions = [[panel.caption for panel in row] for row in rows]

@@ -52,16 +52,16 @@ def test_perfect_cues_are_perfect():
     assert score.scenes == 2
 
 
-def test_each_scene_has_an_archive_of_what_was_found(scenes, tmp_path):
+def test_each_scene_has_an_archive_of_its_cues(scenes, tmp_path):
     assembly = believer(scenes.schema)
     written = write_cues(tmp_path / "cues", assembly, scenes, HOW)
     assert written.scenes == written.score.scenes == 5
-    found = find_cues(assembly, scenes, range(5), settings=HOW)
+    result = find_cues(assembly, scenes, range(5), settings=HOW)
     for i in range(5):
         with np.load(written.folder / f"synthetic-confounded-train-{i}.npz") as held:
             assert held["maps"].shape == (7, 4, 4)
-            assert np.array_equal(held["maps"], found.maps[i].numpy())
-            assert np.array_equal(held["seeds"], found.seeds[i].numpy())
+            assert np.array_equal(held["maps"], result.maps[i].numpy())
+            assert np.array_equal(held["seeds"], result.seeds[i].numpy())
             assert np.array_equal(held["present"], scenes[i].classes.numpy() > 0.5)
             assert tuple(held["labels"]) == scenes.schema.labels.names
     assert len(list(written.folder.iterdir())) == 7

@@ -22,8 +22,8 @@ def one(cats, dogs, present=(1, 1), labels=PETS, **how):
 
 
 def test_a_class_is_cued_where_its_map_is_near_its_maximum():
-    found = one([0.0, 0.3, 0.7, 2.0], [0.0] * 4, (1, 0), foreground=0.2, background=None)
-    assert found == [[0, 0, 0, 0], [0, 0, 1, 1], [0, 0, 0, 0]]
+    result = one([0.0, 0.3, 0.7, 2.0], [0.0] * 4, (1, 0), foreground=0.2, background=None)
+    assert result == [[0, 0, 0, 0], [0, 0, 1, 1], [0, 0, 0, 0]]
 
 
 def test_an_absent_class_is_never_cued():
@@ -31,8 +31,8 @@ def test_an_absent_class_is_never_cued():
 
 
 def test_background_is_cued_in_the_least_salient_share():
-    found = one([0.9, 0.1, 0.2, 1.0], [0.0, 0.3, 0.0, 0.1], background=0.25)
-    assert found[0] == [0, 0, 1, 0]  # largest present map: 0.9, 1, 0.2, 1
+    result = one([0.9, 0.1, 0.2, 1.0], [0.0, 0.3, 0.0, 0.1], background=0.25)
+    assert result[0] == [0, 0, 1, 0]  # largest present map: 0.9, 1, 0.2, 1
 
 
 def test_saliency_may_be_a_sum():
@@ -51,8 +51,8 @@ def test_where_the_classifier_is_blind_nothing_is_background():
 
 
 def test_the_smaller_region_wins_a_cell_that_two_claim():
-    found = one([1.0, 1.0, 1.0, 0.0], [0.0, 0.0, 1.0, 1.0], background=None)
-    assert found == [[0, 0, 0, 0], [1, 1, 0, 0], [0, 0, 1, 1]]
+    result = one([1.0, 1.0, 1.0, 0.0], [0.0, 0.0, 1.0, 1.0], background=None)
+    assert result == [[0, 0, 0, 0], [1, 1, 0, 0], [0, 0, 1, 1]]
 
 
 def refined(present=(1, 0), background=0.1, foreground=0.7):
@@ -66,10 +66,10 @@ def refined(present=(1, 0), background=0.1, foreground=0.7):
 
 
 def test_a_crf_leads_cues_to_the_edges_of_what_is_alike():
-    found = refined()
-    assert found[1, :, :4].all()
-    assert found[0, :, 4:].all()
-    assert found.sum(0).max() == 1
+    result = refined()
+    assert result[1, :, :4].all()
+    assert result[0, :, 4:].all()
+    assert result.sum(0).max() == 1
 
 
 def test_a_crf_cues_no_absent_class_and_no_background_unless_asked():
@@ -94,14 +94,14 @@ def test_a_crf_cues_less_the_surer_it_has_to_be():
 def test_a_cell_has_one_label_at_most_and_each_is_one_that_claims_it(seed, background, threshold):
     draw = torch.Generator().manual_seed(seed)
     maps, present = torch.rand(3, 2, 4, 5, generator=draw), torch.tensor([[1, 1], [0, 1], [0, 0]])
-    found = seeds(maps, present, PETS, foreground=threshold, background=background)
-    assert found.dtype == torch.bool
-    assert found.sum(1).max() <= 1
+    result = seeds(maps, present, PETS, foreground=threshold, background=background)
+    assert result.dtype == torch.bool
+    assert result.sum(1).max() <= 1
     claims = maps / maps.amax((-2, -1), keepdim=True) > threshold
-    assert not (found[:, 1:] & ~claims).any()
-    assert not found[2, 1:].any()
+    assert not (result[:, 1:] & ~claims).any()
+    assert not result[2, 1:].any()
     scaled = seeds(7 * maps, present, PETS, foreground=threshold, background=background)
-    assert torch.equal(found, scaled)
+    assert torch.equal(result, scaled)
 
 
 def test_background_labels_need_not_come_first():
@@ -113,7 +113,7 @@ def test_background_labels_need_not_come_first():
 
 
 def test_cues_of_a_background_that_is_no_label_are_refused():
-    with pytest.raises(ValueError, match=r"road, sky\) is called background.* --background none"):
+    with pytest.raises(ValueError, match=r"road, sky\) is named background.* --background none"):
         one([0.1, 1.0], [0.0, 0.0], labels=ROADS)
     assert one([0.1, 1.0], [0.0, 0.0], (1, 0), ROADS, background=None) == [[0, 1], [0, 0]]
 
@@ -146,12 +146,12 @@ HOW = CueSettings(layer="stride4", foreground=0.5, background=0.3)
 
 
 def test_cues_of_training_scenes_are_of_the_classes_they_are_labelled_with(scenes, believer):
-    found = cues_of(believer, scenes, [4, 1, 2], size=(5, 7), settings=HOW)
-    assert (found.shape, found.dtype) == ((3, 8, 5, 7), torch.bool)
+    result = cues_of(believer, scenes, [4, 1, 2], size=(5, 7), settings=HOW)
+    assert (result.shape, result.dtype) == ((3, 8, 5, 7), torch.bool)
     labelled = scenes.views([4, 1, 2])["classes"].bool()
-    assert not found[:, 1:].any(-1).any(-1)[~labelled].any()
-    assert found[:, 1:].any(-1).any(-1)[labelled].any()
-    assert found[:, 0].any()
+    assert not result[:, 1:].any(-1).any(-1)[~labelled].any()
+    assert result[:, 1:].any(-1).any(-1)[labelled].any()
+    assert result[:, 0].any()
 
 
 def test_cues_do_not_look_at_masks(scenes, believer):
@@ -163,13 +163,13 @@ def test_cues_do_not_look_at_masks(scenes, believer):
 def test_a_scene_whose_classes_are_not_known_gets_no_cues(believer, scenes):
     class Partly(ImageLevel):
         def views(self, indices):
-            found = super().views(indices)
-            found.present["classes"][0] = False
-            return found
+            result = super().views(indices)
+            result.present["classes"][0] = False
+            return result
 
-    found = cues_of(believer, Partly(scenes), range(3), size=(8, 8), settings=HOW)
-    assert not found[0].any()
-    assert found[1:].flatten(1).any(1).all()
+    result = cues_of(believer, Partly(scenes), range(3), size=(8, 8), settings=HOW)
+    assert not result[0].any()
+    assert result[1:].flatten(1).any(1).all()
 
 
 def test_beyond_training_the_classes_are_those_the_classifier_believes_in(scenes, believer):
@@ -180,12 +180,12 @@ def test_beyond_training_the_classes_are_those_the_classifier_believes_in(scenes
     threshold = float(ordered[widest : widest + 2].mean())
     believer.model.threshold = threshold
     try:
-        found = find_cues(believer, scenes, range(6), settings=HOW, labelled=False)
+        result = find_cues(believer, scenes, range(6), settings=HOW, labelled=False)
     finally:
         believer.model.threshold = 0.5
-    assert torch.equal(found.present, probs > threshold)
-    assert found.maps.shape == (6, 7, 8, 8)
-    assert not found.seeds[:, 1:].any(-1).any(-1)[~found.present].any()
+    assert torch.equal(result.present, probs > threshold)
+    assert result.maps.shape == (6, 7, 8, 8)
+    assert not result.seeds[:, 1:].any(-1).any(-1)[~result.present].any()
 
 
 def test_settings_reach_the_maps(scenes, believer):

@@ -34,9 +34,9 @@ def alike(found, expected):
 @pytest.mark.parametrize(("name", "layer", "size"), LAYERS)
 def test_one_batched_pass_is_a_pass_for_each_class(nets, literal, name, layer, size):
     net = nets(name)
-    found = cams(net, images(size), layer, method="batched")
-    alike(found, literal(net, images(size), layer))
-    assert found.amax((-2, -1)).gt(0).any()
+    result = cams(net, images(size), layer, method="batched")
+    alike(result, literal(net, images(size), layer))
+    assert result.amax((-2, -1)).gt(0).any()
 
 
 @pytest.mark.parametrize(("name", "layer", "size"), CLOSED)
@@ -59,9 +59,9 @@ def test_maps_are_those_of_captum(nets, name, layer, size):
 def test_several_layers_give_the_mean_of_their_maps(nets):
     """Each map counts alike, whatever its scale, on the grid of the finest layer."""
     net, seen = nets("small"), images((32, 32))
-    found = cams(net, seen, "stride8+stride2")
+    result = cams(net, seen, "stride8+stride2")
     fine, coarse = (normalised(cams(net, seen, name)) for name in ("stride2", "stride8"))
-    torch.testing.assert_close(found, (fine + resized(coarse, (16, 16))) / 2)
+    torch.testing.assert_close(result, (fine + resized(coarse, (16, 16))) / 2)
     with pytest.raises(LookupError, match="stride9"):
         cams(net, seen, "stride8+stride9")
 
@@ -104,9 +104,9 @@ def test_a_mirrored_look_is_averaged_in(nets, literal):
 
 def test_flipped_images_have_flipped_maps_once_both_are_averaged(nets):
     seen = images((32, 32))
-    found = cams(nets(), seen, "stride4", scales=(0.5, 1.0), flip=True)
+    result = cams(nets(), seen, "stride4", scales=(0.5, 1.0), flip=True)
     back = cams(nets(), seen.flip(-1), "stride4", scales=(0.5, 1.0), flip=True).flip(-1)
-    torch.testing.assert_close(found, back, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(result, back, rtol=1e-4, atol=1e-6)
 
 
 def test_looking_leaves_no_trace(nets):
@@ -124,13 +124,15 @@ def test_looking_leaves_no_trace(nets):
 def test_maps_can_be_had_where_gradients_are_off(nets):
     seen = images((32, 32))
     with torch.no_grad():
-        found = cams(nets(), seen, "stride4")
-    torch.testing.assert_close(found, cams(nets(), seen, "stride4"))
-    assert not found.requires_grad
+        result = cams(nets(), seen, "stride4")
+    torch.testing.assert_close(result, cams(nets(), seen, "stride4"))
+    assert not result.requires_grad
 
 
 def test_a_head_that_bends_has_no_closed_form(nets):
-    with pytest.raises(ValueError, match=r"stride2 is more than pooling .* method='batched'"):
+    with pytest.raises(
+        ValueError, match=r"after stride2 are not only pooling .* method='batched'"
+    ):
         cams(nets(), images((32, 32)), "stride2", method="closed")
 
 

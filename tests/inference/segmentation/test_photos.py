@@ -6,7 +6,7 @@ import torch
 from inference.build import Assembly
 from inference.guides import EmptyGuide
 from inference.objectives.bounds import IWAE
-from inference.segmentation.photos import Done, Failed, photos_of, plan, segment_files
+from inference.segmentation.photos import Done, Failed, outputs_of, photos_of, segment_files
 from inference.segmentation.segmentation import Segmentation, overlay_of
 from inference.segmentation.segmenter import Segmenter
 from scene.discriminative import SegmentedScene
@@ -62,8 +62,8 @@ def test_a_list_names_pictures_one_a_line(folder):
 
 
 def test_what_was_written_of_a_picture_is_no_picture_of_a_folder(folder, segmenter):
-    jobs = plan(photos_of(["."])[0], ("mask", "overlay", "uncertainty"))
-    assert all(isinstance(done, Done) for done in segment_files(segmenter, jobs))
+    tasks = outputs_of(photos_of(["."])[0], ("mask", "overlay", "uncertainty"))
+    assert all(isinstance(done, Done) for done in segment_files(segmenter, tasks))
     assert len(list(folder.glob("*.*"))) == 2 + 6
     assert names(photos_of(["."])) == names(photos_of(["*.*"])) == ["a.jpg", "b.png"]
 
@@ -78,7 +78,7 @@ def test_what_was_written_of_a_picture_is_no_picture_of_a_folder(folder, segment
         ("all.zip", "all.zip is an archive; unpack it first"),
     ],
 )  # fmt: skip
-def test_what_leads_to_no_picture_is_said_and_stops_nothing(folder, given, reason):
+def test_inputs_without_a_picture_are_reported_and_stop_no_other(folder, given, reason):
     (folder / "empty").mkdir()
     (folder / "all.zip").touch()
     (folder / "blank.txt").write_text("\n \n")
@@ -92,37 +92,39 @@ def test_what_leads_to_no_picture_is_said_and_stops_nothing(folder, given, reaso
 
 def test_nothing_is_lost_by_what_is_written(folder):
     a, b, c = folder / "a.jpg", folder / "a.png", folder / "a_mask.png"
-    assert [job.files["mask"].name for job in plan([a, b], ("mask",))] == [
+    assert [task.files["mask"].name for task in outputs_of([a, b], ("mask",))] == [
         "a.jpg_mask.png", "a.png_mask.png"
     ]  # fmt: skip
     with pytest.raises(ValueError, match=r"a\.jpg and .*c/a\.jpg would both"):
-        plan([a, folder / "c" / "a.jpg"], ("mask",), folder / "out")
+        outputs_of([a, folder / "c" / "a.jpg"], ("mask",), folder / "out")
     c.write_text("mine")
     with pytest.raises(ValueError, match=r"a_mask\.png is an input"):
-        plan([a, c], ("mask",), force=True)
+        outputs_of([a, c], ("mask",), force=True)
     with pytest.raises(FileExistsError, match=r"a_mask\.png exists; .* --force"):
-        plan([a], ("mask",))
-    assert plan([a], ("mask",), force=True)[0].files == {"mask": c}
+        outputs_of([a], ("mask",))
+    assert outputs_of([a], ("mask",), force=True)[0].files == {"mask": c}
     with pytest.raises(FileExistsError, match=r"a_mask\.png exists; .* --force"):
-        plan([a], ("mask",), c)
+        outputs_of([a], ("mask",), c)
     (folder / "list.txt").write_text("mine")
     with pytest.raises(ValueError, match=r"list\.txt is a file; --out is a folder, or NAME\.png"):
-        plan([a], ("mask",), folder / "list.txt")
+        outputs_of([a], ("mask",), folder / "list.txt")
 
 
 def test_a_mask_can_be_named(folder):
-    (job,) = plan([folder / "a.jpg"], ("mask", "overlay"), folder / "new" / "m.png")
-    assert job.files == {
+    (task,) = outputs_of([folder / "a.jpg"], ("mask", "overlay"), folder / "new" / "m.png")
+    assert task.files == {
         "mask": folder / "new" / "m.png", "overlay": folder / "new" / "m_overlay.png"
     }  # fmt: skip
     with pytest.raises(ValueError, match=r"m\.png would be the mask of 2 photographs; name a fo"):
-        plan([folder / "a.jpg", folder / "b.png"], ("mask",), folder / "m.png")
+        outputs_of([folder / "a.jpg", folder / "b.png"], ("mask",), folder / "m.png")
 
 
 def test_a_picture_that_cannot_be_read_stops_no_other(folder, segmenter):
     (folder / "bad.jpg").write_bytes(b"\xff\xd8\xff")
-    jobs = plan([folder / n for n in ("bad.jpg", "gone.jpg", "a.jpg")], ("mask",), folder / "out")
-    bad, gone, done = segment_files(segmenter, jobs)
+    tasks = outputs_of(
+        [folder / n for n in ("bad.jpg", "gone.jpg", "a.jpg")], ("mask",), folder / "out"
+    )
+    bad, gone, done = segment_files(segmenter, tasks)
     assert isinstance(bad, Failed)
     assert bad.reason.endswith("cannot be read as a picture, it may be damaged; export or copy it "
                                "again.")  # fmt: skip
@@ -137,12 +139,12 @@ def test_a_picture_that_cannot_be_read_stops_no_other(folder, segmenter):
 def test_overlays_are_worked_out_in_parts(monkeypatch):
     image = torch.randint(256, (3, 300, 260), dtype=torch.uint8)
     draw = torch.Generator().manual_seed(0)
-    found = Segmentation(
+    result = Segmentation(
         torch.rand(3, 300, 260, generator=draw).softmax(0), (300, 260), PETS, image
     )
-    whole = overlaid(image, found.mask, PETS, 0.3)
+    whole = overlaid(image, result.mask, PETS, 0.3)
     monkeypatch.setattr("inference.segmentation.segmentation._OVERLAY_ROWS", 7)
-    assert overlay_of(found, 0.3)[:, :300].equal(whole)
+    assert overlay_of(result, 0.3)[:, :300].equal(whole)
 
 
 def test_a_pipe_in_a_list_stops_no_other(folder, segmenter):
@@ -151,7 +153,7 @@ def test_a_pipe_in_a_list_stops_no_other(folder, segmenter):
     photos, failed = photos_of(["pipe.jpg", "a.jpg", "list.txt", "~nobody-of-this-name/b.jpg"])
     assert [failure.name for failure in failed] == ["list.txt", "~nobody-of-this-name/b.jpg"]
     assert "list.txt is a pipe, not a file" in failed[0].reason
-    first, second = segment_files(segmenter, plan(photos, ["mask"]))
+    first, second = segment_files(segmenter, outputs_of(photos, ["mask"]))
     assert isinstance(first, Failed)
     assert "pipe.jpg is a pipe, not a file" in first.reason
     assert isinstance(second, Done)

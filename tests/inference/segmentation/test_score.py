@@ -41,43 +41,45 @@ def literal(made, dataset):
 def test_the_protocol_is_one_matrix_over_all_stored_pixels(voc_folder):
     """Pictures of two shapes, of which a crop would lose a part."""
     dataset = VOCScenes(voc_folder, "val", (24, 24))
-    made = segmenter(dataset.schema)
-    found = score_stage(made, dataset, batch_size=3)["mask"]
-    expected = literal(made, dataset)
-    assert found.scenes == 4
-    assert found.score.iou == pytest.approx(expected)
+    model = segmenter(dataset.schema)
+    result = score_stage(model, dataset, batch_size=3)["mask"]
+    expected = literal(model, dataset)
+    assert result.scenes == 4
+    assert result.score.iou == pytest.approx(expected)
     known = [v for v in expected.values() if v is not None]
-    assert found.score.miou == pytest.approx(sum(known) / len(known))
+    assert result.score.miou == pytest.approx(sum(known) / len(known))
 
 
-def test_a_stage_and_its_twin_share_what_the_network_said(few):
+def test_a_stage_with_and_without_the_crf_share_one_pass_of_the_network(few):
     dataset = SyntheticScenes("test", size=(16, 16))
-    made, looks = segmenter(dataset.schema), []
-    made.assembly.model.net.register_forward_hook(lambda net, x, y: looks.append(len(y)))
+    model, looks = segmenter(dataset.schema), []
+    model.assembly.model.net.register_forward_hook(lambda net, x, y: looks.append(len(y)))
     rows = {"mask": None, "mask+crf": Parameters(), "off": Parameters(iterations=0)}
-    found = score_stage(made, dataset, rows, batch_size=4)
+    result = score_stage(model, dataset, rows, batch_size=4)
     assert looks == [4, 2]
-    assert list(found) == list(rows)
-    assert found["off"] == found["mask"]
-    assert found["mask+crf"] == score_stage(replace(made, stage="mask+crf"), dataset)["mask+crf"]
+    assert list(result) == list(rows)
+    assert result["off"] == result["mask"]
+    assert result["mask+crf"] == score_stage(replace(model, stage="mask+crf"), dataset)["mask+crf"]
 
 
 def test_labels_that_occur_nowhere_are_left_out_and_common_ones_of_the_second_mean():
     score = MaskScore({"background": 90.0, "cat": 60.0, "dog": None, "hair": 0.0}, 50.0, 80.0)
-    found = StageScore(score, 5, ("hair",))
-    assert found.absent == ("dog",)
-    assert found.uncommon == 75.0
+    result = StageScore(score, 5, ("hair",))
+    assert result.absent == ("dog",)
+    assert result.uncommon == 75.0
     assert StageScore(score, 5).uncommon == score.miou
-    assert found.to_json()["uncommon_miou"] == 75.0
+    assert result.to_json()["uncommon_miou"] == 75.0
 
 
 def test_a_class_is_common_by_its_share_of_training_images(voc_folder):
     """Of 12 training scenes, 10 besides those held out; the shares are theirs."""
     train = VOCScenes(voc_folder, "train", (24, 24))
-    told = torch.stack([train[i].classes for i in range(len(train))])
+    reported = torch.stack([train[i].classes for i in range(len(train))])
     names = train.schema.labels.classes
     for share in (0.2, 0.4, 0.9):
-        often = [n for n, part in zip(names, told.mean(0).tolist(), strict=True) if part >= share]
+        often = [
+            n for n, part in zip(names, reported.mean(0).tolist(), strict=True) if part >= share
+        ]
         assert common_classes(str(voc_folder), (24, 24), share=share) == tuple(often)
 
 

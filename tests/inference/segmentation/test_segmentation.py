@@ -21,24 +21,24 @@ def test_bands_are_what_interpolating_the_whole_gives(monkeypatch, size):
     whole = F.interpolate(grid[None], size, mode="bilinear", align_corners=False)[0]
     for band in (1, 400, 2**24):
         monkeypatch.setattr(segmentation, "BAND", band)
-        found = Segmentation(grid, size, PETS)
-        torch.testing.assert_close(found.probs, whole)
-        assert found.mask.equal(whole.argmax(0).to(torch.uint8))
-        torch.testing.assert_close(found.confidence, whole.amax(0))
+        result = Segmentation(grid, size, PETS)
+        torch.testing.assert_close(result.probs, whole)
+        assert result.mask.equal(whole.argmax(0).to(torch.uint8))
+        torch.testing.assert_close(result.confidence, whole.amax(0))
 
 
 def test_entropy_runs_from_sure_to_undecided():
     grid = torch.tensor([[1.0, 1 / 3, 0.5], [0.0, 1 / 3, 0.5], [0.0, 1 / 3, 0.0]])[:, None]
-    found = Segmentation(grid, (1, 3), PETS).entropy
-    torch.testing.assert_close(found, torch.tensor([[0.0, 1.0, 0.6309]]), atol=1e-4, rtol=0)
+    result = Segmentation(grid, (1, 3), PETS).entropy
+    torch.testing.assert_close(result, torch.tensor([[0.0, 1.0, 0.6309]]), atol=1e-4, rtol=0)
 
 
 def test_shares_are_of_pixels_and_leave_out_who_is_not_there(monkeypatch):
     monkeypatch.setattr(segmentation, "BAND", 2)
     grid = torch.tensor([[0.6, 0.1, 0.2, 0.1], [0.1, 0.0, 0.1, 0.0], [0.3, 0.9, 0.7, 0.9]])
-    found = Segmentation(grid.view(3, 2, 2), (2, 2), PETS)
-    assert [(s.name, s.id, s.pixels) for s in found.shares] == [
+    result = Segmentation(grid.view(3, 2, 2), (2, 2), PETS)
+    assert [(s.name, s.id, s.pixels) for s in result.shares] == [
         ("dog", 2, 0.75), ("background", 0, 0.25),
     ]  # fmt: skip
-    assert found.shares[0].confidence == pytest.approx((0.9 + 0.7 + 0.9) / 3)
-    assert found.to_json()["confidence"] == pytest.approx(found.confidence.mean().item())
+    assert result.shares[0].confidence == pytest.approx((0.9 + 0.7 + 0.9) / 3)
+    assert result.to_json()["confidence"] == pytest.approx(result.confidence.mean().item())

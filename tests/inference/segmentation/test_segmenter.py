@@ -37,40 +37,42 @@ def photo(height, width, seed=0):
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (41, 27), (32, 24)])
 def test_a_photograph_of_any_size_is_labelled_at_its_own_pixels(stage, size):
     kind = ClassifiedScene if stage.startswith("gradcam") else SegmentedScene
-    found = segmenter(kind, stage).segment(photo(*size))
-    assert found.mask.shape == size
-    assert found.probs.shape == (3, *size)
-    torch.testing.assert_close(found.probs.sum(0), torch.ones(size))
+    result = segmenter(kind, stage).segment(photo(*size))
+    assert result.mask.shape == size
+    assert result.probs.shape == (3, *size)
+    torch.testing.assert_close(result.probs.sum(0), torch.ones(size))
 
 
 def test_the_whole_photograph_is_seen_and_the_crf_works_on_its_own_pixels():
-    made, image = segmenter(), photo(41, 53)
+    model, image = segmenter(), photo(41, 53)
     squashed = F.interpolate(image[None], (32, 24), mode="bilinear", antialias=True)
     with torch.no_grad():
-        believed = made.assembly.model.net(squashed.float() / 255).softmax(1)
+        believed = model.assembly.model.net(squashed.float() / 255).softmax(1)
     probs = F.interpolate(believed, (41, 53), mode="bilinear", antialias=True)[0]
     expected = refine(probs.numpy(), image.permute(1, 2, 0).numpy(), engine="exact")
-    torch.testing.assert_close(made.segment(image).probs, torch.from_numpy(expected))
+    torch.testing.assert_close(model.segment(image).probs, torch.from_numpy(expected))
     plain = segmenter(stage="mask").segment(image).probs
     torch.testing.assert_close(plain, probs)
 
 
 def test_a_photograph_too_large_for_the_crf_is_shrunk_for_it_and_for_nothing_else():
     image = photo(60, 40)
-    made = segmenter(pixels=24 * 16)
-    found = made.segment(image)
-    assert found.grid.shape == (3, 24, 16)
-    assert found.mask.shape == (60, 40)
+    model = segmenter(pixels=24 * 16)
+    result = model.segment(image)
+    assert result.grid.shape == (3, 24, 16)
+    assert result.mask.shape == (60, 40)
     small = F.interpolate(image[None], (24, 16), mode="bilinear", antialias=True)[0]
-    again = made.refine(made.probabilities(made.resized(image)[None])[0], small, None, made.crf)
-    torch.testing.assert_close(found.grid, again.grid)
+    again = model.refine(
+        model.probabilities(model.resized(image)[None])[0], small, None, model.crf
+    )
+    torch.testing.assert_close(result.grid, again.grid)
     assert segmenter(stage="mask", pixels=24 * 16).segment(image).grid.shape == (3, 32, 24)
 
 
 def test_a_very_long_photograph_stays_within_bounds():
-    found = segmenter(pixels=50).segment(photo(1, 4000))
-    assert found.grid.shape == (3, 1, 50)
-    assert found.mask.shape == (1, 4000)
+    result = segmenter(pixels=50).segment(photo(1, 4000))
+    assert result.grid.shape == (3, 1, 50)
+    assert result.mask.shape == (1, 4000)
 
 
 def test_parameters_of_the_crf_are_obeyed():
@@ -85,19 +87,19 @@ def test_parameters_of_the_crf_are_obeyed():
 
 def test_draws_are_seeded_and_average_over_z():
     image = photo(32, 24)
-    made = segmenter(ConditionalScene, "mask", seed=3)
-    first = made.segment(image).probs
+    model = segmenter(ConditionalScene, "mask", seed=3)
+    first = model.segment(image).probs
     torch.manual_seed(77)
-    assert made.segment(image).probs.equal(first)
+    assert model.segment(image).probs.equal(first)
     assert not segmenter(ConditionalScene, "mask", seed=4).segment(image).probs.equal(first)
 
 
 def test_what_is_known_to_be_absent_is_not_in_the_mask():
     image, known = photo(20, 30), torch.tensor([0.0, 1.0])
     for stage, kind in (("mask+crf", SegmentedScene), ("gradcam+crf", ClassifiedScene)):
-        found = segmenter(kind, stage).segment(image, known)
-        assert (found.probs[1] == 0).all()
-        torch.testing.assert_close(found.probs.sum(0), torch.ones(20, 30))
+        result = segmenter(kind, stage).segment(image, known)
+        assert (result.probs[1] == 0).all()
+        torch.testing.assert_close(result.probs.sum(0), torch.ones(20, 30))
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_a_run_that_is_named_no_stage_takes_its_last(recipe, last, first):
 
 
 def test_a_stage_of_another_recipe_is_refused():
-    with pytest.raises(ValueError, match=r"of sec; its stages are sec, sec\+crf, not gradcam\."):
+    with pytest.raises(ValueError, match=r"of sec; choose one of its stages: sec, sec\+crf\."):
         stage_of(run_of("sec"), "gradcam")
     with pytest.raises(LookupError, match=r"No stage is called 'sec-crf'\. Did you mean 'sec"):
         stage_of(run_of("sec"), "sec-crf")
@@ -93,20 +93,22 @@ def test_class_maps_become_probabilities_as_the_paper_has_it(classified, images)
     """Divide by the maximum, resize, drop who is absent, fill up with background, normalise."""
     model = classified.model
     model.threshold = model.net(images).detach().sigmoid().mean().item()
-    found = gradcam(classified, images, PETS, None, LOOK)
-    assert found.shape == (2, 3, 32, 24)
-    for image, probs in zip(images, found, strict=True):
+    result = gradcam(classified, images, PETS, None, LOOK)
+    assert result.shape == (2, 3, 32, 24)
+    for image, probs in zip(images, result, strict=True):
         maps = model.net.maps(image[None]).detach().requires_grad_()
         logits = model.net.head(maps)[0]
-        shown = torch.zeros(3, 32, 24)
+        class_maps = torch.zeros(3, 32, 24)
         for c, label in enumerate(PETS.ids):
             (slope,) = torch.autograd.grad(logits[c], maps, retain_graph=True)
             cam = (slope.mean((2, 3), keepdim=True) * maps).sum(1).relu()
             cam = cam / cam.max() if cam.max() > 0 else cam
             whole = F.interpolate(cam[None], (32, 24), mode="bilinear", align_corners=False)
-            shown[label] = whole[0, 0] * (logits[c].sigmoid() > model.threshold)
-        shown[0] = (1 - shown.sum(0)).clamp(min=0)
-        torch.testing.assert_close(probs, (shown / shown.sum(0)).detach(), atol=2e-5, rtol=0)
+            class_maps[label] = whole[0, 0] * (logits[c].sigmoid() > model.threshold)
+        class_maps[0] = (1 - class_maps.sum(0)).clamp(min=0)
+        torch.testing.assert_close(
+            probs, (class_maps / class_maps.sum(0)).detach(), atol=2e-5, rtol=0
+        )
 
 
 def test_one_look_is_many_looks_of_one(classified, images):
@@ -126,15 +128,15 @@ def test_what_is_known_to_be_absent_is_nowhere(classified, segmented, images, so
     known = torch.tensor([[1.0, 0.0], [0.0, 0.0]])
     free = source(model, images, PETS, None, LOOK)
     assert (free.amax((2, 3)) > 0).all()
-    found = source(model, images, PETS, known, LOOK)
-    torch.testing.assert_close(found.sum(1), torch.ones(2, 32, 24))
-    assert (found[0, 2] == 0).all()
-    assert (found[1, 0] == 1).all()
+    result = source(model, images, PETS, known, LOOK)
+    torch.testing.assert_close(result.sum(1), torch.ones(2, 32, 24))
+    assert (result[0, 2] == 0).all()
+    assert (result[1, 0] == 1).all()
 
 
 def test_pixels_that_believed_in_nobody_left_believe_in_all():
     probs = torch.tensor([0.0, 1.0, 0.0]).view(1, 3, 1, 1)
-    found = restricted(probs, torch.tensor([[0.0, 1.0]]), PETS)
-    assert found.flatten().tolist() == [0.5, 0.0, 0.5]
+    result = restricted(probs, torch.tensor([[0.0, 1.0]]), PETS)
+    assert result.flatten().tolist() == [0.5, 0.0, 0.5]
     things = Labels(("cat", "dog", "bird"))
     assert restricted(probs, torch.zeros(1, 3), things).equal(probs)

@@ -27,7 +27,7 @@ def test_every_name_in_the_tables_loads(table):
     assert all(isinstance(load(name, table, "thing"), type) for name in table)
 
 
-def test_what_is_given_outvotes_the_recipe_and_the_recipe_the_defaults():
+def test_options_override_the_recipe_and_the_recipe_the_defaults():
     assert Settings("segmenter").optimizer.learning_rate == 1e-2
     assert recipe("segmenter").settings().optimizer.learning_rate == 4e-3
     assert recipe("segmenter").settings(learning_rate=0.1).optimizer.learning_rate == 0.1
@@ -43,7 +43,7 @@ IGNORED = {
         "noise": "laplace",
         "beta": 2.0,
     },
-    "twin": {"foreground": 0.5, "crf_rgb": 9.0, "latent": 3, "layer": "stride4"},
+    "supervised": {"foreground": 0.5, "crf_rgb": 9.0, "latent": 3, "layer": "stride4"},
     "cvae": {"subsets": "all", "alpha": 3.0, "noise": "laplace", "retrofit": "own"},
     "jvae": {"subsets": "all", "alpha": 3.0, "retrofit": "own", "backbone": "vgg16"},
     "jmvae": {"retrofit": "own", "encode": ("image",), "backbone": "vgg16"},
@@ -77,8 +77,8 @@ def test_every_setting_is_used_by_some_recipe():
 @pytest.mark.parametrize(("setting", "bound"), [("renyi_alpha", "renyi"), ("free_bits", "elbo")])
 def test_a_setting_of_a_bound_that_is_not_chosen_is_refused(setting, bound):
     for name in ("cvae", "jvae", "jmvae", "telbo"):
-        made = recipe(name).settings(objective=bound, **{setting: 0.2})
-        assert made.value(setting) == 0.2
+        settings = recipe(name).settings(objective=bound, **{setting: 0.2})
+        assert settings.value(setting) == 0.2
         more = {"retrofit_objective": "iwae"} if name == "telbo" else {}
         with pytest.raises(ValueError, match=f"is used by the objective {bound} only; leave it o"):
             recipe(name).settings(objective="dreg", **more, **{setting: 0.2})
@@ -94,13 +94,13 @@ def test_the_weight_of_a_view_that_is_not_explained_is_refused():
         recipe("cvae").settings(view_weights={"image": 1.0, "classes": 3.0})
 
 
-@pytest.mark.parametrize("name", ["sec", "twin"])
+@pytest.mark.parametrize("name", ["sec", "supervised"])
 def test_what_weighs_no_views_takes_no_weights(name):
     with pytest.raises(ValueError, match="does not use --view-weights mask; leave it out"):
         recipe(name).settings(view_weights={"mask": 2.0})
 
 
-def test_a_net_brings_settings_that_those_given_outvote():
+def test_a_net_brings_settings_that_options_override():
     assert recipe("sec").settings(net="small").data.size == (64, 64)
     assert recipe("sec").settings(net="largefov").data.size == (321, 321)
     assert recipe("sec").settings(net="largefov", size=(65, 65)).data.size == (65, 65)
@@ -119,8 +119,8 @@ def test_names_are_listed_without_torch():
 
 def test_a_weight_leaves_those_of_other_views_as_they_are():
     own = recipe("telbo").settings().objective.view_weights
-    given = recipe("telbo").settings(view_weights={"mask": 2.0}).objective.view_weights
-    assert given == {**own, "mask": 2.0}
+    inputs = recipe("telbo").settings(view_weights={"mask": 2.0}).objective.view_weights
+    assert inputs == {**own, "mask": 2.0}
     assert recipe("telbo").settings(view_weights={"classes": 3.0}).objective.view_weights == {
         **own,
         "classes": 3.0,

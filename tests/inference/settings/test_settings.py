@@ -29,8 +29,8 @@ from scene import views
 def test_settings_survive_json(name, choices, weight):
     weighs = recipe(name).form not in ("sec", "masks")
     weights = {recipe(name).explains[0]: weight} if weighs else None
-    made = recipe(name).settings(**choices, view_weights=weights)
-    assert Settings.from_json(json.loads(json.dumps(made.to_json()))) == made
+    chosen_settings = recipe(name).settings(**choices, view_weights=weights)
+    assert Settings.from_json(json.loads(json.dumps(chosen_settings.to_json()))) == chosen_settings
 
 
 def test_json_holds_every_setting():
@@ -85,9 +85,13 @@ def test_a_bad_setting_is_refused_with_what_would_do(choice, error, sentence):
 
 
 def test_settings_of_a_newer_run_are_refused():
-    with pytest.raises(ValueError, match="no settings called 'zeal'; is the run newer"):
+    with pytest.raises(
+        ValueError, match="no settings called 'zeal'; the run may come from a newer"
+    ):
         Settings.from_json({"recipe": "telbo", "zeal": {}})
-    with pytest.raises(ValueError, match=r"no setting called 'model\.zeal'; is the run newer"):
+    with pytest.raises(
+        ValueError, match=r"no setting called 'model\.zeal'; the run may come from a newer"
+    ):
         Settings.from_json({"recipe": "telbo", "model": {"zeal": 1}})
 
 

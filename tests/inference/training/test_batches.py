@@ -124,5 +124,5 @@ def test_a_refusal_is_the_same_sentence_whichever_process_meets_it(why):
 
 def test_a_worker_that_is_killed_is_a_sentence(scenes, monkeypatch):
     monkeypatch.setattr(SyntheticScenes, "views", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
-    with pytest.raises(ChildProcessError, match=r"ended of itself, .* try fewer --workers"):
+    with pytest.raises(ChildProcessError, match=r"stopped unexpectedly, .* use fewer --workers"):
         list(batches(scenes, 3, 5, range(3), workers=1))

@@ -53,9 +53,9 @@ def test_a_resumed_run_is_bit_identical_to_one_that_never_stopped(fitted, name, 
         fitted(name, "broken", _stop(step), steps=6, **choices)
     assert not read(whole.folder.parent / "broken").complete
     torch.manual_seed(99)
-    resumed, found = fitted(name, "broken", resume=True, steps=6, **choices)
+    resumed, result = fitted(name, "broken", resume=True, steps=6, **choices)
     assert resumed.complete
-    assert _same(found, expected)
+    assert _same(result, expected)
     assert _lines(resumed) == _lines(whole)
 
 
@@ -255,9 +255,9 @@ def test_schedules(tiny):
 
     Stairs lead down to a tenth after each quarter.
     """
-    given = {"steps": 100, "learning_rate": 2.0}
+    inputs = {"steps": 100, "learning_rate": 2.0}
     constant, cosine, onecycle, stairs = (
-        [rate(tiny(schedule=name, **given), step) for step in range(101)]
+        [rate(tiny(schedule=name, **inputs), step) for step in range(101)]
         for name in ("constant", "cosine", "onecycle", "stairs")
     )
     assert stairs[:100] == pytest.approx([2.0] * 25 + [0.2] * 25 + [0.02] * 25 + [0.002] * 25)

@@ -11,7 +11,7 @@ def _lines(run):
     return [json.loads(line) for line in run.path("metrics.jsonl").read_text().splitlines()]
 
 
-def test_watch_is_told_every_step_with_its_terms(fitted):
+def test_watch_receives_every_step_with_its_terms(fitted):
     reports = []
     fitted(watch=reports.append, steps=5, subsets="report", retrofit="predict-all")
     assert [report.step for report in reports] == [1, 2, 3, 4, 5]
@@ -47,7 +47,7 @@ def test_a_damaged_line_is_named_and_nothing_is_lost(fitted, line):
     first, *rest = path.read_text().splitlines()
     text = "\n".join([first, line, *rest, ""])
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"Line 2 of .*metrics\.jsonl is damaged: it tells of no"):
+    with pytest.raises(ValueError, match=r"Line 2 of .*metrics\.jsonl is damaged: it has no step"):
         Log(run, 4)
     assert path.read_text() == text
 
@@ -57,7 +57,7 @@ def test_what_holds_no_lines_at_all_is_refused(fitted, content):
     run, _ = fitted(steps=4)
     path = run.path("metrics.jsonl")
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"Line 1 of .*metrics\.jsonl is damaged: it tells of no"):
+    with pytest.raises(ValueError, match=r"Line 1 of .*metrics\.jsonl is damaged: it has no step"):
         Log(run, 4)
     assert path.read_bytes() == content
 
@@ -74,7 +74,7 @@ def test_what_is_begun_anew_has_no_lines(fitted):
     assert not _lines(run)
 
 
-def test_tensorboard_is_told_what_the_lines_say(fitted):
+def test_tensorboard_receives_the_values_of_the_lines(fitted):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     run, _ = fitted()

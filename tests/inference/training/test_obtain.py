@@ -31,7 +31,7 @@ def test_it_is_trained_once(ask):
 
 
 @pytest.mark.parametrize(("until", "left"), [(1, 4), (3, 2)])
-def test_it_goes_on_from_its_last_checkpoint(ask, until, left):
+def test_it_continues_from_its_last_checkpoint(ask, until, left):
     """They are written every two steps; an interruption before the first leaves nothing."""
 
     def stop(report):

@@ -21,9 +21,9 @@ def made(name, module=None):
     ("name", "kind"), [("adam", Adam), ("adamw", AdamW), ("sgd", SGD), ("layerwise", SGD)]
 )
 def test_an_optimizer_is_made_by_its_name(name, kind):
-    found = made(name)
-    assert type(found) is kind
-    assert sum(len(group["params"]) for group in found.param_groups) == 4
+    result = made(name)
+    assert type(result) is kind
+    assert sum(len(group["params"]) for group in result.param_groups) == 4
 
 
 def test_what_does_not_learn_is_left_out():
@@ -35,11 +35,11 @@ def test_what_does_not_learn_is_left_out():
 def test_layers_learn_at_the_paces_of_the_published_recipe():
     """Biases 2×, without decay; the last layer 10× and 20×."""
     net = Net()
-    found = made("layerwise", net)
-    set_rate(found, 0.1)
+    result = made("layerwise", net)
+    set_rate(result, 0.1)
     rates = {
         id(p): (group["lr"], group["weight_decay"], group["momentum"])
-        for group in found.param_groups
+        for group in result.param_groups
         for p in group["params"]
     }
     assert rates[id(net.body.weight)] == (0.1, 5e-4, 0.9)
@@ -50,19 +50,19 @@ def test_layers_learn_at_the_paces_of_the_published_recipe():
 
 def test_paces_survive_a_checkpoint():
     """They are part of what is saved of an optimizer, so a resumed run keeps them."""
-    found = made("layerwise")
+    result = made("layerwise")
     again = made("layerwise")
     for group in again.param_groups:
         group["pace"] = 7
-    again.load_state_dict(found.state_dict())
+    again.load_state_dict(result.state_dict())
     set_rate(again, 1.0)
     assert [group["lr"] for group in again.param_groups] == [1.0, 2.0, 10.0, 20.0]
 
 
 def test_without_paces_all_learn_alike():
-    found = made("sgd")
-    set_rate(found, 0.25)
-    assert [group["lr"] for group in found.param_groups] == [0.25]
+    result = made("sgd")
+    set_rate(result, 0.25)
+    assert [group["lr"] for group in result.param_groups] == [0.25]
 
 
 def test_a_step_moves_each_parameter_by_its_pace():
@@ -70,8 +70,8 @@ def test_a_step_moves_each_parameter_by_its_pace():
     for p in net.parameters():
         p.data.zero_()
         p.grad = torch.ones_like(p)
-    found = made("layerwise", net)
-    set_rate(found, 1e-3)
-    found.step()
+    result = made("layerwise", net)
+    set_rate(result, 1e-3)
+    result.step()
     moved = [-p.item() for p in net.parameters()]
     assert moved == pytest.approx([1e-3, 2e-3, 1e-2, 2e-2])

@@ -35,10 +35,10 @@ def test_the_same_seed_gives_the_same_scene(scene, kind):
 @pytest.mark.parametrize("kind", ["flip", "crop"])
 def test_the_global_random_state_is_untouched(scene, kind):
     torch.manual_seed(3)
-    wanted = torch.rand(4)
+    expected = torch.rand(4)
     torch.manual_seed(3)
     augmenter(kind, LABELS)(scene, 7)
-    assert torch.equal(torch.rand(4), wanted)
+    assert torch.equal(torch.rand(4), expected)
 
 
 def test_none_changes_nothing(scene):

@@ -83,14 +83,14 @@ def test_image_and_mask_stay_aligned(shape):
     mask[top : top + side, left : left + side] = 1
     image = frame.apply_image((mask * 255).expand(3, *shape))[0].double()
     label = frame.apply_mask(mask).double()
-    wanted = [
+    expected = [
         (at + side / 2) * new / old - start
         for at, new, old, start in zip(
             (top, left), frame.resized, shape, frame.corner, strict=True
         )
     ]
-    assert _centroid(image) == pytest.approx(wanted, abs=0.1)
-    assert _centroid(label) == pytest.approx(wanted, abs=0.5)
+    assert _centroid(image) == pytest.approx(expected, abs=0.1)
+    assert _centroid(label) == pytest.approx(expected, abs=0.5)
     back, _ = frame.undo(label[None].float())
     assert _centroid(back[0].double()) == pytest.approx(
         [top + side / 2, left + side / 2], abs=0.5 * max(shape) / 64

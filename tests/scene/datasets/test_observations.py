@@ -44,9 +44,9 @@ def test_scenes_of_a_dataset_are_its_own(schema):
     scenes = SyntheticScenes("test", size=(16, 16))
     seen = observe(schema, image="test:2", classes="test:2", mask="test:2", data=DATA)
     assert not seen.batched
-    wanted = scenes.views([2])
-    for name in wanted:
-        assert seen.views[name].equal(wanted[name])
+    expected = scenes.views([2])
+    for name in expected:
+        assert seen.views[name].equal(expected[name])
 
 
 def test_files_are_framed_to_the_models_size(schema, tmp_path, pair):
@@ -59,7 +59,7 @@ def test_files_are_framed_to_the_models_size(schema, tmp_path, pair):
 
 def test_every_form_of_a_scene_is_the_same_views(schema, tmp_path, pair):
     image, mask = pair
-    wanted = observe(schema, image=tmp_path / "i.png", mask=tmp_path / "m.png").views
+    expected = observe(schema, image=tmp_path / "i.png", mask=tmp_path / "m.png").views
     last = image.permute(1, 2, 0).numpy()
     for one, other in (
         (image, mask),
@@ -70,7 +70,7 @@ def test_every_form_of_a_scene_is_the_same_views(schema, tmp_path, pair):
         (image, tmp_path / "m.png"),
     ):
         seen = observe(schema, image=one, mask=other).views
-        assert all(seen[name].equal(wanted[name]) for name in ("image", "mask"))
+        assert all(seen[name].equal(expected[name]) for name in ("image", "mask"))
 
 
 def test_views_that_a_dataset_gave_come_back_as_they_were(schema):

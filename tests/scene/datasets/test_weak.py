@@ -55,17 +55,17 @@ def test_weak_masks_count_less_and_all_else_is_as_it_was(mixed):
     every = range(len(mixed))
     weak = torch.tensor([entry.weak for entry in mixed.entries])
     assert 0 < weak.sum() == mixed.weak < len(weak)
-    found, plain = WeightedWeakMasks(mixed, 0.25).views(every), mixed.views(every)
-    assert equal(found, plain)
-    assert found.likelihood_weights["mask"].equal(torch.where(weak, 0.25, 1.0))
-    assert all(found.likelihood_weights[name].eq(1).all() for name in ("image", "classes"))
+    result, plain = WeightedWeakMasks(mixed, 0.25).views(every), mixed.views(every)
+    assert equal(result, plain)
+    assert result.likelihood_weights["mask"].equal(torch.where(weak, 0.25, 1.0))
+    assert all(result.likelihood_weights[name].eq(1).all() for name in ("image", "classes"))
     assert all(weights.eq(1).all() for weights in plain.likelihood_weights.values())
 
 
 def test_weak_masks_of_weight_0_are_not_there(mixed, voc_folder):
     """As if they had never been made: such scenes are those with image-level labels only."""
     names = [entry.name for entry in mixed.entries]
-    found = WeightedWeakMasks(mixed, 0.0).views(range(len(mixed)))
+    result = WeightedWeakMasks(mixed, 0.0).views(range(len(mixed)))
     path = voc_folder / "ImageSets" / "Segmentation" / "train.txt"
     (path.parent / "weak.txt").unlink()
     path.write_text("".join(f"photo_{i:02d}\n" for i in range(4)))
@@ -74,8 +74,8 @@ def test_weak_masks_of_weight_0_are_not_there(mixed, voc_folder):
     both = [name for name in names if name in known]
     rows = torch.tensor([names.index(name) for name in both])
     assert len(both) > 8
-    assert equal(found.rows(rows), without.views([known[name] for name in both]))
-    assert found.present["classes"].all()
+    assert equal(result.rows(rows), without.views([known[name] for name in both]))
+    assert result.present["classes"].all()
     assert WeightedWeakMasks(mixed, 0.0).weak == 0
 
 
@@ -85,14 +85,14 @@ def test_classes_read_from_a_weak_mask_are_as_weak(mixed, voc_folder):
     scenes = VOCScenes(voc_folder, "train", (16, 16))
     every = range(len(scenes))
     weak = torch.tensor([entry.weak for entry in scenes.entries])
-    found, hidden = (
+    result, hidden = (
         WeightedWeakMasks(scenes, 0.5).views(every),
         WeightedWeakMasks(scenes, 0.0).views(every),
     )
-    assert found.likelihood_weights["classes"].equal(torch.where(weak, 0.5, 1.0))
-    assert found.present["classes"].equal(found.present["mask"])
+    assert result.likelihood_weights["classes"].equal(torch.where(weak, 0.5, 1.0))
+    assert result.present["classes"].equal(result.present["mask"])
     assert hidden.present["classes"].equal(hidden.present["mask"])
-    assert hidden.present["mask"].equal(found.present["mask"] & ~weak)
+    assert hidden.present["mask"].equal(result.present["mask"] & ~weak)
 
 
 def test_a_crop_of_a_weak_mask_leaves_known_classes_alone(mixed):

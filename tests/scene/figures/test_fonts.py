@@ -35,8 +35,8 @@ def _drawn(path, title):
 
 
 def test_a_font_that_has_the_letter_is_found(tmp_path, caplog, monkeypatch):
-    found, lost = fonts_for(STRANGE)
-    assert len(found) == 1
+    result, lost = fonts_for(STRANGE)
+    assert len(result) == 1
     assert not lost
     lettered = _drawn(tmp_path / "a.png", STRANGE)
     assert not caplog.records

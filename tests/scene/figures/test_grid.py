@@ -17,8 +17,8 @@ MASK = torch.tensor([[0, 1], [VOID, 1]])
 
 def test_a_mask_is_painted_in_its_labels_colours():
     cream = (224, 224, 192)
-    wanted = [[(0, 0, 0), (200, 30, 40)], [cream, (200, 30, 40)]]
-    assert (coloured(MASK, PETS) == np.array(wanted)).all()
+    expected = [[(0, 0, 0), (200, 30, 40)], [cream, (200, 30, 40)]]
+    assert (coloured(MASK, PETS) == np.array(expected)).all()
     assert (coloured(MASK.to(torch.uint8), PETS) == coloured(MASK, PETS)).all()
 
 
@@ -57,8 +57,8 @@ def test_a_name_is_written_as_it_is(tmp_path, name, monkeypatch):
     monkeypatch.setattr(Figure, "legend", legend)
     labels = Labels(("background", name))
     draw_grid(tmp_path / "a.png", [[Panel(MASK, name)]], labels, columns=[name], title=name)
-    (found,) = legends
-    texts = found.get_texts()
+    (result,) = legends
+    texts = result.get_texts()
     assert [text.get_text().lstrip("\u200b") for text in texts] == ["background", name]
     assert not any(text.get_parse_math() for text in texts)
 

@@ -39,9 +39,9 @@ def test_a_mask_shows_its_labels_colours_and_cream_for_void(tmp_path):
     """Read in colours, not ids, the file says the same thing."""
     mask = torch.tensor([[0, 1], [2, VOID]])
     write_mask(tmp_path / "m.png", mask, LABELS)
-    shown = Image.open(tmp_path / "m.png").convert("RGB")
-    assert shown.getpixel((1, 1)) == (224, 224, 192)
-    shown.save(tmp_path / "rgb.png")
+    picture = Image.open(tmp_path / "m.png").convert("RGB")
+    assert picture.getpixel((1, 1)) == (224, 224, 192)
+    picture.save(tmp_path / "rgb.png")
     assert torch.equal(read_mask(tmp_path / "rgb.png", LABELS).long(), mask)
 
 
@@ -79,8 +79,8 @@ def test_every_mode_shows_the_same_colour(tmp_path, mode):
     Image.fromarray(RED).convert(mode).save(tmp_path / f"a.{suffix}")
     image = read_image(tmp_path / f"a.{suffix}")
     assert image.dtype == torch.uint8
-    wanted = torch.tensor([200, 30, 30]).view(3, 1, 1)
-    assert (image.int() - wanted).abs().max() <= 32  # the web palette rounds most
+    expected = torch.tensor([200, 30, 30]).view(3, 1, 1)
+    assert (image.int() - expected).abs().max() <= 32  # the web palette rounds most
 
 
 def test_sixteen_bits_are_scaled_not_clipped(tmp_path):
@@ -201,10 +201,10 @@ def test_a_picture_of_too_many_pixels_is_refused_by_its_header(tmp_path, read, s
 
 def test_a_large_picture_that_may_be_read_is_read_without_a_warning(tmp_path):
     Image.new("1", (10_000, 9_500)).save(tmp_path / "a.tif", compression="group4")
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as message:
         warnings.simplefilter("always")
         assert picture_size(tmp_path / "a.tif") == (9_500, 10_000)
-    assert not said
+    assert not message
 
 
 @pytest.mark.parametrize("read", [read_image, picture_size, lambda path: read_mask(path, LABELS)])
@@ -228,8 +228,8 @@ def test_a_picture_of_many_rows_is_read_and_written_as_one(tmp_path):
     assert torch.equal(read_image(tmp_path / "a.png"), image)
     Image.open(tmp_path / "a.png").convert("P").save(tmp_path / "p.gif")
     with Image.open(tmp_path / "p.gif") as picture:
-        told = torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1)
-    assert torch.equal(read_image(tmp_path / "p.gif"), told)
+        reported = torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1)
+    assert torch.equal(read_image(tmp_path / "p.gif"), reported)
 
 
 HEIC = b"\0\0\0\x18ftyp"
@@ -245,16 +245,16 @@ def test_formats_of_phones_are_called_by_their_names(tmp_path, brand, name, monk
 
 def test_pillow_heif_is_used_where_it_is_installed(tmp_path, monkeypatch):
     """A stand-in says that it was asked to register, as the package itself is not needed here."""
-    told = []
-    stand_in = SimpleNamespace(register_heif_opener=lambda: told.append("registered"))
+    calls = []
+    stand_in = SimpleNamespace(register_heif_opener=lambda: calls.append("registered"))
     monkeypatch.setitem(sys.modules, "pillow_heif", stand_in)
     (tmp_path / "a.heic").write_bytes(HEIC + b"heic" + bytes(100))
     with pytest.raises(ValueError, match="is HEIC"):
         read_image(tmp_path / "a.heic")
-    assert told == ["registered"]
+    assert calls == ["registered"]
     write_image(tmp_path / "a.png", torch.zeros(3, 2, 2))
     read_image(tmp_path / "a.png")
-    assert told == ["registered"]
+    assert calls == ["registered"]
 
 
 def test_a_strip_that_is_longer_than_jpeg_can_hold_is_refused(tmp_path):

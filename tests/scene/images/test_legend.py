@@ -15,17 +15,17 @@ def has(picture, colour):
 
 
 def test_the_strip_shows_the_colours_of_the_labels_named_and_no_others():
-    found = with_legend(grey(300, 400), PETS, [2])
-    assert found[:, :300].equal(grey(300, 400))
-    assert has(found[:, 300:], (10, 10, 250))
-    assert not has(found[:, 300:], (250, 10, 10))
+    result = with_legend(grey(300, 400), PETS, [2])
+    assert result[:, :300].equal(grey(300, 400))
+    assert has(result[:, 300:], (10, 10, 250))
+    assert not has(result[:, 300:], (250, 10, 10))
 
 
 def test_a_small_picture_is_enlarged_by_a_whole_number():
     image = torch.randint(256, (3, 20, 30), dtype=torch.uint8)
-    found = with_legend(image, PETS, [])
-    assert found.shape == (3, 180, 270)
-    assert found[:, 4::9, 4::9].equal(image)
+    result = with_legend(image, PETS, [])
+    assert result.shape == (3, 180, 270)
+    assert result[:, 4::9, 4::9].equal(image)
 
 
 def test_names_that_do_not_fit_a_row_take_several():
@@ -38,6 +38,6 @@ def test_names_that_do_not_fit_a_row_take_several():
 
 def test_a_name_wider_than_the_picture_widens_it():
     long = Labels(("a label with a name that goes on and on" * 2,))
-    found = with_legend(grey(300, 40), long, [0])
-    assert found.shape[2] > 300
-    assert (found[:, :300, 40:] == 255).all()
+    result = with_legend(grey(300, 40), long, [0])
+    assert result.shape[2] > 300
+    assert (result[:, :300, 40:] == 255).all()

@@ -54,11 +54,11 @@ def test_ids_stay_ids_where_the_label_map_has_white(tmp_path, mode):
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "LA", "RGB"])
-def test_white_of_no_label_is_void_and_that_is_said(tmp_path, mode):
+def test_white_of_no_label_is_void_with_a_notice(tmp_path, mode):
     picture = _grey(255 * THERE).convert(mode)
     with pytest.warns(Notice, match=r"'background', and white .*the colour 255,255,255 in label"):
-        found = _read(tmp_path, picture, PETS)
-    assert found == np.where(THERE, VOID, 0).tolist()
+        result = _read(tmp_path, picture, PETS)
+    assert result == np.where(THERE, VOID, 0).tolist()
 
 
 def test_void_beside_two_labels_needs_no_word(tmp_path):
@@ -82,7 +82,7 @@ def test_ids_in_three_equal_channels_are_ids(tmp_path):
 
 
 @pytest.mark.parametrize("labels", [VOC, Labels(("background", "cat", "dog", "bird"))])
-def test_a_palette_that_a_tool_sorted_anew_is_read_by_colours_and_that_is_said(tmp_path, labels):
+def test_a_palette_that_a_tool_sorted_is_read_by_colours_with_a_notice(tmp_path, labels):
     mask = torch.tensor([[1, 1, 2], [2, 2, 0], [255, 2, 2]])
     write_mask(tmp_path / "m.png", mask, labels)
     with Image.open(tmp_path / "m.png") as picture:
@@ -113,8 +113,8 @@ def test_ids_of_no_label_are_named_whatever_the_palette_fills_in(tmp_path, palet
     picture = _grey([[0, 7, 9]])
     if palette:
         picture.putpalette(palette)
-    said = r"m\.png has the label ids 7, 9, but there are 3 labels \(0 to 2, and 255 for void\)"
-    with pytest.raises(ValueError, match=said):
+    message = r"m\.png has the label ids 7, 9, but there are 3 labels \(0 to 2, and 255 for void\)"
+    with pytest.raises(ValueError, match=message):
         _read(tmp_path, picture, PETS)
 
 

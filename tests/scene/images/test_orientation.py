@@ -77,21 +77,21 @@ def _ids(photo_pixels):
 
 
 @pytest.mark.parametrize("number", [5, 6, 7, 8])
-def test_a_mask_that_fits_only_the_stored_pixels_is_turned_and_that_is_said(tmp_path, number):
+def test_a_mask_that_fits_only_the_stored_pixels_is_turned_with_a_notice(tmp_path, number):
     photo, stored = _photo(tmp_path / "a.png", number), _ids(PIXELS)
     path = _mask(tmp_path / "m.png", stored)
     with pytest.warns(Notice, match=r"fit only the stored pixels .*unturned\.txt confirms it"):
-        found = read_mask_of(path, PETS, photo)
-    assert torch.equal(found, turned(stored, number).to(torch.uint8))
-    assert torch.equal(read_mask_of(path, PETS, photo, unturned=True), found)
-    drawn = _mask(tmp_path / "t.png", found)
-    assert torch.equal(read_mask_of(drawn, PETS, photo), found)  # sizes tell; nothing to say
+        result = read_mask_of(path, PETS, photo)
+    assert torch.equal(result, turned(stored, number).to(torch.uint8))
+    assert torch.equal(read_mask_of(path, PETS, photo, unturned=True), result)
+    drawn = _mask(tmp_path / "t.png", result)
+    assert torch.equal(read_mask_of(drawn, PETS, photo), result)  # sizes tell; nothing to say
 
 
 @pytest.mark.parametrize(
     ("number", "pixels"), [(2, PIXELS), (3, PIXELS), (4, PIXELS), (6, SQUARE)]
 )
-def test_where_sizes_cannot_tell_the_assumption_is_said_and_the_other_offered(
+def test_where_sizes_are_ambiguous_the_notice_names_the_assumption_and_the_other(
     tmp_path, number, pixels
 ):
     photo, ids = _photo(tmp_path / "a.png", number, pixels), _ids(pixels)

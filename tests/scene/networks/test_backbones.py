@@ -24,14 +24,14 @@ class Tiny(nn.Module):
 @pytest.fixture
 def vgg(monkeypatch):
     """Stand in for torchvision's network; the list says which weights were asked for."""
-    asked = []
+    requests = []
 
     def make(weights=None):
-        asked.append(weights)
+        requests.append(weights)
         return Tiny()
 
     monkeypatch.setattr(torchvision.models, "vgg16", make)
-    return asked
+    return requests
 
 
 @pytest.fixture

@@ -67,12 +67,14 @@ def test_resnet_gives_what_torchvision_gives(made):
         [0.229, 0.224, 0.225]
     ).view(3, 1, 1)
     net = made("resnet50")
-    twin = models.resnet50(num_classes=5).eval()
-    pairs = zip(twin.state_dict().values(), net.state_dict().values(), strict=True)
+    reference = models.resnet50(num_classes=5).eval()
+    pairs = zip(reference.state_dict().values(), net.state_dict().values(), strict=True)
     assert all(a.shape == b.shape for a, b in pairs)
-    twin.load_state_dict(dict(zip(twin.state_dict(), net.state_dict().values(), strict=True)))
+    reference.load_state_dict(
+        dict(zip(reference.state_dict(), net.state_dict().values(), strict=True))
+    )
     with torch.no_grad():
-        torch.testing.assert_close(net(images), twin(normal), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(net(images), reference(normal), rtol=1e-4, atol=1e-4)
 
 
 def test_an_unknown_layer_is_answered_with_the_nearest(made):

@@ -22,15 +22,15 @@ LEADING = [(), (3,), (2, 3)]
 @pytest.mark.parametrize("view", VIEWS)
 def test_an_encoder_reads_views_of_any_size_under_any_leading_dims(size, leading, view):
     net = make_encoder(view, Schema(Labels(("background", "cat", "dog")), size), width=2)
-    given = {
+    inputs = {
         "image": torch.rand(*leading, 3, *size),
         "mask": torch.randint(3, (*leading, *size)),
         "classes": torch.randint(2, (*leading, 2)).float(),
     }[view]
-    found = net(given)
-    assert found.shape == (*leading, net.features)
-    event = given.shape[len(leading) :]
-    torch.testing.assert_close(found, net(given.reshape(-1, *event)).reshape(found.shape))
+    result = net(inputs)
+    assert result.shape == (*leading, net.features)
+    event = inputs.shape[len(leading) :]
+    torch.testing.assert_close(result, net(inputs.reshape(-1, *event)).reshape(result.shape))
 
 
 def test_an_encoder_sees_a_small_picture_as_one_on_grey():
@@ -81,8 +81,8 @@ def test_networks_write_single_precision_under_autocast(kind, given):
     net = make_encoder(kind, Schema(Labels(("cat",)), (20, 18)), 2)
     decoder = Decoder(net.features, 3, (20, 18), 2)
     with torch.autocast("cpu", torch.bfloat16):
-        found = net(given)
-        assert found.dtype == decoder(found).dtype == torch.float32
+        result = net(given)
+        assert result.dtype == decoder(result).dtype == torch.float32
 
 
 def test_a_lone_value_is_normalised_by_what_was_seen_before():

@@ -27,10 +27,10 @@ def seen(size, count=2):
 def test_a_model_with_a_grid_draws_views_of_any_size(size, cell, leading):
     model = JointScene(Schema(LABELS, size), latent=3, width=2, spatial=2, cell=cell)
     z = torch.randn(*leading, model.latent)
-    found = model.decode(z, None, model.views)
-    assert found["image"].mean.shape == (*leading, 3, *size)
-    assert found["mask"].probs.shape == (*leading, 3, *size)
-    assert found["classes"].probs.shape == (*leading, 2)
+    result = model.decode(z, None, model.views)
+    assert result["image"].mean.shape == (*leading, 3, *size)
+    assert result["mask"].probs.shape == (*leading, 3, *size)
+    assert result["classes"].probs.shape == (*leading, 2)
 
 
 def test_the_parts_of_z_are_all_of_it():

@@ -148,6 +148,8 @@ def test_text_in_another_encoding_is_refused(tmp_path):
     ],
 )
 def test_what_is_not_json_is_refused_in_one_sentence(text, reason):
-    with pytest.raises(ValueError, match=f"^x is not JSON that can be read: .*{reason}") as said:
+    with pytest.raises(
+        ValueError, match=f"^x is not JSON that can be read: .*{reason}"
+    ) as message:
         parse_json(text, "x")
-    assert "\n" not in str(said.value)
+    assert "\n" not in str(message.value)

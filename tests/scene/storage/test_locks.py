@@ -60,7 +60,7 @@ def test_many_threads_have_it_one_at_a_time(tmp_path):
     assert set(most) == {1}
 
 
-def test_the_second_is_told_who_has_it(tmp_path, holder):
+def test_the_second_process_learns_which_one_has_the_lock(tmp_path, holder):
     sentence = rf"in use by process {holder.pid} on .+, since 20.+; wait for it, end it, or choose"
     with pytest.raises(BlockingIOError, match=sentence), locked(tmp_path):
         pass

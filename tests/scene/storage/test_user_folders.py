@@ -49,7 +49,7 @@ def test_a_folder_below_a_file_cannot_be_written_to(tmp_path):
     assert places.writable(tmp_path / "a" / "b")
 
 
-def test_matplotlib_is_given_a_folder_where_it_has_none(homeless, monkeypatch, tmp_path):
+def test_matplotlib_gets_a_folder_where_it_has_none(homeless, monkeypatch, tmp_path):
     monkeypatch.setenv("MPLCONFIGDIR", "of one's own")
     places.settle_matplotlib()
     assert os.environ["MPLCONFIGDIR"] == "of one's own"

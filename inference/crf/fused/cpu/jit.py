@@ -239,7 +239,7 @@ def spans(count: int, parts: int, unit: int) -> list[tuple[int, int]]:
     """Cut ``range(count)`` into contiguous spans of similar size.
 
     Args:
-        count: How many items there are.
+        count: Number of items.
         parts: The most spans to make.
         unit: Spans begin at multiples of this.
 

@@ -34,7 +34,7 @@ class Vector(types.Type):
     """Numba's type of a SIMD vector of float32.
 
     Args:
-        count: How many numbers it holds.
+        count: Number of values.
     """
 
     def __init__(self, count: int) -> None:
@@ -178,9 +178,9 @@ def address(context: Any, builder: Any, signature: Any, args: Any, count: int) -
     Args:
         context: Numba's target context.
         builder: LLVM's builder.
-        signature: Of the caller: its first argument is a flat array or a pointer.
+        signature: Signature of the caller: its first argument is a flat array or a pointer.
         args: LLVM's values of the array and of the first number's index.
-        count: How many numbers the vector holds.
+        count: Number of values.
     """
     kind = ir.VectorType(_FLOAT, count).as_pointer()
     first = _first(context, builder, signature, args)

@@ -50,7 +50,7 @@ class Batch(NamedTuple):
 
     Attributes:
         column: The first of them.
-        points: How many.
+        points: Number of points.
         start: The first point's number, counted over all scenes.
         dimensions: D.
         origin: What is added to the keys of this scene.

@@ -172,7 +172,7 @@ class PermutohedralLattice:
         """Return the first vertex of each scene, and M, ``(scenes + 1,)``.
 
         Args:
-            scenes: How many; more than one only if vertices are `by_scene`.
+            scenes: Number of scenes; more than one only if vertices are `by_scene`.
         """
         return _bounds(self.vertices, scenes, self.size)
 

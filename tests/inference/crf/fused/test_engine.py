@@ -45,12 +45,12 @@ def test_wide_smoothness_comes_nearer_to_it_the_wider_it_is(scene, sigma, most):
 @pytest.mark.parametrize("some_void", [True, False])
 def test_filters_are_near_the_exact_ones(scene, normalization, self_term, some_void):
     void = torch.rand(2, 24, 31, generator=torch.Generator().manual_seed(3)) < 0.3
-    said = {"normalization": normalization, "self_term": self_term}
+    shared = {"normalization": normalization, "self_term": self_term}
     for kernel in (
-        Smoothness(**said),
-        Smoothness(sigma=0.7, **said),
-        Appearance(sigma_xy=20.0, sigma_rgb=30.0, **said),
-        FeatureMap(values=torch.linspace(0, 5, 31).expand(1, 24, 31), sigma_xy=6.0, **said),
+        Smoothness(**shared),
+        Smoothness(sigma=0.7, **shared),
+        Appearance(sigma_xy=20.0, sigma_rgb=30.0, **shared),
+        FeatureMap(values=torch.linspace(0, 5, 31).expand(1, 24, 31), sigma_xy=6.0, **shared),
     ):
         field = scene([kernel], batch=2, void=void if some_void else None)
         most = 0.1 if isinstance(kernel, Appearance) and normalization == "none" else 0.06
@@ -83,14 +83,14 @@ def test_mixing_labels_before_or_after_a_lattice_is_the_same(scene, form):
     same = torch.ones(4) if form == "diagonal" else torch.eye(4)
     wide = {"sigma_xy": 20.0, "sigma_rgb": 30.0, "self_term": False}
     potts = scene([Smoothness(weight=2.0), Appearance(**wide, weight=2.0)])
-    said = scene(
+    result = scene(
         [
             Smoothness(weight=2.0, compatibility=same),
             Appearance(**wide, weight=2.0, compatibility=same),
         ]
     )
-    found, right = Fused().marginals(said, 5), Fused().marginals(potts, 5)
-    torch.testing.assert_close(found, right, atol=1e-4, rtol=0)
+    actual, right = Fused().marginals(result, 5), Fused().marginals(potts, 5)
+    torch.testing.assert_close(actual, right, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -99,8 +99,8 @@ def test_lattices_of_different_dimensions_stand_side_by_side(scene, threads, bat
     depth = FeatureMap(values=torch.linspace(0, 3, 31).expand(1, 24, 31), sigma=0.5, weight=2.0)
     kernels = (Appearance(sigma_xy=20.0, sigma_rgb=60.0, weight=1.0), depth)
     field = scene(kernels, batch=batch)
-    found, right = Fused(threads).marginals(field, 3), EXACT.marginals(field, 3)
-    error = (found - right).abs().mean()
+    result, right = Fused(threads).marginals(field, 3), EXACT.marginals(field, 3)
+    error = (result - right).abs().mean()
     assert error < 5e-3
     for alone in kernels:  # each of them counts
         without = EXACT.marginals(replace(field, kernels=(alone,)), 3)
@@ -125,17 +125,17 @@ def test_any_size_is_shared_among_any_threads(size, threads, channels_first):
         patch.setattr("inference.crf.fused.engine.SMALL", 0)
         patch.setattr("inference.crf.fused.terms.SMALL", 0)
         patch.setattr(mean_field, "CHANNELS_LAST_BYTES", 0 if channels_first else 2**28)
-        found = Fused(threads).marginals(field, 3)
-    torch.testing.assert_close(found, alone, atol=2e-5, rtol=0)
-    torch.testing.assert_close(found.sum(1), torch.ones(batch, height, width))
+        result = Fused(threads).marginals(field, 3)
+    torch.testing.assert_close(result, alone, atol=2e-5, rtol=0)
+    torch.testing.assert_close(result.sum(1), torch.ones(batch, height, width))
 
 
 @pytest.mark.parametrize("labels", [1, 2, 8, 21, 24, 150, 257])
 def test_any_number_of_labels(scene, labels):
     kernels = (Smoothness(sigma=1.0), Smoothness(sigma=6.0))
     field = scene(kernels, (12, 13), labels=labels)
-    found = Fused().marginals(field, 4)
-    torch.testing.assert_close(found, EXACT.marginals(field, 4), atol=2e-3, rtol=0)
+    result = Fused().marginals(field, 4)
+    torch.testing.assert_close(result, EXACT.marginals(field, 4), atol=2e-3, rtol=0)
 
 
 def test_one_number_of_threads_gives_one_answer(scene):
@@ -148,8 +148,8 @@ def test_many_callers_at_once(scene):
     field = scene((Smoothness(), Appearance(sigma_rgb=30.0)), (130, 140))
     right = Fused(2).marginals(field, 2)
     with ThreadPoolExecutor(4) as callers:
-        for found in callers.map(lambda _: Fused(2).marginals(field, 2), range(12)):
-            assert torch.equal(found, right)
+        for result in callers.map(lambda _: Fused(2).marginals(field, 2), range(12)):
+            assert torch.equal(result, right)
 
 
 def _of_a_child(numbers):
@@ -198,9 +198,9 @@ def test_marginals_may_take_the_place_of_logits(scene, monkeypatch, most):
     monkeypatch.setattr(mean_field, "CHANNELS_LAST_BYTES", most)
     field = scene((Smoothness(), Appearance(sigma_rgb=30.0)), (130, 140))
     right = Fused(2).marginals(field, 3)
-    found = Fused(2).marginals(replace(field, in_place=True), 3)
-    assert torch.equal(found, right)
-    assert found.data_ptr() == field.logits.data_ptr()
+    result = Fused(2).marginals(replace(field, in_place=True), 3)
+    assert torch.equal(result, right)
+    assert result.data_ptr() == field.logits.data_ptr()
 
 
 def test_the_field_is_left_as_it_was(scene):

@@ -21,49 +21,49 @@ def laid(d, count=500, batch=1, threads=1, spread=3.0, complete=False):
 
 @pytest.mark.parametrize("d", [1, 2, 3, 5, 8, 20])
 def test_points_lie_in_their_simplices(d):
-    found = laid(d)
-    assert found.weights.min() >= 0
-    np.testing.assert_allclose(found.weights.sum(1), 1, atol=1e-4)
-    assert found.vertices.min() == 0
-    assert found.vertices.max() == found.occupied - 1
-    assert all(len(set(row)) == d + 1 for row in found.vertices.tolist())
+    result = laid(d)
+    assert result.weights.min() >= 0
+    np.testing.assert_allclose(result.weights.sum(1), 1, atol=1e-4)
+    assert result.vertices.min() == 0
+    assert result.vertices.max() == result.occupied - 1
+    assert all(len(set(row)) == d + 1 for row in result.vertices.tolist())
 
 
 @pytest.mark.parametrize("count", [1, 7, 15, 16, 17, 33])
 def test_any_number_of_points(count):
     """Points are placed sixteen together; where some are left over, none is mistaken."""
-    found, more = laid(5, count, batch=3), laid(5, count, batch=3, threads=2)
-    np.testing.assert_array_equal(found.weights, more.weights)
+    result, more = laid(5, count, batch=3), laid(5, count, batch=3, threads=2)
+    np.testing.assert_array_equal(result.weights, more.weights)
     for scene in range(3):
         features = np.random.default_rng(5).normal(size=(3, 5, count)) * 3.0
         with ThreadPool(1) as pool:
             alone = build_lattice(features[scene : scene + 1].astype(np.float32), pool)
         np.testing.assert_allclose(
-            found.weights[scene * count :][:count], alone.weights, atol=1e-4
+            result.weights[scene * count :][:count], alone.weights, atol=1e-4
         )
 
 
 @pytest.mark.parametrize("d", [1, 2, 5])
 def test_neighbours_are_mutual(d):
-    found = laid(d)
-    for ahead, behind in found.neighbours:
-        here = np.flatnonzero(ahead < found.size)
+    result = laid(d)
+    for ahead, behind in result.neighbours:
+        here = np.flatnonzero(ahead < result.size)
         assert (behind[ahead[here]] == here).all()
-        assert (behind < found.size).sum() == len(here)
+        assert (behind < result.size).sum() == len(here)
 
 
 def test_along_a_line_vertices_are_in_order():
     """In one dimension, neighbours and the two ends of a simplex are the same thing."""
-    found = laid(1)
-    near = {(v, w) for v, w in enumerate(found.neighbours[0, 0].tolist()) if w < found.size}
+    result = laid(1)
+    near = {(v, w) for v, w in enumerate(result.neighbours[0, 0].tolist()) if w < result.size}
     near |= {(w, v) for v, w in near}
-    assert all((a, b) in near for a, b in found.vertices.tolist())
+    assert all((a, b) in near for a, b in result.vertices.tolist())
 
 
 def test_completion_adds_vertices_between_others():
-    found = laid(2, complete=True)
-    assert found.vertices.max() == found.occupied - 1 < found.size - 1
-    taken = (found.neighbours[:, :, found.occupied :] < found.occupied).sum((0, 1))
+    result = laid(2, complete=True)
+    assert result.vertices.max() == result.occupied - 1 < result.size - 1
+    taken = (result.neighbours[:, :, result.occupied :] < result.occupied).sum((0, 1))
     assert taken.min() >= 2
 
 
@@ -77,26 +77,26 @@ def test_where_vertices_are_few_they_are_completed_unasked():
 @pytest.mark.parametrize("count", [300, 3000])
 def test_balanced_weights_and_masses(threads, count):
     """Factors are D^-½, where D is what ones become: weights there, blurs, weights back."""
-    found = laid(3, count, batch=2, threads=threads, spread=1.0)
-    own = found.weights.copy().astype(np.float64)
-    masses = np.zeros(found.size + 1)
-    np.add.at(masses, found.vertices, own)
-    np.testing.assert_allclose(found.masses, masses[:-1], rtol=1e-4)
-    for near in found.neighbours:
-        masses[:-1] += found.spacing.side * masses[near].sum(0)
-    right = (found.gain * (own * masses[found.vertices]).sum(1)) ** -0.5
+    result = laid(3, count, batch=2, threads=threads, spread=1.0)
+    own = result.weights.copy().astype(np.float64)
+    masses = np.zeros(result.size + 1)
+    np.add.at(masses, result.vertices, own)
+    np.testing.assert_allclose(result.masses, masses[:-1], rtol=1e-4)
+    for near in result.neighbours:
+        masses[:-1] += result.spacing.side * masses[near].sum(0)
+    right = (result.gain * (own * masses[result.vertices]).sum(1)) ** -0.5
     with ThreadPool(threads) as pool:
-        factors = normalise_symmetrically(found, pool)
+        factors = normalise_symmetrically(result, pool)
     np.testing.assert_allclose(factors, right, rtol=1e-4)
-    np.testing.assert_allclose(found.weights, own * right[:, None], rtol=1e-4)
+    np.testing.assert_allclose(result.weights, own * right[:, None], rtol=1e-4)
 
 
 def test_vertices_of_a_batch_stand_scene_by_scene():
-    found = laid(3, 60, batch=4)
-    assert found.by_scene
-    bounds = found.bounds(4)
-    assert (bounds[0], bounds[-1]) == (0, found.size)
-    for own, first, stop in zip(found.vertices.reshape(4, -1), bounds, bounds[1:], strict=False):
+    result = laid(3, 60, batch=4)
+    assert result.by_scene
+    bounds = result.bounds(4)
+    assert (bounds[0], bounds[-1]) == (0, result.size)
+    for own, first, stop in zip(result.vertices.reshape(4, -1), bounds, bounds[1:], strict=False):
         assert first == own.min()
         assert stop == own.max() + 1
 
@@ -104,11 +104,11 @@ def test_vertices_of_a_batch_stand_scene_by_scene():
 @pytest.mark.parametrize(("d", "batch", "complete"), [(1, 1, False), (3, 4, False), (2, 1, True)])
 def test_chains_hold_each_pair_of_neighbours_once(d, batch, complete):
     """And no vertex twice along one axis, so that a blur may run in place."""
-    found = laid(d, 200, batch=batch, complete=complete)
-    order, links, offsets = found.chains
+    result = laid(d, 200, batch=batch, complete=complete)
+    order, links, offsets = result.chains
     parts = (len(offsets) - 1) // (d + 1)
     assert parts == batch
-    for axis, (ahead, _) in enumerate(found.neighbours):
+    for axis, (ahead, _) in enumerate(result.neighbours):
         pairs, seen = set(), []
         for scene in range(parts):
             first, stop = offsets[scene * (d + 1) + axis :][:2]
@@ -117,7 +117,7 @@ def test_chains_hold_each_pair_of_neighbours_once(d, batch, complete):
             pairs |= {(order[i - 1], order[i]) for i in chained.tolist()}
             assert links[first] == links[stop] == 0
         assert len(set(seen)) == len(seen)
-        assert pairs == {(v, w) for v, w in enumerate(ahead.tolist()) if w < found.size}
+        assert pairs == {(v, w) for v, w in enumerate(ahead.tolist()) if w < result.size}
 
 
 @pytest.mark.parametrize("d", [2, 5, 30])
@@ -134,8 +134,8 @@ def test_threads_find_the_same_simplices(d):
 def test_scenes_share_no_vertex():
     features = np.tile(RANDOM.normal(size=(1, 3, 50)).astype(np.float32), (2, 1, 1))
     with ThreadPool(1) as pool:
-        found = build_lattice(features, pool)
-    first, second = found.vertices[:50], found.vertices[50:]
+        result = build_lattice(features, pool)
+    first, second = result.vertices[:50], result.vertices[50:]
     assert not set(first.ravel().tolist()) & set(second.ravel().tolist())
     np.testing.assert_array_equal(second - second.min(), first - first.min())
 

@@ -45,10 +45,10 @@ def turned(given, stride, out, pitch):
 
 
 def test_exponentials_are_right_to_seven_digits():
-    given = -np.linspace(0, 125, 80_000, dtype=np.float32)
-    out = np.empty_like(given)
-    exponentials(given, out)
-    np.testing.assert_allclose(out, np.exp2(given.astype(np.float64)), rtol=3e-7)
+    inputs = -np.linspace(0, 125, 80_000, dtype=np.float32)
+    out = np.empty_like(inputs)
+    exponentials(inputs, out)
+    np.testing.assert_allclose(out, np.exp2(inputs.astype(np.float64)), rtol=3e-7)
     assert out[0] == 1
 
 
@@ -60,33 +60,33 @@ def test_far_below_zero_nothing_is_left(least):
 
 
 def test_sixteen_are_as_eight():
-    given = -np.geomspace(1e-3, 1e3, 160, dtype=np.float32)
-    one, other = np.empty_like(given), np.empty_like(given)
-    exponentials(given, one)
-    wide_exponentials(given, other)
+    inputs = -np.geomspace(1e-3, 1e3, 160, dtype=np.float32)
+    one, other = np.empty_like(inputs), np.empty_like(inputs)
+    exponentials(inputs, one)
+    wide_exponentials(inputs, other)
     np.testing.assert_array_equal(one, other)
 
 
 def test_sums_and_peaks_of_eight_rows():
-    given = np.random.default_rng(0).permutation(WIDTH**2).astype(np.float32)
+    inputs = np.random.default_rng(0).permutation(WIDTH**2).astype(np.float32)
     out = np.empty(2 * WIDTH, np.float32)
-    sums_and_peaks(given, out)
-    np.testing.assert_array_equal(out[:WIDTH], given.reshape(WIDTH, WIDTH).sum(1))
-    np.testing.assert_array_equal(out[WIDTH:], given.reshape(WIDTH, WIDTH).max(1))
+    sums_and_peaks(inputs, out)
+    np.testing.assert_array_equal(out[:WIDTH], inputs.reshape(WIDTH, WIDTH).sum(1))
+    np.testing.assert_array_equal(out[WIDTH:], inputs.reshape(WIDTH, WIDTH).max(1))
 
 
 def test_halves_of_lanes():
-    given = np.random.default_rng(0).permutation(WIDE).astype(np.float32)
+    inputs = np.random.default_rng(0).permutation(WIDE).astype(np.float32)
     out = np.empty(2 * WIDTH, np.float32)
-    halves(given, out)
-    np.testing.assert_array_equal(out[:WIDTH], given[:WIDTH] + given[WIDTH:])
-    np.testing.assert_array_equal(out[WIDTH:], np.maximum(given[:WIDTH], given[WIDTH:]))
+    halves(inputs, out)
+    np.testing.assert_array_equal(out[:WIDTH], inputs[:WIDTH] + inputs[WIDTH:])
+    np.testing.assert_array_equal(out[WIDTH:], np.maximum(inputs[:WIDTH], inputs[WIDTH:]))
 
 
 def test_turned_rows_are_columns_and_nothing_else_is_touched():
-    given = np.random.default_rng(0).normal(size=120).astype(np.float32)
+    inputs = np.random.default_rng(0).normal(size=120).astype(np.float32)
     out = np.full(120, 7, np.float32)
-    turned(given, 11, out, 13)
-    rows, right = given[1:89].reshape(8, 11)[:, :8], np.full(120, 7, np.float32)
+    turned(inputs, 11, out, 13)
+    rows, right = inputs[1:89].reshape(8, 11)[:, :8], np.full(120, 7, np.float32)
     right[2:106].reshape(8, 13)[:, :8] = rows.T
     np.testing.assert_array_equal(out, right)

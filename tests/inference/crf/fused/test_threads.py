@@ -10,8 +10,8 @@ from inference.crf.fused.cpu.jit import ThreadPool, spans
 def test_each_piece_is_done_once_and_answers_are_in_order(threads, count):
     done = []
     with ThreadPool(threads) as pool:
-        found = pool.map(lambda n: (done.append(n), n * n)[1], range(count))
-    assert found == [n * n for n in range(count)]
+        result = pool.map(lambda n: (done.append(n), n * n)[1], range(count))
+    assert result == [n * n for n in range(count)]
     assert sorted(done) == list(range(count))
 
 
@@ -23,7 +23,7 @@ def test_an_error_of_one_piece_is_raised(threads):
 
 @pytest.mark.parametrize(("count", "parts", "unit"), [(1, 4, 1), (7, 3, 2), (100, 7, 8)])
 def test_spans_cover_all_without_overlap(count, parts, unit):
-    found = spans(count, parts, unit)
-    assert [i for first, last in found for i in range(first, last)] == list(range(count))
-    assert len(found) <= parts
-    assert all(first % unit == 0 for first, _ in found)
+    result = spans(count, parts, unit)
+    assert [i for first, last in result for i in range(first, last)] == list(range(count))
+    assert len(result) <= parts
+    assert all(first % unit == 0 for first, _ in result)

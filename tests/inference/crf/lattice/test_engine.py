@@ -45,10 +45,10 @@ def check_adjoint(kernel, dtype, tolerance):
     """Hold <u, K v> = <Kᵀ u, v>, Kᵀ being what carries gradients back."""
     field = scene([kernel], dtype=dtype)
     u, v = smooth(4, 2, dtype=dtype), smooth(4, 3, dtype=dtype).requires_grad_()
-    found = (u * Lattice().filtered(field, kernel, v)).sum()
-    (back,) = torch.autograd.grad(found, v)
+    result = (u * Lattice().filtered(field, kernel, v)).sum()
+    (back,) = torch.autograd.grad(result, v)
     scale = (u * v).abs().sum().item()
-    torch.testing.assert_close((back * v).sum(), found, rtol=0, atol=tolerance * scale)
+    torch.testing.assert_close((back * v).sum(), result, rtol=0, atol=tolerance * scale)
     other = smooth(4, 7, dtype=dtype)
     ahead = (u * Lattice().filtered(field, kernel, other)).sum()
     torch.testing.assert_close((back * other).sum(), ahead, rtol=0, atol=tolerance * scale)
@@ -89,15 +89,15 @@ def test_filtering_is_near_the_exact_one(normalization, self_term):
     ):
         field = scene([kernel])
         values = field.logits.softmax(1)
-        wanted = Exact().filtered(field, kernel, values)
-        found = Lattice().filtered(field, kernel, values)
-        assert (found - wanted).norm() < error * wanted.norm()
+        expected = Exact().filtered(field, kernel, values)
+        result = Lattice().filtered(field, kernel, values)
+        assert (result - expected).norm() < error * expected.norm()
 
 
 def test_marginals_are_near_the_exact_ones():
     field = scene([Smoothness(), Appearance(sigma_xy=15.0, sigma_rgb=30.0)])
-    found, wanted = Lattice().marginals(field, 10), Exact().marginals(field, 10)
-    assert (found - wanted).abs().sum(1).mean() / 2 < 0.02
+    result, expected = Lattice().marginals(field, 10), Exact().marginals(field, 10)
+    assert (result - expected).abs().sum(1).mean() / 2 < 0.02
 
 
 def test_a_constant_image_has_the_mass_of_smoothness():
@@ -132,8 +132,8 @@ def test_a_batch_is_its_images_one_by_one_bit_by_bit():
 def test_permuting_labels_permutes_the_answer():
     field, order = scene(DEFAULT, labels=5), torch.tensor([3, 1, 4, 0, 2])
     moved = Field(field.logits[:, order], field.image, field.kernels)
-    found = Lattice().marginals(field, 5)
-    torch.testing.assert_close(Lattice().marginals(moved, 5), found[:, order])
+    result = Lattice().marginals(field, 5)
+    torch.testing.assert_close(Lattice().marginals(moved, 5), result[:, order])
 
 
 def little(kernel_of, normalization="symmetric", self_term=True):
@@ -179,9 +179,9 @@ def test_any_number_of_features_will_do(dimensions, error):
     kernel = FeatureMap(values=smooth(dimensions, 4)[0], sigma=2.0, normalization="after")
     field = scene([kernel])
     values = field.logits.softmax(1)
-    wanted = Exact().filtered(field, kernel, values)
-    found = Lattice().filtered(field, kernel, values)
-    assert (found - wanted).norm() < error * wanted.norm()
+    expected = Exact().filtered(field, kernel, values)
+    result = Lattice().filtered(field, kernel, values)
+    assert (result - expected).norm() < error * expected.norm()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (2, 1), (17, 16)])
@@ -191,9 +191,9 @@ def test_any_size_and_count_of_labels_will_do(size, labels):
     kernels = (Smoothness(weight=1.0), Appearance(weight=1.0))
     logits = torch.randn(1, labels, *size, generator=torch.Generator().manual_seed(0))
     field = Field(logits, image, kernels)
-    found = Lattice().marginals(field, 2)
-    torch.testing.assert_close(found.sum(1), torch.ones(1, *size))
-    torch.testing.assert_close(found, Exact().marginals(field, 2), atol=0.05, rtol=0)
+    result = Lattice().marginals(field, 2)
+    torch.testing.assert_close(result.sum(1), torch.ones(1, *size))
+    torch.testing.assert_close(result, Exact().marginals(field, 2), atol=0.05, rtol=0)
 
 
 def test_an_isolated_pixel_without_its_self_term_hears_nothing():
@@ -207,9 +207,9 @@ def test_huge_widths_average_the_whole_image():
     kernels.append(Appearance(sigma_xy=1e6, sigma_rgb=1e6, normalization="after"))
     for kernel in kernels:
         field = scene([kernel])
-        found = Lattice().filtered(field, kernel, field.logits)
-        mean = field.logits.mean((2, 3), keepdim=True).expand_as(found)
-        torch.testing.assert_close(found, mean, atol=2e-3, rtol=0)
+        result = Lattice().filtered(field, kernel, field.logits)
+        mean = field.logits.mean((2, 3), keepdim=True).expand_as(result)
+        torch.testing.assert_close(result, mean, atol=2e-3, rtol=0)
 
 
 @pytest.mark.parametrize(
@@ -234,8 +234,8 @@ def test_void_pixels_are_heard_by_none():
     for kernel in DEFAULT:
         values = other.softmax(1)
         quiet = values.masked_fill(void.unsqueeze(1), 0.0)
-        found = Lattice().filtered(field, kernel, values)
-        torch.testing.assert_close(found, Lattice().filtered(field, kernel, quiet))
+        result = Lattice().filtered(field, kernel, values)
+        torch.testing.assert_close(result, Lattice().filtered(field, kernel, quiet))
 
 
 @pytest.mark.parametrize(
@@ -261,10 +261,10 @@ def test_autocast_changes_nothing_either_way():
         marginals = Lattice().marginals(scene(kernels), 3)
         return marginals, *torch.autograd.grad(marginals.square().sum(), compatibility)
 
-    wanted = found()
+    expected = found()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         cast = found()
-    for a, b in zip(cast, wanted, strict=True):
+    for a, b in zip(cast, expected, strict=True):
         assert torch.equal(a, b)
 
 
@@ -296,5 +296,5 @@ def test_autograd_keeps_one_table_of_marginals_an_iteration():
 def test_a_gpu_gives_the_same_answer():
     field = scene(DEFAULT, batch=2)
     device = Field(field.logits.cuda(), field.image.cuda(), field.kernels)
-    found = Lattice().marginals(device, 5).cpu()
-    torch.testing.assert_close(found, Lattice().marginals(field, 5), atol=1e-4, rtol=1e-3)
+    result = Lattice().marginals(device, 5).cpu()
+    torch.testing.assert_close(result, Lattice().marginals(field, 5), atol=1e-4, rtol=1e-3)

@@ -66,8 +66,8 @@ def build(image, unary):
         crf.setUnaryEnergy(unary)
         for name in names:
             method, args = CALLS[name]
-            given = [arrays[a] if isinstance(a, str) else a for a in args]
-            getattr(crf, method)(*given)
+            inputs = [arrays[a] if isinstance(a, str) else a for a in args]
+            getattr(crf, method)(*inputs)
         return crf
 
     return make
@@ -75,20 +75,20 @@ def build(image, unary):
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_marginals_are_those_of_the_front_door(build, image, unary, name):
-    found = build(densecrf, name).inference(5)
+    result = build(densecrf, name).inference(5)
     logits = torch.from_numpy(-unary).reshape(LABELS, HEIGHT, WIDTH)
     right = refine_logits(logits, torch.from_numpy(image), kernels=[KERNELS[name]], iterations=5)
-    assert found.dtype == np.float32
-    np.testing.assert_array_equal(found, right.reshape(LABELS, -1).numpy())
+    assert result.dtype == np.float32
+    np.testing.assert_array_equal(result, right.reshape(LABELS, -1).numpy())
 
 
 def test_colour_widths_of_their_own_are_a_feature_map(build, image, unary):
-    found = build(densecrf, "bilateral, five widths").inference(3)
+    result = build(densecrf, "bilateral, five widths").inference(3)
     logits = torch.from_numpy(-unary).reshape(LABELS, HEIGHT, WIDTH)
     colours = torch.from_numpy(image).permute(2, 0, 1).float()
     kernel = FeatureMap(values=colours, sigma=(13, 40, 9), sigma_xy=(30.0, 10.0), weight=4.0)
     right = refine_logits(logits, kernels=[kernel], iterations=3)
-    np.testing.assert_allclose(found, right.reshape(LABELS, -1), atol=1e-5)
+    np.testing.assert_allclose(result, right.reshape(LABELS, -1), atol=1e-5)
 
 
 def test_steps_are_iterations(build):
@@ -143,7 +143,10 @@ WRONG = {
         lambda d, u, i: d.setUnaryEnergy(np.full_like(u, np.inf)),
         "clip probabilities",
     ),
-    "a logistic unary": (lambda d, u, i: d.setUnaryEnergy(u, u), "for learning by pydensecrf"),
+    "a logistic unary": (
+        lambda d, u, i: d.setUnaryEnergy(u, u),
+        "Logistic unaries are not supported",
+    ),
     "an image turned": (
         lambda d, u, i: d.addPairwiseBilateral(20, 13, i.transpose(1, 0, 2), 3),
         "width first",

@@ -70,6 +70,6 @@ def test_numbers_are_those_of_pydensecrf(name):
         "pydensecrf.utils", reason="SKIPPED: the extra 'pydensecrf' is not installed"
     )
     function, args = CALLS[name]
-    found, right = getattr(utils, function)(*args), getattr(real, function)(*args)
-    assert found.dtype == right.dtype
-    np.testing.assert_array_equal(found, right)
+    result, right = getattr(utils, function)(*args), getattr(real, function)(*args)
+    assert result.dtype == right.dtype
+    np.testing.assert_array_equal(result, right)

@@ -56,18 +56,18 @@ def test_each_row_has_the_kernels_it_names(scenes):
 
 
 def test_the_grid_is_chosen_from_on_other_scenes(scenes, tune):
-    found = ablate(scenes, QUICK, tune=tune, **FEW)
-    assert found.grid_split == "tune"
-    best = max(value for row in found.miou for value in row)
-    (again,) = measure(tune, [found.best], engine="exact")
-    assert again.score(found.labels).miou == best
-    assert found.rows["chosen"] == measure(scenes, [found.best], engine="exact")[0]
+    result = ablate(scenes, QUICK, tune=tune, **FEW)
+    assert result.grid_split == "tune"
+    best = max(value for row in result.miou for value in row)
+    (again,) = measure(tune, [result.best], engine="exact")
+    assert again.score(result.labels).miou == best
+    assert result.rows["chosen"] == measure(scenes, [result.best], engine="exact")[0]
 
 
 def test_without_other_scenes_nothing_is_chosen(scenes):
-    found = ablate(scenes, QUICK, **FEW)
-    assert found.grid_split == "val"
-    assert "chosen" not in found.rows
+    result = ablate(scenes, QUICK, **FEW)
+    assert result.grid_split == "val"
+    assert "chosen" not in result.rows
 
 
 def test_choosing_on_what_is_reported_is_refused(scenes):

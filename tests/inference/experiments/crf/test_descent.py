@@ -13,25 +13,25 @@ from inference.experiments.crf.fit import descend
 def valley():
     """Make Rosenbrock's banana, and a list of the points it was asked for."""
     leaves = [torch.tensor([-1.2], requires_grad=True), torch.tensor([1.0], requires_grad=True)]
-    asked = []
+    evaluations = []
 
     def loss():
         x, y = leaves
-        asked.append((x.item(), y.item()))
-        found = ((1 - x).square() + 100 * (y - x.square()).square()).sum()
-        found.backward()
-        return found.item()
+        evaluations.append((x.item(), y.item()))
+        result = ((1 - x).square() + 100 * (y - x.square()).square()).sum()
+        result.backward()
+        return result.item()
 
-    return leaves, loss, asked
+    return leaves, loss, evaluations
 
 
 def test_it_finds_the_floor_of_a_bent_valley_and_never_rises(valley):
-    leaves, loss, asked = valley
+    leaves, loss, evaluations = valley
     losses = descend(leaves, loss, 60)
     assert all(later < earlier for earlier, later in pairwise(losses))
     assert losses[-1] < 1e-5
     assert torch.cat(leaves).tolist() == pytest.approx([1, 1], abs=1e-2)
-    assert len(set(asked)) == len(asked)
+    assert len(set(evaluations)) == len(evaluations)
 
 
 def test_no_steps_change_nothing(valley):

@@ -30,11 +30,11 @@ def test_a_sample_is_of_its_seed(train):
 def test_only_what_the_crop_covers_is_kept(voc_folder, tmp_path):
     """Predictions at a square crop cover the middle of a picture that is longer than high."""
     pets = open_data(str(voc_folder), "val", (16, 16))
-    found = Scenes(str(voc_folder), "val", Predictions(tmp_path, "key", "flat", True), (16, 16))
+    result = Scenes(str(voc_folder), "val", Predictions(tmp_path, "key", "flat", True), (16, 16))
     with pytest.MonkeyPatch.context() as patch:
         flat = torch.full((4, 16, 16), 0.25).numpy()
         patch.setattr("inference.experiments.predictions.read_probs", lambda path: flat)
-        example = found.example(pets, 0)
+        example = result.example(pets, 0)
     whole = pets.original(0)
     height, width = whole.mask.shape
     side = min(height, width)

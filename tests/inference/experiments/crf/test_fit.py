@@ -34,7 +34,7 @@ def guesses():
 def blobs():
     """Make two scenes of halves in their own colours, and unaries wrong in a third of pixels."""
     draw = torch.Generator().manual_seed(1)
-    made = []
+    cache = []
     for turn in range(2):
         mask = torch.zeros(12, 14, dtype=torch.uint8)
         mask[:, 7:] = 1
@@ -44,23 +44,23 @@ def blobs():
         wrong = torch.rand(12, 14, generator=draw) < 0.33
         guess = torch.where(wrong, torch.randint(3, (12, 14), generator=draw), mask)
         mask[0] = VOID
-        made.append(Example(_probs(guess, 3, 0.7), image.contiguous(), mask, f"blobs {turn}"))
-    return made
+        cache.append(Example(_probs(guess, 3, 0.7), image.contiguous(), mask, f"blobs {turn}"))
+    return cache
 
 
 def test_weights_vanish_where_neighbours_only_make_wrong_guesses_surer(guesses):
-    found = fit(guesses, START, steps=30).parameters
-    assert found.smoothness_weight < 0.05 * START.smoothness_weight
-    assert found.appearance_weight < 0.05 * START.appearance_weight
+    result = fit(guesses, START, steps=30).parameters
+    assert result.smoothness_weight < 0.05 * START.smoothness_weight
+    assert result.appearance_weight < 0.05 * START.appearance_weight
 
 
 @pytest.mark.parametrize("form", ["potts", "diagonal", "full"])
 def test_the_likelihood_only_rises(blobs, form):
-    found = fit(blobs, START, compatibility=form, steps=6)
-    losses = found.losses["weights"]
+    result = fit(blobs, START, compatibility=form, steps=6)
+    losses = result.losses["weights"]
     assert all(later < earlier for earlier, later in pairwise(losses))
     assert losses[-1] < losses[0]
-    assert losses[-1] == pytest.approx(_loss(blobs, found.parameters), rel=1e-4)
+    assert losses[-1] == pytest.approx(_loss(blobs, result.parameters), rel=1e-4)
 
 
 def test_more_freedom_fits_no_worse(blobs):
@@ -72,8 +72,8 @@ def test_more_freedom_fits_no_worse(blobs):
 
 
 def test_a_full_compatibility_is_symmetric_and_of_mean_diagonal_1(blobs):
-    found = fit(blobs, START, compatibility="full", steps=4).parameters
-    table = torch.tensor(found.compatibility)
+    result = fit(blobs, START, compatibility="full", steps=4).parameters
+    table = torch.tensor(result.compatibility)
     torch.testing.assert_close(table, table.T)
     assert float(table.diagonal().mean()) == pytest.approx(1)
     assert not table.equal(torch.eye(3))
@@ -82,16 +82,16 @@ def test_a_full_compatibility_is_symmetric_and_of_mean_diagonal_1(blobs):
 def test_widths_are_learned_and_fit_better_than_weights_alone(blobs):
     wide = replace(START, appearance_sigma_rgb=80.0, smoothness_weight=0.0)
     alone = fit(blobs, wide, steps=10)
-    found = fit(blobs, wide, widths=True, steps=10)
-    assert found.parameters.appearance_sigma_rgb < 80
-    assert found.losses["widths and weights"][-1] < alone.losses["weights"][-1]
-    assert "weights" not in found.losses  # such small scenes are seen whole as it is
+    result = fit(blobs, wide, widths=True, steps=10)
+    assert result.parameters.appearance_sigma_rgb < 80
+    assert result.losses["widths and weights"][-1] < alone.losses["weights"][-1]
+    assert "weights" not in result.losses  # such small scenes are seen whole as it is
 
 
 def test_a_kernel_left_out_stays_out(blobs):
-    found = fit(blobs, replace(START, smoothness_weight=0.0), widths=True, steps=2).parameters
-    assert found.smoothness_weight == 0
-    assert found.smoothness_sigma == START.smoothness_sigma
+    result = fit(blobs, replace(START, smoothness_weight=0.0), widths=True, steps=2).parameters
+    assert result.smoothness_weight == 0
+    assert result.smoothness_sigma == START.smoothness_sigma
 
 
 def test_the_same_scenes_give_the_same_parameters(blobs):
@@ -136,5 +136,5 @@ def test_nothing_to_fit_to(blobs):
 
 def _loss(examples, parameters):
     pixels = sum(int((e.mask != VOID).sum()) for e in examples)
-    found = (log_loss(e, parameters.kernels(), parameters.iterations, "exact") for e in examples)
-    return float(sum(found)) / pixels
+    result = (log_loss(e, parameters.kernels(), parameters.iterations, "exact") for e in examples)
+    return float(sum(result)) / pixels

@@ -59,23 +59,23 @@ def test_the_verdict_is_what_the_held_out_scenes_say(learned, before, after, ver
 
 def test_a_grid_takes_the_best_on_its_own_scenes_where_it_began_included(train, held):
     grid = candidates(START, **WIDTHS)
-    found = learn(train, held, START, method="grid", grid=grid, engine="exact")
+    result = learn(train, held, START, method="grid", grid=grid, engine="exact")
     labels = held.open().schema.labels
     scores = [r.score(labels).miou for r in measure(train, [START, *grid], engine="exact")]
-    (own,) = measure(train, [found.parameters], engine="exact")
+    (own,) = measure(train, [result.parameters], engine="exact")
     assert own.score(labels).miou == max(scores)
-    assert found.before == measure(held, [START], engine="exact")[0]
+    assert result.before == measure(held, [START], engine="exact")[0]
 
 
 def test_learning_twice_from_one_seed_is_learning_once(train, held, tmp_path):
     ask = {"steps": 2, "engine": "exact"}
-    found = learn(train, held, START, **ask)
-    assert learn(train, held, START, **ask) == found
-    assert found.parameters != START
-    write(found, tmp_path / "crf.json")
-    assert load(tmp_path / "crf.json") == found.parameters
+    result = learn(train, held, START, **ask)
+    assert learn(train, held, START, **ask) == result
+    assert result.parameters != START
+    write(result, tmp_path / "crf.json")
+    assert load(tmp_path / "crf.json") == result.parameters
 
 
 def test_what_is_learned_from_is_not_what_is_compared_on(train):
-    with pytest.raises(ValueError, match="fitted on train cannot be compared there"):
+    with pytest.raises(ValueError, match="fitted on train, so they cannot be scored there"):
         learn(train, replace(train, limit=None), START)

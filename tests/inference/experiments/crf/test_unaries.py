@@ -128,12 +128,12 @@ def _header(text, version=b"\x01\x00"):
 def test_a_header_that_is_damaged_is_refused_in_one_sentence(tmp_path, header, sentence):
     path = tmp_path / "p.npy"
     path.write_bytes(_header(header))
-    with pytest.raises(ValueError, match=sentence) as said:
+    with pytest.raises(ValueError, match=sentence) as message:
         read_probs(path)
-    assert str(said.value).startswith(str(path))
+    assert str(message.value).startswith(str(path))
 
 
-def test_a_shape_that_is_not_wanted_is_refused_before_anything_is_decompressed(tmp_path):
+def test_a_wrong_shape_is_refused_before_anything_is_decompressed(tmp_path):
     path = tmp_path / "p.npz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         with archive.open("probs.npy", "w", force_zip64=True) as file:
@@ -170,10 +170,10 @@ def test_an_archive_that_is_damaged_anywhere_is_refused_in_one_sentence(tmp_path
 
 def test_numbers_come_back_as_they_were_saved(tmp_path):
     values = np.arange(24.0).reshape(2, 3, 4)
-    for made in (values, np.asfortranarray(values), values.astype(">f4"), values[:, :0]):
-        np.save(tmp_path / "p.npy", made)
-        np.savez(tmp_path / "p.npz", made)
-        np.savez_compressed(tmp_path / "q.npz", other=made, probs=made)
+    for created in (values, np.asfortranarray(values), values.astype(">f4"), values[:, :0]):
+        np.save(tmp_path / "p.npy", created)
+        np.savez(tmp_path / "p.npz", created)
+        np.savez_compressed(tmp_path / "q.npz", other=created, probs=created)
         for name in ("p.npy", "p.npz", "q.npz"):
-            assert np.array_equal(read_probs(tmp_path / name), made)
+            assert np.array_equal(read_probs(tmp_path / name), created)
     assert np.isinf(float_array(np.array([1e300]))).all()

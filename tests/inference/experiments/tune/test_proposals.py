@@ -3,7 +3,7 @@
 import optuna
 import pytest
 
-from inference.experiments.tune.journal import Book, Trial, distributions, proposal
+from inference.experiments.tune.journal import Journal, Trial, distributions, proposal
 from inference.experiments.tune.plan import Plan
 from inference.experiments.tune.space import grid, space
 
@@ -52,11 +52,11 @@ def test_every_point_of_a_small_space_is_tried_once(sampler):
 
 def test_what_was_begun_and_what_it_came_to_are_read_back(tmp_path):
     plan = Plan("jvae", SMALL)
-    book = Book(tmp_path, plan)
-    first, second, third = (book.propose() for _ in range(3))
-    book.tell(Trial(0, first.point, "done", 4.0, seconds=2.0, about="image → mask"))
-    book.tell(Trial(1, second.point, "failed", why="It diverged."))
-    done, failed, begun = Book(tmp_path, plan).trials()
+    journal = Journal(tmp_path, plan)
+    first, second, third = (journal.propose() for _ in range(3))
+    journal.tell(Trial(0, first.point, "done", 4.0, seconds=2.0, about="image → mask"))
+    journal.tell(Trial(1, second.point, "failed", why="It diverged."))
+    done, failed, begun = Journal(tmp_path, plan).trials()
     assert (done.state, done.score, done.about) == ("done", 4.0, "image → mask")
     assert (failed.state, failed.score, failed.why) == ("failed", None, "It diverged.")
     assert begun == third
@@ -64,45 +64,45 @@ def test_what_was_begun_and_what_it_came_to_are_read_back(tmp_path):
 
 def test_the_median_stops_what_is_worse(tmp_path):
     plan = Plan("jvae", WIDE, {"steps": 10}, metric="loss", prune=True)
-    book = Book(tmp_path, plan)
+    journal = Journal(tmp_path, plan)
     for number in range(4):
-        trial = book.propose()
-        assert not book.report(number, 8, 1.0 + number / 10)
-        book.tell(Trial(number, trial.point, "done", 1.0))
-    better, worse = book.propose(), book.propose()
-    assert not book.report(better.number, 8, 0.5)
-    assert not book.report(worse.number, 2, 9.0)  # too early to say
-    assert book.report(worse.number, 8, 9.0)
+        trial = journal.propose()
+        assert not journal.report(number, 8, 1.0 + number / 10)
+        journal.tell(Trial(number, trial.point, "done", 1.0))
+    better, worse = journal.propose(), journal.propose()
+    assert not journal.report(better.number, 8, 0.5)
+    assert not journal.report(worse.number, 2, 9.0)  # too early to say
+    assert journal.report(worse.number, 8, 9.0)
 
 
 def test_the_median_is_of_means_over_the_same_seeds(tmp_path):
     """One that is worse with its first seed only may be better on average, and goes on."""
     plan = Plan("jvae", WIDE, {"steps": 10}, metric="loss", prune=True, seeds=3)
-    book = Book(tmp_path, plan)
+    journal = Journal(tmp_path, plan)
     for _ in range(4):
-        trial = book.propose()
+        trial = journal.propose()
         for repeat, val in enumerate((1.0, 3.0, 2.0)):
-            assert not book.report(trial.number, 8, val, repeat)
-            assert not book.report(trial.number, 10, 0.1, repeat)
-        book.tell(Trial(trial.number, trial.point, "done", 2.0, scores=(1.0, 3.0, 2.0)))
-    lucky, unlucky, silent = (book.propose().number for _ in range(3))
-    assert not book.report(lucky, 2, 0.7)
-    assert not book.report(lucky, 8, 0.5)
-    assert not book.report(lucky, 10, 0.1)
-    assert not book.report(lucky, 2, 99.0, 1)  # too early to say
-    assert not book.report(lucky, 8, 3.4, 1)  # 1.95 of two seeds, where others have 2
-    assert book.report(lucky, 8, 2.2, 2) is True  # 2.03, where others have 2
-    assert book.report(unlucky, 8, 1.1)
-    assert not book.report(silent, 8, 9.0, 1)  # its first seed did not say
-    assert book.trials()[0].scores == (1.0, 3.0, 2.0)
+            assert not journal.report(trial.number, 8, val, repeat)
+            assert not journal.report(trial.number, 10, 0.1, repeat)
+        journal.tell(Trial(trial.number, trial.point, "done", 2.0, scores=(1.0, 3.0, 2.0)))
+    lucky, unlucky, silent = (journal.propose().number for _ in range(3))
+    assert not journal.report(lucky, 2, 0.7)
+    assert not journal.report(lucky, 8, 0.5)
+    assert not journal.report(lucky, 10, 0.1)
+    assert not journal.report(lucky, 2, 99.0, 1)  # too early to say
+    assert not journal.report(lucky, 8, 3.4, 1)  # 1.95 of two seeds, where others have 2
+    assert journal.report(lucky, 8, 2.2, 2) is True  # 2.03, where others have 2
+    assert journal.report(unlucky, 8, 1.1)
+    assert not journal.report(silent, 8, 9.0, 1)  # its first seed did not say
+    assert journal.trials()[0].scores == (1.0, 3.0, 2.0)
 
 
 def test_importance_goes_to_what_matters(tmp_path):
-    book = Book(tmp_path, Plan("jvae", WIDE, sampler="random"))
-    assert book.importances() == {}
+    journal = Journal(tmp_path, Plan("jvae", WIDE, sampler="random"))
+    assert journal.importances() == {}
     for number in range(30):
-        point = book.propose().point
-        book.tell(Trial(number, point, "done", float(point["latent"])))
-    found = book.importances()
-    assert max(found, key=found.get) == "latent"
-    assert sum(found.values()) == pytest.approx(1)
+        point = journal.propose().point
+        journal.tell(Trial(number, point, "done", float(point["latent"])))
+    result = journal.importances()
+    assert max(result, key=result.get) == "latent"
+    assert sum(result.values()) == pytest.approx(1)

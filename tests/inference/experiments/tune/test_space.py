@@ -34,10 +34,10 @@ def test_a_space_is_read_as_it_is_typed(text, read):
         ("latent=16", "is a single value"),
         ("latent=1.5,2", "latent is a whole number, not '1.5'."),
         ("latent=16,16", "names 16 twice"),
-        ("beta=2..1", "is empty"),
+        ("beta=2..1", "finite range"),
         ("beta=0..1:log", "must be above 0"),
         ("beta=0..1:ln", "only :log may follow"),
-        ("beta=0..inf", "is empty"),
+        ("beta=0..inf", "finite range"),
         ("noise=1..2", "noise has no range"),
         ("flip=yes,maybe", "flip is yes or no, not 'maybe'."),
         ("view-weights=msk=1..2", "Did you mean 'mask'?"),
@@ -60,9 +60,9 @@ def test_a_grid_holds_every_crossing_once():
 
 
 def test_a_range_is_spread_from_end_to_end():
-    assert Range("latent", 1, 100, log=True, whole=True).spread(3) == (1, 10, 100)
-    assert Range("latent", 1, 9, log=True, whole=True).spread(9) == tuple(range(1, 10))
-    first, *_, last = Range("beta", 0.1, 0.7).spread(4)
+    assert Range("latent", 1, 100, log=True, whole=True).grid_values(3) == (1, 10, 100)
+    assert Range("latent", 1, 9, log=True, whole=True).grid_values(9) == tuple(range(1, 10))
+    first, *_, last = Range("beta", 0.1, 0.7).grid_values(4)
     assert (first, last) == (0.1, 0.7)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from inference.crf.parameters import Parameters
 from inference.experiments.weak import pipeline
-from inference.experiments.weak.reproduce import _run_task_elsewhere, claim, reproduce
+from inference.experiments.weak.reproduce import _run_task_elsewhere, prepare_folder, reproduce
 from inference.experiments.weak.request import Request, Variant
 from inference.experiments.weak.results import KERNELS, STAGES
 from inference.runs import run as runs
@@ -21,7 +21,7 @@ from inference.training.fit import Diverged
 from scene.datasets.catalogue import open_data
 
 TINY = Request(
-    data="synthetic:default", size=(16, 16), classifier_steps=2, sec_steps=2, twin_steps=2,
+    data="synthetic:default", size=(16, 16), classifier_steps=2, sec_steps=2, supervised_steps=2,
     alphas=(3.0,), betas=(10.0, 20.0), engine="exact",
 )  # fmt: skip
 
@@ -46,28 +46,30 @@ def do(home):
 
 
 def test_one_call_gives_every_row(do, home):
-    found = do(seeds=(3,), variants=("report", "best"))
-    assert list(found.variants) == ["report", "best"]
-    for name, summary in found.variants.items():
+    result = do(seeds=(3,), variants=("report", "best"))
+    assert list(result.variants) == ["report", "best"]
+    for name, summary in result.variants.items():
         (one,) = summary.results
         assert (one.seed, one.variant) == (3, name)
         assert (set(one.stages), set(one.kernels)) == (set(STAGES), {*KERNELS, "chosen"})
         assert runs.read(home / "all" / "seed-3" / name / "sec").complete
-    assert found.variants["report"].stage("twin") == found.variants["best"].stage("twin")
+    assert result.variants["report"].stage("supervised") == result.variants["best"].stage(
+        "supervised"
+    )
     assert not (home / "all" / "seed-3" / "unaries").exists()
-    assert [path.name for path in found.files] == [
+    assert [path.name for path in result.files] == [
         "reproduce.json", "stages.png", "widths-report.png", "widths-best.png"
     ]  # fmt: skip
-    assert all(path.is_file() for path in found.files)
-    told = json.loads(found.files[0].read_text())
-    assert told["settings"] == json.loads(json.dumps(found.to_json()))["settings"]
+    assert all(path.is_file() for path in result.files)
+    report = json.loads(result.files[0].read_text())
+    assert report["settings"] == json.loads(json.dumps(result.to_json()))["settings"]
 
 
 def test_stages_are_scored_as_evaluate_scores_them(do, home):
     (one,) = do().variants["report"].results
-    for stage, name in (("gradcam", "classifier"), ("sec", "report/sec"), ("mask", "twin")):
+    for stage, name in (("gradcam", "classifier"), ("sec", "report/sec"), ("mask", "supervised")):
         segmenter = load(runs.read(home / "all" / "seed-0" / name), stage, engine="exact")
-        key = "twin" if stage == "mask" else stage
+        key = "supervised" if stage == "mask" else stage
         crf = Parameters.from_json(one.selected["crf"][key])
         dataset = open_data(TINY.data, "val", TINY.size)
         literal = score_stage(segmenter, dataset, {key: None, f"{key}+crf": crf})
@@ -101,7 +103,7 @@ def test_a_second_call_reads_everything_back(do, monkeypatch):
 
 
 @pytest.mark.parametrize("where", ["training classifier", "training sec", "CRFs of sec on tune"])
-def test_an_interrupted_call_goes_on(do, home, where):
+def test_an_interrupted_call_continues(do, home, where):
     def stop(title, done, total):
         if where in title and done == 1:
             raise KeyboardInterrupt
@@ -118,10 +120,10 @@ def test_an_interrupted_call_goes_on(do, home, where):
 def test_seeds_differ_and_can_be_added(do, home):
     do()
     before = (home / "all" / "seed-0" / "classifier" / WEIGHTS).stat().st_mtime_ns
-    found = do(seeds=(0, 1)).variants["report"]
+    result = do(seeds=(0, 1)).variants["report"]
     assert (home / "all" / "seed-0" / "classifier" / WEIGHTS).stat().st_mtime_ns == before
-    assert [one.seed for one in found.results] == [0, 1]
-    assert found.results[0].key != found.results[1].key
+    assert [one.seed for one in result.results] == [0, 1]
+    assert result.results[0].key != result.results[1].key
 
 
 def test_runs_of_other_settings_are_not_passed_off_as_these(do, home):
@@ -192,9 +194,9 @@ def test_settings_cannot_be_chosen_where_they_are_reported():
 
 def test_photographs_hold_some_of_train_out_and_need_masks_there(do, voc_folder, home):
     photographs = replace(TINY, data=str(voc_folder), engine="lattice")  # many pixels for exact
-    found = do(photographs).variants["report"].results[0]
-    assert found.selected["split"] == "tune"
-    assert found.stages["sec"]["scenes"] == 4
+    result = do(photographs).variants["report"].results[0]
+    assert result.selected["split"] == "tune"
+    assert result.stages["sec"]["scenes"] == 4
     lists = voc_folder / "ImageSets" / "Segmentation"
     (lists / "train.txt").unlink()
     with pytest.raises(ValueError, match="No scene of pets tune has a mask"):
@@ -202,12 +204,12 @@ def test_photographs_hold_some_of_train_out_and_need_masks_there(do, voc_folder,
     assert (home / "all" / "reproduce.json").is_file()
 
 
-def test_a_dataset_without_background_has_to_be_told(do, voc_folder, home):
+def test_a_dataset_without_background_needs_the_option(do, voc_folder, home):
     shutil.rmtree(voc_folder / "ImageSets" / "Main")
     labels = voc_folder / "labelmap.txt"
     labels.write_text(labels.read_text().replace("background", "ground"))
     bare = replace(TINY, data=str(voc_folder), engine="lattice")
-    with pytest.raises(ValueError, match="give --background none"):
+    with pytest.raises(ValueError, match="use --background none"):
         do(bare)
     assert not home.exists()
     (one,) = do(replace(bare, background=False), variants=("best",)).variants["best"].results
@@ -219,13 +221,13 @@ def test_only_a_reproduction_is_gone_on_with_or_replaced(tmp_path):
     (tmp_path / "thesis").mkdir()
     for force in (False, True):
         with pytest.raises(ValueError, match="holds thesis, which is no part of a reproduction"):
-            claim(tmp_path, force)
+            prepare_folder(tmp_path, force)
     run = tmp_path / "thesis"
     (run / "config.json").write_text("{}")
     with pytest.raises(ValueError, match=r"holds config\.json, which is no part of"):
-        claim(run, True)
+        prepare_folder(run, True)
     with pytest.raises(ValueError, match="is a file"):
-        claim(run / "config.json", False)
+        prepare_folder(run / "config.json", False)
     assert (run / "config.json").is_file()
 
 

@@ -44,33 +44,33 @@ def test_the_deviation_is_that_of_a_sample():
 )
 def test_orders_are_those_of_the_report(stages, kernels, held):
     first, second = Summary((chain(stages=stages, kernels=kernels),)).orders
-    assert (first.held, second.held) == ((held[0],), (held[1],))
+    assert (first.holds, second.holds) == ((held[0],), (held[1],))
 
 
-def test_each_seed_is_asked_whether_an_order_held():
-    found = Summary((chain(), chain(1, stages=(50, 20, 30, 40, 50, 80)))).orders[0]
-    assert found.held == (True, False)
+def test_an_order_is_checked_in_each_seed():
+    result = Summary((chain(), chain(1, stages=(50, 20, 30, 40, 50, 80)))).orders[0]
+    assert result.holds == (True, False)
 
 
 def test_figures_are_averaged_over_seeds():
-    found = Summary((chain(grid=((1.0, 4.0),)), chain(1, (20, 30, 40, 50, 60, 100))))
-    assert found.stage("sec").each == (30, 40)
-    assert found.stage("sec", "uncommon_miou").mean == 17.5
-    assert found.kernel("both").mean == 3
-    assert found.ratio.each == (0.5, 0.5)
-    assert found.grid == [[1.0, 3.0]]
-    told = found.to_json()
-    assert told["orders"]["Grad-CAM < + CRF < SEC < SEC + CRF"] == (True, True)
-    json.dumps(told, allow_nan=False)
+    result = Summary((chain(grid=((1.0, 4.0),)), chain(1, (20, 30, 40, 50, 60, 100))))
+    assert result.stage("sec").each == (30, 40)
+    assert result.stage("sec", "uncommon_miou").mean == 17.5
+    assert result.kernel("both").mean == 3
+    assert result.ratio.each == (0.5, 0.5)
+    assert result.grid == [[1.0, 3.0]]
+    report = result.to_json()
+    assert report["orders"]["Grad-CAM < + CRF < SEC < SEC + CRF"] == (True, True)
+    json.dumps(report, allow_nan=False)
 
 
 def test_a_result_is_taken_only_for_what_it_is(tmp_path):
     path = tmp_path / "deep" / "result.json"
-    made = chain().save(path)
-    assert SeedResult.read(path, "this") == made == chain()
+    saved = chain().save(path)
+    assert SeedResult.read(path, "this") == saved == chain()
     assert SeedResult.read(path, "that") is None
     path.write_text(path.read_text()[:-20])
     assert SeedResult.read(path, "this") is None
     path.write_text("{}")
     assert SeedResult.read(path, "this") is None
-    assert replace(made, seed=1).save(path).seed == 1
+    assert replace(saved, seed=1).save(path).seed == 1

@@ -41,9 +41,9 @@ def run(tmp_path, few):
     """Make the run of a classifier that learned nothing."""
     settings = REQUEST.classifier(0)
     schema = SyntheticScenes("tune", size=SIZE).schema
-    made = runs.create(settings, schema, "any", tmp_path / "classifier")
-    save_weights(made.path(WEIGHTS), assemble(settings, schema), "classifier")
-    return made
+    trained_run = runs.create(settings, schema, "any", tmp_path / "classifier")
+    save_weights(trained_run.path(WEIGHTS), assemble(settings, schema), "classifier")
+    return trained_run
 
 
 @pytest.fixture
@@ -52,23 +52,27 @@ def evaluator(tmp_path):
 
 
 def test_the_best_maps_are_selected_of_all_candidates(evaluator, run):
-    found = select_maps(
+    result = select_maps(
         evaluator, run, Variant("", layers=("usual", "both"), exponents=(1.0, 3.0))
     )
-    assert len(found.scores) == 4
-    best = max(found.scores, key=found.scores.get)
-    power = "3" if found.value.background_map == "power" else "1"
-    assert best == f"{found.value.layer}, (1 − Σ)^{power}"
-    assert {name.split(",")[0] for name in found.scores} == {"stride8", "stride8+stride4"}
+    assert len(result.scores) == 4
+    best = max(result.scores, key=result.scores.get)
+    power = "3" if result.value.background_map == "power" else "1"
+    assert best == f"{result.value.layer}, (1 − Σ)^{power}"
+    assert {name.split(",")[0] for name in result.scores} == {"stride8", "stride8+stride4"}
 
 
 def test_one_candidate_of_maps_is_not_measured(evaluator, run):
-    found = select_maps(evaluator, run, Variant(""))
-    assert (found.value.layer, found.value.background_map, found.scores) == ("stride8", "sum", {})
+    result = select_maps(evaluator, run, Variant(""))
+    assert (result.value.layer, result.value.background_map, result.scores) == (
+        "stride8",
+        "sum",
+        {},
+    )
     assert not evaluator.folder.exists()
 
 
-def test_cues_are_scored_as_they_would_be_found(run, few):
+def test_cues_are_scored_as_training_computes_them(run, few):
     """Many candidates share one look; each score is what finding them one by one gives."""
     scenes, assembly = SyntheticScenes("tune", size=SIZE), load(run, "gradcam").assembly
     tried = [
@@ -93,9 +97,11 @@ def test_the_cues_worth_most_are_chosen(evaluator, run):
     tried = cue_candidates(variant, recipe, CueSettings("stride8"), crf, 0.5)
     assert len(tried) == 6
     assert tried[-1].crf == (10, 3, 13)  # pixels of the network's image are twice as wide
-    found, score = select_cues(evaluator, assembly, (4, 4), tried)
+    result, score = select_cues(evaluator, assembly, (4, 4), tried)
     assert (
-        found.scores[describe_cues(found.value)] == max(found.scores.values()) == cue_f_half(score)
+        result.scores[describe_cues(result.value)]
+        == max(result.scores.values())
+        == cue_f_half(score)
     )
 
 
@@ -103,8 +109,8 @@ def test_without_candidates_cues_are_the_recipe_s(evaluator, run):
     recipe = CueSettings(foreground=0.9, background=0.3)
     (own,) = cue_candidates(Variant(""), recipe, CueSettings("stride4"), Parameters(), 1.0)
     assert own == CueSettings("stride4", foreground=0.9, background=0.3)
-    found, _ = select_cues(evaluator, load(run, "gradcam").assembly, (4, 4), [own])
-    assert (found.value, found.scores) == (own, {})
+    result, _ = select_cues(evaluator, load(run, "gradcam").assembly, (4, 4), [own])
+    assert (result.value, result.scores) == (own, {})
 
 
 def test_no_background_is_cued_where_the_recipe_wants_none():
@@ -142,10 +148,10 @@ def test_precision_counts_for_more_than_coverage(right, covered, value):
 
 def test_a_stage_is_refined_by_the_best_crf_that_was_tried(evaluator, run):
     scenes = evaluator.scenes(load(run, "gradcam", engine="exact"), run, "maps", "tune")
-    found = select_crf(evaluator, scenes, "maps")
-    assert len(found.scores) == len(evaluator.crf_candidates) + len(SMOOTHNESS) - 1
-    (score,) = evaluator.score(scenes, [found.value], "again")
-    assert score == max(found.scores.values()) == found.scores[describe_crf(found.value)]
+    result = select_crf(evaluator, scenes, "maps")
+    assert len(result.scores) == len(evaluator.crf_candidates) + len(SMOOTHNESS) - 1
+    (score,) = evaluator.score(scenes, [result.value], "again")
+    assert score == max(result.scores.values()) == result.scores[describe_crf(result.value)]
 
 
 def test_widths_follow_the_size_of_pictures(evaluator, voc_folder, tmp_path, few):
@@ -154,8 +160,8 @@ def test_widths_follow_the_size_of_pictures(evaluator, voc_folder, tmp_path, few
     wide = StageEvaluator(Request(data=str(voc_folder)), SIZE, tmp_path, torch.device("cpu"))
     assert wide.side == pytest.approx((32 * 48) ** 0.5, abs=4)
     assert len(wide.crf_candidates) == 2 * 4 * len(BETAS)
-    asked = StageEvaluator(Request(alphas=(7.0,)), SIZE, tmp_path, torch.device("cpu"))
-    assert {crf.appearance_sigma_xy for crf in asked.crf_candidates} == {7.0}
+    stage_evaluator = StageEvaluator(Request(alphas=(7.0,)), SIZE, tmp_path, torch.device("cpu"))
+    assert {crf.appearance_sigma_xy for crf in stage_evaluator.crf_candidates} == {7.0}
 
 
 @pytest.mark.parametrize(("name", "layer"), [("small", "stride4"), ("resnet50", "layer3")])

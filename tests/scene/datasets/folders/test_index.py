@@ -23,10 +23,10 @@ def _move(root, old, new):
 
 
 def test_masked_scenes_come_first_then_those_with_classes_only(voc_folder):
-    found = entries(voc_folder, "train", labels_of(voc_folder))
-    masked = [entry.mask is not None for entry in found]
+    result = entries(voc_folder, "train", labels_of(voc_folder))
+    masked = [entry.mask is not None for entry in result]
     assert masked == sorted(masked, reverse=True)
-    assert all((entry.classes is None) == (entry.mask is not None) for entry in found)
+    assert all((entry.classes is None) == (entry.mask is not None) for entry in result)
 
 
 def test_train_and_tune_share_the_train_list_without_overlap(voc_folder):
@@ -64,11 +64,11 @@ def test_splits_are_what_the_lists_say(voc_folder):
 
 def test_splits_may_have_the_names_labelling_tools_give_them(voc_folder):
     """One tool calls its only split ``default``, another writes Train and Validation."""
-    wanted = _names(voc_folder, "train"), _names(voc_folder, "val")
+    expected = _names(voc_folder, "train"), _names(voc_folder, "val")
     _move(voc_folder, "train", "default")
     _move(voc_folder, "val", "Validation")
     assert splits(voc_folder) == ("train", "tune", "val")
-    assert (_names(voc_folder, "train"), _names(voc_folder, "val")) == wanted
+    assert (_names(voc_folder, "train"), _names(voc_folder, "val")) == expected
 
 
 def test_a_class_called_train_is_not_taken_for_a_split(voc_folder):
@@ -90,9 +90,9 @@ def test_difficult_counts_as_present(voc_folder):
 def test_without_class_files_the_classes_are_not_known(voc_folder):
     for path in (voc_folder / "ImageSets" / "Main").glob("*_*.txt"):
         path.unlink()
-    found = entries(voc_folder, "train", labels_of(voc_folder))
-    assert all(entry.classes is None for entry in found)
-    assert any(entry.mask is None for entry in found)
+    result = entries(voc_folder, "train", labels_of(voc_folder))
+    assert all(entry.classes is None for entry in result)
+    assert any(entry.mask is None for entry in result)
 
 
 def test_voc_is_known_by_its_name_or_by_its_lists(voc_folder):
@@ -132,10 +132,10 @@ def test_weak_masks_are_of_train_and_keep_the_classes_that_are_known(voc_folder)
     plain = entries(voc_folder, "train", labels_of(voc_folder))
     _weak(voc_folder, "photo_02", "photo_03")
     assert splits(voc_folder) == ("train", "tune", "val")
-    found = entries(voc_folder, "train", labels_of(voc_folder))
-    assert [e.name for e in found] == [e.name for e in plain]
-    assert {e.name for e in found if e.weak} == {"photo_02", "photo_03"}
-    assert all((e.classes is not None) == (e.weak or e.mask is None) for e in found)
+    result = entries(voc_folder, "train", labels_of(voc_folder))
+    assert [e.name for e in result] == [e.name for e in plain]
+    assert {e.name for e in result if e.weak} == {"photo_02", "photo_03"}
+    assert all((e.classes is not None) == (e.weak or e.mask is None) for e in result)
     assert not any(e.weak for e in entries(voc_folder, "val", labels_of(voc_folder)))
 
 
@@ -209,9 +209,9 @@ DAMAGE = {
 
 @pytest.mark.parametrize("case", DAMAGE)
 def test_a_contradiction_is_one_sentence(voc_folder, case):
-    damage, split, kind, said = DAMAGE[case]
+    damage, split, kind, message = DAMAGE[case]
     damage(voc_folder)
-    with pytest.raises(kind, match=said) as caught:
+    with pytest.raises(kind, match=message) as caught:
         entries(voc_folder, split, labels_of(voc_folder))
     assert re.fullmatch(r".*[^.]\.", str(caught.value))
 

@@ -231,8 +231,8 @@ NEAR = {
 
 @pytest.mark.parametrize("case", NEAR)
 def test_what_comes_near_is_named(voc_folder, tmp_path, case):
-    change, said = NEAR[case]
-    with pytest.raises((FileNotFoundError, ValueError), match=said):
+    change, message = NEAR[case]
+    with pytest.raises((FileNotFoundError, ValueError), match=message):
         open_data(str(change(voc_folder, tmp_path)), "train")
 
 
@@ -243,9 +243,11 @@ def test_all_that_is_missing_is_named_at_once(voc_folder):
     (masks / "photo_14.png").unlink()
     with pytest.raises(FileNotFoundError) as caught:
         entries(voc_folder, "val", labels_of(voc_folder))
-    said = str(caught.value)
-    assert "has no picture of 'photo_12', 'photo_13' (there is 'PHOTO-12.raw'); add them" in said
-    assert "has no mask of 'photo_14'; add it" in said
+    message = str(caught.value)
+    assert (
+        "has no picture of 'photo_12', 'photo_13' (there is 'PHOTO-12.raw'); add them" in message
+    )
+    assert "has no mask of 'photo_14'; add it" in message
 
 
 def test_a_scene_alone_has_no_tune_and_nobody_looks_for_it(voc_folder):

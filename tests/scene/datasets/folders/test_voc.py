@@ -63,8 +63,8 @@ def test_coverage_is_counted_over_the_masks_of_every_scene(voc_folder, size):
     scenes = VOCScenes(voc_folder, "train", size)
     blank = torch.zeros(1, *size)
     covered = [scenes.restore(blank, i)[1] for i, e in enumerate(scenes.entries) if e.mask]
-    wanted = sum(x.sum() for x in covered) / sum(x.numel() for x in covered)
-    assert scenes.coverage() == pytest.approx(float(wanted))
+    expected = sum(x.sum() for x in covered) / sum(x.numel() for x in covered)
+    assert scenes.coverage() == pytest.approx(float(expected))
     assert len({round(float(x.float().mean()), 3) for x in covered}) > 1
 
 
@@ -126,18 +126,18 @@ def test_pascal_voc_needs_no_label_map(voc_folder):
 
 
 def test_masks_in_colour_are_the_same_scenes(voc_folder, val):
-    wanted = [val[i].mask for i in range(len(val))]
+    expected = [val[i].mask for i in range(len(val))]
     for entry in val.entries:
         picture = Image.open(entry.mask).convert("RGB")
         picture.save(entry.mask)
     again = VOCScenes(voc_folder, "val", SIZE)
-    assert all(torch.equal(again[i].mask, mask) for i, mask in enumerate(wanted))
+    assert all(torch.equal(again[i].mask, mask) for i, mask in enumerate(expected))
 
 
 def test_a_turned_mask_is_one_sentence(val):
     write_mask(val.entries[0].mask, torch.zeros(48, 32), val.schema.labels)
-    said = r"photo_12\.jpg is 48×32 but its mask is 32×48; .*different rotations\?$"
-    with pytest.raises(ValueError, match=said):
+    message = r"photo_12\.jpg is 48×32 but its mask is 32×48; .*different rotations\?$"
+    with pytest.raises(ValueError, match=message):
         val[0]
 
 

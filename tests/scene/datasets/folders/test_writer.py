@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from scene.datasets.folders.voc import VOCScenes
-from scene.datasets.folders.writer import VOCWriter, claim_folder, new_folder, picture_of
+from scene.datasets.folders.writer import VOCWriter, new_folder, picture_of, require_dataset_folder
 from scene.datasets.synthetic.dataset import SyntheticScenes
 from scene.labels import VOID, Labels
 
@@ -55,7 +55,7 @@ def test_where_nothing_can_be_linked_pictures_are_copied(tmp_path, voc_folder, m
     same(write(tmp_path / "out", scenes), scenes)
 
 
-def test_image_level_labels_are_those_told_not_those_of_the_mask(tmp_path):
+def test_image_level_labels_are_those_passed_not_those_of_the_mask(tmp_path):
     writer = VOCWriter(tmp_path, PETS)
     image, mask = torch.zeros(3, 20, 20), torch.full((20, 20), VOID)
     writer.add("train", "a", image, mask, torch.tensor([1.0, 0.0]))
@@ -113,16 +113,16 @@ def test_two_do_not_write_the_same_folder(tmp_path):
 
 
 def test_only_what_was_written_so_is_replaced(tmp_path):
-    claim_folder(tmp_path / "new", force=False)
+    require_dataset_folder(tmp_path / "new", force=False)
     (tmp_path / "mine.txt").write_text("")
     with pytest.raises(ValueError, match=r"holds mine\.txt, which is no part of a dataset"):
-        claim_folder(tmp_path, force=True)
+        require_dataset_folder(tmp_path, force=True)
     with pytest.raises(ValueError, match=r"mine\.txt is a file"):
-        claim_folder(tmp_path / "mine.txt", force=True)
+        require_dataset_folder(tmp_path / "mine.txt", force=True)
     (tmp_path / "about.json").write_text("")
     with pytest.raises(FileExistsError, match="--force to replace"):
-        claim_folder(tmp_path, force=False)
-    claim_folder(tmp_path, force=True)
+        require_dataset_folder(tmp_path, force=False)
+    require_dataset_folder(tmp_path, force=True)
 
 
 @pytest.mark.parametrize("name", ["../a", "/a", "b/../../a", "C:a", "a\0", "..\\a"])

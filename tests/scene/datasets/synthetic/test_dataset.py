@@ -93,13 +93,13 @@ def test_colour_alone_does_not_give_the_class(preset):
     train = SyntheticScenes("train", preset, count=1000)
     test = SyntheticScenes("test", preset, count=150)
     labels = len(train.schema.labels.names)
-    (seen, truth), (asked, answer) = (colours_and_labels(d) for d in (train, test))
+    (seen, truth), (arguments, answer) = (colours_and_labels(d) for d in (train, test))
     table = np.bincount(seen * labels + truth, minlength=16**3 * labels).reshape(-1, labels)
     for exponent in (0, 0.5, 1):  # from as frequent as they are to all labels alike
-        guess = (table / table.sum(0) ** exponent).argmax(1)[asked]
+        guess = (table / table.sum(0) ** exponent).argmax(1)[arguments]
         hits = np.bincount(answer * labels + guess, minlength=labels**2).reshape(labels, labels)
-        found = hits.diagonal()
-        assert np.mean(found / (hits.sum(0) + hits.sum(1) - found)) <= 0.25
+        result = hits.diagonal()
+        assert np.mean(result / (hits.sum(0) + hits.sum(1) - result)) <= 0.25
 
 
 def colours_and_labels(dataset):
