@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from inference import Fitted
     from inference.api.load import Run as RunFolder
     from inference.api.load import Task
-    from inference.api.segment import CueSettings, Parameters, Segmenter
+    from inference.api.segment import CueSettings, ImageNetSegmenter, Parameters, Segmenter
 
 Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"],
@@ -212,6 +212,9 @@ STOCK = {
 """Defaults of the other options of a stage."""
 
 
+CLASS_MAP_OPTIONS = ("layer", "scales", "flip", "background_map", "exponent")
+
+
 def segmentation_run(run: Path | None, stage: str | None = None) -> RunFolder:
     """Read the named run, or the newest suitable for segmentation and print which."""
     from inference.api.load import find_run
@@ -253,6 +256,40 @@ def load_segmenter(run: RunFolder, stage: str, arguments: dict[str, Any]) -> Seg
     class_maps = class_maps_of(arguments)
     fitted = load(run, device=arguments["device"], trust=arguments["trust"])
     return segmenter(fitted, stage, crf, class_maps=class_maps, **more)
+
+
+def load_imagenet(net: str, arguments: dict[str, Any]) -> ImageNetSegmenter:
+    """Load a classifier of ImageNet with the options of a command, those of `load_segmenter`.
+
+    Args:
+        net: A network of timm.
+        arguments: Also ``names``, ``top``, ``threshold`` and ``backbone_weights``.
+    """
+    from dataclasses import replace
+
+    from inference.api.segment import imagenet_segmenter
+
+    words = [name for name in (arguments["names"] or "").split(",") if name.strip()]
+    usual = {
+        "threshold": arguments["threshold"],
+        "top": arguments["top"],
+        "weights": arguments["backbone_weights"],
+        "pixels": arguments["pixels"],
+    }
+    made = imagenet_segmenter(
+        None if arguments["names"] is None else words,
+        net=net,
+        crf=None if arguments["no_crf"] else crf_of(arguments),
+        engine=arguments["engine"],
+        device=arguments["device"],
+        **{name: value for name, value in usual.items() if value is not None},
+    )
+    changed = {
+        name: getattr(class_maps_of(arguments), name)
+        for name in CLASS_MAP_OPTIONS
+        if arguments[name] != STOCK[name]
+    }
+    return replace(made, class_maps=replace(made.class_maps, **changed))
 
 
 def crf_of(arguments: dict[str, Any]) -> Parameters:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from inference.settings.settings import flag
 
 from .console import console, entitled, notes, refusal
 from .crf_options import (
@@ -36,12 +38,20 @@ from .options import (
     Trust,
     chosen_stage,
     crf_requested,
+    load_imagenet,
     load_segmenter,
     segmentation_run,
 )
 
 if TYPE_CHECKING:
     from inference.api.segment import Done, Failed
+
+
+_GUESS = ("names", "top", "threshold", "backbone", "backbone_weights")
+
+
+def _imagenet(*names: str, **more: Any) -> Any:
+    return typer.Option(*names, rich_help_panel="Without a run", **more)
 
 
 def segment(
@@ -103,6 +113,46 @@ def segment(
             min=1,
         ),
     ] = None,
+    names: Annotated[
+        str | None,
+        _imagenet(
+            "--names",
+            help="Labels of the masks, as dog,cat,golden retriever.",
+            metavar="NAME,...",
+            show_default="111 groups of ImageNet's classes",
+        ),
+    ] = None,
+    top: Annotated[
+        int | None,
+        _imagenet(
+            "--top",
+            help="Most labels beside background in one photograph, 1 or more.",
+            show_default="3",
+        ),
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        _imagenet(
+            "--threshold",
+            help="Probability above which a label counts as present, 0 to 1.",
+            show_default="0.3 with --names, else 0.1",
+        ),
+    ] = None,
+    backbone: Annotated[
+        str | None,
+        _imagenet("--backbone", help="Classifier of timm.", show_default="tf_efficientnet_lite0"),
+    ] = None,
+    backbone_weights: Annotated[
+        str | None,
+        _imagenet(
+            "--backbone-weights",
+            "--weights",
+            metavar="WEIGHTS",
+            help="Weights of the classifier: imagenet (of the extra weights, or downloaded), "
+            "package (of the extra weights), or the path of a file.",
+            show_default="imagenet",
+        ),
+    ] = None,
     layer: Layer = None,
     scales: Scales = "1",
     flip: Flip = False,
@@ -115,14 +165,14 @@ def segment(
     """Label every pixel of PHOTOS: STEM_mask.png (label ids) and STEM_overlay.png.
 
     Without --run, this uses the newest run of sec (stage sec+crf). If there is none: of classifier
-    (gradcam+crf), then of segmenter, then of any model that reads images (mask). An unreadable
+    (gradcam+crf), then of segmenter, then of any model that reads images (mask). If there is no
+    run at all, or with --names, an ImageNet classifier guesses (imagenet+crf). An unreadable
     photograph does not stop the others, but the exit status is then 1.
     """
     arguments = dict(locals())
     from inference.api.segment import outputs_of, photos_of, segment_files
 
-    selected_run = segmentation_run(run, stage)
-    name = chosen_stage(selected_run, stage, no_crf, crf_requested(arguments))
+    about, load = _source(arguments)
     pictures, failed = photos_of(photos, sys.stdin if "-" in photos else ())
     kinds = ["mask"] + ["overlay"] * (not mask_only) + ["uncertainty"] * uncertainty
     kinds += ["probs"] * probs
@@ -131,8 +181,7 @@ def segment(
         _complain(failure)
     done: list[dict[str, Any]] = []
     if tasks:
-        segmenter = load_segmenter(selected_run, name, arguments)
-        for result in _watched(segment_files(segmenter, tasks, opacity), len(tasks)):
+        for result in _watched(segment_files(load(), tasks, opacity), len(tasks)):
             if _is_failed(result):
                 failed.append(result)
                 _complain(result)
@@ -141,15 +190,62 @@ def segment(
             if not json:
                 _say(result)
     if json:
-        about = {
-            "run": str(selected_run.folder),
-            "recipe": selected_run.settings.title,
-            "stage": name,
-        }
         failures = [vars(failure) for failure in failed]
         console.print_json(data={**about, "images": done, "failed": failures})
     if failed:
         raise typer.Exit(1)
+
+
+def _source(arguments: dict[str, Any]) -> tuple[dict[str, Any], Callable[[], Any]]:
+    """Choose a run or a classifier of ImageNet; return what it is, and how to load it."""
+    run, stage = arguments["run"], arguments["stage"]
+    guess = [name for name in _GUESS if arguments[name] is not None]
+    if guess and (run is not None or stage is not None):
+        other = "--run" if run is not None else "--stage"
+        raise typer.BadParameter(
+            f"{flag(guess[0])} is for segmenting without a run; it does not go with {other}."
+        )
+    if not guess:
+        try:
+            selected_run = segmentation_run(run, stage)
+        except LookupError as error:
+            if run is not None or stage is not None:
+                raise
+            _require_weights(error)
+        else:
+            name = chosen_stage(selected_run, stage, arguments["no_crf"], crf_requested(arguments))
+            about = {
+                "run": str(selected_run.folder),
+                "recipe": selected_run.settings.title,
+                "stage": name,
+            }
+            return about, lambda: load_segmenter(selected_run, name, arguments)
+    return _guessed(arguments)
+
+
+def _require_weights(error: LookupError) -> None:
+    """Let no run be missed silently where no installed classifier could stand in."""
+    from inference.api.segment import is_installed
+
+    if not is_installed():
+        raise LookupError(
+            f"{error} Without training: install the extra weights (`uv sync --extra weights`), "
+            "and photographs are labelled with ImageNet's classes."
+        ) from error
+
+
+def _guessed(arguments: dict[str, Any]) -> tuple[dict[str, Any], Callable[[], Any]]:
+    """Segment by a classifier of ImageNet, and say so."""
+    if arguments["no_crf"] and crf_requested(arguments):
+        raise typer.BadParameter("--no-crf contradicts settings of the CRF; leave one out.")
+    net = arguments["backbone"] or "tf_efficientnet_lite0"
+    notes.print(
+        f"no trained run: the labels are guesses of {net}, which learned ImageNet's classes",
+        style="dim",
+    )
+    stage = "imagenet" if arguments["no_crf"] else "imagenet+crf"
+    about = {"run": None, "recipe": net, "stage": stage}
+    return about, lambda: load_imagenet(net, arguments)
 
 
 def _watched(results: Iterable[Any], total: int) -> Iterable[Any]:

@@ -19,6 +19,9 @@ from scene.registry import unknown
 from ..crf.parameters import Parameters as Parameters
 from ..crf.parameters import load as load_parameters
 from ..segmentation.cues import CueSettings as CueSettings
+from ..segmentation.imagenet import ImageNetSegmenter as ImageNetSegmenter
+from ..segmentation.imagenet import imagenet_segmenter as imagenet_segmenter
+from ..segmentation.imagenet import is_installed as is_installed
 from ..segmentation.photos import Done as Done
 from ..segmentation.photos import Failed as Failed
 from ..segmentation.photos import outputs_of as outputs_of

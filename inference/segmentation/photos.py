@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+from torch import Tensor
 
 from scene.datasets.folders.layouts import ARCHIVES
 from scene.images.folder import SUFFIXES, is_junk, is_picture
@@ -17,10 +19,16 @@ from scene.storage.outputs import is_png_path, require_free
 from scene.storage.user_folders import expanded
 
 from .segmentation import KINDS, Segmentation, write
-from .segmenter import Segmenter
 
 LISTS = (".txt", ".list")
 """Files that name pictures, one a line."""
+
+
+class SegmentsPhotos(Protocol):
+    """What segments a photograph: a run's stage, or a classifier of ImageNet."""
+
+    def segment(self, image: Tensor, known: Tensor | None = None) -> Segmentation:
+        """Segment a photograph, ``(3, H, W)`` uint8."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +152,7 @@ def outputs_of(
 
 
 def segment_files(
-    segmenter: Segmenter, tasks: Iterable[PhotoTask], opacity: float = 0.5
+    segmenter: SegmentsPhotos, tasks: Iterable[PhotoTask], opacity: float = 0.5
 ) -> Iterator[Done | Failed]:
     """Segment photographs one by one and write their files; one that fails stops no other.
 

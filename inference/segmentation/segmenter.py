@@ -124,32 +124,11 @@ class Segmenter:
             known: As in `segment`.
             crf: Of the CRF; None = there is none.
         """
+        probs = refined(probs, image, crf, self.pixels, self.engine)
+        if crf is not None and known is not None:  # the floor had left a little of the others
+            probs = restricted(probs[None], known[None], self.schema.labels)[0]
         size = (image.shape[-2], image.shape[-1])
-        working = self._working(size)
-        if working == size or crf is not None:
-            probs = upsample(probs, working)
-        if crf is not None:
-            from ..crf.meanfield import refine_logits
-
-            probs = refine_logits(
-                log_probs(probs),
-                _shrunk(image, working).permute(1, 2, 0).to(probs.device),
-                kernels=crf.kernels(),
-                iterations=crf.iterations,
-                engine=self.engine,
-            )
-            if known is not None:  # the floor had left a little of the others
-                probs = restricted(probs[None], known[None], self.schema.labels)[0]
         return Segmentation(probs.float().cpu(), size, self.schema.labels, image)
-
-    def _working(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Return the numbers of rows and columns on which the CRF works."""
-        most = min(self.pixels, VALUES // len(self.schema.labels.names))
-        scale = math.sqrt(most / math.prod(size))
-        if scale >= 1:
-            return size
-        height, width = (max(1, int(scale * extent)) for extent in size)
-        return min(height, most), min(width, most)  # of a very long, thin one
 
 
 def load(
@@ -249,6 +228,55 @@ def newest_run(stage: str | None = None) -> Run:
         f"There is no trained model to segment with in {home()}/; make one with {how}, or name a "
         "run: --run."
     )
+
+
+@torch.no_grad()
+def refined(
+    probs: Tensor,
+    image: Tensor,
+    crf: Parameters | None,
+    pixels: int = PIXELS,
+    engine: str = "auto",
+) -> Tensor:
+    """Bring probabilities to a photograph's pixels, or to as many as the CRF works on.
+
+    Args:
+        probs: ``(L, h, w)``.
+        image: ``(3, H, W)`` uint8.
+        crf: Parameters of the CRF; None = there is none.
+        pixels: Most pixels at which it works; at most `VALUES` / L.
+        engine: Engine of the CRF.
+
+    Returns:
+        ``(L, H, W)``, or fewer rows and columns for a larger photograph; ``probs`` as they are
+        for a larger photograph without a CRF.
+    """
+    size = (image.shape[-2], image.shape[-1])
+    working = working_size(size, len(probs), pixels)
+    if working == size or crf is not None:
+        probs = upsample(probs, working)
+    if crf is None:
+        return probs
+    from ..crf.meanfield import refine_logits
+
+    marginals: Tensor = refine_logits(
+        log_probs(probs),
+        _shrunk(image, working).permute(1, 2, 0).to(probs.device),
+        kernels=crf.kernels(),
+        iterations=crf.iterations,
+        engine=engine,
+    )
+    return marginals
+
+
+def working_size(size: tuple[int, int], labels: int, pixels: int = PIXELS) -> tuple[int, int]:
+    """Return the rows and columns at which probabilities of a photograph are held at most."""
+    most = min(pixels, VALUES // labels)
+    scale = math.sqrt(most / math.prod(size))
+    if scale >= 1:
+        return size
+    height, width = (max(1, int(scale * extent)) for extent in size)
+    return min(height, most), min(width, most)  # of a very long, thin one
 
 
 def upsample(probs: Tensor, size: tuple[int, int]) -> Tensor:

