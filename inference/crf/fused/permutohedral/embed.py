@@ -1,6 +1,6 @@
 """Embedding points in the permutohedral lattice: enclosing simplices and barycentric weights.
 
-The counterpart in torch is `inference.crf.lattice.simplices`.
+The counterpart in torch is `inference.crf.lattice.permutohedral`.
 """
 
 from __future__ import annotations
