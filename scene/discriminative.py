@@ -54,9 +54,11 @@ class ClassifiedScene(SceneModel):
     Args:
         schema: Labels and image size.
         width: Channels of the first stage of the small backbone.
-        backbone: One of `scene.networks.classifiers.CLASSIFIERS`.
-        weights: Weights of the backbone: ``none``, ``imagenet`` or a path.
+        backbone: One of `scene.networks.classifiers.CLASSIFIERS`, or a network of timm.
+        weights: Weights of the backbone: ``none``, ``imagenet``, ``package`` or a path.
         threshold: The probability above which a class counts as present.
+        stride: Of the last maps of a network of timm, in pixels: 8, 16 or 32.
+        tuned_stages: How many of the last stages learn beside the head; None = all.
     """
 
     views = ("classes",)
@@ -70,12 +72,16 @@ class ClassifiedScene(SceneModel):
         backbone: str = "small",
         weights: Weights = "none",
         threshold: float = 0.5,
+        stride: int = 16,
+        tuned_stages: int | None = None,
     ) -> None:
         super().__init__()
         self.labels = schema.labels
         if backbone != "small":
             require_size_for(backbone, schema.size)
-        self.net = make_classifier(backbone, len(schema.labels.classes), width, weights)
+        self.net = make_classifier(backbone, len(schema.labels.classes), width, weights, stride)
+        if tuned_stages is not None:
+            self.net.freeze(tuned_stages)
         self.register_buffer("_threshold", torch.tensor(threshold))
 
     @property

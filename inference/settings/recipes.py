@@ -47,7 +47,8 @@ class Recipe:
             ``form(settings, model, guide)``, that returns an `Objective`.
         explains: The views that the model explains.
         uses: Options it uses that not every recipe does.
-        pretrained: Backbones that begin with ImageNet's weights unless others are named.
+        scratch: Backbones without ImageNet's weights; others begin with those. None = no
+            backbone does.
         defaults: Values of options in this recipe.
         nets: Values of options that go with a ``net`` other than its default.
     """
@@ -57,7 +58,7 @@ class Recipe:
     form: Any = "plain"
     explains: tuple[str, ...] = VIEWS
     uses: Collection[str] = ()
-    pretrained: Collection[str] = ()
+    scratch: Collection[str] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     nets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -97,7 +98,7 @@ class Recipe:
         }
         self._require(chosen)
         base = self.base.changed(**self.nets.get(chosen.get("net", ""), {}))
-        if chosen.get("backbone") in self.pretrained:
+        if self.scratch and chosen.get("backbone", "small") not in self.scratch:
             chosen.setdefault("backbone_weights", "imagenet")
         if "view_weights" in chosen:
             weights = base.objective.view_weights
@@ -240,8 +241,8 @@ RECIPES: dict[str, Recipe] = {
         "Classifier of image-level labels: the first stage of weak supervision.",
         "scene.discriminative:ClassifiedScene",
         explains=("classes",),
-        uses=("backbone", "backbone_weights", "threshold"),
-        pretrained=("vgg16", "resnet50"),
+        uses=("backbone", "backbone_weights", "stride", "tuned_stages", "threshold"),
+        scratch=("small",),
         defaults={
             "guide": "none",
             "encode": ("image",),

@@ -103,6 +103,8 @@ class ModelSettings:
         backbone: Network that reads the image of a cVAE, or classifies it.
         backbone_weights: First weights of that network: ``none``, ``imagenet``, ``classifier`` or
             a path.
+        stride: Pixels, along each side, that a cell of a timm backbone's last maps covers.
+        tuned_stages: Last stages of the backbone that learn; None = all.
         net: Network that labels the grid of SEC.
         threshold: The probability above which a classifier counts a class as present; ``auto`` =
             the best on the split where settings are chosen.
@@ -141,14 +143,30 @@ class ModelSettings:
         False, "Learn the scale of the pixel noise instead of keeping it.", spoils="pixels"
     )
     backbone: str = setting(
-        "small", "Network that reads the image: small, vgg16 or resnet50.", metavar="NAME"
+        "small",
+        "Network that reads the image: small, vgg16 or resnet50; of a classifier also any "
+        "convolutional network of timm, as tf_efficientnet_lite0.",
+        metavar="NAME",
     )
     backbone_weights: str = setting(
         "none",
         "Initial weights of the backbone: none (random), imagenet, classifier (weights of SEC's "
-        "classifier), or the path of a file.",
+        "classifier), package (of the extra weights), or the path of a file.",
         also=("--weights",),
         metavar="WEIGHTS",
+    )
+    stride: int = setting(
+        16,
+        "Side of a cell of a timm backbone's last feature maps: 8, 16 or 32.",
+        unit="pixels",
+        spoils="loss",
+    )
+    tuned_stages: int | None = setting(
+        None,
+        "Number of the backbone's last stages that learn beside the head; 0 trains the head only.",
+        least=0,
+        most=1000,
+        default_help="all",
     )
     net: str = setting(
         "small",

@@ -38,6 +38,7 @@ class Classifier(nn.Module):
 
     mean: Tensor
     deviation: Tensor
+    frozen: nn.Sequential | None
 
     def __init__(
         self,
@@ -49,6 +50,7 @@ class Classifier(nn.Module):
     ) -> None:
         super().__init__()
         self.stages, self.judge, self.layer = nn.Sequential(stages), judge, layer
+        self.frozen = None
         for module in self.modules():
             if getattr(module, "inplace", False) is True:  # feature maps must stay as they are
                 setattr(module, "inplace", False)  # noqa: B010 - any activation, so not typed
@@ -91,6 +93,24 @@ class Classifier(nn.Module):
         """Return the stages between a layer and the head's pooling."""
         return self.stages[self._index(layer) + 1 :]
 
+    def freeze(self, learning: int) -> None:
+        """Let only the last stages and the head learn; the others keep weights and statistics.
+
+        Args:
+            learning: How many stages learn.
+        """
+        count = max(0, len(self.stages) - learning)
+        frozen = self.stages[:count].requires_grad_(False)
+        object.__setattr__(self, "frozen", frozen)  # no module of its own, or it is saved twice
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Classifier:
+        """Set training mode, but for frozen stages: their batch normalisation stays as it is."""
+        super().train(mode)
+        if self.frozen is not None:
+            self.frozen.eval()
+        return self
+
     def _index(self, layer: str | None) -> int:
         layer = layer or self.layer
         if layer not in self.layers:
@@ -99,7 +119,11 @@ class Classifier(nn.Module):
 
 
 def make_classifier(
-    name: str, classes: int, width: int = STOCK_WIDTH, weights: Weights = "none"
+    name: str,
+    classes: int,
+    width: int = STOCK_WIDTH,
+    weights: Weights = "none",
+    stride: int = 16,
 ) -> Classifier:
     """Make the classifier called ``name``.
 
@@ -109,6 +133,7 @@ def make_classifier(
         width: Channels of the first stage of ``small``; the others have fixed widths.
         weights: Weights of any but ``small``: ``none``, ``imagenet``, a path, or ``package``, see
             `scene.networks.trunks.make_trunk`.
+        stride: Of the last maps of a network of timm, in pixels: 8, 16 or 32.
 
     Raises:
         LookupError: If there is no such classifier, or there are no such weights.
@@ -124,7 +149,7 @@ def make_classifier(
         return _resnet50(classes, weights)
     from .trunks import make_trunk
 
-    return make_trunk(name, classes, weights)
+    return make_trunk(name, classes, weights, stride)
 
 
 def _small(classes: int, width: int) -> Classifier:

@@ -90,3 +90,20 @@ def test_an_unknown_classifier_is_refused():
 def test_the_small_classifier_takes_no_weights():
     with pytest.raises(ValueError, match="always trained from scratch"):
         make_classifier("small", 5, weights="imagenet")
+
+
+def test_frozen_stages_keep_their_weights_and_statistics():
+    torch.manual_seed(0)
+    net = make_classifier("small", 3, width=4)
+    net.freeze(1)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    optimizer = torch.optim.SGD([p for p in net.parameters() if p.requires_grad], 0.1)
+    net.train()
+    net(torch.rand(4, 3, 32, 32)).square().sum().backward()
+    optimizer.step()
+    changed = {
+        name for name, value in net.state_dict().items() if not torch.equal(value, before[name])
+    }
+    assert {name.split(".")[1] for name in changed if name.startswith("stages")} == {"stride8"}
+    assert any(name.startswith("judge") for name in changed)
+    assert set(before) == set(make_classifier("small", 3, width=4).state_dict())
