@@ -12,13 +12,9 @@ from .likelihoods import ClassVector, LabelMap
 from .models import Likelihood, SceneModel
 from .networks.backbones import Weights, require_size_for
 from .networks.classifiers import make_classifier
-from .networks.segmentation import LargeFOV, SmallFCN, UNet
-from .registry import unknown
+from .networks.segmentation import LargeFOV, SmallFCN, TrunkFCN, UNet
 from .sizes import STOCK_WIDTH
 from .views import Schema, Views
-
-NETS = ("small", "largefov")
-"""Networks that label a coarse grid, by name."""
 
 FLOOR = 1e-5
 """The least probability of a label at a pixel."""
@@ -106,10 +102,12 @@ class CoarseScene(SceneModel):
 
     Args:
         schema: Labels and image size.
-        net: One of `NETS`.
+        net: One of `scene.networks.segmentation.NETS`, or a convolutional network of timm.
         width: Channels of ``small`` at full resolution.
-        weights: Weights of ``largefov``: ``none``, ``imagenet`` or a path. With ``classifier``
-            they start at random; ``net.copy_weights`` copies those of a classifier.
+        weights: Weights of any other: ``none``, ``imagenet``, a path, of timm's also ``package``.
+            With ``classifier`` they start at random; ``net.copy_weights`` copies a classifier's.
+        stride: Of the grid of a network of timm, in pixels: 8, 16 or 32.
+        tuned_stages: How many of its last stages learn beside the new layer; None = all.
 
     Attributes:
         cells: Rows and columns of the grid.
@@ -128,15 +126,21 @@ class CoarseScene(SceneModel):
         net: str = "small",
         width: int = STOCK_WIDTH,
         weights: Weights = "none",
+        stride: int = 16,
+        tuned_stages: int | None = None,
     ) -> None:
         super().__init__()
         labels = len(schema.labels.names)
         source = "none" if weights == "classifier" else weights
-        if net not in NETS:
-            raise LookupError(unknown(net, NETS, "network") + ".")
         if net == "small" and source != "none":
             raise ValueError(f"The small network starts from a classifier or none, not {source}.")
-        self.net = SmallFCN(labels, width) if net == "small" else LargeFOV(labels, source)
+        self.net: SmallFCN | LargeFOV | TrunkFCN
+        if net == "small":
+            self.net = SmallFCN(labels, width)
+        elif net == "largefov":
+            self.net = LargeFOV(labels, source)
+        else:
+            self.net = TrunkFCN(labels, net, source, stride, tuned_stages)
         self.labels, self.size = schema.labels, schema.size
         rows, columns = schema.size
         for _ in range(self.net.halvings):

@@ -148,7 +148,7 @@ _LATENT = ("latent", "guide", "guide_width", *_BOUND)
 _PIXELS = ("noise", "image_scale", "learn_scale")
 _CUES = ("layer", "scales", "flip", "foreground", "background", "saliency", "exponent", "cue_crf")
 _CRF = ("crf_weight", "crf_xy", "crf_rgb")
-_COARSE = ("net", "classifier", "backbone_weights")
+_COARSE = ("net", "classifier", "backbone_weights", "stride", "tuned_stages")
 _SMALL = {
     "guide": "none",
     "encode": ("image",),

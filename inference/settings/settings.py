@@ -29,9 +29,8 @@ from .sections import (
     GuideSettings,
     ModelSettings,
     ObjectiveSettings,
-    OptimizerSettings,
-    TrainingSettings,
 )
+from .training import OptimizerSettings, TrainingSettings
 
 GROUPS: dict[str, Any] = {
     "data": DataSettings,

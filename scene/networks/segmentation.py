@@ -13,6 +13,10 @@ from ..sizes import STOCK_WIDTH
 from .backbones import DEVIATION, MEAN, Weights, pretrained
 from .classifiers import Classifier, make_classifier
 from .encoders import Norm, centred, convolution_block
+from .trunks import make_trunk
+
+NETS = ("small", "largefov")
+"""Networks that label a coarse grid, by name; any other name is that of a network of timm."""
 
 _BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 
@@ -185,6 +189,65 @@ class SmallFCN(nn.Module):
         _copy(_layers(source.stages), _layers(self.body))
 
 
+class TrunkFCN(nn.Module):
+    """The stages of a pretrained classifier, dropout, and a 1×1 convolution to the labels.
+
+    Args:
+        labels: L, the number of labels.
+        backbone: A convolutional network of timm.
+        weights: Its weights, see `scene.networks.trunks.make_trunk`.
+        stride: Of its last maps, in pixels: 8, 16 or 32.
+        tuned_stages: How many of the last stages learn beside ``scores``; None = all.
+
+    Raises:
+        LookupError: If there is no such network, or there are no such weights.
+        ValueError: If the network has no feature maps, or not that stride.
+
+    Shape:
+        ``(B, 3, H, W)`` in [0, 1] to logits ``(B, L, ⌈H / stride⌉, ⌈W / stride⌉)``.
+    """
+
+    align_corners = False
+
+    def __init__(
+        self,
+        labels: int,
+        backbone: str,
+        weights: Weights = "none",
+        stride: int = 16,
+        tuned_stages: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.halvings = stride.bit_length() - 1
+        self.trunk = make_trunk(backbone, 1, weights, stride, NETS)
+        last = self.trunk.judge[-1]
+        assert isinstance(last, nn.Linear)
+        self.trunk.judge = nn.Sequential()
+        if tuned_stages is not None:
+            self.trunk.freeze(tuned_stages)
+        self.dropout = nn.Dropout(0.2)
+        self.scores = _scores(last.in_features, labels)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the logits of every label in every cell, float32."""
+        logits: Tensor = self.scores(self.dropout(self.trunk.maps(image)))
+        return logits.float()
+
+    def copy_weights(self, source: Classifier) -> None:
+        """Copy all stages of a classifier with this backbone; its own layers stay as they are.
+
+        Raises:
+            ValueError: If the classifier is another network.
+        """
+        try:
+            self.trunk.stages.load_state_dict(source.stages.state_dict())
+        except RuntimeError as error:
+            raise ValueError(_OTHER_NETWORK) from error
+
+
+_OTHER_NETWORK = "The weights are of another network; start from --weights none instead."
+
+
 def _convolution(inner: int, outer: int, kernel: int, dilation: int = 1) -> nn.Conv2d:
     """Return a convolution that keeps the size, initialised for a ReLU after it."""
     padding = dilation * (kernel // 2)
@@ -220,6 +283,6 @@ def _copy(source: list[nn.Module], target: list[nn.Module]) -> None:
     pairs = list(zip(source, target, strict=False))
     shapes = [[[t.shape for t in layer.state_dict().values()] for layer in p] for p in pairs]
     if len(source) != len(target) or any(a != b for a, b in shapes):
-        raise ValueError("The weights are of another network; start from --weights none instead.")
+        raise ValueError(_OTHER_NETWORK)
     for one, other in pairs:
         other.load_state_dict(one.state_dict())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,11 @@ STRIDES = (8, 16, 32)
 
 
 def make_trunk(
-    name: str, classes: int | None = None, weights: Weights = "none", stride: int = 32
+    name: str,
+    classes: int | None = None,
+    weights: Weights = "none",
+    stride: int = 32,
+    known: Sequence[str] = CLASSIFIERS,
 ) -> Classifier:
     """Make a classifier of one of timm's convolutional networks.
 
@@ -42,13 +47,14 @@ def make_trunk(
         weights: ``none``; ``imagenet``: those of an installed package, else downloaded by timm;
             ``package``: those of a package only; or the path of a state dict.
         stride: Of the last maps, in pixels: 8, 16 or 32; below 32 convolutions are dilated.
+        known: Networks that are not timm's, for the message about an unknown name.
 
     Raises:
         LookupError: If there is no such network, or there are no such weights.
         ValueError: If the weights are of another network, or the network has no feature maps or
             not that stride.
     """
-    model = _model(name, stride)
+    model = _model(name, stride, known)
     _load(model, name, weights)
     config = model.pretrained_cfg
     stages = _stages(model)
@@ -68,12 +74,12 @@ def packaged_weights(name: str) -> Path | None:
     return files[0] if files else None
 
 
-def _model(name: str, stride: int) -> Any:
+def _model(name: str, stride: int, known: Sequence[str]) -> Any:
     import timm
 
     if not timm.is_model(name):
-        near = unknown(name, (*CLASSIFIERS, *timm.list_models()), "classifier")
-        others = f"{', '.join(CLASSIFIERS)} and the convolutional networks of timm"
+        near = unknown(name, (*known, *timm.list_models()), "network")
+        others = f"{', '.join(known)} and the convolutional networks of timm"
         raise LookupError(f"{near.split(' Known: ')[0]} Known: {others}.")
     if stride not in STRIDES:
         raise ValueError(f"Feature maps have a stride of 8, 16 or 32 pixels, not {stride}.")

@@ -189,3 +189,26 @@ def test_a_unet_judges_each_picture_on_its_own():
     net = UNet(3, 4, 2).eval()
     pictures = torch.rand(3, 3, 16, 24)
     torch.testing.assert_close(net(pictures)[1:2], net(pictures[1:2]), atol=1e-5, rtol=1e-4)
+
+
+def test_a_trunk_labels_a_grid_of_its_stride():
+    for stride, cells in ((16, (3, 4)), (32, (2, 2))):
+        model = CoarseScene(Schema(PETS, (48, 64)), "test_resnet", stride=stride).eval()
+        assert model.cells == cells
+        assert model.scores(torch.rand(2, 3, 48, 64)).shape == (2, len(PETS.names), *cells)
+
+
+def test_a_trunk_takes_the_stages_of_a_classifier_of_its_kind():
+    torch.manual_seed(0)
+    source = make_classifier("test_resnet", 3).eval()
+    model = CoarseScene(
+        Schema(PETS, (48, 64)), "test_resnet", weights="classifier", tuned_stages=1
+    ).eval()
+    model.net.copy_weights(source)
+    image = torch.rand(1, 3, 48, 64)
+    assert model.net.trunk.maps(image).equal(source.maps(image))
+    learning = {name.split(".")[2] for name, p in model.named_parameters() if p.requires_grad}
+    assert learning <= {"stages", "weight", "bias"}
+    assert not any(p.requires_grad for p in model.net.trunk.stages.layer3.parameters())
+    with pytest.raises(ValueError, match="of another network"):
+        model.net.copy_weights(make_classifier("small", 3, 4))

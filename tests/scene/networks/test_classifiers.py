@@ -83,7 +83,7 @@ def test_an_unknown_layer_is_answered_with_the_nearest(made):
 
 
 def test_an_unknown_classifier_is_refused():
-    with pytest.raises(LookupError, match=r"classifier is called 'vgg'. Did you mean 'vgg\d\d'"):
+    with pytest.raises(LookupError, match=r"network is called 'vgg'. Did you mean 'vgg\d\d'"):
         make_classifier("vgg", 5)
 
 
