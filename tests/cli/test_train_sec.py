@@ -47,7 +47,6 @@ def test_options_reach_the_settings(scene, classifier):
     [
         ((), "train one with `scene train classifier --data synthetic:default`"),
         (("--classifier", "gone"), "There is no run gone"),
-        (("--net", "big"), "No net is called 'big'"),
         (("--scales", "1,a"), "--scales is a number, not 'a'."),
         (("--background", "nun"), "--background is a number, not 'nun'."),
         (("--saliency", "min"), "No saliency is called 'min'"),
