@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .kernels import Appearance, FeatureMap, Kernel
-from .parameters import MOST_ITERATIONS
+from .limits import MOST_ITERATIONS
 
 SLACK = 1e-2
 """How far from one probabilities may sum: rounding of half precision, not a missing softmax."""

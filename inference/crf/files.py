@@ -19,8 +19,9 @@ from scene.storage.outputs import require_free
 
 from .arrays import float_array, read_probs
 from .checks import check_image, check_probs
+from .limits import MOST_VALUES
 from .meanfield import refine, refine_labels
-from .parameters import MOST_VALUES, Parameters
+from .parameters import Parameters
 
 
 @dataclass(frozen=True)

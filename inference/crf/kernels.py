@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from .parameters import WIDEST
+from .limits import WIDEST
 
 Normalization = Literal["symmetric", "before", "after", "mean", "none"]
 Width = float | Tensor

@@ -1,4 +1,4 @@
-"""The parameters of a dense CRF as plain data, and the limits of each."""
+"""The parameters of a dense CRF as plain data: what a file holds, and `fit` and `ablate` vary."""
 
 from __future__ import annotations
 
@@ -10,21 +10,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .limits import HEAVIEST, MOST_ITERATIONS, WIDEST
+
 if TYPE_CHECKING:
     from .kernels import Kernel
-
-WIDEST = 1e6
-"""The largest width of a kernel, in pixels or units of colour: by then it is flat."""
-
-HEAVIEST = 1e6
-"""The largest weight, and the largest entry of a label compatibility."""
-
-MOST_ITERATIONS = 10_000
-"""The most iterations of mean field, which converges in tens."""
-
-MOST_VALUES = 2**29
-"""The most probabilities, labels × pixels, that files are refined with: 2 GiB, several times."""
-
 
 FORMAT = 1
 """Version of the file's layout; a file of another version is refused."""

@@ -8,12 +8,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from scene.figures.grid import Panel, draw_grid
+from scene.figures.grid import Panel, draw_grid, named
 from scene.labels import Labels
 from scene.views import Views
 
 from ..build import Assembly
-from ..prediction.figures import named
 from ..prediction.predict import draw
 from ..prediction.sample import decided, probable
 from .posteriors import Units

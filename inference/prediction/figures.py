@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-import torch
 from torch import Tensor
 
 from scene.datasets.base import SceneDataset
-from scene.figures.grid import Panel, draw_grid
+from scene.figures.grid import Panel, draw_grid, named
 from scene.labels import Labels
 from scene.seeds import seeded
 from scene.views import VIEWS, Views
@@ -109,43 +108,6 @@ def draw_samples(
                 rows.append(_line(name, samples, start, wide, labels, caption))
                 names.append(name)
     draw_grid(path, rows, labels, rows=names, title=title)
-
-
-def draw_prediction(
-    path: Path, observed: Views | None, views: Mapping[str, Tensor], labels: Labels
-) -> None:
-    """Draw predicted views of scenes, one a row, behind the views they were predicted from.
-
-    Args:
-        path: Where the PNG goes.
-        observed: B scenes' views that were conditioned on, or None.
-        views: Images ``(B, 3, H, W)``, masks ``(B, H, W)``, class probabilities ``(B, C)``.
-        labels: The vocabulary.
-    """
-    columns, titles = [], []
-    for name in ("image", "mask"):
-        if observed is not None and name in observed:
-            columns.append([Panel(view) for view in observed[name].cpu()])
-            titles.append(name)
-    for name in ("image", "mask"):
-        if name in views:
-            columns.append([Panel(view) for view in views[name]])
-            titles.append(f"→ {name}")
-    if "classes" in views:
-        captions = [named(labels, vector) for vector in views["classes"]]
-        if not columns:
-            columns.append([Panel(torch.ones(3, 8, 8)) for _ in captions])
-            titles.append("→ classes")
-        columns[-1] = [
-            Panel(panel.picture, caption)
-            for panel, caption in zip(columns[-1], captions, strict=True)
-        ]
-    draw_grid(path, list(zip(*columns, strict=True)), labels, columns=titles)
-
-
-def named(labels: Labels, vector: Tensor) -> str:
-    """Name the classes of a vector ``(C,)``, for a caption."""
-    return ", ".join(labels.decode(vector)) or "none"
 
 
 def _means(means: Mapping[str, Tensor], labels: Labels) -> list[Panel]:

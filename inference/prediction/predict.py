@@ -94,7 +94,7 @@ class Prediction:
         return png_of(self._draw)
 
     def _draw(self, path: Path) -> None:
-        from .figures import draw_prediction
+        from scene.figures.grid import draw_prediction
 
         draw_prediction(path, self.observed, self._scenes(), self._labels())
 

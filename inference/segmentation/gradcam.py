@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scene.networks.classifiers import Classifier
+from scene.networks.feature_maps import Classifier
 
 from ..settings.cues import LARGEST_SCALE
 

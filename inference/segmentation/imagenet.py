@@ -18,7 +18,7 @@ from torch import Tensor
 
 from scene.datasets.imagenet import Groups, groups_of, hypernym_groups
 from scene.labels import Labels
-from scene.networks.classifiers import Classifier
+from scene.networks.feature_maps import Classifier
 from scene.networks.trunks import make_trunk, packaged_weights
 
 from ..crf.parameters import Parameters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from torch import Tensor
 
 from ..labels import Labels
-from ..views import Scene
+from ..views import Scene, Views
 from .fonts import save_figure, set_title
 
 
@@ -112,3 +112,40 @@ def _legend(labels: Labels) -> list[Patch]:
         Patch(facecolor=(red / 255, green / 255, blue / 255), edgecolor="grey", label=name)
         for name, (red, green, blue) in rows
     ]
+
+
+def draw_prediction(
+    path: Path, observed: Views | None, views: Mapping[str, Tensor], labels: Labels
+) -> None:
+    """Draw predicted views of scenes, one a row, behind the views they were predicted from.
+
+    Args:
+        path: Where the PNG goes.
+        observed: B scenes' views that were conditioned on, or None.
+        views: Images ``(B, 3, H, W)``, masks ``(B, H, W)``, class probabilities ``(B, C)``.
+        labels: The vocabulary.
+    """
+    columns, titles = [], []
+    for name in ("image", "mask"):
+        if observed is not None and name in observed:
+            columns.append([Panel(view) for view in observed[name].cpu()])
+            titles.append(name)
+    for name in ("image", "mask"):
+        if name in views:
+            columns.append([Panel(view) for view in views[name]])
+            titles.append(f"→ {name}")
+    if "classes" in views:
+        captions = [named(labels, vector) for vector in views["classes"]]
+        if not columns:
+            columns.append([Panel(torch.ones(3, 8, 8)) for _ in captions])
+            titles.append("→ classes")
+        columns[-1] = [
+            Panel(panel.picture, caption)
+            for panel, caption in zip(columns[-1], captions, strict=True)
+        ]
+    draw_grid(path, list(zip(*columns, strict=True)), labels, columns=titles)
+
+
+def named(labels: Labels, vector: Tensor) -> str:
+    """Name the classes of a vector ``(C,)``, for a caption."""
+    return ", ".join(labels.decode(vector)) or "none"

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from ..sizes import STOCK_WIDTH
 from .backbones import DEVIATION, MEAN, Weights, pretrained
-from .classifiers import Classifier, make_classifier
+from .classifiers import make_classifier
 from .encoders import Norm, centred, convolution_block
+from .feature_maps import Classifier
 from .trunks import make_trunk
 
 NETS = ("small", "largefov")

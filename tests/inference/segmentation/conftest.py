@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from scene.networks.classifiers import Classifier, make_classifier
+from scene.networks.classifiers import make_classifier
+from scene.networks.feature_maps import Classifier
 
 
 def headed():

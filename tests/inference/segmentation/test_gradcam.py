@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from inference.segmentation.gradcam import cams, normalised, resized, weights
-from scene.networks.classifiers import Classifier
+from scene.networks.feature_maps import Classifier
 
 LAYERS = [
     ("small", "stride1", (21, 18)),
