@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scene.storage.outputs import is_png_path
+
 from .console import console, entitled
 from .crf_ablate import ablate
 from .crf_fit import fit
@@ -69,7 +71,8 @@ def refine(
     out: Annotated[
         Path,
         typer.Option(
-            help="Where to write: a folder for the mask and the overlay.",
+            help="Where to write: a folder for the mask and the overlay, or NAME.png for the "
+            "mask and NAME_overlay.png.",
             show_default="the working directory",
         ),
     ] = Path(),
@@ -84,7 +87,8 @@ def refine(
 
     Writes STEM_mask.png (a palette PNG of label ids) and STEM_overlay.png.
     """
-    require_folder(out)
+    if not is_png_path(out):
+        require_folder(out)
     chosen = parameters(
         params,
         smoothness_sigma=smoothness_sigma,

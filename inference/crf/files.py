@@ -15,7 +15,7 @@ from scene.images.overlay import overlaid
 from scene.labelmap import NUMBERED
 from scene.labels import VOID, Labels
 from scene.storage.files import replace_file
-from scene.storage.outputs import require_free
+from scene.storage.outputs import is_png_path, require_free
 
 from .arrays import float_array, read_probs
 from .checks import check_image, check_probs
@@ -66,7 +66,8 @@ def refine_files(
         parameters: Parameters of the CRF; None is the defaults.
         confidence: Probability that a label of ``mask`` is right.
         engine: ``auto``, or a key of `inference.crf.engines.ENGINES`, or ``path/file.py:Name``.
-        out: Folder of ``<stem>_mask.png`` and ``<stem>_overlay.png``.
+        out: Folder of ``<stem>_mask.png`` and ``<stem>_overlay.png``, or ``NAME.png`` for the
+            mask, beside which ``NAME_overlay.png`` goes.
         save_probs: Where to write the marginals, float32 ``.npy``; None writes none.
         force: Overwrite files that exist.
 
@@ -80,6 +81,8 @@ def refine_files(
     if save_probs is not None and save_probs.suffix != ".npy":
         raise ValueError(f"Marginals are kept as .npy; call it {save_probs.stem}.npy.")
     targets = (out / f"{photo.stem}_mask.png", out / f"{photo.stem}_overlay.png")
+    if is_png_path(out):
+        targets = (out, out.with_name(f"{out.stem}_overlay.png"))
     files = targets if save_probs is None else (*targets, save_probs)
     inputs = [path for path in (photo, probs, mask) if path is not None]
     for path in files:

@@ -100,7 +100,7 @@ def test_help_texts_are_whole_sentences(words):
     [
         ("generate", "--out", "a.png"), ("pseudo-label", "--out", "a.json"),
         ("cues", "--out", "a.npz"), ("diagnose", "--out", "a.png"),
-        ("crf", "ablate", "--out", "a.json"), ("crf", "refine", "i.png", "--out", "a.png"),
+        ("crf", "ablate", "--out", "a.json"), ("crf", "refine", "i.png", "--out", "a.npz"),
     ],
 )  # fmt: skip
 def test_a_suffix_says_that_a_folder_is_meant_to_be_a_file(refused, words):

@@ -58,6 +58,13 @@ def test_a_photograph_is_refined(scene, photo, place, words):
     assert read_image(place / "photo_overlay.png").shape == photo.image.shape
 
 
+def test_a_name_with_a_suffix_is_the_mask(scene, photo, place):
+    result = scene("crf", "refine", "photo.png", "--probs", "p.npy", "--out", "new/m.png", *EXACT)
+    assert (result.code, sorted(p.name for p in (place / "new").iterdir())) == (
+        0, ["m.png", "m_overlay.png"],
+    )  # fmt: skip
+
+
 def test_labels_get_their_names_and_colours(scene, photo, voc_folder):
     words = ("crf", "refine", "photo.png", "--probs", "p.npy", "--force", *EXACT)
     assert "background" in scene(*words, "--data", voc_folder).out

@@ -33,7 +33,7 @@ FILE = "FILE"
 
 
 def _weights(path: Path) -> None:
-    backbones._load(nn.Linear(1, 1), "linear", path)
+    backbones.load_weights(nn.Linear(1, 1), "linear", path)
 
 
 @dataclass(frozen=True)

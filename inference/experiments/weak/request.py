@@ -85,7 +85,8 @@ class Request:
         split: The split that is reported; None = ``val``.
         limit: Scenes of that split that are used; None = all.
         tuned: Scenes of `TUNE_SPLIT` that settings are selected on.
-        backbone: Of the classifier. SEC and supervised are ``small`` if it is, else ``largefov``.
+        backbone: Of the classifier. SEC and supervised are ``small`` if it is, ``largefov`` if
+            it is torchvision's, and of the same network if it is timm's.
         weights: Initial weights of all three, where they are not small.
         background: Whether SEC has background cues.
         classifier_steps: Training steps of the classifier; None = those of the recipe.
@@ -135,7 +136,8 @@ class Request:
     @property
     def net(self) -> str:
         """The network of the recipes sec and supervised."""
-        return "small" if self.backbone == "small" else "largefov"
+        own = {"small": "small", "vgg16": "largefov", "resnet50": "largefov"}
+        return own.get(self.backbone, self.backbone)
 
     def classifier(self, seed: int) -> Settings:
         """Return the settings of the classifier."""
@@ -169,6 +171,6 @@ class Request:
         return {"data": self.data, "size": size, "count": self.count, "seed": seed}
 
     def _coarse(self, seed: int, classifier: Path | None) -> dict[str, Any]:
-        weights = None if self.net == "small" else self.weights
+        weights = self.weights if self.net == "largefov" else None
         more = {"net": self.net, "backbone_weights": weights}
         return {**self._shared(seed), **more, "classifier": classifier and str(classifier)}

@@ -85,7 +85,9 @@ def test_a_package_of_another_network_is_refused(package):
 
 
 def test_what_cannot_be_had_is_refused_with_what_to_do(monkeypatch):
-    with pytest.raises(LookupError, match=r"'resnet1888'. Did you mean 'resnet18'\? Known: the conv"):
+    with pytest.raises(
+        LookupError, match=r"'resnet1888'. Did you mean 'resnet18'\? Known: the conv"
+    ):
         make_trunk("resnet1888", 3)
     with pytest.raises(ValueError, match="does not give feature maps of images of any size"):
         make_trunk("test_vit", 3)

@@ -171,7 +171,7 @@ def test_its_runs_segment(do, home):
     [
         (replace(TINY, data="synthetic:dull"), "No preset of synthetic scenes is called 'dull'"),
         (replace(TINY, split="vla"), "No split is called 'vla'"),
-        (replace(TINY, backbone="vgg", size=(32, 32)), "No classifier is called 'vgg'"),
+        (replace(TINY, backbone="vgg", size=(32, 32)), "No network is called 'vgg'"),
         (replace(TINY, classifier_steps=0), "--steps must be 1 or more, not 0."),
         (replace(TINY, engine="exat"), "No engine is called 'exat'"),
         (replace(TINY, betas=(-1.0,)), "appearance-sigma-rgb must be positive, not -1.0."),
