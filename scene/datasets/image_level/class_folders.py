@@ -23,7 +23,8 @@ _LOOKED_AT = 10_000  # entries of a folder that are looked at to learn if it hol
 
 def has_class_folders(folder: Path) -> bool:
     """Return whether the folders in a folder are classes, or splits with folders of classes."""
-    return bool(_splits(folder)) or len(_classes(folder)) > 1
+    names = [p.name.lower() for p in _classes(folder)]
+    return bool(_splits(folder)) or (len(names) > 1 and not all(n in ALIASES for n in names))
 
 
 def read_class_folders(root: Path) -> ImageIndex:

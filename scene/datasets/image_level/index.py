@@ -146,7 +146,7 @@ def _hashed_split(key: str) -> str:
     """Return ``val`` for about one name in `VAL_SHARE`, else ``train``.
 
     >>> [_hashed_split(f"cat/{i}") for i in range(5)]
-    ['train', 'train', 'train', 'val', 'train']
+    ['train', 'val', 'train', 'train', 'train']
     """
     return "val" if name_hash(key) % VAL_SHARE == 0 else "train"
 
