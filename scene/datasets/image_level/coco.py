@@ -65,11 +65,6 @@ def read_coco(files: Sequence[Path], source: Path) -> ImageIndex:
                 "ones, in the same order."
             )
     images = [image for part in parts for image in part.images]
-    listed = set[str]()
-    for image in images:
-        if image.file in listed:
-            raise ValueError(f"{source} lists {image.file!r} twice; keep one of its entries.")
-        listed.add(image.file)
     return make_index(source, root, images, parts[0].categories)
 
 

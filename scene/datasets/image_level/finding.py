@@ -26,13 +26,19 @@ class ImageFinder:
         self._names: dict[Path, set[str]] = {}
 
     def find(self, name: str) -> Path | None:
-        """Return the file of a name, such as ``seq/0001.jpg``, or without suffix ``seq/0001``."""
+        """Return the file of a name, such as ``seq/0001.jpg``.
+
+        The suffix may be in another case, or be left out.
+        """
         for place, folder in zip(self.places, self._folders, strict=True):
             path = place / name
             if path.name in self._listed(path.parent):
                 return path
-            if (path_of_stem := folder.find(name)) is not None:
-                return path_of_stem
+            if (whole := folder.find(name)) is not None:  # a name without suffix
+                return whole
+            other = folder.find(name.removesuffix(path.suffix)) if path.suffix else None
+            if other is not None and other.suffix.lower() == path.suffix.lower():
+                return other
         return None
 
     def all_of(self, names: Iterable[str], source: Path) -> dict[str, Path]:

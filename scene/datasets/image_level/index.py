@@ -107,13 +107,17 @@ def make_index(
 
     Raises:
         LookupError: If there are no photographs.
-        ValueError: If there are too many, or a name of a class or a file cannot be used.
+        ValueError: If there are too many, a photograph is there twice, or a name of a class or a
+            file cannot be used.
     """
     if not images:
         raise LookupError(f"{source} lists no photograph; add some, or give other data.")
     require_few(len(images), source)
     for image in images:
         scene_name(image.file, str(source))
+    counts = Counter(image.file for image in images)
+    if twice := [name for name, count in counts.items() if count > 1]:
+        raise ValueError(f"{source} lists {quoted(twice)} twice; keep one entry of each.")
     names = list(dict.fromkeys(classes))
     backgrounds = [name for name in names if is_background(name)][:1]
     ordered = [*(backgrounds or ["background"]), *(n for n in names if n not in backgrounds)]

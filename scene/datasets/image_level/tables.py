@@ -173,12 +173,9 @@ def _without_header(rows: list[_Row], path: Path) -> _Columns:
 def _few(row: _Row, path: Path) -> str:
     """Return what is wrong with a table of one column."""
     tabs = path.suffix.lower() == ".tsv"
-    other = next((mark for mark in (";", "," if tabs else "\t") if mark in row.cells[0]), None)
-    wanted = "tabs" if tabs else "commas"
-    if other is not None:
-        return (
-            f"separates columns by {'a tab' if other == chr(9) else other!r} and not by {wanted}"
-        )
+    others = {";": "semicolons", "," if tabs else "\t": "commas" if tabs else "tabs"}
+    if used := next((word for mark, word in others.items() if mark in row.cells[0]), None):
+        return f"separates columns by {used} and not by {'tabs' if tabs else 'commas'}"
     return "has no column of labels"
 
 

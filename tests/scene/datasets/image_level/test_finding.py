@@ -14,7 +14,8 @@ def test_the_first_place_that_has_a_file_is_taken(photographs):
     finder = ImageFinder([root, root / "images", root / "gone"])
     assert finder.find("a.jpg") == root / "a.jpg"
     assert finder.find("b.jpg") == finder.find("b") == root / "images" / "b.jpg"
-    assert finder.find("c.jpg") is None
+    assert finder.find("b.JPG") == root / "images" / "b.jpg"
+    assert finder.find("b.png") is finder.find("c.jpg") is None
     assert finder.find("a.jpg/b.jpg") is None
 
 
@@ -30,6 +31,6 @@ def test_a_file_in_another_folder_and_a_similar_name_are_near(photographs):
 
 def test_of_many_missing_files_the_first_few_are_named(photographs):
     with pytest.raises(
-        FileNotFoundError, match="'4.jpg' and 95 more, which labels.csv lists; add"
+        FileNotFoundError, match=r"'4.jpg' and 95 more, which labels.csv lists; add"
     ):
         ImageFinder([photographs()]).all_of([f"{i}.jpg" for i in range(100)], LIST)

@@ -49,7 +49,7 @@ def test_several_files_of_labels_are_refused(photographs):
     (root / "labels.csv").write_text(TABLE)
     (root / "annotations.json").write_text(json.dumps(ONE))
     with pytest.raises(
-        ValueError, match="several files of labels, 'labels.csv', 'annotations.json"
+        ValueError, match=r"several files of labels, 'labels.csv', 'annotations.json"
     ):
         image_index(str(root))
     assert image_index(str(root / "annotations.json")) is not None
