@@ -62,14 +62,12 @@ def class_folder_hint(root: Path) -> str | None:
     inner = [p for p in _folders(root) if not _is_no_class(p) and _holds_picture(p)]
     if inner and all(p.name.lower() in ALIASES for p in inner):
         return (
-            f"the pictures directly in {quoted([p.name for p in inner])} have no class: put those "
-            "of each class into a folder of its name there, or write a labels.csv."
+            f"the pictures in {quoted([p.name for p in inner])} are in no folder of a class: put "
+            "those of each class into a folder of its name there, or write a labels.csv."
         )
     if len(inner) > 1:
-        names, others = (
-            [p.name for p in inner],
-            [p.name for p in _folders(root) if _is_no_class(p)],
-        )
+        names = [p.name for p in inner]
+        others = [p.name for p in _folders(root) if _is_no_class(p)]
         return (
             f"it has folders of pictures, {quoted(names)}, but {quoted(others)} is no class by "
             "its name: move it away if the others are classes."
@@ -116,7 +114,7 @@ def _photographs_of(root: Path, folder: Path, split: str | None) -> list[Labelle
         notice(
             f"{folder} has {loose} pictures that are in no folder of a class; they are left out."
         )
-    images = list[LabelledImage]()
+    images, empty = list[LabelledImage](), list[str]()
     for place in _folders(folder):
         count = len(images)
         for path in _pictures(place):
@@ -124,7 +122,9 @@ def _photographs_of(root: Path, folder: Path, split: str | None) -> list[Labelle
             images.append(LabelledImage(name, path, frozenset((place.name,)), split))
             require_few(len(images), root)
         if len(images) == count:
-            notice(f"{place} has no pictures, and is read as no class.")
+            empty.append(place.name)
+    if empty:
+        notice(f"{folder} has no pictures in {quoted(empty)}, which are read as no classes.")
     return images
 
 

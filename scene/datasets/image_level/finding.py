@@ -74,19 +74,19 @@ class ImageFinder:
         if (near := self._folders[0].near(stem, known)) is not None:
             return (Path(name).parent / near).as_posix()
         root, last = self.places[0], Path(name).name
-        for folder in sorted(p for p in _entries(root) if p.is_dir()):
+        for folder in sorted(root / entry.name for entry in _entries(root) if entry.is_dir()):
             if last in self._listed(folder):
                 return f"{folder.name}/{last}"
         return None
 
     def _listed(self, folder: Path) -> set[str]:
-        """Return the names in a folder; none if there is no such folder."""
+        """Return the names of files in a folder; none if there is no such folder."""
         if folder not in self._names:
-            self._names[folder] = {path.name for path in _entries(folder)}
+            self._names[folder] = {e.name for e in _entries(folder) if not e.is_dir()}
         return self._names[folder]
 
 
-def _entries(folder: Path) -> list[Path]:
-    with suppress(OSError):
-        return [folder / name for name in os.listdir(folder)]
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    with suppress(OSError), os.scandir(folder) as entries:
+        return list(entries)
     return []

@@ -114,6 +114,7 @@ def make_index(
         raise LookupError(f"{source} lists no photograph; add some, or give other data.")
     require_few(len(images), source)
     for image in images:
+        _require_text(image.file, source)
         scene_name(image.file, str(source))
     counts = Counter(image.file for image in images)
     if twice := [name for name, count in counts.items() if count > 1]:
@@ -125,6 +126,8 @@ def make_index(
         raise ValueError(
             f"{source} has no class; give at least one photograph a label that is not background."
         )
+    for name in ordered:
+        _require_text(name, source)
     labels = checked_labels(ordered, [], source)
     _tell_alike(ordered, source)
     known = frozenset(labels.classes)
@@ -153,6 +156,16 @@ def _hashed_split(key: str) -> str:
     ['train', 'val', 'train', 'train', 'train']
     """
     return "val" if name_hash(key) % VAL_SHARE == 0 else "train"
+
+
+def _require_text(name: str, source: Path) -> None:
+    """Refuse a name that cannot be written as UTF-8, such as one in the encoding of old disks."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"{source} has the name {ascii(name)}, which is not UTF-8 text; rename it."
+        ) from None
 
 
 def _tell_alike(names: list[str], source: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,8 @@ TABLE_SUFFIXES = (".csv", ".tsv")
 _FILE = ("file", "filename", "file_name", "path", "filepath", "image", "image_name", "image_id",
          "photo", "name", "id")  # fmt: skip
 _LABEL = re.compile(r"(labels?|class(es)?|categor(y|ies)|tags?)[ _-]?\d*", re.IGNORECASE)
+_MOST_CELLS = 1000  # of a row; a dataset has up to 255 labels
+
 _FORMS = (
     "file,labels (labels separated by ; or |), file,label1,label2, or file,cat,dog with 1 or 0"
 )
@@ -115,6 +118,11 @@ def _rows(path: Path) -> Iterator[_Row]:
             stripped = [cell.strip() for cell in cells]
             if any(stripped):
                 require_few(count := count + 1, path)
+                if len(cells) > _MOST_CELLS:
+                    raise ValueError(
+                        f"Line {reader.line_num} of {path} has {len(cells)} cells, but a table "
+                        f"has up to {_MOST_CELLS}; write {_FORMS}."
+                    )
                 yield _Row(reader.line_num, stripped)
     except csv.Error as error:
         raise ValueError(
@@ -135,7 +143,7 @@ def _is_header(row: _Row, finder: ImageFinder) -> bool:
 def _columns_of(row: _Row, path: Path) -> _Columns:
     """Return what the columns of a header hold."""
     names, lower = row.cells, [name.lower() for name in row.cells]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise ValueError(f"{path} has two columns {twice[0]!r}; give each a name of its own.")
     file = next((lower.index(name) for name in _FILE if name in lower), 0)
     split = lower.index("split") if "split" in lower else None

@@ -73,7 +73,7 @@ def test_what_is_left_out_is_told(photographs):
         read_class_folders(root)
     (root / "loose.jpg").unlink()
     (root / "notes").mkdir()
-    with pytest.warns(Notice, match="notes has no pictures, and is read as no class"):
+    with pytest.warns(Notice, match="has no pictures in 'notes', which are read as no"):
         read_class_folders(root)
     root = photographs("split/train/cat/a.jpg", "split/train/dog/a.jpg", "split/test/a.jpg")
     with pytest.warns(Notice, match="directly in 'test' have no class, and are left out"):
@@ -95,7 +95,7 @@ def test_a_class_whose_name_cannot_be_used_is_refused(photographs):
     ("names", "hint"),
     [
         (["cat/a.jpg"], "it has one folder of pictures, 'cat': a folder per class needs two"),
-        (["train/a.jpg", "val/b.jpg"], "directly in 'train', 'val' have no class"),
+        (["train/a.jpg", "val/b.jpg"], "pictures in 'train', 'val' are in no folder"),
         (["cat/a.jpg", "dog/a.jpg", "masks/a.png"], "but 'masks' is no class by its name"),
     ],
 )

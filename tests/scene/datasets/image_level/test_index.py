@@ -99,6 +99,8 @@ def test_classes_that_differ_in_case_only_are_told():
         (["a.jpg"], ("../b",), ValueError, "names '../b', which leads out of the folder;"),
         (["a.jpg"], ("b\0",), ValueError, "which holds control characters;"),
         (["a.jpg"], map(str, range(255)), ValueError, "1 to 255 labels, not 256."),
+        (["caf\udce9.jpg"], ("cat",), ValueError, "which is not UTF-8 text; rename it."),
+        (["a.jpg"], ("caf\ud800",), ValueError, "which is not UTF-8 text; rename it."),
         (["a\nb.jpg"], ("cat",), ValueError, "which holds control characters;"),
     ],
 )

@@ -102,6 +102,10 @@ FAULTS = {
     "label above": ("file,labels\na.jpg,../cat\n", "names '../cat', which leads out of the"),
     "quotes": ('file,labels\n"a.jpg,cat\n', "cannot be read as a table"),
     "long cell": (f"file,labels\na.jpg,{'c' * 200_000}\n", "cannot be read as a table"),
+    "many cells": (
+        f"file,labels\na.jpg{',' * 1000}\n",
+        "has 1001 cells, but a table has up to 1000",
+    ),
     "no labels": ("file,labels\na.jpg,\n", "has no class; give at least one photograph"),
 }
 
