@@ -155,7 +155,8 @@ def _instead(root: Path) -> str:
     if near:
         return f"is it {lower[near[0]]!r}? Call that JPEGImages, and the masks SegmentationClass."
     if count := sum(map(is_picture, root.iterdir())):
-        return f"the {count} pictures in it belong there, as in PASCAL VOC."
+        where = "as in PASCAL VOC, or in a folder per class"
+        return f"the {count} pictures in it belong there, {where}."
     return usual
 
 

@@ -164,7 +164,7 @@ def _require_text(name: str, source: Path) -> None:
         name.encode()
     except UnicodeEncodeError:
         raise ValueError(
-            f"{source} has the name {ascii(name)}, which is not UTF-8 text; rename it."
+            f"{source} has the name {name!a}, which is not UTF-8 text; rename it."
         ) from None
 
 
