@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .console import console, entitled
 from .options import Download, Force, Json, Size, file_in
 
+if TYPE_CHECKING:
+    from scene.datasets.image_level.index import ImageIndex
+
 app = typer.Typer(help="Inspect a dataset: counts, pictures, labels.", no_args_is_help=True)
 
 MOST = 256
 """The most scenes of a preview."""
 
+_BROKEN_SHOWN = 5  # broken photographs that are listed
+
 Source = Annotated[
-    str, typer.Argument(help="The data: synthetic, voc2012, a folder, as --data takes them.")
+    str,
+    typer.Argument(help="The data: synthetic, voc2012, a folder or a file, as --data takes them."),
 ]
 Split = Annotated[str, typer.Option(help="Split of the data: train, tune, val or test.")]
 
@@ -33,15 +39,25 @@ def info(
     json: Json = False,
     download: Download = False,
 ) -> None:
-    """Count DATA's scenes, views and classes."""
+    """Count DATA's scenes, views and classes.
+
+    Of image-level labels in a folder per class, a table or COCO's JSON, count every split, and
+    open the headers of up to 1000 photographs, spread evenly, to report broken ones.
+    """
     from rich.table import Table
 
-    from scene.datasets.catalogue import describe, open_data, splits_of
+    from scene.datasets.catalogue import describe, image_index, open_data, splits_of
     from scene.sizes import parse_size
 
-    dataset = open_data(
-        data, split, parse_size(size) if size else None, download=download, count=count
-    )
+    shape = parse_size(size) if size else None
+    if (index := image_index(data)) is not None:
+        if count is not None:
+            raise ValueError("--count is for data with masks; image-level labels are all counted.")
+        if split != "train" or size:
+            open_data(data, split, shape)  # refuses what does not exist
+        _show_inventory(index, json)
+        return
+    dataset = open_data(data, split, shape, download=download, count=count)
     about = describe(dataset)
     if json:
         console.print_json(data={**about, "splits": splits_of(data)})
@@ -131,3 +147,39 @@ def labels(
     console.print("# label:color_rgb:parts:actions, and the id")
     for i, line in enumerate(labelmap_lines(labels_read)):
         console.print(f"{line} # {i}")
+
+
+def _show_inventory(index: ImageIndex, json: bool) -> None:
+    """Print the counts of image-level labels, and photographs that are broken."""
+    from dataclasses import asdict
+
+    from rich.table import Table
+
+    from scene.datasets.image_level.inventory import take_inventory
+
+    taken, classes = take_inventory(index), index.labels.classes
+    if json:
+        about = {"source": str(index.source), "scenes": len(index.images)}
+        about |= {"labels": index.labels.names, "background": True}
+        console.print_json(data={**about, **asdict(taken)})
+        return
+    scenes = f"{len(index.images)} scenes with image-level labels of {len(classes)} classes"
+    console.print(entitled(index.source, f"{scenes}, no masks"))
+    console.print("splits: " + ", ".join(f"{name} {n}" for name, n in taken.splits.items()))
+    table = Table("id", "label", *taken.splits, "all")
+    for number, name in zip(index.labels.ids, classes, strict=True):
+        counts = (str(taken.counts[name][split]) for split in taken.splits)
+        table.add_row(str(number), name, *counts, str(taken.totals[name]))
+    console.print(table)
+    console.print(f"imbalance: {taken.imbalance:.1f} (largest class / smallest class with scenes)")
+    console.print(f"scenes without any label: {taken.unlabelled}")
+    if absent := [name for name in classes if not taken.counts[name].get("train")]:
+        console.print(f"in no scene of train: {', '.join(absent)}")
+    broken = f"{len(taken.broken)} broken" if taken.broken else "none broken"
+    console.print(
+        f"files: headers of {taken.checked} of {len(index.images)} photographs opened, {broken}"
+    )
+    for reason in list(taken.broken.values())[:_BROKEN_SHOWN]:
+        console.print(f"  {reason}")
+    if len(taken.broken) > _BROKEN_SHOWN:
+        console.print(f"  and {len(taken.broken) - _BROKEN_SHOWN} more: see --json")

@@ -28,7 +28,8 @@ Device = Annotated[
 Data = Annotated[
     str | None,
     typer.Option(
-        help="Dataset: synthetic, synthetic:confounded, voc2012, or a folder in VOC layout.",
+        help="Dataset: synthetic, synthetic:confounded, voc2012, a folder (in VOC layout, or with "
+        "a folder per class), or a file of image-level labels (.csv, .tsv or COCO's .json).",
         show_default="the run's own, or synthetic",
     ),
 ]

@@ -44,7 +44,9 @@ def reproduce(
     data: Annotated[
         str,
         typer.Option(
-            help="Dataset: synthetic, synthetic:confounded, voc2012, or a folder in VOC layout."
+            help="Dataset: synthetic, synthetic:confounded, voc2012, a folder (in VOC layout, or "
+            "with a folder per class), or a file of image-level labels (.csv, .tsv or COCO's "
+            ".json)."
         ),
     ] = "synthetic:confounded",
     settings: Annotated[

@@ -54,7 +54,7 @@ def read_labelmap(path: Path) -> Labels:
             )
         names.append(name.strip())
         colours.append(colour)
-    return _labels(names, colours, path)
+    return checked_labels(names, colours, path)
 
 
 def lines_of(path: Path, most: int = MOST_TEXT) -> list[str]:
@@ -100,7 +100,7 @@ def read_labels(path: Path) -> Labels:
                 )
     else:
         return read_labelmap(path)
-    return _labels(names, [*voc_colours(min(len(names), VOID))], path)
+    return checked_labels(names, [*voc_colours(min(len(names), VOID))], path)
 
 
 def labelmap_lines(labels: Labels) -> list[str]:
@@ -113,8 +113,17 @@ def labelmap_lines(labels: Labels) -> list[str]:
     return [f"{name}:{','.join(map(str, colour))}::" for name, colour in colours]
 
 
-def _labels(names: list[str], colours: list[Colour], path: Path) -> Labels:
-    """Make labels of a file's names and colours; names must be valid names of files."""
+def checked_labels(names: list[str], colours: list[Colour], path: Path) -> Labels:
+    """Return labels whose names can be written to a label map and used as names of files.
+
+    Args:
+        names: One name per label id.
+        colours: One colour per label; empty = those of PASCAL VOC's colour map.
+        path: Where the names are from, for messages.
+
+    Raises:
+        ValueError: If there is no class, more than 255 labels, or a name cannot be used.
+    """
     if all(is_background(name) for name in names):
         raise ValueError(f"{path} lists no class; write label:r,g,b:: for each, ids from 0.")
     for name in names:

@@ -95,6 +95,19 @@ def voc_folder(tmp_path):
 
 
 @pytest.fixture
+def class_folder(tmp_path):
+    """Make a folder per class: 10 photographs of each of three pets, of many sizes."""
+    root = tmp_path / "photos"
+    for c, pet in enumerate(PETS.classes, start=1):
+        for i in range(10):
+            mask = torch.zeros(32 + i, 40, dtype=torch.long)
+            mask[8:24, 10:30] = c
+            image = SHADES[mask].permute(2, 0, 1).to(torch.uint8)
+            write_image(root / pet / f"{i:02d}.jpg", image)
+    return root
+
+
+@pytest.fixture
 def full_disk():
     """Make writing of more than so many bytes to one file fail, as on a disk that is full."""
 

@@ -36,8 +36,9 @@ def train(
     Args:
         recipe: ``telbo``, ``jvae``, ``jmvae``, ``cvae``, ``segmenter``, ``classifier``, ``sec`` or
             ``supervised``.
-        data: ``synthetic``, ``synthetic:confounded``, ``voc2012``, or a folder in VOC layout; the
-            recipe's own if left out.
+        data: ``synthetic``, ``synthetic:confounded``, ``voc2012``, a folder in VOC layout or
+            with a folder per class, a file of image-level labels, or a dataset of your own as
+            ``path/file.py:Name``; the recipe's own if left out.
         out: The folder of the run; a new one under ``runs/`` (or ``SCENE_RUNS``) if left out.
         force: Replace a run that is there.
         device: Where to compute: ``auto`` takes a GPU if there is one.

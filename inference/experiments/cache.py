@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from scene.datasets.base import SceneDataset
-from scene.datasets.folders.voc import VOCScenes
+from scene.datasets.folders.scenes import FolderScenes
 from scene.storage.files import read_json, require_regular
 
 from ..runs.run import WEIGHTS, Run, write_json
@@ -36,7 +36,7 @@ def dataset_digest(dataset: SceneDataset, rows: Sequence[int]) -> str:
     pixels of every scene.
     """
     state = hashlib.blake2b(digest(dataset.split, dataset.schema).encode())
-    if isinstance(dataset, VOCScenes):
+    if isinstance(dataset, FolderScenes):
         for entry in map(dataset.entries.__getitem__, rows):
             names = (entry.name, entry.image.suffix, *(("unturned",) if entry.unturned else ()))
             state.update(repr(names).encode())

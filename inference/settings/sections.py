@@ -36,8 +36,9 @@ class DataSettings:
 
     source: str = setting(
         "synthetic:default",
-        "Dataset: synthetic, synthetic:confounded, voc2012, a folder in VOC layout, or a dataset "
-        "of your own as path/file.py:Name.",
+        "Dataset: synthetic, synthetic:confounded, voc2012, a folder (in VOC layout, or with a "
+        "folder per class), a file of image-level labels (.csv, .tsv or COCO's .json), or a "
+        "dataset of your own as path/file.py:Name.",
         option="data",
         metavar="DATA",
         spoils="loss",

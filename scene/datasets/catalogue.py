@@ -18,8 +18,11 @@ from ..storage.user_folders import cache_folder, expanded
 from ..views import VIEWS, Schema
 from .base import SPLITS, SceneDataset
 from .folders.index import labels_of, splits
-from .folders.layouts import ARCHIVES, locate
+from .folders.layouts import ARCHIVES, is_located, locate
 from .folders.voc import VOCScenes
+from .image_level.dataset import ImageLevelScenes
+from .image_level.formats import LABEL_SUFFIXES, image_label_hint, read_image_labels
+from .image_level.index import ImageIndex
 
 _WORDS = ("synthetic", "synthetic:default", "synthetic:confounded", "voc2012")
 
@@ -35,8 +38,9 @@ def open_data(
     """Open a dataset by the text of ``--data``.
 
     Args:
-        source: ``synthetic``, ``synthetic:<preset>``, ``voc2012``, a folder in VOC layout, or a
-            subclass of `SceneDataset` of one's own, as ``path/file.py:Name``.
+        source: ``synthetic``, ``synthetic:<preset>``, ``voc2012``, a folder in VOC layout,
+            image-level labels (see `read_image_labels`), or a subclass of `SceneDataset` of
+            one's own, as ``path/file.py:Name``.
         split: One of `splits_of`.
         size: Height and width of the scenes in pixels; `STOCK_SIZE` if None.
         download: Download ``voc2012`` (2 GB) if it is not there.
@@ -56,6 +60,8 @@ def open_data(
     if (kind := _own(source)) is not None:
         return _opened(kind, source, split, size or STOCK_SIZE, count)
     folder = _folder(source, download)
+    if (index := _index(folder)) is not None:
+        return ImageLevelScenes(index, split, size or STOCK_SIZE, count=count)
     dataset = VOCScenes(folder, split, size or STOCK_SIZE, count=count)
     if source == "voc2012":
         dataset.name = dataset.source = source
@@ -68,7 +74,22 @@ def splits_of(source: str, *, download: bool = False) -> tuple[str, ...]:
         return SPLITS
     if (kind := _own(source)) is not None:
         return kind.splits
-    return splits(_folder(source, download))
+    folder = _folder(source, download)
+    if (index := _index(folder)) is not None:
+        return tuple(index.by_split)
+    return splits(folder)
+
+
+def image_index(source: str) -> ImageIndex | None:
+    """Return the index of a source with image-level labels only, in a format other than VOC's.
+
+    Returns:
+        The index; None if the source is another. Raises as `open_data`.
+    """
+    generated = source.partition(":")[0] == "synthetic"
+    if generated or source == "voc2012" or foreign_file(source) is not None:
+        return None
+    return _index(_folder(source, download=False))
 
 
 def labels_in(source: str, *, download: bool = False) -> Labels:
@@ -77,7 +98,10 @@ def labels_in(source: str, *, download: bool = False) -> Labels:
         return open_data(source, "val", count=1).schema.labels
     if (kind := _own(source)) is not None:
         return open_data(source, kind.splits[0]).schema.labels
-    return labels_of(locate(_folder(source, download)))
+    folder = _folder(source, download)
+    if (index := _index(folder)) is not None:
+        return index.labels
+    return labels_of(locate(folder))
 
 
 def evaluation_split(source: str, *, download: bool = False, target: str = "mask") -> str:
@@ -102,9 +126,12 @@ def evaluation_split(source: str, *, download: bool = False, target: str = "mask
     for split in ("test", "val", "tune"):
         if split in known:
             return split
+    advice = "list scenes with masks in ImageSets/Segmentation/val.txt."
+    if image_index(source) is not None:
+        advice = "give a folder in VOC layout for masks."
     raise LookupError(
-        f"{source} has no masks to score against; list scenes with masks in "
-        "ImageSets/Segmentation/val.txt. Image-level labels alone train a classifier and sec."
+        f"{source} has no masks to score against; {advice} Image-level labels alone "
+        "train a classifier and sec."
     )
 
 
@@ -174,7 +201,8 @@ def _masked(source: str, download: bool) -> tuple[str, ...]:
     """List the splits that have scenes with masks."""
     if (kind := _own(source)) is not None:
         return kind.splits
-    return splits(_folder(source, download), masked=True)
+    folder = _folder(source, download)
+    return splits(folder, masked=True) if _index(folder) is None else ()
 
 
 def _own(source: str) -> type[SceneDataset] | None:
@@ -211,25 +239,41 @@ def _opened(
 
 
 def _folder(source: str, download: bool) -> Path:
-    """Return the folder of a source; PASCAL VOC is downloaded if that is allowed."""
+    """Return the folder or the file of labels of a source; PASCAL VOC may be downloaded."""
     if source == "voc2012":
         return _voc2012(download)
     folder = expanded(source)
-    if folder.is_dir():
-        return folder
+    if folder.is_dir() or (folder.is_file() and folder.suffix.lower() in LABEL_SUFFIXES):
+        return folder.absolute()
     if folder.is_file():
         packed = folder.suffix.lower() in ARCHIVES
         advice = f"unpack it first, and give the folder {folder.with_suffix('').name!r}"
         raise ValueError(
             f"{source} is an archive; {advice}." if packed
-            else f"{source} is a file; give the folder in VOC layout that it is in."
+            else f"{source} is a file; give the folder in VOC layout that it is in, or labels as "
+            ".csv, .tsv or COCO's .json."
         )  # fmt: skip
     near = get_close_matches(source.lower(), _WORDS, n=1, cutoff=0.7)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise FileNotFoundError(
         f"There is no data at {source!r}.{hint} Give synthetic, synthetic:confounded, voc2012, "
-        "the path of a folder in VOC layout, or your own: path/file.py:Name."
+        "the path of a folder in VOC layout or with a folder per class, a .csv of labels, or your "
+        "own: path/file.py:Name."
     )
+
+
+def _index(path: Path) -> ImageIndex | None:
+    """Read the image-level labels of a path; None if the folder is in VOC layout.
+
+    Raises:
+        FileNotFoundError: If a folder is in no layout, but nearly has image-level labels.
+    """
+    if path.is_dir() and is_located(path):
+        return None
+    index = read_image_labels(path)
+    if index is None and (hint := image_label_hint(path)):
+        raise FileNotFoundError(f"{path} is no dataset; {hint}")
+    return index
 
 
 def _voc2012(download: bool) -> Path:

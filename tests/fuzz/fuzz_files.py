@@ -1,6 +1,7 @@
 """Tiny files that every command can use, made by code: pictures, arrays, lists, runs."""
 
 import contextlib
+import json
 import shutil
 from pathlib import Path
 
@@ -55,6 +56,7 @@ def make(folder: Path) -> None:
     save(folder / "crf.json", Parameters(iterations=1, compatibility=square), {"note": "none"})
     Cues(np.packbits(draw.integers(0, 2, (4, 48)), axis=1), (3, 4, 4)).save(folder / "cues.npz")
     _dataset(folder / "pets", folder, lines)
+    _image_level(folder / "classes", folder / "tables", folder / "photo.jpg")
     _runs(folder)
     _interrupted(folder)
 
@@ -75,6 +77,25 @@ def _dataset(root: Path, folder: Path, lines: list[str]) -> None:
     for pet in PETS.classes:
         values = "".join(f"{name} {1 if i else -1}\n" for i, name in enumerate(names[:4]))
         (sets / "Main" / f"{pet}_train.txt").write_text(values)
+
+
+def _image_level(classes: Path, tables: Path, photo: Path) -> None:
+    """Make photographs in a folder per class, and the files of labels of others."""
+    names = [f"{pet}/{i}.jpg" for pet in PETS.classes for i in range(3)]
+    for name in names:
+        for root in (classes, tables):
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(photo, root / name)
+    rows = [f"{name},{name.split('/')[0]};cat,train" for name in names]
+    (tables / "labels.csv").write_text("file,labels,split\n" + "\n".join(rows) + "\n")
+    rows = [f"{name}\t{i % 2}\t1" for i, name in enumerate(names)]
+    (tables / "labels.tsv").write_text("file\tcat\tdog\n" + "\n".join(rows) + "\n")
+    content = {
+        "images": [{"id": i, "file_name": name} for i, name in enumerate(names)],
+        "annotations": [{"image_id": i, "category_id": i % 2} for i in range(len(names))],
+        "categories": [{"id": c, "name": pet} for c, pet in enumerate(PETS.classes)],
+    }
+    (tables / "annotations.json").write_text(json.dumps(content))
 
 
 def _interrupted(folder: Path) -> None:

@@ -7,6 +7,7 @@ import re
 import struct
 import zipfile
 import zlib
+from copy import deepcopy
 
 NUMBERS = [
     "0", "-1", "1", "255", "256", "65536", "-9223372036854775809", "99999999999999999999", "1e30",
@@ -32,8 +33,8 @@ def mutated(data: bytes, kind: str, draw: random.Random) -> bytes:
         kind: Its suffix, by which its insides are known.
         draw: By which the mutation is chosen.
     """
-    inside = {"png": _png, "json": _json, "txt": _lines, "npy": _header, "npz": _archive,
-              "safetensors": _tensors}.get(kind)  # fmt: skip
+    inside = {"png": _png, "json": _json, "txt": _lines, "csv": _lines, "tsv": _lines,
+              "npy": _header, "npz": _archive, "safetensors": _tensors}.get(kind)  # fmt: skip
     if inside is not None and draw.random() < 0.6:
         return inside(data, draw)
     for _ in range(draw.choice([1, 1, 1, 2, 4])):
@@ -147,7 +148,7 @@ def _json(data, draw):
         if isinstance(parent, dict) and draw.random() < 0.15:
             parent[draw.choice(["", "zeal", "code", key + "_"])] = parent.pop(key)
         else:
-            parent[key] = draw.choice(VALUES)
+            parent[key] = deepcopy(draw.choice(VALUES))  # which a later change may alter
     return json.dumps(held).encode()
 
 

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from scene.datasets.base import SceneDataset
 from scene.datasets.catalogue import open_data
-from scene.datasets.folders.voc import VOCScenes
+from scene.datasets.folders.scenes import FolderScenes
 from scene.labels import VOID
 from scene.views import Scene
 
@@ -107,7 +107,7 @@ def rows(dataset: SceneDataset, limit: int | None, seed: int | None) -> list[int
     if limit is not None and limit < 1:
         raise ValueError(f"--limit must be 1 or more, not {limit}.")
     indices = list(range(len(dataset)))
-    if isinstance(dataset, VOCScenes):
+    if isinstance(dataset, FolderScenes):
         indices = [i for i, entry in enumerate(dataset.entries) if entry.mask is not None]
     if not indices:
         raise ValueError(f"No scene of {dataset.name} {dataset.split} has a mask.")

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from scene.datasets.catalogue import evaluation_split, open_data, splits_of
-from scene.datasets.folders.voc import VOCScenes
+from scene.datasets.folders.scenes import FolderScenes
 from scene.discriminative import CoarseScene
 from scene.figures.charts import Bars, draw_bars, draw_heatmap
 from scene.notices import Progress, against_weak
@@ -283,7 +283,7 @@ def splits_without_masks(request: Request) -> tuple[str, ...]:
         if split is None or (split not in known and split == TUNE_SPLIT):
             continue
         dataset = open_data(request.data, split, size)
-        if isinstance(dataset, VOCScenes) and not any(e.mask for e in dataset.entries):
+        if isinstance(dataset, FolderScenes) and not any(e.mask for e in dataset.entries):
             without.append(split)
     return tuple(without)
 

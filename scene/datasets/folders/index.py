@@ -91,7 +91,7 @@ def splits(root: str | Path, *, masked: bool = False) -> tuple[str, ...]:
         if not (folder / "ImageSets").is_dir() and (bare := layout.unlisted.get("train")):
             near = _near(layout.mask_files, bare, {})
             raise LookupError(
-                f"{layout.masks} has no mask of {_listed(bare)}{near}; call each as its image, "
+                f"{layout.masks} has no mask of {quoted(bare)}{near}; call each as its image, "
                 f"such as {bare[0]}.png, or list images in ImageSets/Main/train.txt."
             )
         raise LookupError(
@@ -129,7 +129,7 @@ def entries(folder: Path, split: str, labels: Labels) -> list[Entry]:
     weak = weak_names(folder, masked, scene) if stored == "train" else set()
     if without_list:
         true = [name for name in masked if name not in weak]
-        held_out = _held_out(true if len(true) > 1 else masked) | _held_out(unmasked)
+        held_out = held_out_names(true if len(true) > 1 else masked) | held_out_names(unmasked)
         masked, unmasked = (
             [name for name in names if (name in held_out) == (split == "tune")]
             for names in (masked, unmasked)
@@ -137,7 +137,7 @@ def entries(folder: Path, split: str, labels: Labels) -> list[Entry]:
     if layout.listless and unmasked:
         bare = [n for names in layout.unlisted.values() for n in names if not layout.mask(n)]
         notice(
-            f"{layout.masks} has no mask of {_listed(bare)}; each is read as an image alone. "
+            f"{layout.masks} has no mask of {quoted(bare)}; each is read as an image alone. "
             "Masks are called as their images."
         )
     if not masked and not unmasked:
@@ -178,7 +178,7 @@ def _scenes(layout: Layout, split: str, scene: LineParser) -> tuple[list[str], l
     return masked, [name for name in every if name not in known]
 
 
-def _held_out(names: list[str]) -> set[str]:
+def held_out_names(names: list[str]) -> set[str]:
     """Return about a tenth by a hash of the name, which does not change if scenes are added."""
     chosen = {name for name in names if crc32(name.encode()) % 10 == 0}
     if 0 < len(chosen) < len(names) or len(names) < 2:
@@ -198,13 +198,13 @@ def _files(
     if no_image:
         it, near = "it" if len(no_image) == 1 else "them", _near(layout.pictures, no_image, images)
         sentences.append(
-            f"{layout.images} has no picture of {_listed(no_image)}{near}; add {it}, or take {it} "
+            f"{layout.images} has no picture of {quoted(no_image)}{near}; add {it}, or take {it} "
             "off the lists in ImageSets."
         )
     if no_mask:
         it, near = "it" if len(no_mask) == 1 else "them", _near(layout.mask_files, no_mask, masks)
         sentences.append(
-            f"{layout.masks} has no mask of {_listed(no_mask)}{near}; add {it}, or list {it} in "
+            f"{layout.masks} has no mask of {quoted(no_mask)}{near}; add {it}, or list {it} in "
             "ImageSets/Main only."
         )
     if sentences:
@@ -215,10 +215,10 @@ def _files(
     )
 
 
-def _listed(names: list[str]) -> str:
+def quoted(names: list[str]) -> str:
     """Return the first few names as text.
 
-    >>> _listed(["a", "b"]), _listed(list("abcdefg"))
+    >>> quoted(["a", "b"]), quoted(list("abcdefg"))
     ("'a', 'b'", "'a', 'b', 'c', 'd', 'e' and 2 more")
     """
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
@@ -230,4 +230,4 @@ def _near(folder: PictureFolder, names: list[str], files: Mapping[str, Path | No
     known = {path for path in files.values() if path}
     near = (folder.near(name, known) for name in names[:_SHOWN])
     alike = list(dict.fromkeys(filter(None, near)))
-    return f" (there is {_listed(alike)})" if alike else ""
+    return f" (there is {quoted(alike)})" if alike else ""

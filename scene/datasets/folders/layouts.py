@@ -99,10 +99,14 @@ def locate(root: str | Path) -> Path:
     root = expanded(root).absolute()
     if not root.is_dir():
         raise FileNotFoundError(f"There is no folder {root}; give one in VOC layout.")
-    for folder in (root, root / "VOCdevkit" / "VOC2012", root / "VOC2012"):
-        if _layout(folder) is not None:
-            return folder
+    if (folder := _located(root)) is not None:
+        return folder
     raise FileNotFoundError(f"{root} has no folder JPEGImages; {_instead(root)}")
+
+
+def is_located(root: Path) -> bool:
+    """Return whether a folder is in a known layout, or holds PASCAL VOC 2012, see `locate`."""
+    return _located(root) is not None
 
 
 def layout_of(folder: Path) -> Layout:
@@ -110,6 +114,12 @@ def layout_of(folder: Path) -> Layout:
     layout = _layout(folder)
     assert layout is not None, folder
     return layout
+
+
+def _located(root: Path) -> Path | None:
+    """Return the folder in a known layout, or None."""
+    folders = (root, root / "VOCdevkit" / "VOC2012", root / "VOC2012")
+    return next((folder for folder in folders if _layout(folder) is not None), None)
 
 
 def _layout(root: Path) -> Layout | None:
@@ -145,7 +155,8 @@ def _instead(root: Path) -> str:
     if near:
         return f"is it {lower[near[0]]!r}? Call that JPEGImages, and the masks SegmentationClass."
     if count := sum(map(is_picture, root.iterdir())):
-        return f"the {count} pictures in it belong there, as in PASCAL VOC."
+        where = "as in PASCAL VOC, or in a folder per class"
+        return f"the {count} pictures in it belong there, {where}."
     return usual
 
 

@@ -22,7 +22,7 @@ from ...storage.outputs import require_free, without
 from ..base import SPLITS, SceneDataset
 from ..catalogue import open_data, splits_of
 from .image_sets import UNTURNED, WEAK
-from .voc import VOCScenes
+from .scenes import FolderScenes
 
 ABOUT = "about.json"
 """The file that describes a written dataset; only folders with it are ever replaced."""
@@ -200,7 +200,7 @@ def _restore(folder: Path, old: Path) -> None:
 
 def picture_of(dataset: SceneDataset, index: int, image: Tensor) -> tuple[str, Path | Tensor]:
     """Return a scene's name in a folder, and the file of its image or the image itself."""
-    if isinstance(dataset, VOCScenes):
+    if isinstance(dataset, FolderScenes):
         entry = dataset.entries[index]
         return entry.name, entry.image
     return f"{dataset.split}_{index:05d}", image

@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
-from scene.datasets.folders import voc
+from scene.datasets.folders import scenes as folder_scenes
 from scene.datasets.folders.voc import VOCScenes
 from scene.images.io import read_image, read_mask, write_image, write_mask
 from scene.labelmap import VOC
@@ -96,7 +96,7 @@ def test_later_epochs_read_no_files(val):
 
 
 def test_memory_is_bounded(voc_folder, monkeypatch):
-    monkeypatch.setattr(voc, "CACHE_BYTES", 2 * 4 * 24 * 32 + 100)
+    monkeypatch.setattr(folder_scenes, "CACHE_BYTES", 2 * 4 * 24 * 32 + 100)
     scenes = VOCScenes(voc_folder, "val", SIZE)
     again = [scenes[i] is scenes[i] for i in range(len(scenes))]
     assert again == [True, True, False, False]

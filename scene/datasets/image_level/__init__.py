@@ -1,0 +1,1 @@
+"""Image-level labels as people have them: a folder per class, tables, and COCO's JSON."""
