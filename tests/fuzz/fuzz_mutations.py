@@ -5,6 +5,7 @@ import json
 import random
 import re
 import struct
+import warnings
 import zipfile
 import zlib
 from copy import deepcopy
@@ -197,7 +198,10 @@ def _archive(data, draw):
     buffer = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as held:
         arrays = {name: held.read(name) for name in held.namelist()}
-    with zipfile.ZipFile(buffer, "w", draw.choice([0, 8, 12, 14])) as archive:
+    with (
+        zipfile.ZipFile(buffer, "w", draw.choice([0, 8, 12, 14])) as archive,
+        warnings.catch_warnings(action="ignore"),  # of two members of one name
+    ):
         for name, array in arrays.items():
             member = draw.choice([name, name, name, "other.npy", "../../x.npy", "猫", "probs"])
             archive.writestr(member, mutated(array, "npy", draw))

@@ -166,8 +166,13 @@ def test_a_model_without_z_knows_its_log_likelihood_exactly(fitted, scenes):
 
 
 def test_more_particles_tighten_the_bound(model, scenes):
-    few, many = (model.log_likelihood(scenes, particles=k).mean() for k in (1, 200))
-    assert many > few
+    """On average only: over 240 draws of log w the gap is some 15 standard errors."""
+
+    def bound(particles, seeds):
+        means = [model.log_likelihood(scenes, particles=particles, seed=n).mean() for n in seeds]
+        return sum(means) / len(means)
+
+    assert bound(40, range(5)) > bound(1, range(40))
 
 
 def test_a_linear_gaussian_log_likelihood_is_exact(linear, exact, data):
