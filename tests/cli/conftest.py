@@ -30,7 +30,10 @@ class CommandResult:
 
 @pytest.fixture(autouse=True)
 def place(tmp_path, monkeypatch, few):
-    """Be in a folder of the test's own, with runs and trust kept beside it."""
+    """Be in a folder of the test's own, with runs and trust kept beside it.
+
+    No package with weights is installed, whatever is installed where the tests run.
+    """
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)
@@ -38,6 +41,7 @@ def place(tmp_path, monkeypatch, few):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("SCENE_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.delenv("SCENE_TRACEBACK", raising=False)
+    monkeypatch.setattr("inference.segmentation.imagenet.packaged_weights", lambda name: None)
     for console in ("console", "notes"):
         monkeypatch.setattr(f"cli.console.{console}._width", 80)
     return work
