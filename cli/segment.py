@@ -240,7 +240,7 @@ def _guessed(arguments: dict[str, Any]) -> tuple[dict[str, Any], Callable[[], An
         raise typer.BadParameter("--no-crf contradicts settings of the CRF; leave one out.")
     net = arguments["backbone"] or "tf_efficientnet_lite0"
     notes.print(
-        f"no trained run: the labels are guesses of {net}, which learned ImageNet's classes",
+        f"no run used: the labels are guesses of {net}, which learned ImageNet's classes",
         style="dim",
     )
     stage = "imagenet" if arguments["no_crf"] else "imagenet+crf"

@@ -62,8 +62,7 @@ class ImageNetSegmenter:
         engine: Engine of the CRF.
 
     Raises:
-        ValueError: If the threshold or ``top`` is out of range, or the classifier has other
-            classes.
+        ValueError: If the threshold or ``top`` is out of range.
     """
 
     net: Classifier

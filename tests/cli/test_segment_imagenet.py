@@ -8,7 +8,7 @@ import torch
 from scene.images.io import write_image
 from scene.networks.trunks import make_trunk
 
-NOTE = "no trained run: the labels are guesses of tf_efficientnet_lite0, which learned ImageNet's "
+NOTE = "no run used: the labels are guesses of tf_efficientnet_lite0, which learned ImageNet's "
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_names_ask_for_the_classifier_even_where_there_are_runs(scene, trained, 
     result = scene("segment", "cat.jpg", "--names", "cat", "--weights", "package")
     assert (result.code, guesser[0][2]) == (0, "package")
     result = scene("segment", "cat.jpg", "--force", "--device", "cpu")
-    assert "no trained run" not in result.err
+    assert "no run used" not in result.err
     assert len(guesser) == 1
 
 
