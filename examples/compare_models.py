@@ -29,15 +29,18 @@ from scene.sizes import parse_size
 GUIDE = {"guide": "retrofit"}
 """A joint network in addition to the experts, as in the report."""
 
+K5 = {"particles": 5, "retrofit_particles": 5}
+"""Draws of z in the joint term and in those of subsets."""
+
 ROWS = {
     "cvae": Row("cvae"),
     "jvae-image": Row("jvae", {"encode": ("image",)}),
     "jvae-both": Row("jvae", {"encode": ("image", "classes")}),
     "jmvae": Row("jmvae"),
     "telbo-own-k1": Row("telbo", {**GUIDE, "retrofit": "own", "particles": 1}),
-    "telbo-own-k5": Row("telbo", {**GUIDE, "retrofit": "own", "particles": 5}),
+    "telbo-own-k5": Row("telbo", {**GUIDE, "retrofit": "own", **K5}),
     "telbo-all-k1": Row("telbo", {**GUIDE, "retrofit": "predict-all", "particles": 1}),
-    "telbo-all-k5": Row("telbo", {**GUIDE, "retrofit": "predict-all", "particles": 5}),
+    "telbo-all-k5": Row("telbo", {**GUIDE, "retrofit": "predict-all", **K5}),
     "segmenter": Row("segmenter"),
 }
 """The rows of the table."""

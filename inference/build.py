@@ -141,13 +141,26 @@ def _telbo(settings: Settings, model: SceneModel, guide: Guide) -> Objective:
     chosen, turns = _subsets(settings, model, guide)
     return TELBO(
         bound_of(settings),
-        bound_of(settings, choices.retrofit_bound, choices.retrofit_particles),
+        bound_of(settings, choices.retrofit_bound, _retrofit_particles(settings)),
         chosen,
         "own" if choices.retrofit == "own" else "all",
         "stopped" if choices.generator_gradients == "stopped" else "shared",
         cast(Turns, turns if choices.turns == "all" else choices.turns),
         choices.alpha,
     )
+
+
+ELBO_PARTICLES = 2
+"""Most draws of z in an ELBO of the terms of subsets, unless more are asked for: its mean does not
+depend on their number."""
+
+
+def _retrofit_particles(settings: Settings) -> int:
+    choices = settings.objective
+    if choices.retrofit_particles is not None:
+        return choices.retrofit_particles
+    elbo = (choices.retrofit_bound or choices.bound) == "elbo"
+    return min(choices.particles, ELBO_PARTICLES) if elbo else choices.particles
 
 
 def _subsets(

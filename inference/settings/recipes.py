@@ -33,6 +33,13 @@ OBJECTIVES = {
 """Bounds by name, for the joint term and for retrofit terms alike."""
 
 
+TRUNK = "timm"
+"""Stands for every network of timm in `Recipe.nets`."""
+
+OWN_NETWORKS = ("small", "vgg16", "resnet50", "largefov")
+"""Names of networks that are not timm's."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """A model, a form of objective, and the settings that differ from the defaults.
@@ -50,7 +57,8 @@ class Recipe:
         scratch: Backbones without ImageNet's weights; others begin with those. None = no
             backbone does.
         defaults: Values of options in this recipe.
-        nets: Values of options that go with a ``net`` other than its default.
+        nets: Values of options that go with a network (``net``, ``backbone``) other than its
+            default, by its name; `TRUNK` stands for every network of timm.
     """
 
     about: str
@@ -97,7 +105,7 @@ class Recipe:
             if value is not None
         }
         self._require(chosen)
-        base = self.base.changed(**self.nets.get(chosen.get("net", ""), {}))
+        base = self.base.changed(**self._of_network(chosen))
         if self.scratch and chosen.get("backbone", "small") not in self.scratch:
             chosen.setdefault("backbone_weights", "imagenet")
         if "view_weights" in chosen:
@@ -110,6 +118,11 @@ class Recipe:
     def takes(self, option: str) -> bool:
         """Return whether an option changes anything in this recipe."""
         return option in self.uses or option not in _NOT_EVERYWHERE
+
+    def _of_network(self, chosen: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the values that go with the network chosen."""
+        network = chosen.get("net") or chosen.get("backbone") or "small"
+        return self.nets.get(network if network in OWN_NETWORKS else TRUNK, {})
 
     def _require(self, chosen: Mapping[str, Any]) -> None:
         """Refuse settings that would be ignored."""
