@@ -96,7 +96,7 @@ def reproduce(
         _option(
             "Training steps of each model of --table scene, 1 or more.",
             _TRAINING,
-            show_default=_OWN,
+            show_default="720",
         ),
     ] = None,
     backbone: Annotated[

@@ -21,7 +21,6 @@ from inference.experiments.compare import (
 )
 from inference.prediction.evaluate import DRAWS
 from inference.runs.run import home
-from inference.settings.recipes import recipe
 from scene.datasets.catalogue import evaluation_split
 from scene.registry import unknown
 from scene.sizes import parse_size
@@ -57,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise SystemExit(unknown(row, ROWS, "row") + ".")
     if min(arguments.seeds, arguments.jobs) < 1:
         raise SystemExit("--seeds and --jobs are 1 or more.")
-    steps = arguments.steps or recipe("telbo").settings().training.steps
+    steps = arguments.steps
     common = {"data": arguments.data, "count": arguments.count, "size": parse_size(arguments.size)}
     results = train_and_score(
         [
@@ -78,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds: 0, 1, …")
-    parser.add_argument("--steps", type=int, help="steps of every row; default: those of telbo")
+    parser.add_argument("--steps", type=int, default=720, help="steps of every row; %(default)s")
     parser.add_argument("--data", default="synthetic:default")
     parser.add_argument("--count", type=int, help="number of generated training scenes")
     parser.add_argument("--size", default="64x64")

@@ -150,17 +150,12 @@ def _telbo(settings: Settings, model: SceneModel, guide: Guide) -> Objective:
     )
 
 
-ELBO_PARTICLES = 2
-"""Most draws of z in an ELBO of the terms of subsets, unless more are asked for: its mean does not
-depend on their number."""
-
-
 def _retrofit_particles(settings: Settings) -> int:
     choices = settings.objective
     if choices.retrofit_particles is not None:
         return choices.retrofit_particles
     elbo = (choices.retrofit_bound or choices.bound) == "elbo"
-    return min(choices.particles, ELBO_PARTICLES) if elbo else choices.particles
+    return 1 if elbo else choices.particles  # the mean of an ELBO does not depend on their number
 
 
 def _subsets(

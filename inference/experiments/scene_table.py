@@ -50,6 +50,9 @@ MODELS = {
 }
 """The report's models, in its form and as they are here."""
 
+STEPS = 720
+"""Steps of each, unless others are asked for."""
+
 
 @dataclass(frozen=True)
 class SceneTable:
@@ -121,7 +124,7 @@ def scene_table(
     if chosen not in known:
         raise ValueError(f"{data} has no split {chosen!r}, only {', '.join(known)}; choose one.")
     work = [
-        Training(name, model.row.settings(**common, seed=seed))
+        Training(name, model.row.settings(**{"steps": STEPS, **common}, seed=seed))
         for seed in seeds
         for name, model in MODELS.items()
     ]

@@ -241,6 +241,7 @@ RECIPES: dict[str, Recipe] = {
             "subsets": "image,image+classes,mask",
             "retrofit_objective": "elbo",
             "alpha": 0.0,
+            "steps": 900,
         },
     ),
     "segmenter": Recipe(

@@ -248,8 +248,8 @@ class ObjectiveSettings:
             each ``scene`` on one term drawn for it.
         retrofit: What the terms of subsets score: ``own`` views, or ``predict-all``.
         retrofit_bound: The bound of the terms of subsets; None = as the joint term.
-        retrofit_particles: K of the terms of subsets; None = as the joint term, of ``elbo`` at
-            most 2.
+        retrofit_particles: K of the terms of subsets; None = 1 where their bound is ``elbo``,
+            else as the joint term.
         generator_gradients: Whether the terms of subsets train the generators.
     """
 
@@ -338,7 +338,7 @@ class ObjectiveSettings:
         "Draws of z for each scene (K) in the terms of subsets.",
         least=1,
         most=4096,
-        default_help="that of --particles, at most 2 if their bound is elbo",
+        default_help="1 if their bound is elbo, else that of --particles",
         spoils="loss",
     )
     generator_gradients: str = setting(
