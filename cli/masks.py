@@ -235,7 +235,9 @@ def _announcer(small: bool) -> Callable[[str, State], None]:
             "kept": "is complete already, and is kept",
             "continued": "goes on where an interrupted call stopped",
         }
-        if state in how:
+        if name == "masks" and state == "continued":
+            notes.print("masks of an interrupted call are kept; the others follow", style="dim")
+        elif state in how:
             notes.print(f"{_title(name)} {how[state]}", style="dim")
 
     return announce

@@ -89,7 +89,9 @@ class MaskPictures:
         self._thumbnails: list[Thumbnail] = []
         self._count = 0
 
-    def add(self, folder: Path, name: str, image: Tensor, mask: Tensor) -> None:
+    def add(
+        self, folder: Path, name: str, image: Tensor, mask: Tensor, classes: Tensor | None = None
+    ) -> None:
         """Draw the next scene.
 
         Args:
@@ -97,9 +99,11 @@ class MaskPictures:
             name: Name of the scene.
             image: ``(3, H, W)`` uint8.
             mask: Label ids ``(H, W)``.
+            classes: Image-level labels ``(C,)``, for the caption; None = not known.
         """
         if self._count in self._shown:
-            self._thumbnails.append(thumbnail(name, image, mask, self.labels))
+            tags = "" if classes is None else f": {', '.join(self.labels.decode(classes)) or '–'}"
+            self._thumbnails.append(thumbnail(f"{name}{tags}", image, mask, self.labels))
         self._count += 1
         if self.overlays:
             path = within(folder, folder / OVERLAYS / f"{name}.jpg")

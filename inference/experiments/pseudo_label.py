@@ -224,6 +224,6 @@ def _write_train(
             count += writer.add("train", name, picture, mask, classes, weak=True)
             void, pixels = void + int((mask == VOID).sum()), pixels + mask.numel()
             if pictures is not None:
-                pictures.add(writer.folder, name, scene.image, mask)
+                pictures.add(writer.folder, name, scene.image, mask, classes)
         watch(f"labelling {dataset.split}", index + 1, total)
     return count, void / max(pixels, 1)

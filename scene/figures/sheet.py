@@ -86,7 +86,8 @@ def draw_sheet(
     columns = min(COLUMNS, len(pairs))
     width = columns * (pairs[0].shape[2] + _MARGIN) + _MARGIN
     bands = [_headline(title, width)] if title else []
-    bands.append(with_legend(_blank(1, width), labels, range(len(labels.names))))
+    legend = with_legend(_blank(1, width - _MARGIN), labels, range(len(labels.names)))
+    bands.append(F.pad(legend, (_MARGIN - _CAPTION // 2, 0), value=_PAPER))
     for first in range(0, len(pairs), columns):
         row = pairs[first : first + columns]
         band = _blank(_MARGIN + max(pair.shape[1] for pair in row), width)

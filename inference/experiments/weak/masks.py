@@ -92,21 +92,21 @@ def make_masks(
     """
     place = place or home() / f"masks-{folder.name}"
     device_of(device)
-    require_numbers(request.confidence, request.count)
+    require_numbers(request.confidence)
     require_dataset_folder(folder, True)
     _require_apart(request.data, folder)
     dataset = _open_train(request)
     _require_labels(dataset)
     request = replace(request, background=dataset.schema.labels.background is not None)
+    photographs = _photographs(dataset)
+    asked = everything_asked(request, photographs)
+    if not force and (earlier := read_masks(folder, request.data, asked)) is not None:
+        return earlier
     _require_crf(request, dataset)
     assembled = {
         "classifier": assemble(request.classifier_settings(), dataset.schema),
         "sec": assemble(request.sec_settings(), dataset.schema),
     }
-    photographs = _photographs(dataset)
-    asked = everything_asked(request, photographs)
-    if not force and (earlier := read_masks(folder, request.data, asked)) is not None:
-        return earlier
     note = {"out": os.path.realpath(folder), "photographs": photographs}
     _require_place(place, note, force)
     place.mkdir(parents=True, exist_ok=True)
@@ -242,11 +242,9 @@ def _require_labels(dataset: SceneDataset) -> None:
 def _require_crf(request: MasksRequest, dataset: SceneDataset) -> None:
     """Refuse a CRF of other labels, or an engine that there is not."""
     if request.crf is not None:
-        request.crf.require(len(dataset.schema.labels.names))
-        probs, image = (
-            torch.full((len(dataset.schema.labels.names), 4, 4), 0.5),
-            torch.zeros(4, 4, 3),
-        )
+        count = len(dataset.schema.labels.names)
+        request.crf.require(count)
+        probs, image = torch.full((count, 4, 4), 1 / count), torch.zeros(4, 4, 3)
         refine(probs, image, kernels=request.crf.kernels(), engine=request.engine)
 
 
