@@ -58,8 +58,9 @@ def test_a_signal_is_answered_with_how_to_go_on(command, tmp_path, number, statu
 
 
 MASKS = (
-    "masks", "photos", "--out", "weak", "--count", "8", "--size", "32x32", "--engine", "exact", "--device", "cpu",
+    "masks", "photos", "--out", "weak", "--count", "8", "--size", "32x32", "--engine", "exact",
     "--classifier", "width=4,batch-size=4,steps=4", "--no-overlays", "--confidence", "0.1",
+    "--device", "cpu",
     "--sec", "width=4,batch-size=4,steps=25,validate-every=5",
 )  # fmt: skip
 

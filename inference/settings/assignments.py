@@ -64,7 +64,7 @@ def pairs(flag: str, texts: Iterable[str]) -> list[tuple[str, str]]:
     """
     found = list[tuple[str, str]]()
     for part in (part for text in texts for part in _NEXT.split(text) if part.strip(" ,")):
-        name, equals, value = (word.strip() for word in part.partition("="))
+        name, equals, value = (word.strip(" ,") for word in part.partition("="))
         name = name.strip("-")
         if not (name and equals and value):
             raise ValueError(
