@@ -6,7 +6,6 @@ from inference.settings.assignments import assignments, option_spelled, pairs
 from inference.settings.recipes import recipe
 from inference.settings.settings import OPTIONS
 
-
 _CONDITIONAL = ("renyi_alpha", "free_bits", "view_weights")
 """Options that not every bound or form of a recipe takes."""
 
