@@ -20,6 +20,7 @@ from .data import app as data
 from .diagnose import diagnose
 from .evaluate import evaluate
 from .generate import generate
+from .masks import masks
 from .pseudo_label import pseudo_label
 from .reproduce import reproduce
 from .sample import sample, with_stock_sources
@@ -71,6 +72,7 @@ app.command()(diagnose)
 app.command()(cues)
 app.command()(segment)
 app.command()(pseudo_label)
+app.command()(masks)
 app.command()(reproduce)
 app.add_typer(data, name="data")
 app.add_typer(crf, name="crf")

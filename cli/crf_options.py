@@ -132,3 +132,19 @@ def bar() -> Iterator[Callable[[str, int, int], None]]:
             progress.update(task, description=title, completed=done, total=total)
 
         yield watch
+
+
+def with_titles(watch: Callable[[str, int, int], None]) -> Callable[[str, int, int], None]:
+    """Return a callback that prints the title of each step as it begins, and calls ``watch``."""
+    from .console import notes
+
+    last = ""
+
+    def both(title: str, done: int, total: int) -> None:
+        nonlocal last
+        if title != last:
+            notes.print(title, style="dim")
+            last = title
+        watch(title, done, total)
+
+    return both

@@ -11,13 +11,11 @@ from inference.experiments.weak.request import BETAS, TUNE_LIMIT, VARIANTS, Requ
 
 from .console import console, notes
 from .crf_ablate import numbers
-from .crf_options import Engine, bar
+from .crf_options import Engine, bar, with_titles
 from .options import Device, Download, Json, Size
 from .reproduce_tables import show
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from inference.experiments.compare import TrainingScores
     from inference.experiments.scene_table import SceneTable
 
@@ -250,7 +248,7 @@ def reproduce(
             force=force,
             device=device,
             jobs=jobs,
-            watch=print_when_done if min(jobs, seeds) > 1 else _with_titles(watch),
+            watch=print_when_done if min(jobs, seeds) > 1 else with_titles(watch),
         )
     if json:
         console.print_json(data=result.to_json())
@@ -268,7 +266,7 @@ def _unscored(
 
     with bar() as watch:
         result = train_without_masks(
-            request, seeds=seeds, folder=out, force=force, device=device, watch=_with_titles(watch)
+            request, seeds=seeds, folder=out, force=force, device=device, watch=with_titles(watch)
         )
     if json:
         console.print_json(data=result.to_json())
@@ -287,20 +285,6 @@ def print_when_done(title: str, done: int, total: int) -> None:
     """Print the title of a step when it is complete: the only progress of other processes."""
     if done == total:
         notes.print(title, style="dim")
-
-
-def _with_titles(watch: Callable[[str, int, int], None]) -> Callable[[str, int, int], None]:
-    """Return a callback that prints the title of each step as it begins, and calls ``watch``."""
-    last = ""
-
-    def both(title: str, done: int, total: int) -> None:
-        nonlocal last
-        if title != last:
-            notes.print(title, style="dim")
-            last = title
-        watch(title, done, total)
-
-    return both
 
 
 def _some(option: str, text: str) -> tuple[float, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
@@ -22,6 +22,9 @@ from scene.labels import VOID
 from scene.notices import Progress
 
 from ..segmentation.segmenter import Segmenter
+
+if TYPE_CHECKING:
+    from .mask_files import MaskCache, MaskPictures  # which load matplotlib
 
 LabelSource = Literal["known", "predicted"]
 
@@ -60,6 +63,8 @@ def pseudo_label(
     copy: bool = False,
     force: bool = False,
     about: dict[str, Any] | None = None,
+    cache: MaskCache | None = None,
+    pictures: MaskPictures | None = None,
     watch: Progress = lambda title, done, total: None,
 ) -> PseudoLabels:
     """Write a dataset in VOC layout whose ``train`` has weak masks of a split's scenes.
@@ -81,6 +86,8 @@ def pseudo_label(
         copy: Copy images where they could be linked.
         force: Replace an earlier dataset.
         about: Further entries of ``about.json``.
+        cache: Weak masks that an interrupted call computed; new ones are added.
+        pictures: Draws the weak masks, into the folder.
         watch: Called with the progress.
 
     Raises:
@@ -88,7 +95,7 @@ def pseudo_label(
         LookupError: If the source or the split does not exist.
         ValueError: If the data have other labels, or a number is out of range.
     """
-    _require(confidence, limit, true)
+    require_numbers(confidence, limit, true)
     require_dataset_folder(folder, force)
     size = segmenter.schema.size
     dataset = open_data(source, split, size)
@@ -96,9 +103,10 @@ def pseudo_label(
     with_true_mask = _random_scenes(dataset, min(len(dataset), limit or len(dataset)), true, seed)
     with new_folder(folder) as part:
         writer = VOCWriter(part, segmenter.schema.labels, copy)
-        counts, void = _write_train(
-            writer, segmenter, dataset, limit, with_true_mask, confidence, labels, watch
-        )
+        masks = _WeakMasks(segmenter, confidence, labels, cache)
+        counts, void = _write_train(writer, masks, dataset, limit, with_true_mask, pictures, watch)
+        if pictures is not None:
+            pictures.finish(part)
         scenes = {"train": counts, **copy_other_splits(writer, source, size, split, watch)}
         summary = {
             "stage": segmenter.stage,
@@ -124,8 +132,12 @@ def weak_mask(
     return torch.where(result.confidence < confidence, VOID, result.mask)
 
 
-def _require(confidence: float, limit: int | None, true: int) -> None:
-    """Refuse numbers that are out of range."""
+def require_numbers(confidence: float, limit: int | None = None, true: int = 0) -> None:
+    """Refuse numbers that are out of range, see `pseudo_label`.
+
+    Raises:
+        ValueError: If one is.
+    """
     if not 0 <= confidence <= 1:
         raise ValueError(f"--confidence is a probability, 0 to 1, not {confidence}.")
     if limit is not None and limit < 1:
@@ -156,17 +168,44 @@ def _random_scenes(dataset: SceneDataset, total: int, true: int, seed: int) -> s
     return chosen
 
 
+@dataclass(frozen=True)
+class _WeakMasks:
+    """Makes weak masks, or reads those that an interrupted call made."""
+
+    segmenter: Segmenter
+    confidence: float
+    labels: LabelSource
+    cache: MaskCache | None
+
+    def of(self, name: str, picture: Path | Tensor, image: Tensor, known: Tensor | None) -> Tensor:
+        """Return the mask of a scene, ``(H, W)`` uint8.
+
+        Args:
+            name: Name of the scene.
+            picture: The file of its image, or the image.
+            image: ``(3, H, W)`` uint8.
+            known: Image-level labels ``(C,)``; None = not known.
+        """
+        known = known if self.labels == "known" else None
+        if self.cache is None:
+            return weak_mask(self.segmenter, image, known, self.confidence)
+        mask = self.cache.get(name, picture, (image.shape[1], image.shape[2]))
+        if mask is None:
+            mask = weak_mask(self.segmenter, image, known, self.confidence)
+            self.cache.put(name, picture, mask)
+        return mask
+
+
 def _write_train(
     writer: VOCWriter,
-    segmenter: Segmenter,
+    masks: _WeakMasks,
     dataset: SceneDataset,
     limit: int | None,
     with_true_mask: set[int],
-    confidence: float,
-    labels: LabelSource,
+    pictures: MaskPictures | None,
     watch: Progress,
 ) -> tuple[int, float]:
-    """Write scenes, those of ``kept`` with ground-truth masks and the others with weak ones.
+    """Write scenes, those of ``with_true_mask`` with ground-truth masks and others with weak ones.
 
     Returns:
         Number of scenes, and share of void pixels in the weak masks.
@@ -181,9 +220,10 @@ def _write_train(
         if index in with_true_mask and scene.mask is not None:
             count += writer.add("train", name, picture, scene.mask, classes)
         else:
-            known = classes if labels == "known" else None
-            mask = weak_mask(segmenter, scene.image, known, confidence)
+            mask = masks.of(name, picture, scene.image, classes)
             count += writer.add("train", name, picture, mask, classes, weak=True)
             void, pixels = void + int((mask == VOID).sum()), pixels + mask.numel()
+            if pictures is not None:
+                pictures.add(writer.folder, name, scene.image, mask, classes)
         watch(f"labelling {dataset.split}", index + 1, total)
     return count, void / max(pixels, 1)

@@ -43,7 +43,7 @@ def with_legend(picture: Tensor, labels: Labels, ids: Sequence[int]) -> Tensor:
     height, width = picture.shape[1:]
     size = max(12, min(height, width) // 40)
     names = [labels.names[i] for i in ids]
-    fonts = [ImageFont.truetype(_font(name), size) for name in names]
+    fonts = [ImageFont.truetype(font_file(name), size) for name in names]
     lengths = [
         int(font.getlength(name)) + 3 * size for font, name in zip(fonts, names, strict=True)
     ]
@@ -75,10 +75,10 @@ def _laid_out(lengths: Sequence[int], width: int) -> tuple[list[tuple[int, int]]
     return places, row + 1
 
 
-def _font(name: str) -> str:
-    """Return a font for a name: that of matplotlib, or an installed one with its letters."""
+def font_file(text: str) -> str:
+    """Return a font for a text: that of matplotlib, or an installed one with its letters."""
     default = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
-    if not (missing := lacking(default, name)):
+    if not (missing := lacking(default, text)):
         return str(default)
     fonts, undrawable = fonts_for(missing)
     if undrawable:

@@ -32,7 +32,7 @@ READ_A_RUN = {
 SHARED = ("--device", "--seed", "--json", "--force", "--trust", "--download", "--engine")
 """Options that say the same wherever they are."""
 
-OTHERS = {"reproduce"}
+OTHERS = {"masks", "reproduce"}
 """Commands whose --force and --seed concern a series of trainings."""
 
 LEANING = re.compile(r"(of|its|their|likewise|or|also|whose|by|how|it|they|with|in|at|to)\b", re.I)
@@ -101,6 +101,7 @@ def test_help_texts_are_whole_sentences(words):
         ("generate", "--out", "a.png"), ("pseudo-label", "--out", "a.json"),
         ("cues", "--out", "a.npz"), ("diagnose", "--out", "a.png"),
         ("crf", "ablate", "--out", "a.json"), ("crf", "refine", "i.png", "--out", "a.npz"),
+        ("masks", "photos", "--out", "a.png"),
     ],
 )  # fmt: skip
 def test_a_suffix_says_that_a_folder_is_meant_to_be_a_file(refused, words):

@@ -14,6 +14,7 @@ from typing import Any
 
 from scene.registry import unknown
 
+from ...settings.assignments import BOOLS, option_spelled
 from ...settings.fields import VIEWS, Option
 from ...settings.settings import OPTIONS
 
@@ -25,8 +26,6 @@ Point = dict[str, Value]
 
 _RANGE = re.compile(r"[\s\de.+-]+(:|$)")
 """What a range looks like; a path may hold two dots, too."""
-
-_BOOLS = {"yes": True, "true": True, "no": False, "false": False}
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,8 @@ def space(text: str) -> Space:
     ('image', 'image,classes')
     """
     typed, _, values = text.partition("=")
-    setting = _setting(typed.strip().strip("-"))
+    word = typed.strip().strip("-")
+    setting = option_spelled(word, "option to search", without=("data",))
     kind = _kind(setting)
     option = setting.flag[2:]
     if setting.name == "view_weights":
@@ -187,22 +187,6 @@ def as_json(spaces: Sequence[Space]) -> dict[str, Any]:
     return {s.option: {k: v for k, v in asdict(s).items() if k != "option"} for s in spaces}
 
 
-def _setting(typed: str) -> Option:
-    """Return the option of this name.
-
-    Raises:
-        LookupError: If there is none, or it cannot be searched.
-    """
-    spelled = {f"--{option.name}".replace("_", "-"): option for option in OPTIONS.values()}
-    spelled |= {also: option for option in OPTIONS.values() for also in option.choice.also}
-    del spelled["--data"]
-    match = spelled.get("--" + typed.replace("_", "-"))
-    if match is None:
-        known = [option[2:] for option in spelled]
-        raise LookupError(unknown(typed.replace("_", "-"), known, "option to search") + ".")
-    return match
-
-
 def _kind(setting: Option) -> type:
     """Return the type of an option's values: ``int``, ``float``, ``bool`` or ``str``."""
     if setting.name == "view_weights":
@@ -254,7 +238,7 @@ def _value(option: str, text: str, kind: type) -> Any:
         return text
     try:
         if kind is bool:
-            return _BOOLS[text.lower()]
+            return BOOLS[text.lower()]
         read = kind(text)
     except (ValueError, KeyError):
         expected = {int: "a whole number", float: "a number", bool: "yes or no"}[kind]

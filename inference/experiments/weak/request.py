@@ -139,22 +139,21 @@ class Request:
         own = {"small": "small", "vgg16": "largefov", "resnet50": "largefov"}
         return own.get(self.backbone, self.backbone)
 
-    def classifier(self, seed: int) -> Settings:
-        """Return the settings of the classifier."""
-        return recipe("classifier").settings(
-            **self._shared(seed),
-            backbone=self.backbone,
-            backbone_weights=self.weights,
-            threshold="auto",
-            steps=self.classifier_steps,
-        )
+    def classifier(self, seed: int, **selected: Any) -> Settings:
+        """Return the settings of the classifier: those of the recipe, and those selected."""
+        own = {
+            "backbone": self.backbone,
+            "backbone_weights": self.weights,
+            "threshold": "auto",
+            "steps": self.classifier_steps,
+        }
+        return recipe("classifier").settings(**{**self._shared(seed), **own, **selected})
 
     def sec(self, seed: int, classifier: Path | None = None, **selected: Any) -> Settings:
         """Return the settings of SEC: those of the recipe, and those selected."""
         without = {} if self.background else {"background": 0.0}
-        return recipe("sec").settings(
-            **self._coarse(seed, classifier), steps=self.sec_steps, **{**selected, **without}
-        )
+        own = {**self._coarse(seed, classifier), "steps": self.sec_steps}
+        return recipe("sec").settings(**{**own, **selected, **without})
 
     def supervised(self, seed: int, classifier: Path | None = None) -> Settings:
         """Return the settings of the recipe supervised, SEC's network on ground-truth masks."""
