@@ -88,10 +88,11 @@ class Classifier(nn.Module):
         levels: list[Tensor] = []
         maps = (images - self.mean) / self.deviation
         for stage in self.stages:
-            maps = stage(maps)
-            if levels and levels[-1].shape[-2:] == maps.shape[-2:]:
-                levels.pop()
-            levels.append(maps)
+            inner = getattr(stage, "levels", None)  # of a network that is one stage
+            for maps in inner(maps) if inner else [stage(maps)]:
+                if levels and levels[-1].shape[-2:] == maps.shape[-2:]:
+                    levels.pop()
+                levels.append(maps)
         return levels
 
     def head(self, maps: Tensor, layer: str | None = None) -> Tensor:

@@ -249,7 +249,16 @@ class _Features(nn.Module):
         self.model = model
 
     def forward(self, images: Tensor) -> Tensor:
-        maps: Tensor = self.model.forward_features(images)
+        return self._channels_first(self.model.forward_features(images))
+
+    def levels(self, images: Tensor) -> list[Tensor]:
+        """Return the maps of the network's own stages, finest first, and its last ones."""
+        if not hasattr(self.model, "forward_intermediates"):
+            return [self(images)]
+        last, maps = self.model.forward_intermediates(images)
+        return [*maps, self._channels_first(last)]
+
+    def _channels_first(self, maps: Tensor) -> Tensor:
         last = maps.ndim == 4 and maps.shape[1] != self.channels == maps.shape[-1]
         return maps.permute(0, 3, 1, 2) if last else maps
 

@@ -88,7 +88,18 @@ def test_a_package_of_another_network_is_refused(package):
 @pytest.mark.parametrize("name", ["test_mambaout", "edgenext_xx_small"])
 def test_a_network_without_a_stride_of_its_own_is_dilated(name):
     net = make_trunk(name, 4, stride=8).eval()
-    assert net.maps(torch.rand(1, 3, 97, 64)).shape[-2:] == (13, 8)
+    assert net.maps(torch.rand(1, 3, 96, 64)).shape[-2:] == (12, 8)
+
+
+@pytest.mark.parametrize("name", ["test_convnext", "test_mambaout", "test_resnet", "mobilenet_v2"])
+def test_a_pyramid_ends_in_the_last_maps(name):
+    net, image = make_trunk(name, 4).eval(), torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        levels = net.pyramid(image)
+        torch.testing.assert_close(levels[-1], net.maps(image))
+    sides = [maps.shape[-1] for maps in levels]
+    assert sides == sorted(set(sides), reverse=True)
+    assert len(sides) >= 4
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v2", "shufflenet_v2_x0_5"])
@@ -107,9 +118,7 @@ def test_a_network_that_timm_does_not_know_is_torchvisions(name, tmp_path):
     assert make_trunk(name, 5)(_image()).shape == (2, 5)
 
 
-@pytest.mark.parametrize(
-    "name", ["squeezenet1_1", "alexnet", "googlenet", "regnet_y_400mf", "mnasnet0_5"]
-)
+@pytest.mark.parametrize("name", ["squeezenet1_1", "alexnet", "googlenet", "mnasnet0_5"])
 def test_torchvisions_networks_take_any_size(name):
     net = make_trunk(name, 4, stride=16).eval()
     assert net(torch.rand(2, 3, 97, 70)).shape == (2, 4)
@@ -130,6 +139,31 @@ def test_torchvisions_weights_are_its_latest(monkeypatch):
     assert asked == [models.MobileNet_V2_Weights.DEFAULT]
     with pytest.raises(LookupError, match="of mobilenet_v2; install the extra weights"):
         make_trunk("mobilenet_v2", 3, "package")
+
+
+def test_weights_in_the_hubs_cache_need_no_network(monkeypatch, tmp_path):
+    model = timm.create_model("test_resnet")
+    save_file(model.state_dict(), tmp_path / "model.safetensors")
+    monkeypatch.setattr(trunks, "_reachable", lambda: False)
+    monkeypatch.setattr(
+        "huggingface_hub.try_to_load_from_cache", lambda hub, file: str(tmp_path / file)
+    )
+    net = make_trunk("test_resnet", 3, "imagenet")
+    assert torch.equal(next(net.parameters()), next(model.parameters()))
+
+
+def test_whether_the_hub_answers_is_asked_once_and_never_past_a_proxy(monkeypatch):
+    def refuse(where, timeout):
+        asked.append(where)
+        raise OSError("no route")
+
+    asked = []
+    monkeypatch.setattr("socket.create_connection", refuse)
+    monkeypatch.setattr("urllib.request.getproxies", dict)
+    assert not trunks._reachable()
+    monkeypatch.setattr("urllib.request.getproxies", lambda: {"https": "http://proxy:8080"})
+    assert trunks._reachable()
+    assert len(asked) == 1
 
 
 def _image():
