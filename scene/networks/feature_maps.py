@@ -89,10 +89,12 @@ class Classifier(nn.Module):
         maps = (images - self.mean) / self.deviation
         for stage in self.stages:
             inner = getattr(stage, "levels", None)  # of a network that is one stage
-            for maps in inner(maps) if inner else [stage(maps)]:
-                if levels and levels[-1].shape[-2:] == maps.shape[-2:]:
+            outputs: list[Tensor] = inner(maps) if inner else [stage(maps)]
+            for output in outputs:
+                if levels and levels[-1].shape[-2:] == output.shape[-2:]:
                     levels.pop()
-                levels.append(maps)
+                levels.append(output)
+            maps = outputs[-1]
         return levels
 
     def head(self, maps: Tensor, layer: str | None = None) -> Tensor:
