@@ -47,7 +47,7 @@ def make_classifier(
         return _small(classes, width)
     if name in _TORCHVISION:
         net = _TORCHVISION[name](classes, weights)
-        if stride is not None:
+        if stride not in (None, 32):  # which both have, without dilation
             require_stride(net, name, stride)
         return net
     return make_trunk(name, classes, weights, stride or 16, CLASSIFIERS)
