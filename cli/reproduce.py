@@ -100,8 +100,8 @@ def reproduce(
     backbone: Annotated[
         str,
         _option(
-            "Backbone of the classifier: small, vgg16 or resnet50. SEC's network is "
-            "small with small, else largefov.",
+            "Backbone of the classifier: small, vgg16, resnet50, or a classifier of timm or "
+            "torchvision. SEC's network is largefov with vgg16 and resnet50, else the same.",
             _TRAINING,
         ),
     ] = "small",

@@ -140,7 +140,11 @@ def segment(
     ] = None,
     backbone: Annotated[
         str | None,
-        _imagenet("--backbone", help="Classifier of timm.", show_default="tf_efficientnet_lite0"),
+        _imagenet(
+            "--backbone",
+            help="Classifier of timm or torchvision.",
+            show_default="tf_efficientnet_lite0",
+        ),
     ] = None,
     backbone_weights: Annotated[
         str | None,

@@ -12,11 +12,13 @@ from torch import nn
 
 from scene.discriminative import CoarseScene
 from scene.models import SceneModel
+from scene.networks.backbones import require_small
+from scene.networks.image_encoders import TrunkEncoder
 from scene.registry import load
 from scene.seeds import seeded
 from scene.views import VIEWS, Schema
 
-from .guides import Guide
+from .guides import EncoderMaker, Guide
 from .objectives.bounds import ELBO, Bound, Objective, Renyi
 from .objectives.sec import SEC, OnMasks, grid_kernels
 from .objectives.telbo import JMVAE, TELBO, Hybrid, Turns, subsets
@@ -79,12 +81,31 @@ def _guide(settings: Settings, schema: Schema, model: SceneModel) -> Guide:
     if recipe(settings.recipe).form == "plain":
         views = settings.guide.encode
     sizes: dict[str, Any] = {"latent": model.latent, "width": settings.guide.width}
-    if model.encoders:
-        sizes["encoders"] = model.encoders
+    if encoders := _encoders(settings, model):
+        sizes["encoders"] = encoders
     if settings.model.spatial and _takes_any(kind):  # to any other, z is one vector
         sizes |= {"spatial": settings.model.spatial, "cell": settings.model.cell}
     guide: Guide = _construct(name, kind, schema, views, **sizes)
     return guide
+
+
+def _encoders(settings: Settings, model: SceneModel) -> Mapping[str, EncoderMaker]:
+    """Return what makes a guide's encoders other than the package's usual ones.
+
+    A model that reads the image itself, as a cVAE does, has the backbone; its guide has not.
+    """
+    choices = settings.model
+    if "image" not in model.views or not recipe(settings.recipe).takes("backbone"):
+        return model.encoders
+    if choices.backbone == "small":
+        require_small(choices.backbone_weights, choices.tuned_stages)
+        return model.encoders
+
+    def trunk(schema: Schema, width: int) -> TrunkEncoder:
+        weights, stages = choices.backbone_weights, choices.tuned_stages
+        return TrunkEncoder(schema.size, width, choices.backbone, weights, choices.stride, stages)
+
+    return {**model.encoders, "image": trunk}
 
 
 def _objective(settings: Settings, model: SceneModel, guide: Guide) -> Objective:

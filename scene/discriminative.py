@@ -10,9 +10,9 @@ from torch import Tensor
 
 from .likelihoods import ClassVector, LabelMap
 from .models import Likelihood, SceneModel
-from .networks.backbones import Weights, require_size_for
+from .networks.backbones import Weights, require_size_for, require_small
 from .networks.classifiers import make_classifier
-from .networks.segmentation import LargeFOV, SmallFCN, TrunkFCN, UNet
+from .networks.segmentation import LargeFOV, SmallFCN, TrunkFCN, TrunkUNet, UNet
 from .sizes import STOCK_WIDTH
 from .views import Schema, Views
 
@@ -26,15 +26,39 @@ class SegmentedScene(SceneModel):
     Args:
         schema: Labels and image size.
         width: Channels of the U-Net at full resolution.
+        backbone: The encoder of the U-Net: ``small``, its own, or any other classifier of
+            `scene.networks.classifiers.make_classifier`.
+        weights: Weights of any other: ``none``, ``imagenet``, ``package`` or a path.
+        stride: Of its last maps in the image that it reads: 8, 16 or 32 pixels.
+        tuned_stages: How many of its last stages learn beside the decoder; None = all.
+
+    Raises:
+        LookupError: If there is no such backbone, or there are no such weights.
+        ValueError: If ``small`` is to have weights or tuned stages, or another backbone cannot
+            have that stride.
     """
 
     views = ("mask",)
     conditions = ("image",)
 
-    def __init__(self, schema: Schema, width: int = STOCK_WIDTH) -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        width: int = STOCK_WIDTH,
+        backbone: str = "small",
+        weights: Weights = "none",
+        stride: int = 16,
+        tuned_stages: int | None = None,
+    ) -> None:
         super().__init__()
-        halvings = 4 if min(schema.size) >= 32 else 3
-        self.net = UNet(3, len(schema.labels.names), width, halvings)
+        labels = len(schema.labels.names)
+        self.net: UNet | TrunkUNet
+        if backbone != "small":
+            choices = (backbone, weights, stride, tuned_stages)
+            self.net = TrunkUNet(labels, schema.size, width, *choices)
+            return
+        require_small(weights, tuned_stages)
+        self.net = UNet(3, labels, width, halvings=4 if min(schema.size) >= 32 else 3)
 
     def decode(
         self, z: Tensor | None, views: Views | None, names: Iterable[str]
@@ -50,10 +74,11 @@ class ClassifiedScene(SceneModel):
     Args:
         schema: Labels and image size.
         width: Channels of the first stage of the small backbone.
-        backbone: One of `scene.networks.classifiers.CLASSIFIERS`, or a network of timm.
+        backbone: One of `scene.networks.classifiers.CLASSIFIERS`, or a network of timm or
+            torchvision.
         weights: Weights of the backbone: ``none``, ``imagenet``, ``package`` or a path.
         threshold: The probability above which a class counts as present.
-        stride: Of the last maps of a network of timm, in pixels: 8, 16 or 32.
+        stride: Of the last maps, in pixels: 8, 16 or 32; 32 leaves ``resnet50`` as published.
         tuned_stages: How many of the last stages learn beside the head; None = all.
     """
 
@@ -102,11 +127,12 @@ class CoarseScene(SceneModel):
 
     Args:
         schema: Labels and image size.
-        net: One of `scene.networks.segmentation.NETS`, or a convolutional network of timm.
+        net: One of `scene.networks.segmentation.NETS`, or a convolutional network of timm or
+            torchvision.
         width: Channels of ``small`` at full resolution.
         weights: Weights of any other: ``none``, ``imagenet``, a path, of timm's also ``package``.
             With ``classifier`` they start at random; ``net.copy_weights`` copies a classifier's.
-        stride: Of the grid of a network of timm, in pixels: 8, 16 or 32.
+        stride: Of the grid of such a network, in pixels: 8, 16 or 32.
         tuned_stages: How many of its last stages learn beside the new layer; None = all.
 
     Attributes:

@@ -21,9 +21,10 @@ from pyro import poutine
 from torch import Tensor, nn
 
 from .likelihoods import ClassVector, LabelMap, Pixels
-from .networks.backbones import Weights, make_backbone
+from .networks.backbones import Weights
 from .networks.decoders import ClassDecoder, Decoder
 from .networks.encoders import Encoder, GaussianHead, make_encoder
+from .networks.image_encoders import TrunkEncoder, make_backbone
 from .networks.spatial import FeaturePyramid, GridGaussian, Latent
 from .sizes import STOCK_IMAGE_SCALE, STOCK_LATENT, STOCK_WIDTH
 from .views import VIEWS, Schema, Views
@@ -152,16 +153,19 @@ class ConditionalScene(SceneModel):
         schema: Labels and image size.
         latent: Length of z.
         width: Channels of the finest layer of the decoder.
-        backbone: Network that encodes the image: one of `scene.networks.backbones.BACKBONES`.
-        weights: Weights of the backbone: ``none``, ``imagenet`` or a path.
+        backbone: Network that encodes the image, see
+            `scene.networks.image_encoders.make_backbone`.
+        weights: Weights of the backbone: ``none``, ``imagenet``, ``package`` or a path.
         hidden: Length of the image's feature vector.
         prior: ``standard``: p(z | image) is N(0, I); where the posteriors of all scenes do not
             cover it, the decoder meets z that it never learned. ``learned``: p(z | image) is a
             network of its own.
         spatial: Channels of z for each cell of a grid, beside ``latent``. With 0 there is no
             grid, and one vector is all that the decoder gets of the image; with a grid it also
-            gets features of the image in each cell.
+            gets features of the image in each cell, from the trunk if there is one.
         cell: Height and width of a cell in pixels.
+        stride: Of a trunk's last maps in the image that it reads: 8, 16 or 32 pixels.
+        tuned_stages: How many of the backbone's last stages learn; None = all.
 
     Source:
         Sohn et al. (2015), Learning Structured Output Representation using Deep Conditional
@@ -183,15 +187,18 @@ class ConditionalScene(SceneModel):
         prior: Literal["learned", "standard"] = "standard",
         spatial: int = 0,
         cell: int = 4,
+        stride: int = 16,
+        tuned_stages: int | None = None,
     ) -> None:
         super().__init__()
         self.parts = parts = Latent(latent, spatial, cell, schema.size)
         self.latent = parts.length
-        self.backbone = make_backbone(backbone, schema, width, weights)
+        self.backbone = make_backbone(backbone, schema, width, weights, stride, tuned_stages)
         self.bottleneck = nn.Sequential(nn.Linear(self.backbone.features, hidden), nn.ReLU())
-        self.pyramid = (
-            FeaturePyramid(Encoder(3, schema.size, width), parts, width) if spatial else None
-        )
+        self.pyramid: FeaturePyramid | None = None
+        if spatial:
+            own = None if self._trunk else Encoder(3, schema.size, width)
+            self.pyramid = FeaturePyramid(own, parts, width)
         channels = spatial + (self.pyramid.features if self.pyramid else 0)
         labels = len(schema.labels.names)
         self.mask = Decoder(latent + hidden, labels, schema.size, width, channels, cell)
@@ -211,13 +218,26 @@ class ConditionalScene(SceneModel):
         assert views is not None
         if "mask" not in names:
             return {}
-        features = self.bottleneck(self.backbone(views["image"])).float()
+        whole, local = self._encode(views["image"])
+        features = self.bottleneck(whole).float()
         vector, grid = self.parts.split(z)
         vector = torch.cat([vector, features.expand(*z.shape[:-1], -1)], dim=-1)
-        if self.pyramid is not None and grid is not None:
-            local = self.pyramid(views["image"]).float()
+        if local is not None and grid is not None:
             grid = torch.cat([grid, local.expand(*z.shape[:-1], -1, -1, -1)], dim=-3)
         return {"mask": LabelMap(self.mask(vector, grid))}
+
+    @property
+    def _trunk(self) -> TrunkEncoder | None:
+        return self.backbone if isinstance(self.backbone, TrunkEncoder) else None
+
+    def _encode(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the features of an image as a whole, and those of each cell of a grid."""
+        if self.pyramid is None:
+            return self.backbone(image), None
+        if self._trunk is None:
+            return self.backbone(image), self.pyramid(image).float()
+        maps = self._trunk.feature_maps(image)  # once for both
+        return self._trunk.vector(maps[-1]), self.pyramid.expand(maps).float()
 
 
 class _ImagePrior(nn.Module):

@@ -33,11 +33,11 @@ OBJECTIVES = {
 """Bounds by name, for the joint term and for retrofit terms alike."""
 
 
-TRUNK = "timm"
-"""Stands for every network of timm in `Recipe.nets`."""
+TRUNK = "trunk"
+"""Stands for every other network of timm or torchvision in `Recipe.nets`."""
 
 OWN_NETWORKS = ("small", "vgg16", "resnet50", "largefov")
-"""Names of networks that are not timm's."""
+"""Networks that `TRUNK` does not stand for."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,8 @@ class Recipe:
             backbone does.
         defaults: Values of options in this recipe.
         nets: Values of options that go with a network (``net``, ``backbone``) other than its
-            default, by its name; `TRUNK` stands for every network of timm.
+            default, by its name; `TRUNK` stands for every network of timm or
+            torchvision without values of its own.
     """
 
     about: str
@@ -161,6 +162,7 @@ _LATENT = ("latent", "guide", "guide_width", *_BOUND)
 _PIXELS = ("noise", "image_scale", "learn_scale")
 _CUES = ("layer", "scales", "flip", "foreground", "background", "saliency", "exponent", "cue_crf")
 _CRF = ("crf_weight", "crf_xy", "crf_rgb")
+_TRUNK = ("backbone", "backbone_weights", "stride", "tuned_stages")
 _COARSE = ("net", "classifier", "backbone_weights", "stride", "tuned_stages")
 _SMALL = {
     "guide": "none",
@@ -213,29 +215,32 @@ RECIPES: dict[str, Recipe] = {
             "prior",
             "hybrid",
             "weak_weight",
-            "backbone",
-            "backbone_weights",
+            *_TRUNK,
         ),
+        scratch=("small", "vgg16"),
         defaults={"encode": ("image", "mask")},
     ),
     "jvae": Recipe(
         "Joint VAE: infers z from the views of --encode, models image, classes and mask.",
         _JOINT,
-        uses=(*_LATENT, *_GRID, *_PIXELS, "encode", "weak_weight"),
+        uses=(*_LATENT, *_GRID, *_PIXELS, *_TRUNK, "encode", "weak_weight"),
+        scratch=("small",),
         defaults={"encode": ("image", "classes")},
     ),
     "jmvae": Recipe(
         "JMVAE: a joint VAE whose posteriors given fewer views follow the joint one.",
         _JOINT,
         form="jmvae",
-        uses=(*_LATENT, *_GRID, *_PIXELS, "subsets", "alpha", "weak_weight"),
+        uses=(*_LATENT, *_GRID, *_PIXELS, *_TRUNK, "subsets", "alpha", "weak_weight"),
+        scratch=("small",),
         defaults={"guide": "retrofit", "subsets": "singles", "learning_rate": 1e-3},
     ),
     "telbo": Recipe(
         "TELBO: a joint bound and one for each subset of views, with shared generators.",
         _JOINT,
         form="telbo",
-        uses=(*_LATENT, *_GRID, *_PIXELS, "subsets", "alpha", *_RETROFIT, "weak_weight"),
+        uses=(*_LATENT, *_GRID, *_PIXELS, *_TRUNK, "subsets", "alpha", *_RETROFIT, "weak_weight"),
+        scratch=("small",),
         defaults={
             "guide": "poe",
             "subsets": "image,image+classes,mask",
@@ -248,15 +253,17 @@ RECIPES: dict[str, Recipe] = {
         "U-Net trained on ground-truth masks: the supervised baseline.",
         "scene.discriminative:SegmentedScene",
         explains=("mask",),
-        uses=("weak_weight",),
+        uses=(*_TRUNK, "weak_weight"),
+        scratch=("small",),
         defaults={"guide": "none", "encode": ("image",), "learning_rate": 4e-3, "batch_size": 32},
     ),
     "classifier": Recipe(
         "Classifier of image-level labels: the first stage of weak supervision.",
         "scene.discriminative:ClassifiedScene",
         explains=("classes",),
-        uses=("backbone", "backbone_weights", "stride", "tuned_stages", "threshold"),
+        uses=(*_TRUNK, "threshold"),
         scratch=("small",),
+        nets={"resnet50": {"stride": 32}},
         defaults={
             "guide": "none",
             "encode": ("image",),

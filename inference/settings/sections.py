@@ -101,10 +101,11 @@ class ModelSettings:
         noise: Distribution of pixels around the decoded image.
         image_scale: Its scale, in units of the image's range.
         learn_scale: Whether that scale is learned.
-        backbone: Network that reads the image of a cVAE, or classifies it.
+        backbone: Network that reads the image: of a classifier, the segmenter and a cVAE in the
+            model, of a joint VAE in the guide.
         backbone_weights: First weights of that network: ``none``, ``imagenet``, ``classifier`` or
             a path.
-        stride: Pixels, along each side, that a cell of a timm backbone's last maps covers.
+        stride: Pixels, along each side, that a cell of the backbone's last maps covers.
         tuned_stages: Last stages of the backbone that learn; None = all.
         net: Network that labels the grid of SEC.
         threshold: The probability above which a classifier counts a class as present; ``auto`` =
@@ -145,8 +146,9 @@ class ModelSettings:
     )
     backbone: str = setting(
         "small",
-        "Network that reads the image: small, vgg16 or resnet50; of a classifier also any "
-        "convolutional network of timm, as tf_efficientnet_lite0.",
+        "Network that reads the image: small, or any convolutional classifier of timm or "
+        "torchvision, as tf_efficientnet_lite0, vgg16 or mobilenet_v2; in a joint VAE the guide's "
+        "encoder of images.",
         metavar="NAME",
     )
     backbone_weights: str = setting(
@@ -158,13 +160,15 @@ class ModelSettings:
     )
     stride: int = setting(
         16,
-        "Side of a cell of a timm backbone's last feature maps: 8, 16 or 32.",
+        "Side of a cell of the backbone's last feature maps: 8, 16 or 32. Convolutions are "
+        "dilated where they would make it larger; small, and vgg16 in a cVAE, have their own.",
         unit="pixels",
         spoils="loss",
     )
     tuned_stages: int | None = setting(
         None,
-        "Number of the backbone's last stages that learn beside the head; 0 trains the head only.",
+        "Number of the backbone's last stages that learn; the others keep weights and batch "
+        "statistics. 0 trains only the layers after it.",
         least=0,
         most=1000,
         default_help="all",
@@ -172,7 +176,7 @@ class ModelSettings:
     net: str = setting(
         "small",
         "Network of SEC: small (stride 4), largefov (VGG-16, as published), or a convolutional "
-        "network of timm, as tf_efficientnet_lite0.",
+        "network of timm or torchvision, as tf_efficientnet_lite0.",
         metavar="NAME",
         spoils="loss",
     )

@@ -1,4 +1,4 @@
-"""Backbones: encoders of images for the cVAE, and torchvision's networks with their weights."""
+"""Backbones: torchvision's networks with their weights, and state dicts from files."""
 
 from __future__ import annotations
 
@@ -7,85 +7,26 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-
-from ..registry import unknown
-from ..views import Schema
-from .encoders import Encoder
+from torch import nn
 
 Weights = str
 """``none``, ``imagenet``, or the path of a state dict in safetensors or torch's format."""
-
-BACKBONES = ("small", "vgg16")
-"""Backbones of the cVAE, by name."""
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """ImageNet's channel means and standard deviations, by which torchvision's networks expect images
 to be standardised."""
 
 
-class Vgg16(nn.Module):
-    """The convolutions of VGG-16, average-pooled to at most 7×7 cells and flattened.
-
-    Args:
-        size: Height and width of the images in pixels.
-        weights: ``none``, ``imagenet`` or a path.
-
-    Attributes:
-        features: Length of the feature vector.
+def require_small(weights: Weights, tuned_stages: int | None = None) -> None:
+    """Refuse what a backbone that is called ``small`` cannot have.
 
     Raises:
-        ValueError: If the images are too small, or the weights are not of this network.
-        LookupError: If there are no such weights.
-
-    Shape:
-        ``(B, 3, H, W)`` in [0, 1] to ``(B, features)``.
-
-    Source:
-        Simonyan & Zisserman (2015), Very Deep Convolutional Networks, configuration D.
+        ValueError: If weights are named, or a number of stages that learn.
     """
-
-    mean: Tensor
-    deviation: Tensor
-
-    def __init__(self, size: tuple[int, int], weights: Weights = "none") -> None:
-        super().__init__()
-        require_size_for("vgg16", size)
-        self.convolutions = pretrained("vgg16", weights).features
-        self.cells = (min(size[0] // 32, 7), min(size[1] // 32, 7))
-        self.features = 512 * self.cells[0] * self.cells[1]
-        self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1), persistent=False)
-        self.register_buffer("deviation", torch.tensor(DEVIATION).view(3, 1, 1), persistent=False)
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Return the feature vectors of images, float32."""
-        maps = self.convolutions((image - self.mean) / self.deviation)
-        return F.adaptive_avg_pool2d(maps, self.cells).flatten(1).float()
-
-
-def make_backbone(
-    name: str, schema: Schema, width: int, weights: Weights = "none"
-) -> Encoder | Vgg16:
-    """Make the backbone called ``name``; its ``features`` is the length of its output.
-
-    Args:
-        name: One of `BACKBONES`.
-        schema: Labels and image size.
-        width: Channels of the first convolution of ``small``.
-        weights: ``none``, ``imagenet`` or a path.
-
-    Raises:
-        LookupError: If there is no such backbone, or there are no such weights.
-        ValueError: If weights are named for ``small``.
-    """
-    if name == "small":
-        if weights != "none":
-            raise ValueError("The small backbone is always trained from scratch: --weights none.")
-        return Encoder(3, schema.size, width)
-    if name == "vgg16":
-        return Vgg16(schema.size, weights)
-    raise LookupError(unknown(name, BACKBONES, "backbone") + ".")
+    if weights != "none":
+        raise ValueError("The small backbone is always trained from scratch: --weights none.")
+    if tuned_stages is not None:
+        raise ValueError("The small backbone learns as a whole; leave --tuned-stages out.")
 
 
 def require_size_for(name: str, size: tuple[int, int]) -> None:
@@ -114,17 +55,25 @@ def pretrained(name: str, weights: Weights = "none") -> Any:
 
     make = getattr(models, name)
     if weights == "imagenet":
+        known = models.get_model_weights(name)
         try:
-            return make(weights=models.get_model_weights(name)["IMAGENET1K_V1"])
+            return make(weights=known["IMAGENET1K_V1" if name in FIRST else "DEFAULT"])
         except (OSError, RuntimeError) as error:  # the latter where the file is not the right one
             raise LookupError(
                 f"ImageNet weights of {name} could not be downloaded ({error}); "
                 "give --weights none, or the path of a state dict."
             ) from error
-    net = make(weights=None)
+    net = make(weights=None, **({"init_weights": True} if name in _ASKING else {}))
     if weights != "none":
         load_weights(net, name, Path(weights))
     return net
+
+
+FIRST = ("vgg16", "resnet50")
+"""Networks whose ImageNet weights are the first that torchvision had; others take its latest."""
+
+_ASKING = ("googlenet", "inception_v3")
+"""Networks that warn unless they are told how to begin."""
 
 
 def load_weights(net: nn.Module, name: str, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Image classifiers by name: a small one, torchvision's VGG-16 and ResNet-50, timm's networks."""
+"""Image classifiers by name: a small one, torchvision's VGG-16 and ResNet-50, others."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 from torch import nn
 
 from ..sizes import STOCK_WIDTH
-from .backbones import Weights, pretrained
+from .backbones import Weights, pretrained, require_small
 from .encoders import Norm
 from .feature_maps import Classifier
-from .trunks import make_trunk
+from .trunks import make_trunk, require_stride
 
 CLASSIFIERS = ("small", "vgg16", "resnet50")
-"""Backbones of classifiers by name; any other name is that of a network of timm."""
+"""Backbones of classifiers by name; any other name is a network of timm or torchvision."""
 
 
 def make_classifier(
@@ -24,31 +24,33 @@ def make_classifier(
     classes: int,
     width: int = STOCK_WIDTH,
     weights: Weights = "none",
-    stride: int = 16,
+    stride: int | None = None,
 ) -> Classifier:
     """Make the classifier called ``name``.
 
     Args:
-        name: One of `CLASSIFIERS`, or a convolutional network of timm.
+        name: One of `CLASSIFIERS`, or a convolutional network of timm or torchvision.
         classes: C, the number of logits.
         width: Channels of the first stage of ``small``; the others have fixed widths.
         weights: Weights of any but ``small``: ``none``, ``imagenet``, a path, or ``package``, see
             `scene.networks.trunks.make_trunk`.
-        stride: Of the last maps of a network of timm, in pixels: 8, 16 or 32.
+        stride: The most pixels that a cell of the default layer's maps covers: 8, 16 or 32; None =
+            32 for ``resnet50``, 16 for any other; ``small`` always has 8.
 
     Raises:
         LookupError: If there is no such classifier, or there are no such weights.
-        ValueError: If weights are named for ``small``, or are not of this network.
+        ValueError: If weights are named for ``small``, or are not of this network, or it has not
+            that stride.
     """
     if name == "small":
-        if weights != "none":
-            raise ValueError("The small backbone is always trained from scratch: --weights none.")
+        require_small(weights)
         return _small(classes, width)
-    if name == "vgg16":
-        return _vgg16(classes, weights)
-    if name == "resnet50":
-        return _resnet50(classes, weights)
-    return make_trunk(name, classes, weights, stride, CLASSIFIERS)
+    if name in _TORCHVISION:
+        net = _TORCHVISION[name](classes, weights)
+        if stride not in (None, 32):  # which both have, without dilation
+            require_stride(net, name, stride)
+        return net
+    return make_trunk(name, classes, weights, stride or 16, CLASSIFIERS)
 
 
 def _small(classes: int, width: int) -> Classifier:
@@ -106,3 +108,7 @@ def _resnet50(classes: int, weights: Weights) -> Classifier:
     stages.update((name, getattr(net, name)) for name in ("layer2", "layer3", "layer4"))
     judge = nn.Sequential(net.avgpool, nn.Flatten(), nn.Linear(net.fc.in_features, classes))
     return Classifier(stages, judge, "layer4")
+
+
+_TORCHVISION = {"vgg16": _vgg16, "resnet50": _resnet50}
+"""Networks of torchvision whose layers have the names of their papers."""

@@ -76,6 +76,27 @@ class Classifier(nn.Module):
         maps: Tensor = self.stages[: at + 1]((images - self.mean) / self.deviation)
         return maps
 
+    def pyramid(self, images: Tensor) -> list[Tensor]:
+        """Return the maps of stages, finest first, of each resolution those of the last stage.
+
+        Args:
+            images: ``(B, 3, H, W)`` in [0, 1].
+
+        Returns:
+            Tensors ``(B, K, h, w)``; K differs.
+        """
+        levels: list[Tensor] = []
+        maps = (images - self.mean) / self.deviation
+        for stage in self.stages:
+            inner = getattr(stage, "levels", None)  # of a network that is one stage
+            outputs: list[Tensor] = inner(maps) if inner else [stage(maps)]
+            for output in outputs:
+                if levels and levels[-1].shape[-2:] == output.shape[-2:]:
+                    levels.pop()
+                levels.append(output)
+            maps = outputs[-1]
+        return levels
+
     def head(self, maps: Tensor, layer: str | None = None) -> Tensor:
         """Return the log odds from a layer's maps: ``(B, K, h, w)`` to ``(B, C)``."""
         logits: Tensor = self.judge(self.after(layer)(maps))

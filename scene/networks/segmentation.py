@@ -14,10 +14,12 @@ from .backbones import DEVIATION, MEAN, Weights, pretrained
 from .classifiers import make_classifier
 from .encoders import Norm, centred, convolution_block
 from .feature_maps import Classifier
+from .image_encoders import TrunkEncoder
+from .spatial import FeaturePyramid, Latent
 from .trunks import make_trunk
 
 NETS = ("small", "largefov")
-"""Networks that label a coarse grid, by name; any other name is that of a network of timm."""
+"""Networks that label a coarse grid, by name; any other is a network of timm or torchvision."""
 
 _BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 
@@ -66,6 +68,54 @@ class UNet(nn.Module):
             x = block(torch.cat([F.interpolate(x, scale_factor=2.0), skip], dim=1))
         logits: Tensor = self.logits(x)
         return logits.float()[..., :height, :width]
+
+
+class TrunkUNet(nn.Module):
+    """A U-Net whose encoder is the trunk of a classifier.
+
+    Up-convolutions join the trunk's maps of strides 16, 8, 4 and 2; the last one also reads the
+    image itself, through one convolution at full resolution.
+
+    Args:
+        labels: L, the number of labels.
+        size: Height and width of the images in pixels.
+        width: Channels at full resolution.
+        backbone: Any classifier but ``small``.
+        weights: Its weights, see `scene.networks.classifiers.make_classifier`.
+        stride: Of its last maps in the image that it reads: 8, 16 or 32 pixels.
+        tuned_stages: How many of its last stages learn beside the decoder; None = all.
+
+    Raises:
+        LookupError: If there is no such network, or there are no such weights.
+        ValueError: If the network has no feature maps, or not that stride.
+
+    Shape:
+        ``(B, 3, H, W)`` in [0, 1] to logits ``(B, L, H, W)``.
+    """
+
+    def __init__(
+        self,
+        labels: int,
+        size: tuple[int, int],
+        width: int,
+        backbone: str,
+        weights: Weights = "none",
+        stride: int | None = None,
+        tuned_stages: int | None = None,
+    ) -> None:
+        super().__init__()
+        encoder = TrunkEncoder(size, width, backbone, weights, stride, tuned_stages)
+        self.pyramid = FeaturePyramid(encoder, Latent(0, 0, 2, size), width)
+        self.fine = convolution_block(3, width)
+        self.mix = convolution_block(self.pyramid.features + width, width)
+        self.logits = nn.Conv2d(width, labels, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the logits of every label at every pixel, float32."""
+        height, width = image.shape[-2:]
+        x = F.interpolate(self.pyramid(image), scale_factor=2.0)[..., :height, :width]
+        logits: Tensor = self.logits(self.mix(torch.cat([x, self.fine(centred(image))], dim=1)))
+        return logits.float()
 
 
 class LargeFOV(nn.Module):
@@ -195,7 +245,7 @@ class TrunkFCN(nn.Module):
 
     Args:
         labels: L, the number of labels.
-        backbone: A convolutional network of timm.
+        backbone: A convolutional network of timm or torchvision.
         weights: Its weights, see `scene.networks.trunks.make_trunk`.
         stride: Of its last maps, in pixels: 8, 16 or 32.
         tuned_stages: How many of the last stages learn beside ``scores``; None = all.
@@ -232,6 +282,9 @@ class TrunkFCN(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Return the logits of every label in every cell, float32."""
         logits: Tensor = self.scores(self.dropout(self.trunk.maps(image)))
+        rows, columns = (-(-extent // 2**self.halvings) for extent in image.shape[-2:])
+        if logits.shape[-2:] != (rows, columns):  # layers without padding lose cells at borders
+            logits = F.interpolate(logits, (rows, columns), mode="bilinear", align_corners=False)
         return logits.float()
 
     def copy_weights(self, source: Classifier) -> None:

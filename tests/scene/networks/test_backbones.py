@@ -7,8 +7,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from scene.models import ConditionalScene
-from scene.networks.backbones import Vgg16, make_backbone
 from scene.networks.encoders import Encoder
+from scene.networks.image_encoders import Vgg16, make_backbone
 from scene.views import Schema
 
 
@@ -121,5 +121,5 @@ def test_images_too_small_for_vgg_are_refused(schema):
 
 
 def test_an_unknown_backbone_is_refused(schema):
-    with pytest.raises(LookupError, match=r"No backbone is called 'resnet'. Known: small, vgg16"):
+    with pytest.raises(LookupError, match=r"No network is called 'resnet'. Did you mean 'resnet"):
         make_backbone("resnet", schema, 2)

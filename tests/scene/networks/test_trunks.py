@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from scene.networks import trunks
+from scene.networks.backbones import DEVIATION, MEAN
 from scene.networks.trunks import make_trunk, packaged_weights
 
 LITE = "tf_efficientnet_lite0"
@@ -84,6 +85,95 @@ def test_a_package_of_another_network_is_refused(package):
         make_trunk(LITE, 3, "package")
 
 
+@pytest.mark.parametrize("name", ["test_mambaout", "edgenext_xx_small"])
+def test_a_network_without_a_stride_of_its_own_is_dilated(name):
+    net = make_trunk(name, 4, stride=8).eval()
+    assert net.maps(torch.rand(1, 3, 96, 64)).shape[-2:] == (12, 8)
+
+
+@pytest.mark.parametrize("name", ["test_convnext", "test_mambaout", "test_resnet", "mobilenet_v2"])
+def test_a_pyramid_ends_in_the_last_maps(name):
+    net, image = make_trunk(name, 4).eval(), torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        levels = net.pyramid(image)
+        torch.testing.assert_close(levels[-1], net.maps(image))
+    sides = [maps.shape[-1] for maps in levels]
+    assert sides == sorted(set(sides), reverse=True)
+    assert len(sides) >= 4
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "shufflenet_v2_x0_5"])
+def test_a_network_that_timm_does_not_know_is_torchvisions(name, tmp_path):
+    from torchvision import models
+
+    torch.manual_seed(0)
+    model = models.get_model(name).eval()
+    save_file(model.state_dict(), tmp_path / "weights.safetensors")
+    net, image = make_trunk(name, None, str(tmp_path / "weights.safetensors")).eval(), _image()
+    mean, deviation = (torch.tensor(t).view(3, 1, 1) for t in (MEAN, DEVIATION))
+    with torch.no_grad():
+        torch.testing.assert_close(net(image), model((image - mean) / deviation))
+        layer = net.layers[3]
+        torch.testing.assert_close(net.head(net.maps(image, layer), layer), net(image))
+    assert make_trunk(name, 5)(_image()).shape == (2, 5)
+
+
+@pytest.mark.parametrize("name", ["squeezenet1_1", "alexnet", "googlenet", "mnasnet0_5"])
+def test_torchvisions_networks_take_any_size(name):
+    net = make_trunk(name, 4, stride=16).eval()
+    assert net(torch.rand(2, 3, 97, 70)).shape == (2, 4)
+    assert net.maps(torch.rand(2, 3, 97, 70)).shape[-2] in (5, 6, 7)
+
+
+def test_torchvisions_weights_are_its_latest(monkeypatch):
+    from torchvision import models
+
+    asked = []
+
+    def make(weights=None, real=models.mobilenet_v2):
+        asked.append(weights)
+        return real()
+
+    monkeypatch.setattr(models, "mobilenet_v2", make)
+    make_trunk("mobilenet_v2", 3, "imagenet")
+    assert asked == [models.MobileNet_V2_Weights.DEFAULT]
+    with pytest.raises(LookupError, match="of mobilenet_v2; install the extra weights"):
+        make_trunk("mobilenet_v2", 3, "package")
+
+
+def test_weights_in_the_hubs_cache_need_no_network(monkeypatch, tmp_path):
+    model = timm.create_model("test_resnet")
+    save_file(model.state_dict(), tmp_path / "model.safetensors")
+    monkeypatch.setattr(trunks, "_reachable", lambda: False)
+    monkeypatch.setattr(
+        "huggingface_hub.try_to_load_from_cache", lambda hub, file: str(tmp_path / file)
+    )
+    net = make_trunk("test_resnet", 3, "imagenet")
+    assert torch.equal(next(net.parameters()), next(model.parameters()))
+
+
+def test_whether_the_hub_answers_is_asked_once_and_never_past_a_proxy(monkeypatch):
+    def refuse(where, timeout):
+        asked.append(where)
+        raise OSError("no route")
+
+    asked = []
+    monkeypatch.setattr("socket.create_connection", refuse)
+    monkeypatch.setattr("urllib.request.getproxies", dict)
+    assert not trunks._reachable()
+    monkeypatch.setattr("urllib.request.getproxies", lambda: {"https": "http://proxy:8080"})
+    assert trunks._reachable()
+    assert len(asked) == 1
+
+
+def _image():
+    return torch.rand(2, 3, 64, 96)
+
+
+def _cannot(net, stride):
+    raise ValueError("no")
+
+
 def test_what_cannot_be_had_is_refused_with_what_to_do(monkeypatch):
     with pytest.raises(
         LookupError, match=r"'resnet1888'. Did you mean 'resnet18'\? Known: the conv"
@@ -91,8 +181,11 @@ def test_what_cannot_be_had_is_refused_with_what_to_do(monkeypatch):
         make_trunk("resnet1888", 3)
     with pytest.raises(ValueError, match="does not give feature maps of images of any size"):
         make_trunk("test_vit", 3)
+    with pytest.raises(ValueError, match="swin_t does not give feature maps"):
+        make_trunk("swin_t", 3)
     with pytest.raises(ValueError, match="a stride of 8, 16 or 32 pixels, not 5"):
         make_trunk(LITE, 3, stride=5)
+    monkeypatch.setattr(trunks, "dilate", _cannot)
     with pytest.raises(ValueError, match="cannot have feature maps of stride 8"):
         make_trunk("test_mambaout", 3, stride=8)
     with pytest.raises(ValueError, match="its own classes have no maps"):
@@ -106,9 +199,13 @@ def test_what_cannot_be_had_is_refused_with_what_to_do(monkeypatch):
         return made(*_, **more)
 
     made = timm.create_model
+    monkeypatch.setattr(trunks, "_reachable", lambda: True)
     monkeypatch.setattr(timm, "create_model", offline)
     monkeypatch.setattr(trunks, "packaged_weights", lambda name: None)
     with pytest.raises(LookupError, match=r"downloaded \(no network\); give --weights none, or"):
         make_trunk("test_resnet", 3, "imagenet")
+    monkeypatch.setattr(trunks, "_reachable", lambda: False)
+    with pytest.raises(LookupError, match=r"the host of its weights cannot be reached\); give"):
+        make_trunk("resnet18", 3, "imagenet")
     with pytest.raises(LookupError, match=r"`uv sync --extra weights`\. Or give --weights none"):
         make_trunk(LITE, 3, "imagenet")
