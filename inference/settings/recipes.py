@@ -174,6 +174,12 @@ _SMALL = {
 }
 """Settings of SEC's small network, for whatever objective; chosen on a tune split."""
 
+_TUNED = {"size": (320, 320), "tuned_stages": 2}
+"""What goes with a pretrained network: finer images, and stages that stay as they are."""
+
+_TRUNK_SEC = {"steps": 400, "learning_rate": 5e-4}
+"""Settings of a pretrained network that labels SEC's grid."""
+
 _LARGEFOV = {
     "backbone_weights": "imagenet",
     "size": (321, 321),
@@ -263,7 +269,10 @@ RECIPES: dict[str, Recipe] = {
         explains=("classes",),
         uses=(*_TRUNK, "threshold"),
         scratch=("small",),
-        nets={"resnet50": {"stride": 32}},
+        nets={
+            "resnet50": {"stride": 32},
+            TRUNK: {**_TUNED, "augment": "flip", "steps": 120, "learning_rate": 5e-4},
+        },
         defaults={
             "guide": "none",
             "encode": ("image",),
@@ -288,7 +297,17 @@ RECIPES: dict[str, Recipe] = {
             "crf_xy": 7.7,
             "crf_rgb": 14.0,
         },
-        nets={"largefov": {**_LARGEFOV, **_PUBLISHED}},
+        nets={
+            "largefov": {**_LARGEFOV, **_PUBLISHED},
+            TRUNK: {
+                **_TUNED,
+                **_TRUNK_SEC,
+                "flip": True,
+                "foreground": 0.7,
+                "exponent": 4.0,
+                "cue_crf": (10.0, 80.0, 5.0),
+            },
+        },
     ),
     "supervised": Recipe(
         "SEC's network trained on ground-truth masks, for comparison with SEC.",
@@ -297,7 +316,7 @@ RECIPES: dict[str, Recipe] = {
         explains=("mask",),
         uses=(*_COARSE, "weak_weight"),
         defaults=_SMALL,
-        nets={"largefov": _LARGEFOV},
+        nets={"largefov": _LARGEFOV, TRUNK: {**_TUNED, **_TRUNK_SEC}},
     ),
 }
 """Recipes by name."""

@@ -6,7 +6,7 @@ import logging
 import math
 import warnings
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from scene.datasets.base import SceneDataset
+from scene.networks.memory import remembering
 from scene.seeds import seeded
 from scene.views import Views
 
@@ -71,6 +72,9 @@ def _layers(learning: dict[str, nn.Parameter]) -> list[dict[str, Any]]:
         for (multiplier, decay), params in groups.items()
     ]
 
+
+REPEATED = ("none", "flip")
+"""Augmentations after which a network sees the same images again."""
 
 VALIDATED = 128
 """At most this many scenes are scored at each validation."""
@@ -165,6 +169,7 @@ def fit(
     every = settings.training.validate_every or max(1, settings.training.steps // 5)
     assembly.model.train()
     assembly.guide.train()
+    augmentation = settings.data.augment or train.augmentation
     order = batches(
         train,
         settings.training.batch_size,
@@ -173,11 +178,12 @@ def fit(
             learning.step,
             learning.step if _waited(learning, settings) else settings.training.steps,
         ),
-        settings.data.augment or train.augmentation,
+        augmentation,
         settings.data.workers,
     )
     used = learning.step > 0
-    with flush_denormals(), deferred() as interruption, closing(log):
+    again = remembering() if augmentation in REPEATED else nullcontext()
+    with flush_denormals(), deferred() as interruption, closing(log), again:
         for views in order:
             report = _step(fabric, step_module, learning, views.to(fabric.device), run)
             used = used or bool(report.terms)

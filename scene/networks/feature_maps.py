@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..registry import unknown
 from .backbones import DEVIATION, MEAN
+from .memory import remembered
 
 
 class Classifier(nn.Module):
@@ -73,7 +74,12 @@ class Classifier(nn.Module):
             LookupError: If there is no such layer.
         """
         at = self._index(layer)
-        maps: Tensor = self.stages[: at + 1]((images - self.mean) / self.deviation)
+        inputs = (images - self.mean) / self.deviation
+        count = 0 if self.frozen is None else len(self.frozen)
+        if at + 1 >= count and (front := remembered(self.frozen, inputs)) is not None:
+            maps: Tensor = self.stages[count : at + 1](front)
+            return maps
+        maps = self.stages[: at + 1](inputs)
         return maps
 
     def pyramid(self, images: Tensor) -> list[Tensor]:

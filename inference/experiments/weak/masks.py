@@ -24,6 +24,7 @@ from scene.datasets.base import SceneDataset
 from scene.datasets.catalogue import open_data
 from scene.datasets.folders.scenes import FolderScenes
 from scene.datasets.folders.writer import require_dataset_folder
+from scene.networks.memory import remembering
 from scene.notices import Progress
 from scene.storage.files import read_json
 from scene.storage.locks import locked
@@ -110,7 +111,7 @@ def make_masks(
     note = {"out": os.path.realpath(folder), "photographs": photographs}
     _require_place(place, note, force)
     place.mkdir(parents=True, exist_ok=True)
-    with locked(place), resumable():
+    with locked(place), resumable(), remembering():
         _require_place(place, note, force)
         if force:
             clear(place)

@@ -20,6 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from scene.networks.memory import remembering
 from scene.notices import Progress
 
 from ...crf.parameters import Parameters
@@ -82,6 +83,7 @@ class SeedTask:
     jobs: int = 1
 
 
+@remembering()
 def run_seed(
     task: SeedTask, watch: Progress = lambda title, done, total: None
 ) -> list[SeedResult]:

@@ -14,6 +14,7 @@ from scene.datasets.catalogue import evaluation_split, open_data, splits_of
 from scene.datasets.folders.scenes import FolderScenes
 from scene.discriminative import CoarseScene
 from scene.figures.charts import Bars, draw_bars, draw_heatmap
+from scene.networks.memory import remembering
 from scene.notices import Progress, against_weak
 from scene.storage.locks import locked
 from scene.storage.outputs import clear, require_free, unlike
@@ -129,7 +130,7 @@ def reproduce(
         for seed in seeds
     ]  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder), resumable():
+    with locked(folder), resumable(), remembering():
         prepare_folder(folder, force)
         with pool(processes) as workers:
             run = partial(_run_task if processes == 1 else _run_task_elsewhere, watch)
