@@ -22,11 +22,11 @@ from ..segmentation.cues import CueSettings as CueSettings
 from ..segmentation.imagenet import ImageNetSegmenter as ImageNetSegmenter
 from ..segmentation.imagenet import imagenet_segmenter as imagenet_segmenter
 from ..segmentation.imagenet import is_installed as is_installed
+from ..segmentation.photo_batches import segment_files as segment_files
 from ..segmentation.photos import Done as Done
 from ..segmentation.photos import Failed as Failed
 from ..segmentation.photos import outputs_of as outputs_of
 from ..segmentation.photos import photos_of as photos_of
-from ..segmentation.photos import segment_files as segment_files
 from ..segmentation.score import StageScore as StageScore
 from ..segmentation.score import common_classes, score_stage
 from ..segmentation.segmentation import Segmentation
