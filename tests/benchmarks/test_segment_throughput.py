@@ -30,7 +30,7 @@ from scene.labelmap import VOC
 from scene.networks.trunks import packaged_weights
 from scene.views import Schema
 
-COPIES, ROUNDS = 3, 2
+COPIES, ROUNDS = 2, 2
 NET, SCHEMA = "tf_efficientnet_lite0", Schema(VOC, (224, 224))
 
 
