@@ -253,8 +253,9 @@ def _resized(image: Tensor, side: int) -> Tensor:
     return inside.float() / 255
 
 
-def _scaled(image: Tensor, scale: float) -> Tensor:
+def _scaled(images: Tensor, scale: float) -> Tensor:
+    """Resize images ``(B, 3, h, w)`` by a factor."""
     if scale == 1:
-        return image
-    size = [max(1, round(scale * extent)) for extent in image.shape[-2:]]
-    return F.interpolate(image[None], size, mode="bilinear", antialias=scale < 1)[0]
+        return images
+    size = [max(1, round(scale * extent)) for extent in images.shape[-2:]]
+    return F.interpolate(images, size, mode="bilinear", antialias=scale < 1)

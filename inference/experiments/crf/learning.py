@@ -171,8 +171,10 @@ def learn(
     compared = (NO_CRF, Parameters(), start, parameters)
     distinct = list(dict.fromkeys(compared))
     results = score(held, distinct, watch=partial(watch, "held out"))
-    rows = [results[distinct.index(one)] for one in compared]
-    return Learned(*rows, losses, train, held, labels, method, opened.weak)
+    unaries, default, before, after = (results[distinct.index(one)] for one in compared)
+    return Learned(
+        unaries, default, before, after, losses, train, held, labels, method, opened.weak
+    )
 
 
 def candidates(
