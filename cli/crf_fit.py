@@ -118,8 +118,12 @@ def fit(
     engine: Engine = "auto",
     jobs: Jobs = 1,
     out: Annotated[
-        Path, typer.Option(help="Where to write: NAME.json, or a folder for crf.json.")
-    ] = Path("crf.json"),
+        Path | None,
+        typer.Option(
+            help="Where to write: NAME.json, or a folder for crf.json.",
+            show_default="RUN/crf.json; crf.json without a run",
+        ),
+    ] = None,
     force: Force = False,
     json: Json = False,
     seed: Seed = 0,
@@ -127,10 +131,12 @@ def fit(
     download: Download = False,
     trust: Trust = False,
 ) -> None:
-    """Learn the CRF's parameters from scenes with masks; other commands read them with --params.
+    """Learn the CRF's parameters from scenes with masks.
 
-    Kernel options are the starting point. Do not learn from a split that the run was trained on:
-    its unaries are overconfident there.
+    They are stored with the run, and segment, evaluate and pseudo-label use them by default: if
+    they do not help on the held-out split, segment applies no CRF. Other files are read with
+    --params. Kernel options are the starting point. Do not learn from a split that the run was
+    trained on: its unaries are overconfident there.
     """
     from inference.api.crf import candidates, learn, write_parameters
     from scene.datasets.catalogue import evaluation_split
@@ -149,8 +155,6 @@ def fit(
         numbers(name, text)
         for name, text in (("--alphas", alphas), ("--betas", betas), ("--weights", weights))
     ]
-    out = file_in(out, "crf.json")
-    require_free(out, force, suffix=".json")
     unaries = source(
         one_of(place, run),
         probs,
@@ -161,6 +165,8 @@ def fit(
         trust=trust,
         download=download,
     )
+    out = unaries.file if out is None else file_in(out, "crf.json")
+    require_free(out, force, suffix=".json")
     held_out = held_out or evaluation_split(unaries.data)
     unaries.require(split, held_out)
     with bar() as watch, TemporaryDirectory() as temporary:
@@ -185,6 +191,7 @@ def fit(
         console.print_json(data={**learned.to_json(), "file": str(out)})
         return
     _show(learned)
+    console.print(f"The CRF {'helps' if learned.helps else 'does NOT help'}: {learned.note}.")
     console.print(entitled(out, learned.verdict))
 
 
@@ -197,7 +204,10 @@ def _show(learned: Learned) -> None:
     table = Table(f"on {learned.held.split}, held out{weak}")
     for name in ("mIoU, %", "accuracy, %", "log p, nats"):
         table.add_column(name, justify="right")
-    for title, row in (("before", learned.before), ("after", learned.after)):
+    rows = {"unaries alone": learned.unaries, "default CRF": learned.default}
+    if learned.before.parameters != learned.default.parameters:
+        rows["start"] = learned.before
+    for title, row in {**rows, "fitted CRF": learned.after}.items():
         score = row.score(learned.labels)
         table.add_row(
             title, f"{score.miou:.2f}", f"{score.accuracy:.2f}", f"{row.log_likelihood:.4f}"

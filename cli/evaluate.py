@@ -218,8 +218,8 @@ def evaluate_stages(run: Path | None, stages: Sequence[str], arguments: dict[str
 
     selected_run = segmentation_run(run, stages[0])
     for name in stages:
-        chosen_stage(selected_run, name, False, False)
-    crf, class_maps = crf_of(arguments), class_maps_of(arguments)
+        chosen_stage(selected_run, name, arguments)
+    crf, class_maps = crf_of(arguments, selected_run), class_maps_of(arguments)
     fitted = load(selected_run, device=arguments["device"], trust=arguments["trust"])
     dataset = fitted.dataset(
         arguments["split"], data=arguments["data"], download=arguments["download"], target="mask"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from inference.segmentation.stages import STAGES, Name, stage_of
+from inference.segmentation.stages import STAGES, Name
 from scene.registry import unknown
 
 from .console import notes
@@ -231,12 +231,29 @@ def segmentation_run(run: Path | None, stage: str | None = None) -> RunFolder:
     return selected_run
 
 
-def chosen_stage(run: RunFolder, stage: str | None, no_crf: bool, crf_requested: bool) -> str:
-    """Choose the stage of a run; asking for the CRF and for none is a mistake of usage."""
-    if no_crf and (crf_requested or (stage is not None and STAGES[stage].crf)):
+def chosen_stage(
+    run: RunFolder, stage: str | None, arguments: dict[str, Any], *, no_crf: bool = False
+) -> str:
+    """Choose the stage of a run, and print what the CRF fitted to it decides.
+
+    Asking for the CRF and for none is a mistake of usage.
+
+    Args:
+        run: The run.
+        stage: The stage that is named; None = none is.
+        arguments: The command's arguments by name, those of `CRF` and ``params``.
+        no_crf: Leave the CRF out.
+    """
+    with_crf = crf_requested(arguments)
+    if no_crf and (with_crf or (stage is not None and STAGES[stage].crf)):
         option = f"--stage {stage}" if stage is not None else "--params and settings of the CRF"
         raise typer.BadParameter(f"--no-crf contradicts {option}; leave one out.")
-    return stage_of(run, stage, crf=False if no_crf else True if crf_requested else None)
+    from inference.api.segment import run_stage
+
+    name, line = run_stage(run, stage, crf=False if no_crf else True if with_crf else None)
+    if line and arguments["params"] is None:
+        notes.print(line, style="dim")
+    return name
 
 
 def load_segmenter(run: RunFolder, stage: str, arguments: dict[str, Any]) -> Segmenter:
@@ -252,7 +269,7 @@ def load_segmenter(run: RunFolder, stage: str, arguments: dict[str, Any]) -> Seg
     from inference import load
     from inference.api.segment import segmenter
 
-    crf = STAGES[stage].crf and crf_of(arguments)  # read, and refused, before the run is loaded
+    crf = STAGES[stage].crf and crf_of(arguments, run)  # read before the run is loaded
     more = {k: arguments[k] for k in ("pixels", "seed", "engine") if arguments.get(k) is not None}
     class_maps = class_maps_of(arguments)
     fitted = load(run, device=arguments["device"], trust=arguments["trust"])
@@ -293,11 +310,11 @@ def load_imagenet(net: str, arguments: dict[str, Any]) -> ImageNetSegmenter:
     return replace(made, class_maps=replace(made.class_maps, **changed))
 
 
-def crf_of(arguments: dict[str, Any]) -> Parameters:
-    """Make the CRF's parameters of a command's arguments."""
+def crf_of(arguments: dict[str, Any], run: RunFolder | None = None) -> Parameters:
+    """Make the CRF's parameters of a command's arguments, and of what was fitted to a run."""
     from inference.api.segment import crf_parameters
 
-    return crf_parameters(arguments["params"], **{name: arguments[name] for name in CRF})
+    return crf_parameters(arguments["params"], run, **{name: arguments[name] for name in CRF})
 
 
 def class_maps_of(arguments: dict[str, Any]) -> CueSettings:

@@ -38,7 +38,6 @@ from .options import (
     Stage,
     Trust,
     chosen_stage,
-    crf_requested,
     load_segmenter,
     one_of,
     require_folder,
@@ -116,7 +115,7 @@ def pseudo_label(
     require_folder(out)
     require_dataset_folder(out, force)
     selected_run = segmentation_run(one_of(run, named), stage)
-    name = chosen_stage(selected_run, stage, no_crf, crf_requested(arguments))
+    name = chosen_stage(selected_run, stage, arguments, no_crf=no_crf)
     source = data or selected_run.settings.data.source
     splits_of(source, download=download)
     with bar() as watch:

@@ -46,6 +46,12 @@ def _show_stages(result: Reproduction, summary: Summary) -> None:
 
     reference = REPORT["stages"] if result.reference else {}
     console.print(_table("stage", STAGES, summary.stage, result.seeds, reference))
+    for chain in summary.results:
+        for name in chain.selected["no_crf"]:
+            console.print(
+                f"Seed {chain.seed}: no CRF after {STAGES[name]}, for none raises mIoU on "
+                f"{chain.selected['split']}; the row + CRF repeats that without."
+            )
     common = summary.results[0].stages["sec"]["common"]
     if common:
 

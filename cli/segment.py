@@ -217,7 +217,7 @@ def _source(arguments: dict[str, Any]) -> tuple[dict[str, Any], Callable[[], Any
                 raise
             _require_weights(error)
         else:
-            name = chosen_stage(selected_run, stage, arguments["no_crf"], crf_requested(arguments))
+            name = chosen_stage(selected_run, stage, arguments, no_crf=arguments["no_crf"])
             about = {
                 "run": str(selected_run.folder),
                 "recipe": selected_run.settings.title,

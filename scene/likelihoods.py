@@ -157,16 +157,20 @@ class ClassVector(TorchDistribution):
         return torch.bernoulli(probs)
 
 
-def entropy(probs: Tensor) -> Tensor:
+def entropy(probs: Tensor, count: int | None = None) -> Tensor:
     """Return the entropy of every pixel in units of log C: ``(..., C, H, W)`` to ``(..., H, W)``.
 
     0 = one label is certain, 1 = all labels are equally probable.
+
+    Args:
+        probs: Probabilities of labels; those left out have probability 0.
+        count: C, with the labels that are left out; None = there are none.
 
     >>> entropy(torch.tensor([[[1.0, 0.5]], [[0.0, 0.5]]]))
     tensor([[0., 1.]])
     """
     nats = -(probs * probs.clamp(min=1e-20).log()).sum(-3)
-    return (nats / math.log(max(2, probs.shape[-3]))).clamp(0, 1).abs()
+    return (nats / math.log(max(2, count or probs.shape[-3]))).clamp(0, 1).abs()
 
 
 def _flat(tensor: Tensor, batch: torch.Size, event: int) -> Tensor:

@@ -19,8 +19,10 @@ from ..experiments.crf.learning import candidates as candidates
 from ..experiments.crf.learning import learn as learn
 from ..experiments.crf.learning import write as write_parameters
 from ..experiments.crf.unaries import Arrays, Noise, Scenes, Unaries, rows
-from ..experiments.predictions import predict_run
+from ..experiments.predictions import predict_run, predict_stage
 from ..runs.run import Run
+from ..segmentation.fitted_crf import FILE
+from ..segmentation.segmenter import load
 
 __all__ = [
     "Ablation",
@@ -58,6 +60,11 @@ class Source:
     trust: bool
     seed: int
 
+    @property
+    def file(self) -> Path:
+        """The file of parameters fitted to these unaries: the run's own, if there is a run."""
+        return Path(FILE) if self.run is None else self.run.path(FILE)
+
     def require(self, *splits: str) -> None:
         """Refuse splits that are not there, before anything is done with those that are.
 
@@ -81,6 +88,8 @@ class Source:
     ) -> Scenes:
         """Name some scenes of a split and their unaries; a run predicts them into ``folder``.
 
+        Those of a classifier are its class maps, the stage ``gradcam``.
+
         Args:
             split: Split of the data.
             folder: Where predictions are kept.
@@ -92,16 +101,16 @@ class Source:
             return Scenes(self.data, split, self.unaries, self.size, limit, sample)
         assert self.run is not None
         dataset = open_data(self.data, split, self.size)
-        predictions = predict_run(
-            self.run,
-            dataset,
-            rows(dataset, limit, sample),
-            folder / split,
-            device=device_of(self.device),
-            trust=self.trust,
-            seed=self.seed,
-            watch=partial(watch, f"predictions on {split}"),
-        )
+        some, place = rows(dataset, limit, sample), folder / split
+        report, device = partial(watch, f"predictions on {split}"), device_of(self.device)
+        if self.run.settings.recipe == "classifier":
+            maps = load(self.run, "gradcam", device=device, trust=self.trust)
+            predictions = predict_stage(maps, self.run, dataset, some, place, report)
+        else:
+            predictions = predict_run(
+                self.run, dataset, some, place,
+                device=device, trust=self.trust, seed=self.seed, watch=report,
+            )  # fmt: skip
         return Scenes(self.data, split, predictions, self.size, limit, sample)
 
 

@@ -164,7 +164,7 @@ class LoadedRun:
         return save_run(self.run, self.assembly, Path(folder), force)
 
 
-_KEPT = (CONFIG, "metrics.jsonl", "samples.png", "cues.npz", SUMMARY)
+_KEPT = (CONFIG, "metrics.jsonl", "samples.png", "cues.npz", "crf.json", SUMMARY)
 """Files of a run that go with its weights; a state to resume from does not."""
 
 

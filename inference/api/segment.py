@@ -18,15 +18,18 @@ from scene.registry import unknown
 
 from ..crf.parameters import Parameters as Parameters
 from ..crf.parameters import load as load_parameters
+from ..runs.run import Run
 from ..segmentation.cues import CueSettings as CueSettings
+from ..segmentation.fitted_crf import fitted_crf, fitted_stage_of
+from ..segmentation.fitted_crf import line_about as line_about
 from ..segmentation.imagenet import ImageNetSegmenter as ImageNetSegmenter
 from ..segmentation.imagenet import imagenet_segmenter as imagenet_segmenter
 from ..segmentation.imagenet import is_installed as is_installed
+from ..segmentation.photo_batches import segment_files as segment_files
 from ..segmentation.photos import Done as Done
 from ..segmentation.photos import Failed as Failed
 from ..segmentation.photos import outputs_of as outputs_of
 from ..segmentation.photos import photos_of as photos_of
-from ..segmentation.photos import segment_files as segment_files
 from ..segmentation.score import StageScore as StageScore
 from ..segmentation.score import common_classes, score_stage
 from ..segmentation.segmentation import Segmentation
@@ -38,11 +41,13 @@ from .loaded import LoadedRun
 _CLASS_MAPS = CueSettings()
 
 
-def crf_parameters(file: Path | None = None, **changes: Any) -> Parameters:
+def crf_parameters(file: Path | None = None, run: Run | None = None, **changes: Any) -> Parameters:
     """Read parameters of the CRF from a file, or take the usual ones, and change some.
 
     Args:
-        file: One that ``scene crf fit`` wrote; None = the usual ones.
+        file: One that ``scene crf fit`` wrote; None = those fitted to the run, else the usual
+            ones.
+        run: The run that will be segmented with.
         changes: By name; None = as it is.
 
     Raises:
@@ -54,7 +59,9 @@ def crf_parameters(file: Path | None = None, **changes: Any) -> Parameters:
     for name in changes:
         if name not in known:
             raise LookupError(unknown(name, known, "parameter of the CRF") + ".")
-    base = load_parameters(file) if file is not None else Parameters()
+    fitted = fitted_crf(run) if file is None and run is not None else None
+    base = fitted.parameters if fitted is not None else Parameters()
+    base = load_parameters(file) if file is not None else base
     return replace(base, **{name: value for name, value in changes.items() if value is not None})
 
 
@@ -72,8 +79,10 @@ def segmenter(
 
     Args:
         fitted: Of any recipe that predicts masks from images, or of a classifier.
-        stage: A key of `inference.segmentation.stages.STAGES`; None = the run's last.
-        crf: With or without the CRF, or with these parameters; None = as the stage has it.
+        stage: A key of `inference.segmentation.stages.STAGES`; None = the run's last, with a CRF
+            if the one fitted to the run helps.
+        crf: With or without the CRF, or with these parameters; None = as the stage has it, with
+            the parameters fitted to the run, if any were.
         class_maps: The settings of a classifier's class maps.
         pixels: Photographs with more are reduced to so many for the CRF.
         seed: Seed of the draws of z, the same for every photograph.
@@ -84,17 +93,16 @@ def segmenter(
         ValueError: If the run does not have that stage, or it contradicts ``crf``.
     """
     with_crf = None if crf is None else crf is not False
-    name = stage_of(fitted.run, stage, with_crf)
+    name = fitted_stage_of(fitted.run, stage, with_crf)
     if with_crf is not None and STAGES[name].crf != with_crf:
         raise ValueError(
             f"The stage {name} {'has no' if with_crf else 'is with the'} CRF, which contradicts "
             f"crf={crf!r}; leave out stage or crf."
         )
-    parameters = Parameters()
-    if isinstance(crf, Parameters):
-        parameters = crf
-    elif isinstance(crf, Mapping):
-        parameters = crf_parameters(**crf)
+    parameters = crf if isinstance(crf, Parameters) else Parameters()
+    if STAGES[name].crf and not isinstance(crf, Parameters):
+        changes = crf if isinstance(crf, Mapping) else {}
+        parameters = crf_parameters(run=fitted.run, **changes)
     return segmenter_of(
         fitted.run,
         fitted.assembly,
@@ -105,6 +113,26 @@ def segmenter(
         seed=seed,
         engine=engine,
     )
+
+
+def run_stage(run: Run, stage: str | None = None, crf: bool | None = None) -> tuple[str, str]:
+    """Choose the stage of a run, and say in one line what the CRF fitted to it decides.
+
+    Args:
+        run: The run.
+        stage: As in `segmenter`.
+        crf: Ask for the CRF, or for none.
+
+    Returns:
+        The stage, and the line; it is empty if no CRF was fitted.
+
+    Raises:
+        LookupError: If there is no such stage.
+        ValueError: If the run does not have it, or the file of its CRF is damaged.
+    """
+    name = fitted_stage_of(run, stage, crf)
+    asked_for_none = crf is False or (stage is not None and not STAGES[stage].crf)
+    return name, "" if asked_for_none else line_about(run, STAGES[name].crf)
 
 
 def segment(with_stage: Segmenter, photo: Picture, known: Tensor | None = None) -> Segmentation:
@@ -138,7 +166,8 @@ def score_stages(
         fitted: The run.
         stages: Keys of `inference.segmentation.stages.STAGES`.
         scenes: The split; those without a mask are left out.
-        crf: Parameters of the CRF, where a stage has one; None = the usual ones.
+        crf: Parameters of the CRF, where a stage has one; None = those fitted to the run, else
+            the usual ones.
         class_maps: The settings of a classifier's class maps.
         engine: Engine of the CRF.
         seed: Seed of the draws of z.
@@ -153,7 +182,7 @@ def score_stages(
         fitted.run,
         fitted.assembly,
         names[0],
-        crf=crf or Parameters(),
+        crf=crf or crf_parameters(run=fitted.run),
         class_maps=class_maps,
         seed=seed,
         engine=engine,

@@ -131,6 +131,21 @@ class Parameters:
         return cls(**{name: _rows(value) for name, value in data.items()})
 
 
+@dataclass(frozen=True)
+class StoredParameters:
+    """What a file of parameters holds.
+
+    Attributes:
+        parameters: Parameters of the CRF.
+        helps: False if masks that it was not fitted to were no worse without the CRF.
+        note: The scores that say so, in one line; empty where nobody measured.
+    """
+
+    parameters: Parameters
+    helps: bool = True
+    note: str = ""
+
+
 def save(path: Path, parameters: Parameters, about: Mapping[str, Any]) -> None:
     """Write parameters, and facts about them, as JSON, whole or not at all."""
     from scene.storage.files import replace_file
@@ -143,6 +158,16 @@ def save(path: Path, parameters: Parameters, about: Mapping[str, Any]) -> None:
 
 def load(path: Path) -> Parameters:
     """Read the parameters that `save` wrote, or a person by hand: those left out are the defaults.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it holds something else.
+    """
+    return load_stored(path).parameters
+
+
+def load_stored(path: Path) -> StoredParameters:
+    """Read parameters, and whether the CRF helps: ``helps`` and ``note`` beside them.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -161,7 +186,10 @@ def load(path: Path) -> Parameters:
     try:
         if not isinstance(data, Mapping) or data.get("format") != FORMAT:
             raise ValueError(f'it does not say "format": {FORMAT}.')
-        return Parameters.from_json(data.get("parameters"))
+        helps, note = data.get("helps", True), data.get("note", "")
+        if not isinstance(helps, bool) or not isinstance(note, str):
+            raise ValueError("helps is true or false, and note is a text.")
+        return StoredParameters(Parameters.from_json(data.get("parameters")), helps, note)
     except ValueError as error:
         raise ValueError(f"{path} holds no CRF parameters: {error}") from error
 
@@ -209,3 +237,7 @@ def _require_square(table: Any) -> None:
             f"A compatibility has entries of at most {HEAVIEST:g} either way, not "
             f"{_abbreviated(over[0])}."
         )
+
+
+NO_CRF = Parameters(smoothness_weight=0.0, appearance_weight=0.0)
+"""Parameters without a kernel: no CRF."""

@@ -7,10 +7,10 @@ group would be as probable as any other before the photograph is seen, with 0 ev
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import cast
+from functools import cached_property, partial
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -24,11 +24,11 @@ from scene.networks.trunks import make_trunk, packaged_weights
 from ..crf.parameters import Parameters
 from ..devices import Device, device_of
 from .cues import CueSettings
-from .gradcam import evaluating, resized, weights
+from .gradcam import resized, weights
 from .maps import BackgroundMap
 from .maps import probs as label_probs
 from .segmentation import Segmentation
-from .segmenter import PIXELS, refined, upsample, working_size
+from .segmenter import PIXELS, refined
 
 NET = "tf_efficientnet_lite0"
 """The classifier of timm that is used if none is named: a package has its weights."""
@@ -45,6 +45,14 @@ STRIDE = 16
 
 CLASS_MAPS = CueSettings(flip=True, background_map="power", exponent=4.0)
 """The settings of its class maps."""
+
+
+class _View(NamedTuple):
+    """The feature maps of photographs as they were looked at, ``(B, K, h, w)``."""
+
+    maps: Tensor
+    flipped: bool
+    scale: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +93,6 @@ class ImageNetSegmenter:
         """The labels of masks: background, then the groups."""
         return self.groups.labels
 
-    @torch.no_grad()
     def segment(self, image: Tensor, known: Tensor | None = None) -> Segmentation:
         """Segment a photograph.
 
@@ -94,21 +101,52 @@ class ImageNetSegmenter:
             known: ``(G,)``, 1 where a group is known to be present, 0 where it is not; None = the
                 classifier says.
         """
+        (finish,) = self.prepare([image], known)
+        return finish()
+
+    @torch.no_grad()
+    def prepare(
+        self, images: Sequence[Tensor], known: Tensor | None = None
+    ) -> list[Callable[[], Segmentation]]:
+        """Run the classifier on several photographs, those of one shape together.
+
+        Args:
+            images: Each ``(3, H, W)`` uint8.
+            known: As in `segment`, of all of them.
+
+        Returns:
+            For each photograph, a call that runs the CRF and returns the segmentation.
+        """
         device = next(self.net.parameters()).device
-        read = _resized(image, SIDE).to(device)
-        with evaluating(self.net):
-            logits = self._logits(read)
-            present = self.presence(logits) if known is None else known > 0.5
-            chosen = present.nonzero().flatten().tolist()
-            maps = self._maps(read, logits, chosen) if chosen else logits.new_zeros(1, 0, 1, 1)
-        size = (image.shape[-2], image.shape[-1])
+        read = [_resized(image, SIDE) for image in images]
+        calls: dict[int, Callable[[], Segmentation]] = {}
+        for shape in dict.fromkeys(image.shape for image in read):
+            alike = [n for n, image in enumerate(read) if image.shape == shape]
+            views = self._views(torch.stack([read[n] for n in alike]).to(device))
+            for row, n in enumerate(alike):
+                own = [_View(view.maps[row : row + 1], view.flipped, view.scale) for view in views]
+                calls[n] = self._prepared(own, images[n], known)
+        return [calls[n] for n in range(len(images))]
+
+    def _prepared(
+        self, views: Sequence[_View], image: Tensor, known: Tensor | None
+    ) -> Callable[[], Segmentation]:
+        """Map the groups that are present; return the call that refines their maps."""
+        logits = self._logits(views)
+        present = self.presence(logits) if known is None else known > 0.5
+        chosen = present.nonzero().flatten().tolist()
         few = Labels(("background", *(self.groups.names[g] for g in chosen)))
+        maps = self._maps(views, logits, chosen) if chosen else logits.new_zeros(1, 0, 1, 1)
         ones = maps.new_ones(1, len(chosen))
         kind = cast(BackgroundMap, self.class_maps.background_map)
         probs = label_probs(maps, ones, few, None, kind, self.class_maps.exponent)[0]
-        crf = self.crf if chosen else None
-        probs = refined(probs, image, crf, self.pixels, self.engine).float().cpu()
-        return Segmentation(self._expanded(probs, chosen, size), size, self.labels, image)
+        return partial(self._refined, probs, image, (0, *(1 + g for g in chosen)))
+
+    def _refined(self, probs: Tensor, image: Tensor, ids: tuple[int, ...]) -> Segmentation:
+        crf = self.crf if len(ids) > 1 else None
+        grid = refined(probs, image, crf, self.pixels, self.engine).float().cpu()
+        size = (image.shape[-2], image.shape[-1])
+        return Segmentation(grid, size, self.labels, image, ids=ids)
 
     def presence(self, logits: Tensor) -> Tensor:
         """Return which groups are present: ``(1000,)`` logits to ``(G,)`` bool."""
@@ -123,43 +161,44 @@ class ImageNetSegmenter:
         least = probs.topk(min(self.top, len(probs))).values[-1]
         return (probs > self.threshold) & (probs >= least)
 
-    def _logits(self, image: Tensor) -> Tensor:
-        """Return the logits of ImageNet's classes: ``(3, h, w)`` to ``(1000,)``."""
-        views = [image, image.flip(-1)] if self.class_maps.flip else [image]
-        logits: Tensor = self.net(torch.stack(views)).mean(0)
+    def _views(self, images: Tensor) -> list[_View]:
+        """Return the feature maps of images ``(B, 3, h, w)`` at each scale, and mirrored."""
+        views = []
+        for scale in sorted({1.0, *self.class_maps.scales}, reverse=True):
+            seen = _scaled(images, scale)
+            flips = (False, True) if self.class_maps.flip else (False,)
+            both = torch.cat([seen.flip(-1) if flipped else seen for flipped in flips])
+            maps = self.net.maps(both, self.class_maps.layer)
+            for part, flipped in zip(maps.split(len(images)), flips, strict=True):
+                views.append(_View(part, flipped, scale))
+        return views
+
+    def _logits(self, views: Sequence[_View]) -> Tensor:
+        """Return the logits of ImageNet's classes, ``(1000,)``, averaged over views of scale 1."""
+        whole = torch.cat([view.maps for view in views if view.scale == 1])
+        logits: Tensor = self.net.head(whole, self.class_maps.layer).mean(0)
         return logits
 
-    def _maps(self, image: Tensor, logits: Tensor, chosen: list[int]) -> Tensor:
+    def _maps(self, views: Sequence[_View], logits: Tensor, chosen: list[int]) -> Tensor:
         """Return the class maps of groups, ``(1, len(chosen), h, w)``, averaged over views.
 
         A group's weights are the mean of those of its classes, by their probabilities within it:
         the gradient of the logarithm of its probability.
         """
         maps = []
-        for scale in sorted(self.class_maps.scales, reverse=True):
-            view = _scaled(image, scale)
-            for flipped in (False, True) if self.class_maps.flip else (False,):
-                seen = view.flip(-1) if flipped else view
-                features = self.net.maps(seen[None], self.class_maps.layer)
-                alpha = weights(self.net, features, self.class_maps.layer)[0]
-                rows = [
-                    logits[list(self.groups.indices[g])].softmax(0)
-                    @ alpha[list(self.groups.indices[g])]
-                    for g in chosen
-                ]
-                cams = torch.einsum("gk,bkhw->bghw", torch.stack(rows), features).relu().float()
-                maps.append(cams.flip(-1) if flipped else cams)
+        for view in views:
+            if view.scale not in self.class_maps.scales:
+                continue
+            alpha = weights(self.net, view.maps, self.class_maps.layer)[0]
+            rows = [
+                logits[list(self.groups.indices[g])].softmax(0)
+                @ alpha[list(self.groups.indices[g])]
+                for g in chosen
+            ]
+            cams = torch.einsum("gk,bkhw->bghw", torch.stack(rows), view.maps).relu().float()
+            maps.append(cams.flip(-1) if view.flipped else cams)
         grid = (maps[0].shape[-2], maps[0].shape[-1])
         return torch.stack([resized(each, grid) for each in maps]).mean(0)
-
-    def _expanded(self, probs: Tensor, chosen: list[int], size: tuple[int, int]) -> Tensor:
-        """Return probabilities of all labels, ``(1 + G, h, w)``, of those that are present."""
-        limit = working_size(size, len(self.labels.names), self.pixels)
-        if probs.shape[-2] * probs.shape[-1] > limit[0] * limit[1]:
-            probs = upsample(probs, limit)
-        whole = probs.new_zeros(len(self.labels.names), *probs.shape[-2:])
-        whole[[0, *(1 + g for g in chosen)]] = probs
-        return whole
 
 
 def imagenet_segmenter(
@@ -214,8 +253,9 @@ def _resized(image: Tensor, side: int) -> Tensor:
     return inside.float() / 255
 
 
-def _scaled(image: Tensor, scale: float) -> Tensor:
+def _scaled(images: Tensor, scale: float) -> Tensor:
+    """Resize images ``(B, 3, h, w)`` by a factor."""
     if scale == 1:
-        return image
-    size = [max(1, round(scale * extent)) for extent in image.shape[-2:]]
-    return F.interpolate(image[None], size, mode="bilinear", antialias=scale < 1)[0]
+        return images
+    size = [max(1, round(scale * extent)) for extent in images.shape[-2:]]
+    return F.interpolate(images, size, mode="bilinear", antialias=scale < 1)

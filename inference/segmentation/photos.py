@@ -1,4 +1,4 @@
-"""Batches of photographs: their paths, the files to write of each, and writing those."""
+"""Photographs by their names: their paths, the files to write of each, what came of it."""
 
 from __future__ import annotations
 
@@ -7,28 +7,18 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
-
-from torch import Tensor
+from typing import Any
 
 from scene.datasets.folders.layouts import ARCHIVES
 from scene.images.folder import SUFFIXES, is_junk, is_picture
-from scene.images.io import read_image
-from scene.storage.files import read_text, sweep
+from scene.storage.files import read_text
 from scene.storage.outputs import is_png_path, require_free
 from scene.storage.user_folders import expanded
 
-from .segmentation import KINDS, Segmentation, write
+from .segmentation import KINDS, Segmentation
 
 LISTS = (".txt", ".list")
 """Files that name pictures, one a line."""
-
-
-class SegmentsPhotos(Protocol):
-    """What segments a photograph: a run's stage, or a classifier of ImageNet."""
-
-    def segment(self, image: Tensor, known: Tensor | None = None) -> Segmentation:
-        """Segment a photograph, ``(3, H, W)`` uint8."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +84,7 @@ def photos_of(names: Iterable[str], piped: Iterable[str] = ()) -> tuple[list[Pat
             for photo in _meant(name, piped):
                 photos.setdefault(photo.absolute(), photo)
         except (OSError, ValueError) as error:
-            failed.append(Failed(name, _sentence(error)))
+            failed.append(Failed(name, sentence(error)))
     return list(photos.values()), failed
 
 
@@ -151,29 +141,11 @@ def outputs_of(
     return tasks
 
 
-def segment_files(
-    segmenter: SegmentsPhotos, tasks: Iterable[PhotoTask], opacity: float = 0.5
-) -> Iterator[Done | Failed]:
-    """Segment photographs one by one and write their files; one that fails stops no other.
-
-    Args:
-        segmenter: The segmenter.
-        tasks: From `outputs_of`.
-        opacity: Opacity of overlays, 0 to 1.
-    """
-    tasks = list(tasks)
-    for folder in {path.parent for task in tasks for path in task.files.values()}:
-        sweep(folder, below=False)
-    for task in tasks:
-        try:
-            image = read_image(task.photo)
-            segmentation = segmenter.segment(image)
-            for kind, path in task.files.items():
-                write(kind, path, segmentation, opacity)
-        except (OSError, ValueError) as error:
-            yield Failed(str(task.photo), _sentence(error))
-        else:
-            yield Done(task, segmentation)
+def sentence(error: OSError | ValueError) -> str:
+    """Say in one sentence why an input came to nothing."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
+    return str(error)
 
 
 def _meant(name: str, piped: Iterable[str]) -> Iterator[Path]:
@@ -231,9 +203,3 @@ def _without_outputs(candidates: Iterable[Path]) -> Iterator[Path]:
         for kind, suffix in KINDS.items()
     }  # a picture's own name is never among its own files
     yield from (picture for picture in pictures if picture not in written)
-
-
-def _sentence(error: OSError | ValueError) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
-    return str(error)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+import threading
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -34,6 +36,9 @@ VALUES = 21 * PIXELS
 """Probabilities, labels × pixels, at which it works: with more labels, fewer pixels."""
 
 _CRF, _CLASS_MAPS = Parameters(), CueSettings()
+
+_DRAWING = threading.Lock()
+"""Held while z is drawn: torch has one random state for all threads."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +90,27 @@ class Segmenter:
         probs = self.probabilities(self.resized(image)[None], present)[0]
         return self.refine(probs, image, known, self.crf if STAGES[self.stage].crf else None)
 
+    def prepare(self, images: Sequence[Tensor]) -> list[Callable[[], Segmentation]]:
+        """Run the network on several photographs at once.
+
+        A model with a latent reads them one after another, so that the draws of z are the same
+        for every photograph.
+
+        Args:
+            images: Each ``(3, H, W)`` uint8.
+
+        Returns:
+            For each photograph, a call that runs the CRF and returns the segmentation.
+        """
+        framed = torch.stack([self.resized(image) for image in images])
+        at_once = 1 if self.assembly.model.latent else len(images)
+        crf = self.crf if STAGES[self.stage].crf else None
+        probs = (row for part in framed.split(at_once) for row in self.probabilities(part))
+        return [
+            partial(self.refine, own, image, None, crf)
+            for own, image in zip(probs, images, strict=True)
+        ]
+
     def resized(self, image: Tensor) -> Tensor:
         """Resize a whole photograph, ``(3, H, W)`` uint8, to the model's size, in [0, 1]."""
         return _shrunk(image, self.schema.size).float() / 255
@@ -102,11 +128,11 @@ class Segmenter:
         device = self.assembly.device
         present = None if known is None else known.to(device)
         source = load_named(STAGES[self.stage].source, SOURCES, "stage")
-        with seeded(self.seed, device):
-            probs: Tensor = source(
-                self.assembly, images.to(device), self.schema.labels, present, self.class_maps
-            )
-        return probs
+        arguments = (self.assembly, images.to(device), self.schema.labels, present)
+        if not self.assembly.model.latent:
+            return cast(Tensor, source(*arguments, self.class_maps))
+        with _DRAWING, seeded(self.seed, device):
+            return cast(Tensor, source(*arguments, self.class_maps))
 
     @torch.no_grad()
     def refine(
@@ -283,7 +309,8 @@ def upsample(probs: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize probabilities ``(L, h, w)`` bilinearly; they still sum to one."""
     if probs.shape[-2:] == size:
         return probs
-    return F.interpolate(probs[None], size, mode="bilinear", antialias=True)[0]
+    shrinks = size[0] < probs.shape[-2] or size[1] < probs.shape[-1]
+    return F.interpolate(probs[None], size, mode="bilinear", antialias=shrinks)[0]
 
 
 def _is_of(recipes: Collection[str] | None, run: Run) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -167,12 +168,13 @@ def picture_size(path: str | Path) -> tuple[int, int]:
         return upright_size(picture)
 
 
-def write_image(path: str | Path, image: Tensor) -> None:
+def write_image(path: str | Path, image: Tensor, compression: int | None = None) -> None:
     """Write an image in the format of its suffix, whole or not at all.
 
     Args:
         path: Where to; missing folders are made.
         image: ``(3, H, W)``, uint8, or float in [0, 1].
+        compression: Effort of a PNG's compression, 0 to 9; None = 6. Pixels are the same.
 
     Raises:
         ValueError: If the suffix names no picture format.
@@ -183,7 +185,7 @@ def write_image(path: str | Path, image: Tensor) -> None:
     picture = Image.new("RGB", (pixels.shape[1], pixels.shape[0]))
     for top, rows in zip(range(0, len(pixels), _ROWS), pixels.split(_ROWS), strict=True):
         picture.paste(Image.fromarray(rows.contiguous().numpy()), (0, top))
-    _save(picture, Path(path))
+    _save(picture, Path(path), **({} if compression is None else {"compress_level": compression}))
 
 
 def write_mask(path: str | Path, mask: Tensor, labels: Labels) -> None:
@@ -322,10 +324,10 @@ def _rgb(picture: Image.Image) -> Image.Image:
     return picture.convert("RGB")
 
 
-def _save(picture: Image.Image, path: Path) -> None:
-    """Write an image in the format of the suffix."""
+def _save(picture: Image.Image, path: Path, **options: Any) -> None:
+    """Write an image in the format of the suffix, with options of Pillow."""
     kind = Image.registered_extensions().get(path.suffix.lower())
     if kind not in Image.SAVE:
         raise ValueError(f"No picture format ends in {path.suffix!r}; name {path.stem}.png.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, lambda part: picture.save(part, format=kind))
+    replace_file(path, lambda part: picture.save(part, format=kind, **options))

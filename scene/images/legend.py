@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import matplotlib
@@ -75,6 +76,7 @@ def _laid_out(lengths: Sequence[int], width: int) -> tuple[list[tuple[int, int]]
     return places, row + 1
 
 
+@cache
 def font_file(text: str) -> str:
     """Return a font for a text: that of matplotlib, or an installed one with its letters."""
     default = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"

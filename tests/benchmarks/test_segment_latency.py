@@ -20,7 +20,8 @@ from PIL import Image
 from inference.build import Assembly
 from inference.guides import EmptyGuide
 from inference.objectives.bounds import IWAE
-from inference.segmentation.photos import Done, PhotoTask, segment_files
+from inference.segmentation.photo_batches import segment_files
+from inference.segmentation.photos import Done, PhotoTask
 from inference.segmentation.segmenter import Segmenter
 from scene.discriminative import ClassifiedScene, CoarseScene
 from scene.images.io import read_image, read_mask, write_image, write_mask

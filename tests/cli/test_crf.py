@@ -238,7 +238,7 @@ def test_what_is_fitted_is_written_and_read(scene, voc_folder, photo, place):
     words = ("--data", voc_folder, "--split", "train", "--steps", "3", "--compatibility", "full")
     result = scene(*FIT, *words)
     assert result.code == 0, result.err
-    assert {"before", "after"} <= set(_rows(result.out))
+    assert {"unaries alone", "default CRF", "start", "fitted CRF"} <= set(_rows(result.out))
     assert "etter held out" in result.out
     actual = load(place / "crf.json")
     assert len(actual.compatibility) == 4
@@ -249,6 +249,23 @@ def test_what_is_fitted_is_written_and_read(scene, voc_folder, photo, place):
     assert (report["fitted_on"], report["held_out"]) == ("train", "val")
     losses = report["losses"]["weights"]
     assert losses == sorted(losses, reverse=True)
+
+
+@pytest.mark.parametrize("recipe", ["segmenter", "classifier"])
+def test_what_is_fitted_to_a_run_is_kept_with_it_and_used(scene, trained, photo, recipe):
+    run = trained(recipe)
+    words = ("--steps", "1", "--iterations", "2", "--engine", "exact", "--limit", "2")
+    result = scene("crf", "fit", run, *words, "--held-out", "val", "--device", "cpu", "--json")
+    assert result.code == 0, result.err
+    report = json.loads(result.out)
+    assert report["file"] == str(run / "crf.json")
+    stored = json.loads((run / "crf.json").read_text())
+    assert stored["helps"] is report["helps"]
+    better = report["after"]["miou"] > report["without_crf"]["miou"]
+    assert report["helps"] is better
+    result = scene("segment", "photo.png", "--run", run, "--json", "--device", "cpu")
+    assert json.loads(result.out)["stage"].endswith("+crf") is better
+    assert stored["note"].split()[0] in result.err
 
 
 def test_a_grid_that_finds_nothing_better_says_so(scene, voc_folder):

@@ -12,7 +12,7 @@ from typing import Any
 from scene.labels import Labels
 from scene.notices import Progress, against_weak
 
-from ...crf.parameters import Parameters, save
+from ...crf.parameters import NO_CRF, Parameters, save
 from .fit import Form, fit
 from .measure import Result, measure
 from .unaries import Scenes
@@ -26,6 +26,8 @@ class Learned:
     """The learned parameters, and their scores on held-out scenes.
 
     Attributes:
+        unaries: The score of the unaries alone on the held-out scenes.
+        default: The score of the default parameters on the held-out scenes.
         before: The score of the initial parameters on the held-out scenes.
         after: The score of the learned parameters on the held-out scenes.
         losses: The losses of each stage of the descent, in nats per pixel; empty after a grid
@@ -37,6 +39,8 @@ class Learned:
         weak: The number of masks of the held-out split that are pseudo-labels.
     """
 
+    unaries: Result
+    default: Result
     before: Result
     after: Result
     losses: dict[str, list[float]]
@@ -56,6 +60,17 @@ class Learned:
         """By how much mIoU (percent) and log-likelihood (nats a pixel) rose, held out."""
         before, after = (x.score(self.labels).miou for x in (self.before, self.after))
         return after - before, self.after.log_likelihood - self.before.log_likelihood
+
+    @property
+    def helps(self) -> bool:
+        """Whether held-out masks are better with the fitted CRF than without a CRF."""
+        return self.after.score(self.labels).miou > self.unaries.score(self.labels).miou
+
+    @property
+    def note(self) -> str:
+        """The scores that say so, in one line."""
+        without, after = (x.score(self.labels).miou for x in (self.unaries, self.after))
+        return f"mIoU on {self.held.split} is {without:.2f} without, {after:.2f} with it"
 
     @property
     def verdict(self) -> str:
@@ -81,9 +96,12 @@ class Learned:
             "fitted_on": self.train.split,
             "held_out": self.held.split,
             "weak": self.weak,
+            "without_crf": self.unaries.to_json(self.labels),
+            "default": self.default.to_json(self.labels),
             "before": self.before.to_json(self.labels),
             "after": self.after.to_json(self.labels),
             "losses": self.losses,
+            "helps": self.helps,
             "verdict": self.verdict,
         }
 
@@ -150,8 +168,13 @@ def learn(
     else:
         results = score(train, list(dict.fromkeys((start, *grid))), watch=partial(watch, "grid"))
         parameters = max(results, key=lambda result: result.score(labels).miou).parameters
-    both = score(held, list(dict.fromkeys((start, parameters))), watch=partial(watch, "held out"))
-    return Learned(both[0], both[-1], losses, train, held, labels, method, opened.weak)
+    compared = (NO_CRF, Parameters(), start, parameters)
+    distinct = list(dict.fromkeys(compared))
+    results = score(held, distinct, watch=partial(watch, "held out"))
+    unaries, default, before, after = (results[distinct.index(one)] for one in compared)
+    return Learned(
+        unaries, default, before, after, losses, train, held, labels, method, opened.weak
+    )
 
 
 def candidates(
@@ -174,4 +197,5 @@ def candidates(
 
 def write(learned: Learned, path: Path) -> None:
     """Write the parameters, for `inference.crf.parameters.load`, and how they came to be."""
-    save(path, learned.parameters, {"fitted": learned.to_json()})
+    about = {"helps": learned.helps, "note": learned.note, "fitted": learned.to_json()}
+    save(path, learned.parameters, about)

@@ -23,7 +23,8 @@ from typing import Any
 from scene.networks.memory import remembering
 from scene.notices import Progress
 
-from ...crf.parameters import Parameters
+from ...crf.parameters import NO_CRF, Parameters
+from ...crf.parameters import save as save_crf
 from ...devices import Device, device_of
 from ...runs import run as runs
 from ...runs.run import CONFIG, Run
@@ -31,6 +32,7 @@ from ...segmentation.classifier import cue_settings
 from ...segmentation.cue_files import CueScore
 from ...segmentation.cues import CueSettings
 from ...segmentation.figures import draw_stages
+from ...segmentation.fitted_crf import FILE
 from ...segmentation.score import StageScore
 from ...segmentation.segmenter import Segmenter, load
 from ...settings.settings import Settings
@@ -41,7 +43,7 @@ from ..crf.ablate import ablate
 from .request import TUNE_SPLIT, VARIANTS, Request
 from .results import STAGES, SeedResult, classifier_scores
 from .selection import (
-    NO_CRF,
+    CRFSelection,
     Selection,
     StageEvaluator,
     cue_candidates,
@@ -130,7 +132,7 @@ class _Pipeline:
         self.classifier, self.supervised = classifier, supervised
         self.folder, self.variant = task.folder / name, VARIANTS[name]
         self.labels = evaluator.dataset(task.request.reported).schema.labels
-        self.crfs: dict[str, Selection[Parameters]] = {}
+        self.crfs: dict[str, CRFSelection] = {}
         self.networks: dict[str, tuple[Segmenter, Parameters]] = {}
         self.stages: dict[str, Any] = {}
 
@@ -156,6 +158,8 @@ class _Pipeline:
         self._score("gradcam", gradcam, self.classifier)
         self._score("sec", self._load(sec, "sec"), sec)
         self._score("supervised", self._load(self.supervised, "mask"), self.supervised)
+        self._store("sec", sec)
+        self._store("supervised", self.supervised)
         self._draw()
         return SeedResult(
             seed=self.task.seed,
@@ -181,7 +185,7 @@ class _Pipeline:
     ) -> tuple[Selection[CueSettings], CueScore]:
         recipe = cue_settings(self.task.request.sec(self.task.seed))
         scale = math.sqrt(math.prod(self.evaluator.size)) / self.evaluator.side
-        crf = self.crfs["gradcam"].value
+        crf = self.crfs["gradcam"].kernels
         candidates = cue_candidates(self.variant, recipe, maps, crf, scale)
         return select_cues(self.evaluator, gradcam.assembly, self.task.cells, candidates)
 
@@ -198,6 +202,12 @@ class _Pipeline:
             score = StageScore(result.score(self.labels), result.scenes, self.task.common)
             self.stages[name] = score.to_json()
 
+    def _store(self, stage: str, run: Run) -> None:
+        """Store the CRF selected for a stage with its run, for `scene segment`."""
+        selected = self.crfs[stage]
+        about = {"helps": selected.value != NO_CRF, "note": selected.note}
+        save_crf(run.path(FILE), selected.kernels, about)
+
     def _draw(self) -> None:
         """Draw the first scenes of the reported split."""
         split = self.task.request.reported
@@ -213,7 +223,7 @@ class _Pipeline:
         )
         ablation = ablate(
             scenes,
-            self.crfs["sec"].value,
+            self.crfs["sec"].kernels,
             alphas=evaluator.alphas,
             betas=request.betas,
             tune=tune,
@@ -242,6 +252,8 @@ class _Pipeline:
             "cue_settings": sec_settings(cues.value),
             "cue_scores": cues.scores,
             "crf": {stage: crf.value.to_json() for stage, crf in self.crfs.items()},
+            "kernels": {stage: crf.kernels.to_json() for stage, crf in self.crfs.items()},
+            "no_crf": [stage for stage, crf in self.crfs.items() if crf.value == NO_CRF],
             "crf_scores": {stage: crf.scores for stage, crf in self.crfs.items()},
         }
 
@@ -249,4 +261,4 @@ class _Pipeline:
         """Return the digest of everything that the result depends on."""
         weights = [weights_digest(run) for run in (self.classifier, self.supervised, sec)]
         request = self.task.request.to_json(), self.variant, self.task.common
-        return digest(version("scene-suite"), request, weights)
+        return digest(version("scene-suite"), request, weights, NO_CRF)

@@ -19,7 +19,7 @@ from scene.networks.feature_maps import Classifier
 from scene.notices import Progress
 
 from ...build import Assembly
-from ...crf.parameters import Parameters
+from ...crf.parameters import NO_CRF, Parameters
 from ...runs.run import Run
 from ...segmentation.cue_files import CueScore, CueScorer
 from ...segmentation.cues import CueSettings, maps_of, seed_cues
@@ -28,9 +28,6 @@ from ..crf.measure import Result, measure
 from ..crf.unaries import Scenes, rows
 from ..predictions import predict_stage
 from .request import ALPHAS, SMOOTHNESS, TUNE_SPLIT, WEIGHTS, Layer, Request, Variant
-
-NO_CRF = Parameters(smoothness_weight=0.0, appearance_weight=0.0)
-"""Parameters without a kernel: no CRF."""
 
 
 @dataclass
@@ -150,21 +147,43 @@ class Selection(Generic[T]):
     scores: dict[str, float]
 
 
-def select_crf(evaluator: StageEvaluator, scenes: Scenes, title: str) -> Selection[Parameters]:
+@dataclass(frozen=True)
+class CRFSelection(Selection[Parameters]):
+    """The best of several CRFs, or `NO_CRF` if none of them raises mean IoU.
+
+    Attributes:
+        kernels: The best of those with kernels.
+    """
+
+    kernels: Parameters
+
+    @property
+    def note(self) -> str:
+        """The scores without a CRF and with the best, in one line."""
+        without, best = (self.scores[describe_crf(crf)] for crf in (NO_CRF, self.kernels))
+        return f"mIoU on {TUNE_SPLIT} is {without:.2f} without, {best:.2f} with it"
+
+
+def select_crf(evaluator: StageEvaluator, scenes: Scenes, title: str) -> CRFSelection:
     """Select a CRF by mean IoU: first its appearance kernel, then its smoothness kernel.
+
+    No CRF is a candidate, too: it is selected unless another has a higher mean IoU.
 
     Args:
         evaluator: Measures the candidates.
         scenes: Scenes with unaries.
         title: Name of the unaries in messages.
     """
-    first = evaluator.crf_candidates
+    first = [NO_CRF, *evaluator.crf_candidates]
     scores = dict(zip(first, evaluator.score(scenes, first, f"CRFs of {title}"), strict=True))
-    best = max(scores, key=lambda crf: scores[crf])
+    best = max(first[1:], key=lambda crf: scores[crf])
     then = [replace(best, smoothness_sigma=s, smoothness_weight=w) for s, w in SMOOTHNESS]
     scores |= zip(then, evaluator.score(scenes, then, f"CRFs of {title}"), strict=True)
-    return Selection(
-        max(scores, key=lambda crf: scores[crf]), {describe_crf(c): v for c, v in scores.items()}
+    kernels = max(list(scores)[1:], key=lambda crf: scores[crf])
+    return CRFSelection(
+        max((NO_CRF, kernels), key=lambda crf: scores[crf]),
+        {describe_crf(crf): score for crf, score in scores.items()},
+        kernels,
     )
 
 
@@ -231,7 +250,7 @@ def cue_candidates(
         variant: Has the thresholds.
         recipe: Settings of SEC's recipe, for a variant without thresholds.
         class_maps: Layer of the maps, and the background map that the CRF starts from.
-        crf: The CRF selected for Grad-CAM; its appearance kernel is used.
+        crf: The best CRF with kernels for Grad-CAM; its appearance kernel is used.
         scale: Pixels of the network's image for each pixel of a stored image.
     """
     own = replace(recipe, layer=class_maps.layer)
@@ -327,6 +346,8 @@ def describe_crf(crf: Parameters) -> str:
     >>> describe_crf(Parameters())
     'w 10, 80 px, colour 13; smoothness w 3, 3 px'
     """
+    if crf == NO_CRF:
+        return "no CRF"
     return (
         f"w {crf.appearance_weight:g}, {crf.appearance_sigma_xy:g} px, colour "
         f"{crf.appearance_sigma_rgb:g}; smoothness w {crf.smoothness_weight:g}, "

@@ -6,12 +6,11 @@ import pytest
 import torch
 
 from inference.build import assemble
-from inference.crf.parameters import Parameters
+from inference.crf.parameters import NO_CRF, Parameters
 from inference.experiments.cache import weights_digest
 from inference.experiments.crf.measure import measure
 from inference.experiments.crf.unaries import Scenes
 from inference.experiments.predictions import predict_stage
-from inference.experiments.weak.selection import NO_CRF
 from inference.runs import run as runs
 from inference.runs.checkpoints import save_weights
 from inference.runs.run import WEIGHTS

@@ -51,7 +51,7 @@ def test_the_map_of_a_group_of_one_class_is_its_grad_cam(net):
     plain = replace(CLASS_MAPS, flip=False)
     one = ImageNetSegmenter(net, groups_of(["tabby"]), 0.0, crf=None, class_maps=plain)
     image = torch.rand(3, 64, 96)
-    maps = one._maps(image, net(image[None])[0], [0])
+    maps = one._maps(one._views(image[None]), net(image[None])[0], [0])
     assert torch.allclose(maps[:, 0], cams(net, image[None])[:, 281], atol=1e-5)
 
 
@@ -63,7 +63,8 @@ def test_maps_of_a_group_lie_between_those_of_its_classes(net):
     features = net.maps(image[None])
     weights = share @ net.judge[-1].weight[281:286] / features[0, 0].numel()
     expected = torch.einsum("k,bkhw->bhw", weights, features).relu()
-    assert torch.allclose(both._maps(image, logits, [0])[:, 0], expected, atol=1e-5)
+    maps = both._maps(both._views(image[None]), logits, [0])
+    assert torch.allclose(maps[:, 0], expected, atol=1e-5)
 
 
 def test_what_is_known_decides_which_labels_there_are(pets):
@@ -91,11 +92,21 @@ def test_a_mirrored_photograph_has_mirrored_maps(pets):
 
 
 def test_large_photographs_are_held_at_fewer_pixels(net, monkeypatch):
-    monkeypatch.setattr("inference.segmentation.segmenter.VALUES", 112 * 1000)
+    monkeypatch.setattr("inference.segmentation.segmenter.VALUES", 2 * 1000)
     every = ImageNetSegmenter(net, hypernym_groups(), 0.0, top=1)
-    grid = every.segment(PHOTO).grid
-    assert grid.shape[0] == 112
-    assert grid.shape[1] * grid.shape[2] <= 1000
+    result = every.segment(PHOTO)
+    assert result.grid.shape[0] == 2
+    assert result.grid.shape[1] * result.grid.shape[2] <= 1000
+    assert result.probs.shape == (112, 50, 70)
+
+
+def test_photographs_of_several_shapes_are_read_together(pets):
+    photos = [PHOTO, PHOTO.flip(-1), PHOTO.transpose(1, 2), PHOTO.flip(-2)]
+    known = torch.tensor([1, 1])
+    for finish, photo in zip(pets.prepare(photos, known), photos, strict=True):
+        together, alone = finish(), pets.segment(photo, known)
+        assert torch.allclose(together.grid, alone.grid, atol=1e-4)
+        assert together.image is photo
 
 
 def test_choices_out_of_range_are_refused(net):

@@ -6,7 +6,8 @@ import torch
 from inference.build import Assembly
 from inference.guides import EmptyGuide
 from inference.objectives.bounds import IWAE
-from inference.segmentation.photos import Done, Failed, outputs_of, photos_of, segment_files
+from inference.segmentation.photo_batches import segment_files
+from inference.segmentation.photos import Done, Failed, outputs_of, photos_of
 from inference.segmentation.segmentation import Segmentation, overlay_of
 from inference.segmentation.segmenter import Segmenter
 from scene.discriminative import SegmentedScene

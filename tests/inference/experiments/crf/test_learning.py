@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from inference.crf.parameters import Parameters, load
+from inference.crf.parameters import NO_CRF, Parameters, load, load_stored
 from inference.experiments.crf.learning import Learned, candidates, learn, write
 from inference.experiments.crf.measure import Result, measure
 from inference.experiments.crf.unaries import Noise, Scenes
@@ -35,7 +35,7 @@ def learned(train, held):
                 (START, Parameters()), (before, after), strict=True
             )
         ]
-        return Learned(*results, {}, train, held, labels, "lbfgs")
+        return Learned(results[0], results[0], *results, {}, train, held, labels, "lbfgs")
 
     return make
 
@@ -74,6 +74,22 @@ def test_learning_twice_from_one_seed_is_learning_once(train, held, tmp_path):
     assert result.parameters != START
     write(result, tmp_path / "crf.json")
     assert load(tmp_path / "crf.json") == result.parameters
+
+
+def test_unaries_and_the_default_are_scored_beside_what_was_learned(train, held):
+    result = learn(train, held, START, steps=1, engine="exact")
+    alone, usual = measure(held, [NO_CRF, Parameters()], engine="exact")
+    assert (result.unaries, result.default) == (alone, usual)
+
+
+@pytest.mark.parametrize(("after", "helps"), [(60, True), (50, False), (40, False)])
+def test_the_file_says_whether_the_crf_is_better_than_none(learned, tmp_path, after, helps):
+    result = learned((50, -90.0), (after, -80.0))
+    write(result, tmp_path / "crf.json")
+    stored = load_stored(tmp_path / "crf.json")
+    assert stored.parameters == result.parameters
+    assert stored.helps is helps
+    assert stored.note == f"mIoU on val is 25.00 without, {after / 2:.2f} with it"
 
 
 def test_what_is_learned_from_is_not_what_is_compared_on(train):

@@ -80,8 +80,9 @@ def test_stages_are_scored_as_evaluate_scores_them(do, home):
 def test_kernels_are_those_of_sec(do):
     (one,) = do().variants["report"].results
     assert one.kernels["unary"]["miou"] == one.stages["sec"]["miou"]
-    assert one.kernels["both"]["miou"] == one.stages["sec+crf"]["miou"]
-    assert one.kernels["both"]["parameters"] == one.selected["crf"]["sec"]
+    assert one.kernels["both"]["parameters"] == one.selected["kernels"]["sec"]
+    same = "unary" if "sec" in one.selected["no_crf"] else "both"
+    assert one.kernels[same]["miou"] == one.stages["sec+crf"]["miou"]
     assert (one.grid["alphas"], one.grid["betas"]) == ([3.0], [10.0, 20.0])
     assert one.grid["split"] == "tune"
 
@@ -151,7 +152,7 @@ def test_sec_learns_what_was_chosen(do, home, monkeypatch, variant, found):
     assert sec.cues.classifier == str(home / "all" / "seed-0" / "classifier")
     assert bool(sec.cues.background) == bool(background)
     if crf:
-        theirs = Parameters.from_json(one.selected["crf"]["gradcam"])
+        theirs = Parameters.from_json(one.selected["kernels"]["gradcam"])
         assert sec.cues.crf == (theirs.appearance_weight, 3.0, theirs.appearance_sigma_rgb)
         assert sec.cues.exponent == 2
     else:

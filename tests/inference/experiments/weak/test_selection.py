@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from inference.build import assemble
-from inference.crf.parameters import Parameters
+from inference.crf.parameters import NO_CRF, Parameters
 from inference.experiments.weak.request import BETAS, SMOOTHNESS, Request, Variant
 from inference.experiments.weak.selection import (
     StageEvaluator,
@@ -149,9 +149,24 @@ def test_precision_counts_for_more_than_coverage(right, covered, value):
 def test_a_stage_is_refined_by_the_best_crf_that_was_tried(evaluator, run):
     scenes = evaluator.scenes(load(run, "gradcam", engine="exact"), run, "maps", "tune")
     result = select_crf(evaluator, scenes, "maps")
-    assert len(result.scores) == len(evaluator.crf_candidates) + len(SMOOTHNESS) - 1
+    assert len(result.scores) == 1 + len(evaluator.crf_candidates) + len(SMOOTHNESS) - 1
     (score,) = evaluator.score(scenes, [result.value], "again")
     assert score == max(result.scores.values()) == result.scores[describe_crf(result.value)]
+
+
+@pytest.mark.parametrize(("without", "selected"), [(4.0, False), (5.0, True), (6.0, True)])
+def test_no_crf_is_selected_unless_one_raises_the_score(evaluator, monkeypatch, without, selected):
+    def score(self, scenes, settings, title):
+        return [without if crf == NO_CRF else 5 - 0.1 * (crf.smoothness_weight > 1)
+                for crf in settings]  # fmt: skip
+
+    monkeypatch.setattr(StageEvaluator, "score", score)
+    monkeypatch.setattr(StageEvaluator, "alphas", (3.0,))
+    result = select_crf(evaluator, None, "maps")
+    assert (result.value == NO_CRF) is selected
+    assert result.kernels.kernels()
+    assert result.scores[describe_crf(result.kernels)] == 5
+    assert result.note == f"mIoU on tune is {without:.2f} without, 5.00 with it"
 
 
 def test_widths_follow_the_size_of_pictures(evaluator, voc_folder, tmp_path, few):
