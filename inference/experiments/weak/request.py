@@ -45,7 +45,8 @@ class Variant:
         about: One line for ``--help`` and tables.
         layers: Layers whose maps are used: the classifier's ``usual`` layer, the deepest ``finer``
             one, or the mean of ``both``.
-        exponents: Background is (1 − Σ of the present classes' maps) to this power.
+        exponents: Background is (1 − Σ of the present classes' maps) to this power; none = that
+            of SEC's recipe.
         foregrounds: Shares of a map's maximum above which a cell is a cue of the class.
         shares: Shares of an image that are cues of background.
         sure: Probabilities of the CRF after Grad-CAM above which a cell is a cue. Without any of
@@ -54,14 +55,17 @@ class Variant:
 
     about: str
     layers: tuple[Layer, ...] = ("usual",)
-    exponents: tuple[float, ...] = (1.0,)
+    exponents: tuple[float, ...] = ()
     foregrounds: tuple[float, ...] = ()
     shares: tuple[float, ...] = ()
     sure: tuple[float, ...] = ()
 
 
 VARIANTS = {
-    "report": Variant("the classifier's last layer, background map 1 − Σ maps, the recipe's cues"),
+    "report": Variant(
+        "the classifier's last layer, background map and cues of SEC's recipe (1 − Σ maps; of a "
+        "pretrained network (1 − Σ maps)⁴)"
+    ),
     "best": Variant(
         "layers, background map and cues selected on tune",
         layers=("usual", "both"),

@@ -21,6 +21,7 @@ from scene.notices import Progress
 from ...build import Assembly
 from ...crf.parameters import NO_CRF, Parameters
 from ...runs.run import Run
+from ...segmentation.classifier import cue_settings
 from ...segmentation.cue_files import CueScore, CueScorer
 from ...segmentation.cues import CueSettings, maps_of, seed_cues
 from ...segmentation.segmenter import Segmenter, load
@@ -199,12 +200,17 @@ def select_maps(evaluator: StageEvaluator, run: Run, variant: Variant) -> Select
     assert isinstance(stage.assembly.model, ClassifiedScene)
     net, labels = stage.assembly.model.net, evaluator.dataset(TUNE_SPLIT).schema.labels
     layers = [layer_name(net, kind, evaluator.size) for kind in variant.layers]
-    exponents = variant.exponents if labels.background is not None else (1.0,)
+    own = cue_settings(evaluator.request.sec(run.settings.training.seed))
+    exponents = variant.exponents or (own.exponent,)
+    if labels.background is None:
+        exponents = (1.0,)
     looks: dict[str, CueSettings] = {}
     for layer, exponent in product(layers, exponents):
         kind = "sum" if exponent == 1 else "power"
         name = layer if labels.background is None else f"{layer}, (1 − Σ)^{exponent:g}"
-        looks[name] = CueSettings(layer=layer, background_map=kind, exponent=exponent)
+        looks[name] = CueSettings(
+            layer=layer, scales=own.scales, flip=own.flip, background_map=kind, exponent=exponent
+        )
     if len(looks) == 1:
         return Selection(next(iter(looks.values())), {})
     crfs = [
