@@ -13,7 +13,7 @@ from cli.app import app
 
 PAGES = [
     [], ["train"], ["tune"], ["sample"], ["generate"], ["evaluate"], ["diagnose"], ["cues"],
-    ["segment"], ["pseudo-label"], ["reproduce"], ["data"], ["data", "info"], ["data", "preview"],
+    ["segment"], ["masks"], ["pseudo-label"], ["reproduce"], ["data"], ["data", "info"], ["data", "preview"],
     ["data", "labels"], ["crf"], ["crf", "refine"], ["crf", "ablate"], ["crf", "fit"],
 ]  # fmt: skip
 
