@@ -62,7 +62,7 @@ TINY = ("--size", "16x16", "--steps", "1", "--device", "cpu")
         (["segmenter", "--subsets", "x", "--latent", "8"],
          "The recipe segmenter does not use --subsets, --latent; leave them out."),
         (["cvae", "--view-weights", "classes=2"], "not use --view-weights classes; leave it out."),
-        (["telbo", "--weights", "imagenet"], "small backbone is always trained from scratch: --weights none."),
+        (["telbo", "--weights", "imagenet"], "always trained from scratch: --weights none."),
         (["jvae", "--guide", "none"], "EmptyGuide has no posterior given only image, classes;"),
         (["cvae", "--backbone", "vgg61"], "No network is called 'vgg61'. Did you mean"),
         (["telbo", "--resume", "x"], "leave out the recipe: scene train --resume RUN."),
