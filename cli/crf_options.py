@@ -30,7 +30,11 @@ SmoothnessWeight = Annotated[
     float | None, _kernel("Weight of the smoothness kernel, 0 or more; 0 leaves it out.", "3")
 ]
 AppearanceSigmaXY = Annotated[
-    float | None, _kernel("Width θα of the appearance kernel, in pixels, above 0.", "80")
+    float | None,
+    _kernel(
+        "Width θα of the appearance kernel, in pixels, above 0.",
+        "80; to segment photographs, 80 at 500x375 and in proportion",
+    ),
 ]
 AppearanceSigmaRGB = Annotated[
     float | None,
@@ -93,7 +97,7 @@ def parameters(file: Path | None, **changes: Any) -> Parameters:
     """Read parameters from a file, or take everybody's, and change those that were given."""
     from inference.api.segment import crf_parameters
 
-    return crf_parameters(file, **changes)
+    return crf_parameters(file, relative=None if file else False, **changes)
 
 
 def source(

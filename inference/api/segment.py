@@ -16,6 +16,7 @@ from scene.datasets.observations import Picture, photograph
 from scene.notices import SceneCount
 from scene.registry import unknown
 
+from ..crf.parameters import USUAL
 from ..crf.parameters import Parameters as Parameters
 from ..crf.parameters import load as load_parameters
 from ..runs.run import Run
@@ -60,9 +61,12 @@ def crf_parameters(file: Path | None = None, run: Run | None = None, **changes: 
         if name not in known:
             raise LookupError(unknown(name, known, "parameter of the CRF") + ".")
     fitted = fitted_crf(run) if file is None and run is not None else None
-    base = fitted.parameters if fitted is not None else Parameters()
+    base = fitted.parameters if fitted is not None else USUAL
     base = load_parameters(file) if file is not None else base
-    return replace(base, **{name: value for name, value in changes.items() if value is not None})
+    changed = {name: value for name, value in changes.items() if value is not None}
+    if "appearance_sigma_xy" in changed:
+        changed.setdefault("relative", False)
+    return replace(base, **changed)
 
 
 def segmenter(
@@ -99,7 +103,7 @@ def segmenter(
             f"The stage {name} {'has no' if with_crf else 'is with the'} CRF, which contradicts "
             f"crf={crf!r}; leave out stage or crf."
         )
-    parameters = crf if isinstance(crf, Parameters) else Parameters()
+    parameters = crf if isinstance(crf, Parameters) else USUAL
     if STAGES[name].crf and not isinstance(crf, Parameters):
         changes = crf if isinstance(crf, Mapping) else {}
         parameters = crf_parameters(run=fitted.run, **changes)

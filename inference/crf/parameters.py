@@ -6,7 +6,7 @@ import json
 import math
 import reprlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,9 @@ FORMAT = 1
 """Version of the file's layout; a file of another version is refused."""
 
 Compatibility = tuple[float, ...] | tuple[tuple[float, ...], ...]
+
+REFERENCE = 500 * 375
+"""Pixels of the photographs of PASCAL VOC, for which the usual widths were published."""
 
 _WIDTHS = ("smoothness_sigma", "appearance_sigma_xy", "appearance_sigma_rgb")
 _WEIGHTS = ("smoothness_weight", "appearance_weight")
@@ -35,6 +38,8 @@ class Parameters:
         appearance_sigma_rgb: σ_β, on the scale 0-255.
         appearance_weight: 0 leaves the kernel out.
         iterations: Iterations of mean field.
+        relative: ``appearance_sigma_xy`` is that of an image of `REFERENCE` pixels; of another
+            image it is in proportion to the square root of its pixels, see `at`.
         compatibility: Rows of an ``(L, L)`` matrix, or its diagonal, as
             `inference.crf.kernels.Kernel` has it; None is Potts.
 
@@ -52,6 +57,7 @@ class Parameters:
     appearance_weight: float = 10.0
     iterations: int = 10
     compatibility: Compatibility | None = None
+    relative: bool = False
 
     def __post_init__(self) -> None:
         for name in (*_WIDTHS, *_WEIGHTS):
@@ -63,6 +69,8 @@ class Parameters:
                 raise ValueError(
                     f"{_option(name)} is at most {most:g}, not {_abbreviated(value)}."
                 )
+        if not isinstance(self.relative, bool):
+            raise ValueError(f"relative is true or false, not {_abbreviated(self.relative)}.")
         whole = isinstance(self.iterations, int) and not isinstance(self.iterations, bool)
         if not whole or self.iterations < 0:
             raise ValueError(f"iterations must be 0 or more, not {_abbreviated(self.iterations)}.")
@@ -100,6 +108,21 @@ class Parameters:
                 )
             )
         return tuple(kernels)
+
+    def at(self, size: tuple[int, int]) -> Parameters:
+        """Return the parameters for images of a size, whose widths are in pixels of those.
+
+        Args:
+            size: Height and width in pixels.
+
+        >>> Parameters(relative=True).at((240, 320)).appearance_sigma_xy
+        51.2
+        """
+        if not self.relative:
+            return self
+        scale = math.sqrt(math.prod(size) / REFERENCE)
+        width = min(max(round(self.appearance_sigma_xy * scale, 1), 1.0), WIDEST)
+        return replace(self, appearance_sigma_xy=width, relative=False)
 
     def require(self, count: int) -> None:
         """Refuse another number of labels than the compatibility is for.
@@ -241,3 +264,6 @@ def _require_square(table: Any) -> None:
 
 NO_CRF = Parameters(smoothness_weight=0.0, appearance_weight=0.0)
 """Parameters without a kernel: no CRF."""
+
+USUAL = Parameters(relative=True)
+"""The published parameters, in proportion to the photograph."""

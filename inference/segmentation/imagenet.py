@@ -21,7 +21,7 @@ from scene.labels import Labels
 from scene.networks.feature_maps import Classifier
 from scene.networks.trunks import make_trunk, packaged_weights
 
-from ..crf.parameters import Parameters
+from ..crf.parameters import USUAL, Parameters
 from ..devices import Device, device_of
 from .cues import CueSettings
 from .gradcam import resized, weights
@@ -77,7 +77,7 @@ class ImageNetSegmenter:
     groups: Groups
     threshold: float
     top: int = 3
-    crf: Parameters | None = Parameters()  # noqa: RUF009 - frozen
+    crf: Parameters | None = USUAL
     class_maps: CueSettings = CLASS_MAPS
     pixels: int = PIXELS
     engine: str = "auto"
@@ -208,7 +208,7 @@ def imagenet_segmenter(
     top: int = 3,
     net: str = NET,
     weights: str = "imagenet",
-    crf: Parameters | None = Parameters(),  # noqa: B008 - frozen
+    crf: Parameters | None = USUAL,
     class_maps: CueSettings = CLASS_MAPS,
     pixels: int = PIXELS,
     engine: str = "auto",

@@ -18,7 +18,7 @@ from scene.seeds import seeded
 from scene.views import Schema
 
 from ..build import Assembly
-from ..crf.parameters import Parameters
+from ..crf.parameters import USUAL, Parameters
 from ..prediction.predict import able
 from ..runs.checkpoints import restore
 from ..runs.run import Run, home, newest
@@ -35,7 +35,7 @@ PIXELS = 1_000_000
 VALUES = 21 * PIXELS
 """Probabilities, labels × pixels, at which it works: with more labels, fewer pixels."""
 
-_CRF, _CLASS_MAPS = Parameters(), CueSettings()
+_CRF, _CLASS_MAPS = USUAL, CueSettings()
 
 _DRAWING = threading.Lock()
 """Held while z is drawn: torch has one random state for all threads."""
@@ -288,7 +288,7 @@ def refined(
     marginals: Tensor = refine_logits(
         log_probs(probs),
         _shrunk(image, working).permute(1, 2, 0).to(probs.device),
-        kernels=crf.kernels(),
+        kernels=crf.at(working).kernels(),
         iterations=crf.iterations,
         engine=engine,
     )

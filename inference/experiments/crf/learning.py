@@ -12,7 +12,7 @@ from typing import Any
 from scene.labels import Labels
 from scene.notices import Progress, against_weak
 
-from ...crf.parameters import NO_CRF, Parameters, save
+from ...crf.parameters import NO_CRF, USUAL, Parameters, save
 from .fit import Form, fit
 from .measure import Result, measure
 from .unaries import Scenes
@@ -168,7 +168,7 @@ def learn(
     else:
         results = score(train, list(dict.fromkeys((start, *grid))), watch=partial(watch, "grid"))
         parameters = max(results, key=lambda result: result.score(labels).miou).parameters
-    compared = (NO_CRF, Parameters(), start, parameters)
+    compared = (NO_CRF, USUAL, start, parameters)
     distinct = list(dict.fromkeys(compared))
     results = score(held, distinct, watch=partial(watch, "held out"))
     unaries, default, before, after = (results[distinct.index(one)] for one in compared)

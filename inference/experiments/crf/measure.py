@@ -126,7 +126,8 @@ _Tally = tuple[Tensor, float] | None
 def tally(example: Example, parameters: Parameters, labels: Labels, engine: str) -> _Tally:
     """Refine one scene and count: a confusion matrix, and nats of the true labels."""
     logits = example.probs.clamp_min(FLOOR).log()
-    kernels = parameters.kernels()
+    height, width = example.mask.shape
+    kernels = parameters.at((height, width)).kernels()
     if kernels:
         iterations = parameters.iterations
         q = refine_logits(

@@ -32,7 +32,7 @@ from scene.storage.outputs import clear, require_free, unlike
 
 from ...build import assemble
 from ...crf.meanfield import refine
-from ...crf.parameters import Parameters
+from ...crf.parameters import USUAL
 from ...devices import Device, device_of
 from ...interruption import resumable
 from ...runs import run as runs
@@ -164,7 +164,7 @@ def write_masks(
     segmenter = load(
         run,
         request.stage,
-        crf=request.crf or Parameters(),
+        crf=request.crf or USUAL,
         device=device_of(device),
         engine=request.engine,
     )

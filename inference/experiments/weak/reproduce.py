@@ -21,7 +21,7 @@ from scene.storage.outputs import clear, require_free, unlike
 
 from ...build import assemble
 from ...crf.meanfield import refine
-from ...crf.parameters import Parameters
+from ...crf.parameters import USUAL
 from ...devices import Device
 from ...interruption import resumable
 from ...process_pool import pool
@@ -331,8 +331,8 @@ def train_without_masks(
         settings = request.sec(seed, classifier.folder)
         sec = train_or_read(place / "report" / "sec", settings, device, progress)
         networks = {
-            "Grad-CAM": (load(classifier, "gradcam", engine=request.engine), Parameters()),
-            "SEC": (load(sec, "sec", engine=request.engine), Parameters()),
+            "Grad-CAM": (load(classifier, "gradcam", engine=request.engine), USUAL),
+            "SEC": (load(sec, "sec", engine=request.engine), USUAL),
         }
         picture = place / "report" / "masks.png"
         draw_stages(picture, dataset, range(min(DRAWN, len(dataset))), networks)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from inference.crf.kernels import Appearance, Smoothness
-from inference.crf.parameters import Parameters, load, save
+from inference.crf.parameters import USUAL, Parameters, load, save
 
 FITTED = Parameters(appearance_sigma_xy=41.5, compatibility=((1.0, 0.25), (0.25, 1.0)))
 
@@ -21,6 +21,17 @@ def test_a_kernel_of_weight_0_is_left_out():
     (only,) = Parameters(smoothness_weight=0).kernels()
     assert isinstance(only, Appearance)
     assert Parameters(smoothness_weight=0, appearance_weight=0).kernels() == ()
+
+
+def test_usual_widths_are_in_proportion_to_the_photograph(tmp_path):
+    assert USUAL.at((375, 500)) == Parameters()
+    half = USUAL.at((250, 188))
+    assert half.appearance_sigma_xy == pytest.approx(40, abs=0.1)
+    assert half.smoothness_sigma == Parameters().smoothness_sigma
+    assert USUAL.at((1, 1)).appearance_sigma_xy == 1
+    assert Parameters().at((250, 188)) == Parameters()
+    save(tmp_path / "crf.json", USUAL, {})
+    assert load(tmp_path / "crf.json") == USUAL
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -43,6 +54,7 @@ def test_a_compatibility_holds_for_its_own_number_of_labels():
         ({"appearance_sigma_rgb": float("nan")}, "appearance-sigma-rgb must be positive, not nan"),
         ({"appearance_weight": -1}, "appearance-weight must be 0 or more, not -1"),
         ({"iterations": -1}, "iterations must be 0 or more"),
+        ({"relative": 1}, "relative is true or false, not 1"),
         ({"compatibility": ()}, "square matrix"),
         ({"compatibility": ((1.0, 2.0),)}, "square matrix"),
         ({"compatibility": (1.0, "2")}, "square matrix"),

@@ -2,9 +2,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from inference.api.segment import crf_parameters
 from inference.build import Assembly
 from inference.crf.meanfield import refine
-from inference.crf.parameters import Parameters
+from inference.crf.parameters import USUAL, Parameters
 from inference.guides import EmptyGuide, JointGuide
 from inference.objectives.bounds import IWAE
 from inference.segmentation.segmenter import Segmenter, newest_run
@@ -49,7 +50,10 @@ def test_the_whole_photograph_is_seen_and_the_crf_works_on_its_own_pixels():
     with torch.no_grad():
         believed = model.assembly.model.net(squashed.float() / 255).softmax(1)
     probs = F.interpolate(believed, (41, 53), mode="bilinear", antialias=True)[0]
-    expected = refine(probs.numpy(), image.permute(1, 2, 0).numpy(), engine="exact")
+    kernels = USUAL.at((41, 53)).kernels()
+    assert kernels[1].sigma_xy == pytest.approx(80 * (41 * 53 / (500 * 375)) ** 0.5, abs=0.1)
+    colours = image.permute(1, 2, 0).numpy()
+    expected = refine(probs.numpy(), colours, kernels=kernels, engine="exact")
     torch.testing.assert_close(model.segment(image).probs, torch.from_numpy(expected))
     plain = segmenter(stage="mask").segment(image).probs
     torch.testing.assert_close(plain, probs)
@@ -83,6 +87,11 @@ def test_parameters_of_the_crf_are_obeyed():
     assert not segmenter().segment(image).probs.allclose(plain.probs, atol=1e-2)
     with pytest.raises(ValueError, match="fitted to 2 labels, but here are 3"):
         segmenter(crf=Parameters(compatibility=(1.0, 1.0)))
+
+
+def test_a_width_that_is_asked_for_is_in_pixels_of_any_photograph():
+    assert crf_parameters() == crf_parameters(iterations=10) == USUAL
+    assert crf_parameters(appearance_sigma_xy=80.0) == Parameters()
 
 
 def test_draws_are_seeded_and_average_over_z():
