@@ -25,8 +25,8 @@ def test_a_kernel_of_weight_0_is_left_out():
 
 def test_usual_widths_are_in_proportion_to_the_photograph(tmp_path):
     assert USUAL.at((375, 500)) == Parameters()
-    half = USUAL.at((250, 188))
-    assert half.appearance_sigma_xy == pytest.approx(40, abs=0.1)
+    half = USUAL.at((250, 750 // 4))
+    assert half.appearance_sigma_xy == pytest.approx(40, rel=0.01)
     assert half.smoothness_sigma == Parameters().smoothness_sigma
     assert USUAL.at((1, 1)).appearance_sigma_xy == 1
     assert Parameters().at((250, 188)) == Parameters()

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from inference.build import Assembly
-from inference.crf.parameters import Parameters
+from inference.crf.parameters import USUAL, Parameters
 from inference.guides import EmptyGuide
 from inference.objectives.bounds import IWAE
 from inference.segmentation.score import StageScore, common_classes, score_stage
@@ -54,7 +54,7 @@ def test_a_stage_with_and_without_the_crf_share_one_pass_of_the_network(few):
     dataset = SyntheticScenes("test", size=(16, 16))
     model, looks = segmenter(dataset.schema), []
     model.assembly.model.net.register_forward_hook(lambda net, x, y: looks.append(len(y)))
-    rows = {"mask": None, "mask+crf": Parameters(), "off": Parameters(iterations=0)}
+    rows = {"mask": None, "mask+crf": USUAL, "off": Parameters(iterations=0)}
     result = score_stage(model, dataset, rows, batch_size=4)
     assert looks == [4, 2]
     assert list(result) == list(rows)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from inference.crf.parameters import NO_CRF, Parameters, load, load_stored
+from inference.crf.parameters import NO_CRF, USUAL, Parameters, load, load_stored
 from inference.experiments.crf.learning import Learned, candidates, learn, write
 from inference.experiments.crf.measure import Result, measure
 from inference.experiments.crf.unaries import Noise, Scenes
@@ -78,7 +78,7 @@ def test_learning_twice_from_one_seed_is_learning_once(train, held, tmp_path):
 
 def test_unaries_and_the_default_are_scored_beside_what_was_learned(train, held):
     result = learn(train, held, START, steps=1, engine="exact")
-    alone, usual = measure(held, [NO_CRF, Parameters()], engine="exact")
+    alone, usual = measure(held, [NO_CRF, USUAL], engine="exact")
     assert (result.unaries, result.default) == (alone, usual)
 
 
