@@ -137,3 +137,38 @@ def test_a_command_that_is_killed_and_repeated_writes_the_same_files(command, ma
         assert not left
     print(f"{name}: killed {killed} times, {whole['seconds']:.1f} s undisturbed")
     assert killed >= times
+
+
+def _digests(folder):
+    """Say what is in a folder, but for what tells of times."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "tfevents" not in path.name and path.name != ".lock"
+    }
+
+
+MASKS = (
+    "masks", "photos", "--out", "weak", "--count", "8", "--size", "32x32", "--engine", "exact",
+    "--classifier", "width=4,batch-size=4,steps=4", "--no-overlays", "--confidence", "0.1",
+    "--device", "cpu",
+    "--sec", "width=4,batch-size=4,steps=25,validate-every=5",
+)  # fmt: skip
+
+
+def test_masks_that_are_killed_in_a_training_go_on_to_the_same_bytes(
+    command, class_folder, tmp_path
+):
+    result = command(MASKS, tmp_path, 2, file="runs/masks-weak/sec/checkpoint.safetensors")
+    assert result["status"] == -9, result["said"]
+    assert not (tmp_path / "weak").exists()
+    rest = command(MASKS, tmp_path)
+    assert rest["status"] == 0, rest["said"]
+    assert "classifier is complete already, and is kept" in rest["said"]
+    assert "SEC goes on where an interrupted call stopped" in rest["said"]
+    went_on = _digests(tmp_path / "weak")
+    whole = command((*MASKS, "--force"), tmp_path)
+    assert whole["status"] == 0, whole["said"]
+    theirs = _digests(tmp_path / "weak")
+    assert went_on.pop("about.json") != theirs.pop("about.json")  # says what was continued
+    assert went_on == theirs
