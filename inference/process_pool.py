@@ -113,7 +113,7 @@ def _begin(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
-_in_call = False
+_in_call, _stopped_by = False, 0
 
 
 def _call(function: Callable[[S], T], item: S) -> T:
@@ -123,10 +123,14 @@ def _call(function: Callable[[S], T], item: S) -> T:
         return function(item)
     finally:
         _in_call = False
+        if _stopped_by:  # the call has cleaned up, and its pool is ending
+            os._exit(128 + _stopped_by)
 
 
 def _stop(number: int, frame: Any) -> None:
     """Interrupt a call, which can then clean up; with no call running, exit without a message."""
+    global _stopped_by
+    _stopped_by = number
     if not _in_call:
         os._exit(128 + number)
     raise KeyboardInterrupt

@@ -11,7 +11,7 @@ SMALL = {"latent": 4, "guide_width": 2}
 DIRECTIONS = ((("image",), "mask"), (("mask",), "mask"))
 
 
-def compared(tmp_path, rows, **more):
+def compared(tmp_path, rows, split="test", **more):
     trainings = [
         Training(name, row.settings(**TINY, seed=s)) for name, row in rows.items() for s in (0, 1)
     ]
@@ -19,7 +19,7 @@ def compared(tmp_path, rows, **more):
     result = train_and_score(
         trainings,
         tmp_path,
-        split="test",
+        split=split,
         directions=DIRECTIONS,
         device="cpu",
         watch=calls.append,
@@ -30,10 +30,10 @@ def compared(tmp_path, rows, **more):
     return result
 
 
-def test_a_comparison_is_the_same_in_one_process_or_two(tmp_path):
-    rows = {"a": Row("jvae", {"encode": ("image",), **SMALL})}
-    alone = compared(tmp_path / "one", rows)
-    together = compared(tmp_path / "two", rows, jobs=2)
+def test_a_comparison_is_the_same_in_one_process_or_two(tmp_path, voc_folder):
+    rows = {"a": Row("jvae", {"encode": ("image",), "data": str(voc_folder), **SMALL})}
+    alone = compared(tmp_path / "one", rows, "val")
+    together = compared(tmp_path / "two", rows, "val", jobs=2)
     assert [r.cells for r in alone] == [r.cells for r in together]
     assert alone[0].miou("image → mask") > 0
     assert alone[0].miou("mask → mask") is None
