@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from functools import cache
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -103,6 +104,12 @@ def _root(
     pass
 
 
+@cache
+def _command() -> Any:
+    """Return the command with all its parts, which take a while to put together."""
+    return typer.main.get_command(app)
+
+
 def main() -> None:
     """Run the command; a refusal is one sentence on standard error and exit code 1."""
     os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
@@ -111,7 +118,7 @@ def main() -> None:
     settle_matplotlib()
     try:
         with raised():
-            app(with_stock_sources(sys.argv[1:]))
+            _command()(with_stock_sources(sys.argv[1:]))
     except (KeyError, IndexError):  # a mistake of ours, though a LookupError
         raise
     except (LookupError, ValueError, ArithmeticError, OSError) as refusal:

@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -67,13 +68,18 @@ def few(monkeypatch):
 
 
 @pytest.fixture
-def voc_folder(tmp_path):
-    """Make a folder: train has 8 scenes with masks and 4 without, val 4 with; no test, no tune.
+def voc_folder(tmp_path, _voc_folder):
+    """Give a folder: train has 8 scenes with masks and 4 without, val 4 with; no test, no tune.
 
     Upright and lying pictures; each pet is a rectangle of its own colour on grey; scene 0 has a
     void border, and dogs are noted as difficult (0) in ImageSets/Main.
     """
-    root = tmp_path / "pets"
+    return shutil.copytree(_voc_folder, tmp_path / "pets")
+
+
+@pytest.fixture(scope="session")
+def _voc_folder(tmp_path_factory):
+    root = tmp_path_factory.mktemp("voc") / "pets"
     lines = ["# label:color_rgb:parts:actions"]
     lines += [
         f"{n}:{','.join(map(str, c))}::" for n, c in zip(PETS.names, PETS.colours, strict=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,13 @@ from torch import Tensor
 from ..labels import Labels
 from ..views import Scene, Views
 from .fonts import save_figure, set_title
+
+_WIDTH = 1.25
+"""Of a panel, in inches."""
+
+_BELOW: dict[str, Any] = {"ha": "center", "va": "top"}
+_ABOVE: dict[str, Any] = {"ha": "center", "va": "bottom"}
+_BESIDE: dict[str, Any] = {"ha": "right", "va": "center", "rotation": "vertical"}
 
 
 @dataclass(frozen=True)
@@ -59,25 +67,31 @@ def draw_grid(
     """
     high, wide = len(panels), max(map(len, panels))
     shape = next(p.picture.shape for row in panels for p in row if p.picture is not None)
-    tall = 1.25 * shape[-2] / shape[-1] + 0.22
-    figure = Figure(figsize=(1.3 * wide + 1.2, tall * high + 1.0), dpi=110, layout="constrained")
-    axes = figure.subplots(high, wide, squeeze=False)
-    for axis in axes.flat:
-        axis.set_xticks([])
-        axis.set_yticks([])
-        axis.spines[:].set_visible(False)
+    tall = _WIDTH * shape[-2] / shape[-1]
+    step = (_WIDTH + 0.05, tall + 0.22)  # from panel to panel; below each there is a caption
+    figure = Figure(
+        figsize=(step[0] * wide + 1.2, step[1] * high + 1.0), dpi=110, layout="constrained"
+    )
+    axis = figure.subplots()  # of all panels: one for each takes ten times as long
     for row, line in enumerate(panels):
         for column, panel in enumerate(line):
-            axis = axes[row, column]
+            left, top = step[0] * column, step[1] * row
             if panel.picture is not None:
-                axis.imshow(_pixels(panel.picture, labels), interpolation="nearest")
-            axis.set_xlabel(panel.caption, fontsize=7)
+                extent = _fitted(panel.picture, left, top, tall)
+                axis.imshow(_pixels(panel.picture, labels), interpolation="nearest", extent=extent)
+            axis.text(left + _WIDTH / 2, top + tall + 0.04, panel.caption, size=7, **_BELOW)
     for column, text in enumerate(columns):
-        axes[0, column].set_title(text, fontsize=8)
+        axis.text(step[0] * column + _WIDTH / 2, -0.05, text, size=8, **_ABOVE)
     for row, text in enumerate(rows):
-        axes[row, 0].set_ylabel(text, fontsize=8)
+        axis.text(-0.05, step[1] * row + tall / 2, text, size=8, **_BESIDE)
+    axis.set(xlim=(0, step[0] * wide), ylim=(step[1] * high, 0), aspect="equal")
+    axis.set_axis_off()
     set_title(figure, title)
-    figure.legend(handles=_legend(labels), loc="outside lower center", ncols=8, fontsize=7)
+    longest = max(map(len, labels.names))
+    fit = int(figure.get_figwidth() / (0.42 + 0.06 * longest))  # inches of a swatch and a letter
+    figure.legend(
+        handles=_legend(labels), loc="outside lower center", ncols=min(8, max(1, fit)), fontsize=7
+    )
     save_figure(figure, path)
 
 
@@ -104,6 +118,16 @@ def _pixels(picture: Tensor, labels: Labels) -> np.ndarray:
     rgb = (picture.detach().cpu().clamp(0, 1) * 255).round().to(torch.uint8)
     pixels: np.ndarray = rgb.permute(1, 2, 0).numpy()
     return pixels
+
+
+def _fitted(
+    picture: Tensor, left: float, top: float, tall: float
+) -> tuple[float, float, float, float]:
+    """Return where a picture lies in its panel, as large as fits: left, right, bottom, top."""
+    high, wide = picture.shape[-2:]
+    scale = min(_WIDTH / wide, tall / high)
+    across, down = (_WIDTH - scale * wide) / 2, (tall - scale * high) / 2
+    return left + across, left + _WIDTH - across, top + tall - down, top + down
 
 
 def _legend(labels: Labels) -> list[Patch]:

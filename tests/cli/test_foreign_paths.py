@@ -10,16 +10,29 @@ CPU = ("--device", "cpu")
 TINY = ("--size", "32x32", "--steps", 1, "--batch-size", 4, *CPU)
 
 
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory):
+    return tmp_path_factory.mktemp("shelf")
+
+
 @pytest.fixture
-def runs(scene, voc_folder):
-    """Train on the folder as it is, before a stranger changes its lists."""
-    for recipe, words in {
-        "segmenter": ("--width", 2),
-        "jvae": ("--width", 2, "--latent", 2, "--guide-width", 2),
-        "classifier": ("--width", 2),
-    }.items():
-        result = scene("train", recipe, "--data", voc_folder, *TINY, *words, "--out", recipe)
-        assert result.code == 0, result.err
+def runs(scene, voc_folder, place, shelf):
+    """Train on the folder as it is, once for all tests, before a stranger changes its lists."""
+    if not (shelf / "data").exists():
+        for recipe, words in {
+            "segmenter": ("--width", 2),
+            "jvae": ("--width", 2, "--latent", 2, "--guide-width", 2),
+            "classifier": ("--width", 2),
+        }.items():
+            result = scene("train", recipe, "--data", voc_folder, *TINY, *words, "--out", recipe)
+            assert result.code == 0, result.err
+            shutil.copytree(recipe, shelf / recipe)
+        (shelf / "data").write_text(str(voc_folder))
+    else:
+        there = (shelf / "data").read_text()
+        shutil.copytree(shelf, place, dirs_exist_ok=True)
+        for path in place.glob("*/config.json"):
+            path.write_text(path.read_text().replace(there, str(voc_folder)))
 
 
 @pytest.fixture

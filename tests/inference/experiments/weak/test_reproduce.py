@@ -38,6 +38,27 @@ def home(tmp_path, monkeypatch, few):
     return tmp_path / "runs"
 
 
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory):
+    return tmp_path_factory.mktemp("shelf")
+
+
+@pytest.fixture
+def made(do, home, shelf):
+    """Give what one call makes, in the folder ``all``; it is made once for all tests."""
+    both = ("report", "best")
+    if not (shelf / "all").exists():
+        do(seeds=(3,), variants=both)
+        shutil.copytree(home / "all", shelf / "all")
+        (shelf / "home").write_text(str(home))
+    else:
+        shutil.copytree(shelf / "all", home / "all")
+        there = (shelf / "home").read_text()
+        for path in home.rglob("*.json"):
+            path.write_text(path.read_text().replace(there, str(home)))
+    return do(seeds=(3,), variants=both)
+
+
 @pytest.fixture
 def do(home):
     return lambda request=TINY, **more: reproduce(
@@ -45,8 +66,8 @@ def do(home):
     )
 
 
-def test_one_call_gives_every_row(do, home):
-    result = do(seeds=(3,), variants=("report", "best"))
+def test_one_call_gives_every_row(made, home):
+    result = made
     assert list(result.variants) == ["report", "best"]
     for name, summary in result.variants.items():
         (one,) = summary.results
@@ -65,10 +86,10 @@ def test_one_call_gives_every_row(do, home):
     assert report["settings"] == json.loads(json.dumps(result.to_json()))["settings"]
 
 
-def test_stages_are_scored_as_evaluate_scores_them(do, home):
-    (one,) = do().variants["report"].results
+def test_stages_are_scored_as_evaluate_scores_them(made, home):
+    (one,) = made.variants["report"].results
     for stage, name in (("gradcam", "classifier"), ("sec", "report/sec"), ("mask", "supervised")):
-        segmenter = load(runs.read(home / "all" / "seed-0" / name), stage, engine="exact")
+        segmenter = load(runs.read(home / "all" / "seed-3" / name), stage, engine="exact")
         key = "supervised" if stage == "mask" else stage
         crf = Parameters.from_json(one.selected["crf"][key])
         dataset = open_data(TINY.data, "val", TINY.size)
@@ -77,8 +98,8 @@ def test_stages_are_scored_as_evaluate_scores_them(do, home):
             assert one.stages[row] == json.loads(json.dumps(score.to_json()))
 
 
-def test_kernels_are_those_of_sec(do):
-    (one,) = do().variants["report"].results
+def test_kernels_are_those_of_sec(made):
+    (one,) = made.variants["report"].results
     assert one.kernels["unary"]["miou"] == one.stages["sec"]["miou"]
     assert one.kernels["both"]["parameters"] == one.selected["kernels"]["sec"]
     same = "unary" if "sec" in one.selected["no_crf"] else "both"
@@ -87,52 +108,51 @@ def test_kernels_are_those_of_sec(do):
     assert one.grid["split"] == "tune"
 
 
-def test_what_is_reported_decides_nothing(do):
+def test_what_is_reported_decides_nothing(do, made):
     """Choices are the same whatever split is reported; so are the networks."""
-    ours = do(variants=("report", "best")).variants
-    theirs = do(replace(TINY, split="test"), variants=("report", "best")).variants
+    ours = made.variants
+    theirs = do(replace(TINY, split="test"), seeds=(3,), variants=("report", "best")).variants
     for name, summary in ours.items():
         assert summary.results[0].selected == theirs[name].results[0].selected
         assert summary.results[0].stages != theirs[name].results[0].stages
 
 
-def test_a_second_call_reads_everything_back(do, monkeypatch):
-    first = do(variants=("report", "best"))
+def test_a_second_call_reads_everything_back(do, made, monkeypatch):
     monkeypatch.setattr(session, "train", None)
     monkeypatch.setattr(pipeline, "load", None)
-    assert do(variants=("report", "best")) == first
+    assert do(seeds=(3,), variants=("report", "best")) == made
 
 
 @pytest.mark.parametrize("where", ["training classifier", "training sec", "CRFs of sec on tune"])
-def test_an_interrupted_call_continues(do, home, where):
+def test_an_interrupted_call_continues(do, home, made, where):
+    (fresh,) = made.variants["report"].results
+    shutil.rmtree(home / "all")
+
     def stop(title, done, total):
         if where in title and done == 1:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        do(watch=stop)
+        do(seeds=(3,), watch=stop)
     assert not (home / "all" / "reproduce.json").exists()
-    (ours,) = do().variants["report"].results
-    (fresh,) = reproduce(TINY, folder=home / "fresh", device="cpu").variants["report"].results
+    (ours,) = do(seeds=(3,)).variants["report"].results
     assert ours.stages == fresh.stages
     assert ours.key == fresh.key
 
 
-def test_seeds_differ_and_can_be_added(do, home):
-    do()
-    before = (home / "all" / "seed-0" / "classifier" / WEIGHTS).stat().st_mtime_ns
-    result = do(seeds=(0, 1)).variants["report"]
-    assert (home / "all" / "seed-0" / "classifier" / WEIGHTS).stat().st_mtime_ns == before
-    assert [one.seed for one in result.results] == [0, 1]
+def test_seeds_differ_and_can_be_added(do, home, made):
+    before = (home / "all" / "seed-3" / "classifier" / WEIGHTS).stat().st_mtime_ns
+    result = do(seeds=(3, 1)).variants["report"]
+    assert (home / "all" / "seed-3" / "classifier" / WEIGHTS).stat().st_mtime_ns == before
+    assert [one.seed for one in result.results] == [3, 1]
     assert result.results[0].key != result.results[1].key
 
 
-def test_runs_of_other_settings_are_not_passed_off_as_these(do, home):
-    do()
+def test_runs_of_other_settings_are_not_passed_off_as_these(do, home, made):
     with pytest.raises(ValueError, match=r"trained with --steps 2, not 3; choose another --out"):
-        do(replace(TINY, sec_steps=3))
-    do(replace(TINY, sec_steps=3), force=True)
-    assert runs.read(home / "all" / "seed-0" / "report" / "sec").settings.training.steps == 3
+        do(replace(TINY, sec_steps=3), seeds=(3,))
+    do(replace(TINY, sec_steps=3), seeds=(3,), force=True)
+    assert runs.read(home / "all" / "seed-3" / "report" / "sec").settings.training.steps == 3
 
 
 @pytest.mark.parametrize(
@@ -159,12 +179,11 @@ def test_sec_learns_what_was_chosen(do, home, monkeypatch, variant, found):
         assert (sec.cues.background, sec.cues.crf) == (background, ())
 
 
-def test_its_runs_segment(do, home):
-    do()
-    run = runs.read(home / "all" / "seed-0" / "report" / "sec")
+def test_its_runs_segment(made, home):
+    run = runs.read(home / "all" / "seed-3" / "report" / "sec")
     image = open_data(TINY.data, "test", (16, 16))[0].image
     assert load(run, engine="exact").segment(image).mask.shape == (16, 16)
-    assert restore(runs.read(home / "all" / "seed-0" / "classifier")).model.threshold > 0
+    assert restore(runs.read(home / "all" / "seed-3" / "classifier")).model.threshold > 0
 
 
 @pytest.mark.parametrize(
