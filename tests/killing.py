@@ -5,6 +5,7 @@ for a command, each line of standard output says how it ended, both as JSON.
 """
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -27,6 +28,7 @@ def small():
 PRELOADED = (
     "inference.experiments.generate", "inference.training.session",
     "inference.experiments.tune.search", "inference.experiments.weak.reproduce", "cli.app",
+    "torch.utils.tensorboard",
 )  # fmt: skip
 """What children then need not import."""
 
@@ -35,6 +37,7 @@ def serve():
     """Run what is asked for until nobody asks any more."""
     for name in PRELOADED:
         importlib.import_module(name)
+    gc.freeze()  # or every child looks through all that was imported
     for line in sys.stdin:
         arguments = json.loads(line)
         print(json.dumps(run(**arguments)), flush=True)

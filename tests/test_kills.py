@@ -9,8 +9,8 @@ import signal
 import pytest
 
 TRAIN = (
-    "train", "telbo", "--size", "16x16", "--steps", "25", "--batch-size", "4",
-    "--width", "4", "--guide-width", "4", "--latent", "4", "--validate-every", "5", "--out", "run",
+    "train", "telbo", "--size", "16x16", "--steps", "10", "--batch-size", "4",
+    "--width", "4", "--guide-width", "4", "--latent", "4", "--validate-every", "2", "--out", "run",
 )  # fmt: skip
 
 
