@@ -93,6 +93,7 @@ def _command(words, folder):
         status = end.code or 0
     except BaseException:
         traceback.print_exc()
+    gc.unfreeze()
     sys.exit(status)
 
 

@@ -12,15 +12,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from unittest.mock import patch
 
 from fuzz_files import PICTURES, make
 from fuzz_mutations import mutated
 from PIL import Image
 from torch import nn
-from typer.main import get_command
 
-from cli.app import app, main
+from cli.app import main
 from inference.segmentation.cue_files import Cues
 from scene.images.io import picture_size
 from scene.networks import backbones
@@ -113,9 +111,6 @@ TARGETS = [
     Target("segmenter/weights.safetensors", reader=_weights, often=6),
 ]  # fmt: skip
 
-COMMAND = get_command(app)
-"""The commands, as `main` would put them together each time."""
-
 ROUND = [target for target in TARGETS for _ in range(target.often)]
 
 
@@ -207,8 +202,7 @@ def said(words: tuple[str, ...]) -> tuple[int, str, str]:
     usual, code = (sys.argv, sys.stdout, sys.stderr), 0
     sys.argv, sys.stdout, sys.stderr = ["scene", *words], *streams
     try:
-        with patch("cli.app.app", COMMAND):
-            main()
+        main()
     except SystemExit as stop:
         code = stop.code or 0
     finally:
