@@ -25,12 +25,14 @@ from .crf_options import (
 from .options import (
     CRF,
     STOCK,
+    Affinity,
     BackgroundMap,
     Data,
     Device,
     Download,
     Exponent,
     Flip,
+    ImageNetMaps,
     Json,
     Layer,
     NamedRun,
@@ -87,6 +89,8 @@ def evaluate(
     flip: Flip = False,
     background_map: BackgroundMap = "sum",
     exponent: Exponent = 2.0,
+    affinity: Affinity = 0.0,
+    imagenet_maps: ImageNetMaps = False,
 ) -> None:
     """Score RUN: masks and classes, each from several sets of views.
 

@@ -192,6 +192,19 @@ Scales = Annotated[
     ),
 ]
 Flip = Annotated[bool, _option("Average class maps with those of the mirrored image.", "--flip")]
+Affinity = Annotated[
+    float,
+    _option(
+        "Exponent with which class maps spread over cells that look alike to the backbone; 0 = "
+        "they do not."
+    ),
+]
+ImageNetMaps = Annotated[
+    bool,
+    _option(
+        "Average class maps with those of ImageNet's classes of the same names.", "--imagenet-maps"
+    ),
+]
 BackgroundMap = Annotated[
     Literal["sum", "power", "max", "none"],
     _option(
@@ -208,12 +221,12 @@ CRF = (
 
 STOCK = {
     "engine": "auto", "layer": None, "scales": "1", "flip": False, "background_map": "sum",
-    "exponent": 2.0,
+    "exponent": 2.0, "affinity": 0.0, "imagenet_maps": False,
 }  # fmt: skip
 """Defaults of the other options of a stage."""
 
 
-CLASS_MAP_OPTIONS = ("layer", "scales", "flip", "background_map", "exponent")
+CLASS_MAP_OPTIONS = ("layer", "scales", "flip", "background_map", "exponent", "affinity")
 
 
 def segmentation_run(run: Path | None, stage: str | None = None) -> RunFolder:
@@ -263,8 +276,9 @@ def load_segmenter(run: RunFolder, stage: str, arguments: dict[str, Any]) -> Seg
         run: The run.
         stage: From `chosen_stage`.
         arguments: The command's arguments by name: those of `CRF`, ``params``, ``layer``,
-            ``scales``, ``flip``, ``background_map``, ``exponent``, ``device``, ``trust``, and
-            perhaps ``pixels``, ``seed`` and ``engine``.
+            ``scales``, ``flip``, ``background_map``, ``exponent``, ``affinity``,
+            ``imagenet_maps``, ``device``, ``trust``, and perhaps ``pixels``, ``seed`` and
+            ``engine``.
     """
     from inference import load
     from inference.api.segment import segmenter
@@ -327,6 +341,8 @@ def class_maps_of(arguments: dict[str, Any]) -> CueSettings:
         flip=arguments["flip"],
         background_map=arguments["background_map"],
         exponent=arguments["exponent"],
+        affinity=arguments["affinity"],
+        imagenet=arguments["imagenet_maps"],
     )
 
 

@@ -20,6 +20,7 @@ from .crf_options import (
     bar,
 )
 from .options import (
+    Affinity,
     BackgroundMap,
     Data,
     Device,
@@ -27,6 +28,7 @@ from .options import (
     Exponent,
     Flip,
     Force,
+    ImageNetMaps,
     Json,
     Layer,
     Limit,
@@ -96,6 +98,8 @@ def pseudo_label(
     flip: Flip = False,
     background_map: BackgroundMap = "sum",
     exponent: Exponent = 2.0,
+    affinity: Affinity = 0.0,
+    imagenet_maps: ImageNetMaps = False,
     seed: Seed = 0,
     device: Device = "auto",
     download: Download = False,

@@ -23,11 +23,13 @@ from .crf_options import (
     SmoothnessWeight,
 )
 from .options import (
+    Affinity,
     BackgroundMap,
     Device,
     Exponent,
     Flip,
     Force,
+    ImageNetMaps,
     Json,
     Layer,
     NoCrf,
@@ -162,6 +164,8 @@ def segment(
     flip: Flip = False,
     background_map: BackgroundMap = "sum",
     exponent: Exponent = 2.0,
+    affinity: Affinity = 0.0,
+    imagenet_maps: ImageNetMaps = False,
     seed: Seed = 0,
     device: Device = "auto",
     trust: Trust = False,

@@ -80,10 +80,14 @@ class ClassifiedScene(SceneModel):
         threshold: The probability above which a class counts as present.
         stride: Of the last maps, in pixels: 8, 16 or 32; 32 leaves ``resnet50`` as published.
         tuned_stages: How many of the last stages learn beside the head; None = all.
+
+    Attributes:
+        first_weights: The weights that the backbone began with, as ``weights``.
     """
 
     views = ("classes",)
     conditions = ("image",)
+    first_weights: str
     _threshold: Tensor
 
     def __init__(
@@ -98,6 +102,7 @@ class ClassifiedScene(SceneModel):
     ) -> None:
         super().__init__()
         self.labels = schema.labels
+        self.backbone, self.stride, self.first_weights = backbone, stride, weights
         if backbone != "small":
             require_size_for(backbone, schema.size)
         self.net = make_classifier(backbone, len(schema.labels.classes), width, weights, stride)

@@ -19,6 +19,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from scene.discriminative import ClassifiedScene
 from scene.storage.files import replace_file
 
 from ..build import Assembly, assemble
@@ -264,4 +265,7 @@ def rebuilt(run: Run, trust: bool) -> Assembly:
         PermissionError: If it is not trusted.
     """
     settings = run.settings.changed(backbone_weights="none")
-    return assemble(located(settings, run.folder, trust), run.schema)
+    assembly = assemble(located(settings, run.folder, trust), run.schema)
+    if isinstance(assembly.model, ClassifiedScene):
+        assembly.model.first_weights = run.settings.model.backbone_weights
+    return assembly

@@ -168,5 +168,7 @@ def cue_settings(settings: Settings) -> CueSettings:
         background_map="sum" if settings.cues.exponent == 1 else "power",
         exponent=settings.cues.exponent,
         crf=cue_crf(settings.cues.crf),
+        affinity=settings.cues.affinity,
+        imagenet=settings.cues.imagenet,
         saliency="sum" if settings.cues.saliency == "sum" else "max",
     )

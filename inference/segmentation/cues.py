@@ -23,7 +23,9 @@ from scene.views import Views
 from ..build import Assembly
 from ..crf.kernels import Appearance
 from ..crf.meanfield import refine
+from .affinity import cell_features, spread
 from .gradcam import cams, evaluating, normalised, resized
+from .imagenet_maps import with_imagenet
 from .maps import BackgroundMap, present_classes, probs, require_background
 
 Saliency = Literal["max", "sum"]
@@ -45,6 +47,10 @@ class CueSettings:
         saliency: What is salient: the largest of the present classes' maps, or their sum.
         crf: Weight, width in pixels and width in colour of a dense CRF's appearance kernel. If
             it is not None, `crf_cues` makes the cues.
+        affinity: Exponent with which maps spread over cells that look alike, see
+            `inference.segmentation.affinity.spread`; 0 = they do not.
+        imagenet: Average the maps of labels that have names of ImageNet's classes with the maps
+            of these, see `inference.segmentation.imagenet_maps.with_imagenet`.
     """
 
     layer: str | None = None
@@ -56,6 +62,8 @@ class CueSettings:
     exponent: float = 2.0
     saliency: Saliency = "max"
     crf: tuple[float, float, float] | None = None
+    affinity: float = 0.0
+    imagenet: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.foreground < 1:
@@ -268,8 +276,14 @@ def maps_of(assembly: Assembly, images: Tensor, settings: CueSettings) -> Tensor
         ValueError: If the model is no classifier.
     """
     model = _classifier(assembly)
-    device = next(model.parameters()).device
-    return cams(model.net, images.to(device), settings.layer, settings.scales, settings.flip).cpu()
+    seen = images.to(next(model.parameters()).device)
+    maps = cams(model.net, seen, settings.layer, settings.scales, settings.flip)
+    if settings.imagenet:
+        maps = with_imagenet(maps, model, seen, settings.flip)
+    if settings.affinity:
+        with evaluating(model), torch.no_grad():
+            maps = spread(maps, cell_features(model.net, seen, settings.flip), settings.affinity)
+    return maps.cpu()
 
 
 def _classifier(assembly: Assembly) -> ClassifiedScene:

@@ -23,8 +23,10 @@ from scene.networks.trunks import make_trunk, packaged_weights
 
 from ..crf.parameters import USUAL, Parameters
 from ..devices import Device, device_of
+from .affinity import spread
 from .cues import CueSettings
 from .gradcam import resized, weights
+from .imagenet_maps import group_weights
 from .maps import BackgroundMap
 from .maps import probs as label_probs
 from .segmentation import Segmentation
@@ -180,25 +182,22 @@ class ImageNetSegmenter:
         return logits
 
     def _maps(self, views: Sequence[_View], logits: Tensor, chosen: list[int]) -> Tensor:
-        """Return the class maps of groups, ``(1, len(chosen), h, w)``, averaged over views.
-
-        A group's weights are the mean of those of its classes, by their probabilities within it:
-        the gradient of the logarithm of its probability.
-        """
+        """Return the class maps of groups, ``(1, len(chosen), h, w)``, averaged over views."""
         maps = []
         for view in views:
             if view.scale not in self.class_maps.scales:
                 continue
-            alpha = weights(self.net, view.maps, self.class_maps.layer)[0]
-            rows = [
-                logits[list(self.groups.indices[g])].softmax(0)
-                @ alpha[list(self.groups.indices[g])]
-                for g in chosen
-            ]
-            cams = torch.einsum("gk,bkhw->bghw", torch.stack(rows), view.maps).relu().float()
+            alpha = weights(self.net, view.maps, self.class_maps.layer)
+            rows = group_weights(alpha, logits[None], [self.groups.indices[g] for g in chosen])
+            cams = torch.einsum("bgk,bkhw->bghw", rows, view.maps).relu().float()
             maps.append(cams.flip(-1) if view.flipped else cams)
         grid = (maps[0].shape[-2], maps[0].shape[-1])
-        return torch.stack([resized(each, grid) for each in maps]).mean(0)
+        mean = torch.stack([resized(each, grid) for each in maps]).mean(0)
+        if not self.class_maps.affinity:
+            return mean
+        whole = [view for view in views if view.scale == 1]
+        features = [view.maps.flip(-1) if view.flipped else view.maps for view in whole]
+        return spread(mean, torch.stack(features).mean(0), self.class_maps.affinity)
 
 
 def imagenet_segmenter(

@@ -144,7 +144,8 @@ def gradcam(
     with torch.no_grad():
         seen = model.net.maps(images, layer)
         present = present_classes(model.net.head(seen, layer).sigmoid(), labels, model.threshold)
-    if settings.scales == (1.0,) and not settings.flip and not several:
+    as_seen = not (settings.flip or settings.affinity or settings.imagenet or several)
+    if settings.scales == (1.0,) and as_seen:
         maps = class_maps(model.net, seen, layer)
     else:
         maps = maps_of(assembly, images, settings).to(images.device)

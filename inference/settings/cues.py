@@ -39,6 +39,8 @@ class SeedCueSettings:
         exponent: Background is what maps leave of 1, to this power, where a CRF refines them.
         crf: Weight, reach in pixels and width in colour, 0-255, of a CRF that refines the maps
             first; none = cues come from the maps as they are.
+        affinity: Exponent with which maps spread over cells that look alike; 0 = they do not.
+        imagenet: Whether maps are averaged with those of ImageNet's classes of the same names.
     """
 
     classifier: str | None = setting(
@@ -102,6 +104,21 @@ class SeedCueSettings:
         check=_check_cue_crf,
         default_help="no CRF",
         metavar="W,XY,RGB",
+        spoils="loss",
+    )
+    affinity: float = setting(
+        0.0,
+        "Exponent with which class maps spread over cells that look alike to the backbone; 0 = "
+        "they do not.",
+        least=0,
+        most=LARGE,
+        spoils="loss",
+    )
+    imagenet: bool = setting(
+        False,
+        "Average class maps with those of ImageNet's classes of the same names, if the "
+        "classifier started from ImageNet.",
+        option="imagenet_maps",
         spoils="loss",
     )
 

@@ -160,7 +160,18 @@ _JOINT = "scene.models:JointScene"
 _BOUND = ("objective", "particles", "renyi_alpha", "free_bits", "beta", "warmup")
 _LATENT = ("latent", "guide", "guide_width", *_BOUND)
 _PIXELS = ("noise", "image_scale", "learn_scale")
-_CUES = ("layer", "scales", "flip", "foreground", "background", "saliency", "exponent", "cue_crf")
+_CUES = (
+    "layer",
+    "scales",
+    "flip",
+    "foreground",
+    "background",
+    "saliency",
+    "exponent",
+    "cue_crf",
+    "affinity",
+    "imagenet_maps",
+)
 _CRF = ("crf_weight", "crf_xy", "crf_rgb")
 _TRUNK = ("backbone", "backbone_weights", "stride", "tuned_stages")
 _COARSE = ("net", "classifier", "backbone_weights", "stride", "tuned_stages")
@@ -303,9 +314,11 @@ RECIPES: dict[str, Recipe] = {
                 **_TUNED,
                 **_TRUNK_SEC,
                 "flip": True,
-                "foreground": 0.7,
-                "exponent": 4.0,
-                "cue_crf": (10.0, 80.0, 5.0),
+                "affinity": 2.0,
+                "imagenet_maps": True,
+                "foreground": 0.6,
+                "exponent": 1.5,
+                "cue_crf": (3.0, 40.0, 5.0),
             },
         },
     ),

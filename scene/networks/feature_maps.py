@@ -124,10 +124,17 @@ class Classifier(nn.Module):
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Classifier:
-        """Set training mode, but for frozen stages: their batch normalisation stays as it is."""
+        """Set training mode; where stages are frozen, all batch normalisation stays as it is.
+
+        That of the stages that learn, too: a few hundred images say less of means and variances
+        than those that the network was trained on.
+        """
         super().train(mode)
-        if self.frozen is not None:
+        if self.frozen:
             self.frozen.eval()
+            for module in self.stages.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
         return self
 
     def _index(self, layer: str | None) -> int:

@@ -209,8 +209,9 @@ def select_maps(evaluator: StageEvaluator, run: Run, variant: Variant) -> Select
         kind = "sum" if exponent == 1 else "power"
         name = layer if labels.background is None else f"{layer}, (1 − Σ)^{exponent:g}"
         looks[name] = CueSettings(
-            layer=layer, scales=own.scales, flip=own.flip, background_map=kind, exponent=exponent
-        )
+            layer=layer, scales=own.scales, flip=own.flip, background_map=kind, exponent=exponent,
+            affinity=own.affinity, imagenet=own.imagenet,
+        )  # fmt: skip
     if len(looks) == 1:
         return Selection(next(iter(looks.values())), {})
     crfs = [

@@ -54,7 +54,8 @@ def test_a_trunk_learns_but_for_its_frozen_stages_and_comes_back(fitted, package
         assert torch.equal(stem[1].running_mean, model.bn1.running_mean)
         last = encoder.trunk.stages.layer4
         assert not torch.equal(last[0].conv1.weight, model.layer4[0].conv1.weight)
-        assert last[0].bn1.num_batches_tracked > 0
+        assert torch.equal(last[0].bn1.running_mean, model.layer4[0].bn1.running_mean)
+        assert not torch.equal(last[0].bn1.bias, model.layer4[0].bn1.bias)
     asked.clear()
     restored = restore(read(run.folder))
     assert not asked, "a run has its own weights"

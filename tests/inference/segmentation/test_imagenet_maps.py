@@ -1,0 +1,84 @@
+"""Maps of ImageNet's classes are averaged with those of a classifier that began with them."""
+
+import pytest
+import torch
+
+from inference.build import Assembly
+from inference.segmentation import imagenet_maps
+from inference.segmentation.cues import CueSettings, maps_of
+from inference.segmentation.gradcam import cams, normalised
+from inference.segmentation.imagenet_maps import groups_of_labels, with_imagenet
+from scene.discriminative import ClassifiedScene
+from scene.labels import Labels
+from scene.networks.trunks import make_trunk
+from scene.views import Schema
+
+LABELS = Labels(("background", "cat", "person", "dog"))
+
+
+@pytest.fixture
+def known(monkeypatch):
+    """Have a network with ImageNet's classes, and count how often it is made."""
+    imagenet_maps._made.cache_clear()
+    torch.manual_seed(2)
+    net, made = make_trunk("test_resnet", None, "none", 16), []
+    monkeypatch.setattr(imagenet_maps, "make_trunk", lambda *how: made.append(how) or net)
+    yield net, made
+    imagenet_maps._made.cache_clear()
+
+
+def classifier(weights="package", backbone="test_resnet"):
+    torch.manual_seed(0)
+    model = ClassifiedScene(Schema(LABELS, (64, 96)), backbone=backbone, tuned_stages=1, width=2)
+    model.first_weights = weights
+    return model.eval()
+
+
+def test_labels_have_the_classes_of_their_names():
+    pets = groups_of_labels(Labels(("background", "person", "Golden Retriever", "cat", "zebu")))
+    assert pets == {1: (207,), 2: (281, 282, 283, 284, 285)}
+
+
+def test_a_label_of_one_class_has_the_mean_of_two_grad_cams(known):
+    model, images = classifier(), torch.rand(2, 3, 64, 96)
+    net, made = known
+    tabby = Labels(("background", "person", "tabby"))
+    model.labels = tabby
+    ours = cams(model.net, images)[:, :2]
+    mixed = with_imagenet(ours, model, images)
+    theirs = normalised(cams(net.eval(), images)[:, 281:282])
+    torch.testing.assert_close(mixed[:, :1], normalised(ours[:, :1]))
+    torch.testing.assert_close(mixed[:, 1:], (normalised(ours[:, 1:]) + theirs) / 2)
+    with_imagenet(ours, model, images)
+    assert made == [("test_resnet", None, "imagenet", 16)]
+
+
+def test_mirrored_images_have_mirrored_maps(known):
+    assembly, images = Assembly(classifier(), None, None), torch.rand(1, 3, 64, 96)
+    settings = CueSettings(imagenet=True, flip=True)
+    one, other = (maps_of(assembly, x, settings) for x in (images, images.flip(-1)))
+    torch.testing.assert_close(one, other.flip(-1))
+
+
+@pytest.mark.parametrize(
+    ("weights", "backbone"),
+    [("none", "test_resnet"), ("mine.pt", "test_resnet"), ("none", "small")],
+)
+def test_a_classifier_that_began_otherwise_has_its_own_maps(known, weights, backbone):
+    if backbone == "small":
+        model = ClassifiedScene(Schema(LABELS, (64, 96)), width=2).eval()
+    else:
+        model = classifier(weights, backbone)
+    images = torch.rand(1, 3, 64, 96)
+    maps = cams(model.net, images)
+    torch.testing.assert_close(with_imagenet(maps, model, images), normalised(maps))
+    assert not known[1]
+
+
+def test_weights_that_are_gone_are_a_sentence(monkeypatch):
+    def gone(*how):
+        raise LookupError("No installed package has ImageNet weights of test_resnet.")
+
+    monkeypatch.setattr(imagenet_maps, "make_trunk", gone)
+    with pytest.raises(LookupError, match=r"test_resnet\. Or leave .* out: --no-imagenet-maps"):
+        with_imagenet(torch.rand(1, 3, 4, 6), classifier(), torch.rand(1, 3, 64, 96))
