@@ -64,12 +64,12 @@ class Variant:
 VARIANTS = {
     "report": Variant(
         "the classifier's last layer, background map and cues of SEC's recipe (1 − Σ maps; of a "
-        "pretrained network (1 − Σ maps)⁴)"
+        "pretrained network, whose maps spread over what looks alike, (1 − Σ maps)^1.5)"
     ),
     "best": Variant(
         "layers, background map and cues selected on tune",
         layers=("usual", "both"),
-        exponents=(0.5, 1.0, 2.0, 3.0),
+        exponents=(0.5, 1.0, 1.5, 2.0, 3.0),
         foregrounds=(0.5, 0.7, 0.9),
         shares=(0.3, 0.6),
         sure=(0.5, 0.6, 0.7, 0.8, 0.9),
