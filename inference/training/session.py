@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from scene.datasets.augment import augmenter
 from scene.datasets.base import ImageLevel, SceneDataset, WeightedWeakMasks
 from scene.datasets.catalogue import open_data, splits_of, summary_split
 from scene.discriminative import ClassifiedScene
+from scene.networks.memory import remembering
 from scene.storage.locks import locked
 
 from ..build import Assembly, assemble
@@ -131,8 +132,10 @@ def train(
             initialised(first)
         started(run)
         settle = _settled(settings, assembly)
-        scenes = with_cues(run, data[0], assembly, classifier)
-        fit(assembly, scenes, data[1], run, device=device, watch=watch, settle=settle)
+        cued = recipe(settings.recipe).form == "sec"  # whose network reads the same images again
+        with remembering() if cued else nullcontext():
+            scenes = with_cues(run, data[0], assembly, classifier)
+            fit(assembly, scenes, data[1], run, device=device, watch=watch, settle=settle)
         return conclude(run, assembly, data[2], headline)
 
 
