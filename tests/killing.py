@@ -41,6 +41,7 @@ def serve():
     for line in sys.stdin:
         arguments = json.loads(line)
         print(json.dumps(run(**arguments)), flush=True)
+    gc.unfreeze()
 
 
 def run(words, folder, limit, number, file):
