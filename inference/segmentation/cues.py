@@ -7,6 +7,7 @@ Source:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
@@ -68,6 +69,8 @@ class CueSettings:
     def __post_init__(self) -> None:
         if not 0 <= self.foreground < 1:
             raise ValueError(f"--foreground is 0 or more and below 1, not {self.foreground}.")
+        if not 0 <= self.affinity < math.inf:
+            raise ValueError(f"--affinity is 0 or more, not {self.affinity}.")
         if self.background is not None and not 0 < self.background <= 1:
             raise ValueError(
                 f"--background is a share of the image, above 0 and at most 1, or none; not "

@@ -111,7 +111,10 @@ def _imagenet_net(model: ClassifiedScene, device: torch.device) -> Classifier:
         learning = len(model.net.stages) - len(model.net.frozen or ())
         return _made(model.backbone, model.stride, learning, str(device))
     except (LookupError, ValueError) as error:
-        raise LookupError(f"{error} Or leave ImageNet's maps out: --no-imagenet-maps.") from error
+        raise LookupError(
+            f"{error} Or leave ImageNet's maps out, without --imagenet-maps (scene train sec: "
+            "--no-imagenet-maps)."
+        ) from error
 
 
 @lru_cache(maxsize=1)

@@ -68,3 +68,9 @@ def test_a_network_that_learned_as_a_whole_has_the_features_of_its_maps():
     net = ClassifiedScene(schema, width=2).net.eval()
     images = torch.rand(1, 3, 32, 32)
     torch.testing.assert_close(cell_features(net, images), net.maps(images))
+
+
+@pytest.mark.parametrize("exponent", [-1.0, float("nan"), float("inf")])
+def test_an_exponent_that_is_none_is_refused(exponent):
+    with pytest.raises(ValueError, match="--affinity is 0 or more, not"):
+        CueSettings(affinity=exponent)
