@@ -1,6 +1,7 @@
 """Locks: one process at a time, and what a dead one held is free."""
 
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -40,12 +41,21 @@ def test_a_folder_is_free_before_and_after(tmp_path):
         assert not list(tmp_path.iterdir())
 
 
-def test_many_threads_have_it_one_at_a_time(tmp_path):
-    """Although the file of the lock is removed each time."""
+def _missing(*_):
+    raise OSError(errno.ENOSYS, "no locks here")
+
+
+@pytest.mark.filterwarnings("ignore:flock not supported")
+@pytest.mark.parametrize("flock", [True, False])
+def test_many_threads_have_it_one_at_a_time(tmp_path, monkeypatch, flock):
+    """Although the file of the lock is removed each time, with and without ``flock``."""
+    if not flock:
+        fcntl = pytest.importorskip("fcntl")
+        monkeypatch.setattr(fcntl, "flock", _missing)
     inside, most = [], []
 
     def work():
-        for _ in range(20):
+        for _ in range(60):
             with contextlib.suppress(BlockingIOError), locked(tmp_path):
                 inside.append(1)
                 most.append(len(inside))
