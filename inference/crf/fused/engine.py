@@ -15,7 +15,7 @@ from .cpu.jit import Float32s, Span, ThreadPool, announce_compilation, spans
 from .mean_field import MeanField
 from .terms import SMALL, Prepared, Term, build_terms, flatten, prepare, weight_term
 
-GROUP = 2**12
+GROUP = 2**13
 """Pixels of small scenes that are worked on together: so few that vertices stay in the cache."""
 
 
