@@ -24,7 +24,7 @@ def twin_loss(model, guide, batch, particles):
     experts, bounds = read(guide, batch), []
     for seen in TERMS:
         loc, scale = posterior(experts, seen)
-        noise = torch.randn(particles, *loc.shape)
+        noise = torch.randn(particles if seen == VIEWS else 1, *loc.shape)
         z = loc + scale * noise
         if seen == VIEWS:
             log_w = log_joint(model, batch, z) - gaussian(noise) + scale.log().sum(-1)
