@@ -190,10 +190,10 @@ def _subsets(
 
 
 def _sec(settings: Settings, model: SceneModel, guide: Guide) -> Objective:
-    if settings.data.augment not in (None, "none"):
+    if settings.data.augment not in (None, "none", "flip"):
         raise ValueError(
-            "The recipe sec cannot augment scenes, because cues are computed once "
-            "and would no longer match; use --augment none."
+            f"The recipe sec mirrors scenes at most, not {settings.data.augment}: cues are "
+            "computed once and would no longer match; use --augment flip."
         )
     assert isinstance(model, CoarseScene)
     crf = settings.crf

@@ -41,6 +41,7 @@ class Scene:
         weak: Its views that are pseudo-labels, predicted by a model.
         likelihood_weights: Factor of each view's log likelihood in training; 1 for a view that is
             not in it.
+        mirrored: Whether augmentation mirrored it.
     """
 
     image: Tensor | None = None
@@ -49,6 +50,7 @@ class Scene:
     name: str = ""
     weak: tuple[str, ...] = ()
     likelihood_weights: Mapping[str, float] = field(default_factory=dict)
+    mirrored: bool = False
 
 
 class Views:

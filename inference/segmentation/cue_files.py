@@ -295,7 +295,7 @@ def _require_cues(packed: np.ndarray, shape: tuple[int, ...]) -> None:
 class CuedScenes(SceneDataset):
     """Scenes whose batches hold their cues too.
 
-    Cues are of the scenes as they are, so that these are not augmented.
+    Those of a mirrored scene are mirrored; no other augmentation is possible.
 
     Args:
         scenes: A dataset.
@@ -327,6 +327,15 @@ class CuedScenes(SceneDataset):
 
     def views(self, indices: Sequence[int]) -> Views:
         """Return a batch of scenes; ``views["cues"]`` is ``(B, L, h, w)`` bool."""
-        views = self.scenes.views(indices)
-        tensors = {**dict(views.items()), CUES: self.cues.of(indices)}
+        return self._with_cues(self.scenes.views(indices), self.cues.of(indices))
+
+    def augmented_views(self, scenes: Sequence[Scene], indices: Sequence[int]) -> Views:
+        """Return a batch of scenes, of which some are mirrored, with cues that fit."""
+        cues = self.cues.of(indices)
+        mirrored = torch.tensor([scene.mirrored for scene in scenes])
+        cues[mirrored] = cues[mirrored].flip(-1)
+        return self._with_cues(self.scenes.augmented_views(scenes, indices), cues)
+
+    def _with_cues(self, views: Views, cues: Tensor) -> Views:
+        tensors = {**dict(views.items()), CUES: cues}
         return Views(tensors, views.present, views.likelihood_weights)

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from scene.datasets.augment import augmenter
 from scene.datasets.base import SceneDataset
-from scene.views import Views, stack
+from scene.views import Views
 
 from ..process_pool import outlived_by_none
 
@@ -77,7 +77,7 @@ class Varied(Dataset[Views | Exception]):
             if self.plain:
                 return self.dataset.views([index for index, _ in draws])
             scenes = [self.vary(self.dataset[index], seed) for index, seed in draws]
-            return stack(scenes, self.dataset.schema)
+            return self.dataset.augmented_views(scenes, [index for index, _ in draws])
         except (KeyError, IndexError):  # a mistake of ours, though a LookupError
             raise
         except (LookupError, ValueError, OSError) as refusal:

@@ -59,6 +59,7 @@ def _mirror(scene: Scene) -> Scene:
         scene,
         image=None if image is None else functional.horizontal_flip_image(image),
         mask=None if mask is None else functional.horizontal_flip_mask(mask),
+        mirrored=not scene.mirrored,
     )
 
 

@@ -49,6 +49,15 @@ class SceneDataset(Dataset[Scene]):
         """Return a batch of scenes, in the order of ``indices``."""
         return stack([self[i] for i in indices], self.schema)
 
+    def augmented_views(self, scenes: Sequence[Scene], indices: Sequence[int]) -> Views:
+        """Return a batch of augmented scenes.
+
+        Args:
+            scenes: The scenes of ``indices``, augmented.
+            indices: Their places in the dataset.
+        """
+        return stack(scenes, self.schema)
+
     def original(self, index: int) -> Scene:
         """Return one scene at its stored pixels."""
         return self[index]

@@ -65,7 +65,7 @@ def test_what_cannot_be_done_is_refused_in_one_sentence(scene, words, sentence):
     [
         (("--foreground", 2), "--foreground is 0 or more and below 1, not 2.0."),
         (("--layer", "stride9"), "No layer of this classifier is called 'stride9'"),
-        (("--augment", "flip"), "The recipe sec cannot augment scenes"),
+        (("--augment", "crop"), "The recipe sec mirrors scenes at most, not crop"),
         (("--weights", "imagenet"), "starts from a classifier or none, not imagenet"),
     ],
 )

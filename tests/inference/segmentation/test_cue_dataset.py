@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from inference.segmentation.cue_files import CuedScenes, Cues
+from inference.training.batches import Varied
 from scene.datasets.catalogue import open_data
 
 
@@ -45,10 +46,24 @@ def test_every_batch_carries_the_cues_of_its_scenes(scenes, drawn):
     assert views.present["cues"].all()
 
 
-def test_cued_scenes_are_not_varied(scenes, drawn):
-    """Or the cues would lie beside what they point at."""
-    scenes.augmentation = "flip"
+def test_cued_scenes_are_not_varied_by_default(scenes, drawn):
+    """Or cropped, the cues would lie beside what they point at."""
+    scenes.augmentation = "crop"
     assert CuedScenes(scenes, computed(drawn)).augmentation == "none"
+
+
+def test_cues_of_mirrored_scenes_are_mirrored(scenes, drawn):
+    """Each column of a batch's cues has the cues of the pixels that it lies on."""
+    cued = CuedScenes(scenes, computed(drawn))
+    draws = [(index, seed) for index in (3, 0, 5) for seed in range(4)]
+    batch = Varied(cued, "flip")[draws]
+    mirrored = [not batch["image"][row].equal(cued.views([i])["image"][0]) for row, (i, _) in
+                enumerate(draws)]  # fmt: skip
+    assert 0 < sum(mirrored) < len(draws)
+    for row, (index, _) in enumerate(draws):
+        expected = drawn[index].flip(-1) if mirrored[row] else drawn[index]
+        assert batch["cues"][row].equal(expected)
+    assert batch.present["cues"].all()
 
 
 def test_cues_of_other_scenes_are_refused(scenes, drawn):
