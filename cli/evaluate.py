@@ -23,10 +23,11 @@ from .crf_options import (
     bar,
 )
 from .options import (
+    CLASS_MAPS,
     CRF,
-    STOCK,
     Affinity,
     BackgroundMap,
+    Certainty,
     Data,
     Device,
     Download,
@@ -85,12 +86,13 @@ def evaluate(
     iterations: Iterations = None,
     engine: Engine = "auto",
     layer: Layer = None,
-    scales: Scales = "1",
-    flip: Flip = False,
-    background_map: BackgroundMap = "sum",
-    exponent: Exponent = 2.0,
-    affinity: Affinity = 0.0,
-    imagenet_maps: ImageNetMaps = False,
+    scales: Scales = None,
+    flip: Flip = None,
+    background_map: BackgroundMap = None,
+    exponent: Exponent = None,
+    certainty: Certainty = None,
+    affinity: Affinity = None,
+    imagenet_maps: ImageNetMaps = None,
 ) -> None:
     """Score RUN: masks and classes, each from several sets of views.
 
@@ -223,7 +225,7 @@ def evaluate_stages(run: Path | None, stages: Sequence[str], arguments: dict[str
     selected_run = segmentation_run(run, stages[0])
     for name in stages:
         chosen_stage(selected_run, name, arguments)
-    crf, class_maps = crf_of(arguments, selected_run), class_maps_of(arguments)
+    crf, class_maps = crf_of(arguments, selected_run), class_maps_of(arguments, selected_run)
     fitted = load(selected_run, device=arguments["device"], trust=arguments["trust"])
     dataset = fitted.dataset(
         arguments["split"], data=arguments["data"], download=arguments["download"], target="mask"
@@ -261,7 +263,7 @@ def evaluate_stages(run: Path | None, stages: Sequence[str], arguments: dict[str
 
 def refuse_without_stage(arguments: dict[str, Any]) -> None:
     """Refuse options that only a stage has, where no stage is named."""
-    stock: dict[str, Any] = {**dict.fromkeys(("params", *CRF)), **STOCK}
+    stock: dict[str, Any] = {**dict.fromkeys(("params", *CRF, *CLASS_MAPS)), "engine": "auto"}
     for name, value in stock.items():
         if arguments[name] != value:
             raise typer.BadParameter(

@@ -185,33 +185,56 @@ Layer = Annotated[
     ),
 ]
 Scales = Annotated[
-    str,
+    str | None,
     _option(
         "Scales at which the classifier reads images, as multiples of their size: 0.5,1,1.5; "
-        "above 0, at most 8."
+        "above 0, at most 8.",
+        show_default="1",
     ),
 ]
-Flip = Annotated[bool, _option("Average class maps with those of the mirrored image.", "--flip")]
+_OWN = "as the run's network has them best"
+
+Flip = Annotated[
+    bool | None,
+    _option(
+        "Average class maps with those of the mirrored image.",
+        "--flip/--no-flip",
+        show_default=_OWN,
+    ),
+]
 Affinity = Annotated[
-    float,
+    float | None,
     _option(
         "Exponent with which class maps spread over cells that look alike to the backbone; 0 = "
-        "they do not."
+        "they do not.",
+        show_default=_OWN,
     ),
 ]
 ImageNetMaps = Annotated[
-    bool,
+    bool | None,
     _option(
-        "Average class maps with those of ImageNet's classes of the same names.", "--imagenet-maps"
+        "Average class maps with those of ImageNet's classes of the same names.",
+        "--imagenet-maps/--no-imagenet-maps",
+        show_default=_OWN,
     ),
 ]
 BackgroundMap = Annotated[
-    Literal["sum", "power", "max", "none"],
+    Literal["sum", "max", "none"] | None,
     _option(
-        "Background map: 1 − Σ maps (sum), a power of that, 1 − the largest map (max), or none."
+        "Background map: 1 − Σ maps (sum), 1 − the largest map (max), or none.",
+        show_default=_OWN,
     ),
 ]
-Exponent = Annotated[float, _option("Exponent of --background-map power, above 0.")]
+Exponent = Annotated[
+    float | None, _option("Exponent of the background map, above 0.", show_default=_OWN)
+]
+Certainty = Annotated[
+    float | None,
+    _option(
+        "Multiply class maps by the classifier's p of their class to this power.",
+        show_default=_OWN,
+    ),
+]
 
 CRF = (
     "appearance_weight", "appearance_sigma_xy", "appearance_sigma_rgb", "smoothness_weight",
@@ -219,14 +242,12 @@ CRF = (
 )  # fmt: skip
 """Options of the CRF, by their names in commands and among its parameters."""
 
-STOCK = {
-    "engine": "auto", "layer": None, "scales": "1", "flip": False, "background_map": "sum",
-    "exponent": 2.0, "affinity": 0.0, "imagenet_maps": False,
+CLASS_MAPS = {
+    "layer": "layer", "scales": "scales", "flip": "flip", "background_map": "background_map",
+    "exponent": "exponent", "certainty": "certainty", "affinity": "affinity",
+    "imagenet_maps": "imagenet",
 }  # fmt: skip
-"""Defaults of the other options of a stage."""
-
-
-CLASS_MAP_OPTIONS = ("layer", "scales", "flip", "background_map", "exponent", "affinity")
+"""Options of class maps by their names in commands, and the names of their settings."""
 
 
 def segmentation_run(run: Path | None, stage: str | None = None) -> RunFolder:
@@ -275,17 +296,15 @@ def load_segmenter(run: RunFolder, stage: str, arguments: dict[str, Any]) -> Seg
     Args:
         run: The run.
         stage: From `chosen_stage`.
-        arguments: The command's arguments by name: those of `CRF`, ``params``, ``layer``,
-            ``scales``, ``flip``, ``background_map``, ``exponent``, ``affinity``,
-            ``imagenet_maps``, ``device``, ``trust``, and perhaps ``pixels``, ``seed`` and
-            ``engine``.
+        arguments: The command's arguments by name: those of `CRF` and `CLASS_MAPS`, ``params``,
+            ``device``, ``trust``, and perhaps ``pixels``, ``seed`` and ``engine``.
     """
     from inference import load
     from inference.api.segment import segmenter
 
     crf = STAGES[stage].crf and crf_of(arguments, run)  # read before the run is loaded
     more = {k: arguments[k] for k in ("pixels", "seed", "engine") if arguments.get(k) is not None}
-    class_maps = class_maps_of(arguments)
+    class_maps = class_maps_of(arguments, run)
     fitted = load(run, device=arguments["device"], trust=arguments["trust"])
     return segmenter(fitted, stage, crf, class_maps=class_maps, **more)
 
@@ -316,12 +335,8 @@ def load_imagenet(net: str, arguments: dict[str, Any]) -> ImageNetSegmenter:
         device=arguments["device"],
         **{name: value for name, value in usual.items() if value is not None},
     )
-    changed = {
-        name: getattr(class_maps_of(arguments), name)
-        for name in CLASS_MAP_OPTIONS
-        if arguments[name] != STOCK[name]
-    }
-    return replace(made, class_maps=replace(made.class_maps, **changed))
+    changes = _changed_maps(arguments)
+    return replace(made, class_maps=replace(made.class_maps, **changes))
 
 
 def crf_of(arguments: dict[str, Any], run: RunFolder | None = None) -> Parameters:
@@ -331,19 +346,20 @@ def crf_of(arguments: dict[str, Any], run: RunFolder | None = None) -> Parameter
     return crf_parameters(arguments["params"], run, **{name: arguments[name] for name in CRF})
 
 
-def class_maps_of(arguments: dict[str, Any]) -> CueSettings:
-    """Make of a command's arguments how a classifier's maps are made."""
-    from inference.api.segment import CueSettings
+def class_maps_of(arguments: dict[str, Any], run: RunFolder) -> CueSettings:
+    """Make of a command's arguments how the class maps of a run's classifier are made."""
+    from dataclasses import replace
 
-    return CueSettings(
-        layer=arguments["layer"],
-        scales=_scales(arguments["scales"]),
-        flip=arguments["flip"],
-        background_map=arguments["background_map"],
-        exponent=arguments["exponent"],
-        affinity=arguments["affinity"],
-        imagenet=arguments["imagenet_maps"],
-    )
+    from inference.api.segment import usual_class_maps
+
+    return replace(usual_class_maps(run.settings), **_changed_maps(arguments))
+
+
+def _changed_maps(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of class maps that a command's arguments change."""
+    changes = {field: arguments[name] for name, field in CLASS_MAPS.items()}
+    changes["scales"] = None if changes["scales"] is None else _scales(changes["scales"])
+    return {field: value for field, value in changes.items() if value is not None}
 
 
 def require_stages(names: Iterable[str]) -> None:

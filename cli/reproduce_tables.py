@@ -114,11 +114,11 @@ def _show_choices(chain: SeedResult, weak: int) -> None:
     from inference.experiments.weak.selection import describe_crf
 
     chosen, classifier, cues = chain.selected, chain.classifier, chain.cues
-    power = f", background (1 − Σ)^{chosen['exponent']:g}" if chosen["exponent"] else ""
+    background = f", background {chosen['background']}" if chosen.get("background") else ""
     lines = [
         f"present above {classifier['threshold']:g} (macro-F1 "
         f"{_number(classifier['macro_f1'])} on {classifier['split']})",
-        f"maps of {chosen['layer']}{power}{_out_of(chosen['map_scores'])}",
+        f"maps of {chosen['layer']}{background}{_out_of(chosen['map_scores'])}",
         f"cues: {chosen['cues']}{_out_of(chosen['cue_scores'])}; "
         f"{_number(cues['precision']['all'])} % right, "
         f"{_number(cues['coverage']['all'])} % of pixels",

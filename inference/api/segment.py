@@ -21,6 +21,7 @@ from ..crf.parameters import Parameters as Parameters
 from ..crf.parameters import load as load_parameters
 from ..runs.run import Run
 from ..segmentation.cues import CueSettings as CueSettings
+from ..segmentation.cues import usual_class_maps as usual_class_maps
 from ..segmentation.fitted_crf import fitted_crf, fitted_stage_of
 from ..segmentation.fitted_crf import line_about as line_about
 from ..segmentation.imagenet import ImageNetSegmenter as ImageNetSegmenter
@@ -38,8 +39,6 @@ from ..segmentation.segmenter import PIXELS, segmenter_of
 from ..segmentation.segmenter import Segmenter as Segmenter
 from ..segmentation.stages import STAGES, stage_of
 from .loaded import LoadedRun
-
-_CLASS_MAPS = CueSettings()
 
 
 def crf_parameters(file: Path | None = None, run: Run | None = None, **changes: Any) -> Parameters:
@@ -74,7 +73,7 @@ def segmenter(
     stage: str | None = None,
     crf: Parameters | Mapping[str, Any] | bool | None = None,
     *,
-    class_maps: CueSettings = _CLASS_MAPS,
+    class_maps: CueSettings | None = None,
     pixels: int = PIXELS,
     seed: int = 0,
     engine: str = "auto",
@@ -87,7 +86,7 @@ def segmenter(
             if the one fitted to the run helps.
         crf: With or without the CRF, or with these parameters; None = as the stage has it, with
             the parameters fitted to the run, if any were.
-        class_maps: The settings of a classifier's class maps.
+        class_maps: The settings of a classifier's class maps; None = the usual ones of its run.
         pixels: Photographs with more are reduced to so many for the CRF.
         seed: Seed of the draws of z, the same for every photograph.
         engine: Engine of the CRF, as in `inference.crf.meanfield.refine`.
@@ -159,7 +158,7 @@ def score_stages(
     scenes: SceneDataset,
     *,
     crf: Parameters | None = None,
-    class_maps: CueSettings = _CLASS_MAPS,
+    class_maps: CueSettings | None = None,
     engine: str = "auto",
     seed: int = 0,
     watch: SceneCount = lambda done, total: None,
@@ -172,7 +171,7 @@ def score_stages(
         scenes: The split; those without a mask are left out.
         crf: Parameters of the CRF, where a stage has one; None = those fitted to the run, else
             the usual ones.
-        class_maps: The settings of a classifier's class maps.
+        class_maps: The settings of a classifier's class maps; None = the usual ones of its run.
         engine: Engine of the CRF.
         seed: Seed of the draws of z.
         watch: Called with the number of scenes done, and their total.

@@ -20,7 +20,7 @@ from ..runs.run import Run
 from ..settings.recipes import recipe
 from ..settings.settings import Settings
 from .cue_files import FILE, CuedScenes, Cues
-from .cues import CueSettings, cues_of
+from .cues import cue_settings, cues_of
 
 
 @dataclass(frozen=True)
@@ -138,37 +138,3 @@ def with_cues(
         assert isinstance(assembly.model, CoarseScene)
         classifier.cues(scenes, assembly.model.cells, run.settings).save(run.path(FILE))
     return CuedScenes(scenes, Cues.load(run.path(FILE)))
-
-
-def cue_crf(numbers: tuple[float, ...]) -> tuple[float, float, float] | None:
-    """Return the parameters of the CRF that computes cues; None if cues use no CRF.
-
-    Raises:
-        ValueError: If there are not three numbers.
-    """
-    if not numbers:
-        return None
-    if len(numbers) != 3:
-        raise ValueError(
-            f"--cue-crf takes three numbers (weight, θα in pixels, θβ in 0-255), not "
-            f"{len(numbers)}."
-        )
-    weight, reach, unlike = numbers
-    return weight, reach, unlike
-
-
-def cue_settings(settings: Settings) -> CueSettings:
-    """Return the part of the settings that cues are made by."""
-    return CueSettings(
-        layer=settings.cues.layer,
-        scales=settings.cues.scales,
-        flip=settings.cues.flip,
-        foreground=settings.cues.foreground,
-        background=settings.cues.background or None,
-        background_map="sum" if settings.cues.exponent == 1 else "power",
-        exponent=settings.cues.exponent,
-        crf=cue_crf(settings.cues.crf),
-        affinity=settings.cues.affinity,
-        imagenet=settings.cues.imagenet,
-        saliency="sum" if settings.cues.saliency == "sum" else "max",
-    )

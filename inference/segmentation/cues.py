@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 import torch
@@ -24,6 +24,8 @@ from scene.views import Views
 from ..build import Assembly
 from ..crf.kernels import Appearance
 from ..crf.meanfield import refine
+from ..settings.recipes import OWN_NETWORKS, recipe
+from ..settings.settings import Settings
 from .affinity import cell_features, spread
 from .gradcam import cams, evaluating, normalised, resized
 from .imagenet_maps import with_imagenet
@@ -43,8 +45,10 @@ class CueSettings:
         foreground: A class is cued where its map exceeds this share of its maximum.
         background: Share of the image, the least salient, that is cued as background; None =
             there are no such cues.
-        background_map: How probabilities find background: ``sum``, ``power``, ``max``, ``none``.
-        exponent: Exponent of ``background_map`` ``power``.
+        background_map: How probabilities find background: ``sum``, ``max``, ``none``.
+        exponent: Exponent of the background map.
+        certainty: Where it is not known which classes are present, maps are multiplied by the
+            classifier's p of their class to this power; 0 = they are not.
         saliency: What is salient: the largest of the present classes' maps, or their sum.
         crf: Weight, width in pixels and width in colour of a dense CRF's appearance kernel. If
             it is not None, `crf_cues` makes the cues.
@@ -60,7 +64,8 @@ class CueSettings:
     foreground: float = 0.2
     background: float | None = 0.1
     background_map: str = "sum"
-    exponent: float = 2.0
+    exponent: float = 1.0
+    certainty: float = 0.0
     saliency: Saliency = "max"
     crf: tuple[float, float, float] | None = None
     affinity: float = 0.0
@@ -71,11 +76,61 @@ class CueSettings:
             raise ValueError(f"--foreground is 0 or more and below 1, not {self.foreground}.")
         if not 0 <= self.affinity < math.inf:
             raise ValueError(f"--affinity is 0 or more, not {self.affinity}.")
+        if not 0 <= self.certainty < math.inf:
+            raise ValueError(f"--certainty is 0 or more, not {self.certainty}.")
         if self.background is not None and not 0 < self.background <= 1:
             raise ValueError(
                 f"--background is a share of the image, above 0 and at most 1, or none; not "
                 f"{self.background}."
             )
+
+
+def cue_crf(numbers: tuple[float, ...]) -> tuple[float, float, float] | None:
+    """Return the parameters of the CRF that computes cues; None if cues use no CRF.
+
+    Raises:
+        ValueError: If there are not three numbers.
+    """
+    if not numbers:
+        return None
+    if len(numbers) != 3:
+        raise ValueError(
+            f"--cue-crf takes three numbers (weight, θα in pixels, θβ in 0-255), not "
+            f"{len(numbers)}."
+        )
+    weight, reach, unlike = numbers
+    return weight, reach, unlike
+
+
+def cue_settings(settings: Settings) -> CueSettings:
+    """Return the part of the settings that cues are made by."""
+    return CueSettings(
+        layer=settings.cues.layer,
+        scales=settings.cues.scales,
+        flip=settings.cues.flip,
+        foreground=settings.cues.foreground,
+        background=settings.cues.background or None,
+        background_map=settings.cues.background_map,
+        exponent=settings.cues.exponent,
+        crf=cue_crf(settings.cues.crf),
+        affinity=settings.cues.affinity,
+        imagenet=settings.cues.imagenet,
+        saliency="sum" if settings.cues.saliency == "sum" else "max",
+    )
+
+
+def usual_class_maps(settings: Settings) -> CueSettings:
+    """Return how the class maps of a run are made unless something else is asked for.
+
+    Those of a classifier that learned from scratch are Grad-CAM as published. Those of a
+    pretrained one are averaged and spread as for the cues of SEC on the same network; then each
+    is multiplied by √p of its class, and background is (1 − the largest map)^1.5.
+    """
+    model = settings.model
+    if model.backbone in OWN_NETWORKS or model.backbone_weights == "none":
+        return CueSettings()
+    cues = cue_settings(recipe("sec").settings(net=model.backbone))
+    return replace(cues, exponent=1.5, certainty=0.5)
 
 
 def seeds(

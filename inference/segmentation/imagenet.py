@@ -45,7 +45,7 @@ SIDE = 240
 STRIDE = 16
 """Of its class maps, in pixels."""
 
-CLASS_MAPS = CueSettings(flip=True, background_map="power", exponent=4.0)
+CLASS_MAPS = CueSettings(flip=True, exponent=4.0)
 """The settings of its class maps."""
 
 

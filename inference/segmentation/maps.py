@@ -12,7 +12,7 @@ from scene.registry import unknown
 
 from .gradcam import normalised, resized
 
-BackgroundMap = Literal["sum", "power", "max", "none"]
+BackgroundMap = Literal["sum", "max", "none"]
 
 FLOOR = 1e-5
 """The least probability of a label before its logarithm is taken."""
@@ -43,16 +43,16 @@ def present_classes(probs: Tensor, labels: Labels, threshold: float = 0.5) -> Te
 
 
 def background_of(
-    maps: Tensor, present: Tensor, kind: BackgroundMap = "sum", exponent: float = 2.0
+    maps: Tensor, present: Tensor, kind: BackgroundMap = "sum", exponent: float = 1.0
 ) -> Tensor:
     """Map the background: what the present classes leave.
 
     Args:
-        maps: ``(B, C, h, w)``, each divided by its maximum.
+        maps: ``(B, C, h, w)`` in [0, 1].
         present: ``(B, C)``, 1 where the class is present.
-        kind: ``sum``: max(0, 1 − Σ maps); ``power``: that to an exponent; ``max``: 1 − the
-            largest map; ``none``: 0.
-        exponent: Exponent of ``power``.
+        kind: ``sum``: max(0, 1 − Σ maps), as the report has it; ``max``: 1 − the largest map;
+            ``none``: 0.
+        exponent: The background is that to this power.
 
     Returns:
         ``(B, h, w)`` in [0, 1].
@@ -63,11 +63,9 @@ def background_of(
     present_maps = maps * (present > 0.5)[..., None, None]
     match kind:
         case "sum":
-            return (1 - present_maps.sum(1)).clamp(min=0)
-        case "power":
             return (1 - present_maps.sum(1)).clamp(min=0) ** exponent
         case "max":
-            return 1 - present_maps.amax(1)
+            return (1 - present_maps.amax(1)) ** exponent
         case "none":
             return torch.zeros_like(present_maps[:, 0])
     raise LookupError(unknown(kind, get_args(BackgroundMap), "background map") + ".")
@@ -79,13 +77,14 @@ def probs(
     labels: Labels,
     size: tuple[int, int] | None = None,
     background: BackgroundMap = "sum",
-    exponent: float = 2.0,
+    exponent: float = 1.0,
+    factors: Tensor | None = None,
 ) -> Tensor:
     """Turn class maps into probabilities of every label at every pixel.
 
-    Maps are divided by their maximum and resized; classes that are not present have none of it;
-    background is added, and every pixel normalised. A pixel that nothing claims belongs to the
-    present classes equally, or to the background if there is none.
+    Maps are divided by their maximum, multiplied by their factors, and resized; classes that are
+    not present have none of it; background is added, and every pixel normalised. A pixel that
+    nothing claims belongs to the present classes equally, or to the background if there is none.
 
     Args:
         maps: ``(B, C, h, w)``, zero or more.
@@ -93,7 +92,8 @@ def probs(
         labels: The vocabulary.
         size: Height and width of the result; None = those of the maps.
         background: As `background_of` takes it.
-        exponent: Exponent of the background map ``power``.
+        exponent: Exponent of the background map.
+        factors: ``(B, C)`` in [0, 1], such as how probable each class is; None = 1.
 
     Returns:
         ``(B, L, H, W)``, summing to one over labels.
@@ -103,7 +103,8 @@ def probs(
     """
     require_background(labels, background != "none", "--background-map none")
     height, width = size or (maps.shape[-2], maps.shape[-1])
-    whole = resized(normalised(maps), (height, width))
+    maps = normalised(maps) if factors is None else normalised(maps) * factors[..., None, None]
+    whole = resized(maps, (height, width))
     present_labels = (present > 0.5).to(maps.dtype)
     shares = maps.new_zeros(len(maps), len(labels.names), height, width)
     shares[:, list(labels.ids)] = whole * present_labels[..., None, None]

@@ -24,7 +24,7 @@ from ..runs.checkpoints import restore
 from ..runs.run import Run, home, newest
 from ..settings.recipes import RECIPES
 from ..settings.recipes import able as reads
-from .cues import CueSettings
+from .cues import CueSettings, usual_class_maps
 from .maps import log_probs
 from .segmentation import Segmentation
 from .stages import SOURCES, STAGES, recipes_of, restricted, stage_of
@@ -162,7 +162,7 @@ def load(
     stage: str | None = None,
     *,
     crf: Parameters = _CRF,
-    class_maps: CueSettings = _CLASS_MAPS,
+    class_maps: CueSettings | None = None,
     pixels: int = PIXELS,
     seed: int = 0,
     engine: str = "auto",
@@ -175,7 +175,8 @@ def load(
         run: A complete run of any recipe that predicts masks from images, or of a classifier.
         stage: A key of `inference.segmentation.stages.STAGES`; None = `stage_of` the run.
         crf: Parameters of the CRF; by default those everybody starts from.
-        class_maps: The settings of a classifier's class maps.
+        class_maps: The settings of a classifier's class maps; None = those of
+            `inference.segmentation.cues.usual_class_maps`.
         pixels: As in `Segmenter`.
         seed: Seed of the draws of z, the same for every photograph.
         engine: Engine of the CRF, as in `inference.crf.meanfield.refine`.
@@ -207,7 +208,7 @@ def segmenter_of(
     stage: str | None = None,
     *,
     crf: Parameters = _CRF,
-    class_maps: CueSettings = _CLASS_MAPS,
+    class_maps: CueSettings | None = None,
     pixels: int = PIXELS,
     seed: int = 0,
     engine: str = "auto",
@@ -224,7 +225,8 @@ def segmenter_of(
             f"{run.folder} predicts no masks from images alone; take a run of sec, segmenter, "
             "telbo, jmvae or cvae."
         )
-    return Segmenter(assembly, run.schema, name, crf, class_maps, pixels, seed, engine)
+    maps = class_maps or usual_class_maps(run.settings)
+    return Segmenter(assembly, run.schema, name, crf, maps, pixels, seed, engine)
 
 
 def newest_run(stage: str | None = None) -> Run:

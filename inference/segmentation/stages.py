@@ -118,8 +118,8 @@ def gradcam(
         labels: The vocabulary.
         known: ``(B, C)``, 1 where a class is known to be present, 0 where it is known not to
             be; in place of what the classifier says. None = nothing is known.
-        settings: Layer and scales of the maps, and the background map; its thresholds are of
-            cues, and not read.
+        settings: How maps are made, and the background map; its thresholds are of cues, and not
+            read.
 
     Returns:
         ``(B, L, H, W)``, summing to one over labels.
@@ -143,19 +143,21 @@ def gradcam(
     layer = None if several else settings.layer
     with torch.no_grad():
         seen = model.net.maps(images, layer)
-        present = present_classes(model.net.head(seen, layer).sigmoid(), labels, model.threshold)
+        p = model.net.head(seen, layer).sigmoid()
+        present = present_classes(p, labels, model.threshold)
     as_seen = not (settings.flip or settings.affinity or settings.imagenet or several)
     if settings.scales == (1.0,) and as_seen:
         maps = class_maps(model.net, seen, layer)
     else:
         maps = maps_of(assembly, images, settings).to(images.device)
+    factors = p**settings.certainty if settings.certainty else None
     if known is not None:
-        present = known > 0.5
+        present, factors = known > 0.5, None
     kind = (
         cast("BackgroundMap", settings.background_map) if labels.background is not None else "none"
     )
     size = (images.shape[-2], images.shape[-1])
-    return probs(maps, present, labels, size, kind, settings.exponent)
+    return probs(maps, present, labels, size, kind, settings.exponent, factors)
 
 
 def masks(

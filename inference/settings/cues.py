@@ -36,7 +36,9 @@ class SeedCueSettings:
         foreground: A class is cued where its map exceeds this share of its maximum.
         background: The least salient share of an image, cued as background; 0 = none is.
         saliency: The largest of the maps of the classes present, ``max``, or their ``sum``.
-        exponent: Background is what maps leave of 1, to this power, where a CRF refines them.
+        background_map: Where a CRF refines maps, background is 1 − their ``sum`` or 1 − the
+            largest, ``max``.
+        exponent: That is taken to this power.
         crf: Weight, reach in pixels and width in colour, 0-255, of a CRF that refines the maps
             first; none = cues come from the maps as they are.
         affinity: Exponent with which maps spread over cells that look alike; 0 = they do not.
@@ -89,9 +91,16 @@ class SeedCueSettings:
         choices=("max", "sum"),
         spoils="loss",
     )
+    background_map: str = setting(
+        "sum",
+        "Background map: 1 − Σ class maps (sum), or 1 − the largest (max); used with --cue-crf "
+        "only.",
+        choices=("sum", "max"),
+        spoils="loss",
+    )
     exponent: float = setting(
         1.0,
-        "Exponent of the background map (1 − Σ class maps); used with --cue-crf only.",
+        "Exponent of the background map; used with --cue-crf only.",
         positive=True,
         spoils="loss",
     )

@@ -28,9 +28,8 @@ from ...crf.parameters import save as save_crf
 from ...devices import Device, device_of
 from ...runs import run as runs
 from ...runs.run import CONFIG, Run
-from ...segmentation.classifier import cue_settings
 from ...segmentation.cue_files import CueScore
-from ...segmentation.cues import CueSettings
+from ...segmentation.cues import CueSettings, cue_settings
 from ...segmentation.figures import draw_stages
 from ...segmentation.fitted_crf import FILE
 from ...segmentation.score import StageScore
@@ -47,6 +46,7 @@ from .selection import (
     Selection,
     StageEvaluator,
     cue_candidates,
+    describe_background,
     describe_cues,
     sec_settings,
     select_crf,
@@ -246,7 +246,7 @@ class _Pipeline:
             "split": TUNE_SPLIT,
             "scenes": len(self.evaluator.rows(TUNE_SPLIT)),
             "layer": maps.value.layer,
-            "exponent": None if no_background else maps.value.exponent,
+            "background": None if no_background else describe_background(maps.value),
             "map_scores": maps.scores,
             "cues": describe_cues(cues.value),
             "cue_settings": sec_settings(cues.value),

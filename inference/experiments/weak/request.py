@@ -45,8 +45,9 @@ class Variant:
         about: One line for ``--help`` and tables.
         layers: Layers whose maps are used: the classifier's ``usual`` layer, the deepest ``finer``
             one, or the mean of ``both``.
-        exponents: Background is (1 − Σ of the present classes' maps) to this power; none = that
-            of SEC's recipe.
+        background_maps: Background is 1 − the ``sum`` of the present classes' maps, or 1 − the
+            largest, ``max``; none = the usual one of the network.
+        exponents: That is taken to this power; none = the usual one of the network.
         foregrounds: Shares of a map's maximum above which a cell is a cue of the class.
         shares: Shares of an image that are cues of background.
         sure: Probabilities of the CRF after Grad-CAM above which a cell is a cue. Without any of
@@ -55,6 +56,7 @@ class Variant:
 
     about: str
     layers: tuple[Layer, ...] = ("usual",)
+    background_maps: tuple[str, ...] = ()
     exponents: tuple[float, ...] = ()
     foregrounds: tuple[float, ...] = ()
     shares: tuple[float, ...] = ()
@@ -63,12 +65,13 @@ class Variant:
 
 VARIANTS = {
     "report": Variant(
-        "the classifier's last layer, background map and cues of SEC's recipe (1 − Σ maps; of a "
-        "pretrained network, whose maps spread over what looks alike, (1 − Σ maps)^1.5)"
+        "the classifier's last layer, its usual background map (1 − Σ maps; of a pretrained "
+        "network (1 − the largest map)^1.5), and cues of SEC's recipe"
     ),
     "best": Variant(
         "layers, background map and cues selected on tune",
         layers=("usual", "both"),
+        background_maps=("sum", "max"),
         exponents=(0.5, 1.0, 1.5, 2.0, 3.0),
         foregrounds=(0.5, 0.7, 0.9),
         shares=(0.3, 0.6),

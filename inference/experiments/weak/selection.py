@@ -21,9 +21,8 @@ from scene.notices import Progress
 from ...build import Assembly
 from ...crf.parameters import NO_CRF, Parameters
 from ...runs.run import Run
-from ...segmentation.classifier import cue_settings
 from ...segmentation.cue_files import CueScore, CueScorer
-from ...segmentation.cues import CueSettings, maps_of, seed_cues
+from ...segmentation.cues import CueSettings, maps_of, seed_cues, usual_class_maps
 from ...segmentation.segmenter import Segmenter, load
 from ..crf.measure import Result, measure
 from ..crf.unaries import Scenes, rows
@@ -200,18 +199,16 @@ def select_maps(evaluator: StageEvaluator, run: Run, variant: Variant) -> Select
     assert isinstance(stage.assembly.model, ClassifiedScene)
     net, labels = stage.assembly.model.net, evaluator.dataset(TUNE_SPLIT).schema.labels
     layers = [layer_name(net, kind, evaluator.size) for kind in variant.layers]
-    own = cue_settings(evaluator.request.sec(run.settings.training.seed))
+    own = usual_class_maps(run.settings)
+    backgrounds = variant.background_maps or (own.background_map,)
     exponents = variant.exponents or (own.exponent,)
     if labels.background is None:
-        exponents = (1.0,)
+        backgrounds, exponents = ("sum",), (1.0,)
     looks: dict[str, CueSettings] = {}
-    for layer, exponent in product(layers, exponents):
-        kind = "sum" if exponent == 1 else "power"
-        name = layer if labels.background is None else f"{layer}, (1 − Σ)^{exponent:g}"
-        looks[name] = CueSettings(
-            layer=layer, scales=own.scales, flip=own.flip, background_map=kind, exponent=exponent,
-            affinity=own.affinity, imagenet=own.imagenet,
-        )  # fmt: skip
+    for layer, kind, exponent in product(layers, backgrounds, exponents):
+        look = replace(own, layer=layer, background_map=kind, exponent=exponent)
+        background = "" if labels.background is None else f", {describe_background(look)}"
+        looks[f"{layer}{background}"] = look
     if len(looks) == 1:
         return Selection(next(iter(looks.values())), {})
     crfs = [
@@ -308,7 +305,13 @@ def score_cues(
 
 def sec_settings(cues: CueSettings) -> dict[str, Any]:
     """Return the settings of SEC's recipe that give such cues."""
-    refined = {"cue_crf": cues.crf, "exponent": cues.exponent} if cues.crf is not None else {}
+    refined = {}
+    if cues.crf is not None:
+        refined = {
+            "cue_crf": cues.crf,
+            "background_map": cues.background_map,
+            "exponent": cues.exponent,
+        }
     return {
         "layer": cues.layer,
         "foreground": cues.foreground,
@@ -360,6 +363,16 @@ def describe_crf(crf: Parameters) -> str:
         f"{crf.appearance_sigma_rgb:g}; smoothness w {crf.smoothness_weight:g}, "
         f"{crf.smoothness_sigma:g} px"
     )
+
+
+def describe_background(look: CueSettings) -> str:
+    """Describe the background map of class maps.
+
+    >>> describe_background(CueSettings(background_map="max", exponent=1.5))
+    '(1 − max)^1.5'
+    """
+    maps = "Σ" if look.background_map == "sum" else "max"
+    return f"(1 − {maps})" + (f"^{look.exponent:g}" if look.exponent != 1 else "")
 
 
 def describe_cues(cues: CueSettings) -> str:

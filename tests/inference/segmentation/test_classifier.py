@@ -8,9 +8,9 @@ import torch
 from inference.build import assemble
 from inference.runs import run as runs
 from inference.runs.checkpoints import restore, save_weights
-from inference.segmentation.classifier import cue_settings, find_classifier
+from inference.segmentation.classifier import find_classifier
 from inference.segmentation.cue_files import Cues
-from inference.segmentation.cues import cues_of
+from inference.segmentation.cues import CueSettings, cue_settings, cues_of, usual_class_maps
 from inference.settings.recipes import recipe
 from inference.training import session
 from inference.training.session import resume, train
@@ -199,6 +199,14 @@ def test_scenes_with_cues_are_mirrored_at_most(classifier):
     with pytest.raises(ValueError, match="mirrors scenes at most, not crop"):
         train(chosen(augment="crop"), device="cpu")
     assert train(chosen(augment="flip"), device="cpu").run.complete
+
+
+def test_class_maps_are_spread_and_weighed_where_the_backbone_knew_something():
+    of = lambda **choices: usual_class_maps(recipe("classifier").settings(**choices))  # noqa: E731
+    assert of() == of(backbone="tf_efficientnet_lite0", backbone_weights="none") == CueSettings()
+    pretrained = of(backbone="tf_efficientnet_lite0")
+    assert (pretrained.background_map, pretrained.exponent) == ("max", 1.5)
+    assert (pretrained.affinity, pretrained.imagenet, pretrained.certainty) == (2, True, 0.5)
 
 
 def test_supervised_does_not_use_cues():

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import get_args
 
@@ -8,7 +9,9 @@ import torch.nn.functional as F
 from inference.build import Assembly
 from inference.guides import EmptyGuide
 from inference.objectives.bounds import IWAE
+from inference.segmentation import maps as label_maps
 from inference.segmentation.cues import CueSettings
+from inference.segmentation.gradcam import cams
 from inference.segmentation.stages import (
     STAGES,
     Name,
@@ -109,6 +112,23 @@ def test_class_maps_become_probabilities_as_the_paper_has_it(classified, images)
         torch.testing.assert_close(
             probs, (class_maps / class_maps.sum(0)).detach(), atol=2e-5, rtol=0
         )
+
+
+def test_maps_of_doubtful_classes_are_lower_where_nothing_is_known(classified, images):
+    model = classified.model
+    model.threshold = 0.0
+    look = replace(LOOK, certainty=0.5, background_map="max")
+    maps = cams(model.net, images)
+    p = model.net(images).detach().sigmoid()
+    torch.testing.assert_close(
+        gradcam(classified, images, PETS, None, look),
+        label_maps.probs(maps, torch.ones(2, 2), PETS, (32, 24), "max", factors=p.sqrt()),
+    )
+    known = torch.tensor([[1.0, 0.0], [1.0, 1.0]])
+    torch.testing.assert_close(
+        gradcam(classified, images, PETS, known, look),
+        gradcam(classified, images, PETS, known, replace(look, certainty=0.0)),
+    )
 
 
 def test_one_look_is_many_looks_of_one(classified, images):

@@ -159,7 +159,10 @@ def test_runs_of_other_settings_are_not_passed_off_as_these(do, home, made):
     ("variant", "found"),
     [
         (Variant("", ("finer",), foregrounds=(0.35,), shares=(0.2,)), ("stride4", 0.35, 0.2, ())),
-        (Variant("", ("both",), (2.0,), sure=(0.6,)), ("stride8+stride4", 0.6, 0.1, "of its CRF")),
+        (
+            Variant("", ("both",), ("max",), (2.0,), sure=(0.6,)),
+            ("stride8+stride4", 0.6, 0.1, "of its CRF"),
+        ),
         (Variant("", ("usual",)), ("stride8", 0.9, 0.3, ())),
     ],
 )
@@ -174,7 +177,7 @@ def test_sec_learns_what_was_chosen(do, home, monkeypatch, variant, found):
     if crf:
         theirs = Parameters.from_json(one.selected["kernels"]["gradcam"])
         assert sec.cues.crf == (theirs.appearance_weight, 3.0, theirs.appearance_sigma_rgb)
-        assert sec.cues.exponent == 2
+        assert (sec.cues.background_map, sec.cues.exponent) == ("max", 2)
     else:
         assert (sec.cues.background, sec.cues.crf) == (background, ())
 
@@ -234,7 +237,7 @@ def test_a_dataset_without_background_needs_the_option(do, voc_folder, home):
     assert not home.exists()
     (one,) = do(replace(bare, background=False), variants=("best",)).variants["best"].results
     assert one.selected["cue_settings"]["background"] == 0
-    assert one.selected["exponent"] is None
+    assert one.selected["background"] is None
 
 
 def test_only_a_reproduction_is_gone_on_with_or_replaced(tmp_path):

@@ -25,9 +25,8 @@ from inference.experiments.weak.selection import (
 from inference.runs import run as runs
 from inference.runs.checkpoints import save_weights
 from inference.runs.run import WEIGHTS
-from inference.segmentation.classifier import cue_settings
 from inference.segmentation.cue_files import CueScore, CueScorer
-from inference.segmentation.cues import CueSettings, find_cues
+from inference.segmentation.cues import CueSettings, cue_settings, find_cues
 from inference.segmentation.segmenter import load
 from scene.datasets.synthetic.dataset import SyntheticScenes
 from scene.networks.classifiers import make_classifier
@@ -57,8 +56,8 @@ def test_the_best_maps_are_selected_of_all_candidates(evaluator, run):
     )
     assert len(result.scores) == 4
     best = max(result.scores, key=result.scores.get)
-    power = "3" if result.value.background_map == "power" else "1"
-    assert best == f"{result.value.layer}, (1 − Σ)^{power}"
+    power = "^3" if result.value.exponent == 3 else ""
+    assert best == f"{result.value.layer}, (1 − Σ){power}"
     assert {name.split(",")[0] for name in result.scores} == {"stride8", "stride8+stride4"}
 
 
@@ -126,7 +125,7 @@ def test_settings_of_sec_find_the_cues_that_were_chosen():
     for cues in (
         CueSettings("stride4", foreground=0.4, background=0.2),
         CueSettings(
-            "a+b", foreground=0.4, crf=(1.0, 2.0, 3.0), exponent=3.0, background_map="power"
+            "a+b", foreground=0.4, crf=(1.0, 2.0, 3.0), exponent=3.0, background_map="max"
         ),
     ):
         again = cue_settings(REQUEST.sec(0, **sec_settings(cues)))
