@@ -69,9 +69,8 @@ VARIANTS = {
         "network (1 − the largest map)^1.5), and cues of SEC's recipe"
     ),
     "best": Variant(
-        "layers, background map and cues selected on tune",
+        "layers, exponent of the background map, and cues selected on tune",
         layers=("usual", "both"),
-        background_maps=("sum", "max"),
         exponents=(0.5, 1.0, 1.5, 2.0, 3.0),
         foregrounds=(0.5, 0.7, 0.9),
         shares=(0.3, 0.6),
