@@ -135,13 +135,16 @@ class ImageNetSegmenter:
     ) -> Callable[[], Segmentation]:
         """Map the groups that are present; return the call that refines their maps."""
         logits = self._logits(views)
-        present = self.presence(logits) if known is None else known > 0.5
+        p = self.probabilities(logits)
+        present = self._present(p) if known is None else known > 0.5
         chosen = present.nonzero().flatten().tolist()
+        certainty = self.class_maps.certainty if known is None else 0.0
         few = Labels(("background", *(self.groups.names[g] for g in chosen)))
         maps = self._maps(views, logits, chosen) if chosen else logits.new_zeros(1, 0, 1, 1)
         ones = maps.new_ones(1, len(chosen))
         kind = cast(BackgroundMap, self.class_maps.background_map)
-        probs = label_probs(maps, ones, few, None, kind, self.class_maps.exponent)[0]
+        factors = p[chosen][None] ** certainty if certainty else None
+        probs = label_probs(maps, ones, few, None, kind, self.class_maps.exponent, factors)[0]
         return partial(self._refined, probs, image, (0, *(1 + g for g in chosen)))
 
     def _refined(self, probs: Tensor, image: Tensor, ids: tuple[int, ...]) -> Segmentation:
@@ -152,6 +155,10 @@ class ImageNetSegmenter:
 
     def presence(self, logits: Tensor) -> Tensor:
         """Return which groups are present: ``(1000,)`` logits to ``(G,)`` bool."""
+        return self._present(self.probabilities(logits))
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Return how probable each group is: ``(1000,)`` logits to ``(G,)`` in [0, 1]."""
         groups = [*self.groups.indices, *([self.groups.others] if self.groups.others else [])]
         scores = torch.stack(
             [
@@ -159,7 +166,9 @@ class ImageNetSegmenter:
                 for indices in groups
             ]
         )
-        probs = scores.softmax(0)[: len(self.groups.names)]
+        return scores.softmax(0)[: len(self.groups.names)]
+
+    def _present(self, probs: Tensor) -> Tensor:
         least = probs.topk(min(self.top, len(probs))).values[-1]
         return (probs > self.threshold) & (probs >= least)
 

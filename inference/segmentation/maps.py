@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from scene.labels import Labels
@@ -61,6 +62,7 @@ def background_of(
         LookupError: If there is no such kind.
     """
     present_maps = maps * (present > 0.5)[..., None, None]
+    present_maps = F.pad(present_maps, (0, 0, 0, 0, 0, 1))  # a map of 0, where there is no class
     match kind:
         case "sum":
             return (1 - present_maps.sum(1)).clamp(min=0) ** exponent

@@ -76,6 +76,16 @@ def test_what_is_known_decides_which_labels_there_are(pets):
     assert torch.allclose(mask.probs.sum(0), torch.ones(50, 70), atol=1e-4)
 
 
+def test_doubtful_groups_have_less_where_nothing_is_known(pets):
+    sure = replace(pets, threshold=0.0)
+    doubting = replace(sure, class_maps=replace(CLASS_MAPS, certainty=1.0))
+    animals = [each.segment(PHOTO).probs[1:].sum(0) for each in (doubting, sure)]
+    assert (animals[0] <= animals[1] + 1e-6).all()
+    assert animals[0].sum() < 0.9 * animals[1].sum()
+    known = torch.tensor([1, 0])
+    assert doubting.segment(PHOTO, known).probs.equal(sure.segment(PHOTO, known).probs)
+
+
 def test_labels_stay_the_same_from_photograph_to_photograph(net):
     every = ImageNetSegmenter(net, hypernym_groups(), 0.0, top=2, crf=None)
     known = torch.zeros(len(every.groups.names))

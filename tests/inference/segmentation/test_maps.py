@@ -67,6 +67,7 @@ def test_kinds_of_background():
     for kind, value in {"sum": 0.2, "max": 0.5, "none": 0.0}.items():
         torch.testing.assert_close(background_of(maps, both, kind).item(), value)
         torch.testing.assert_close(background_of(maps, both, kind, 3.0).item(), value**3)
+        assert background_of(maps[:, :0], both[:, :0], kind).item() == (kind != "none")
     one = torch.tensor([[0, 1]])
     assert background_of(maps, one, "max").item() == pytest.approx(0.7)
     with pytest.raises(LookupError, match=r"'summ'. Did you mean 'sum'"):
