@@ -45,14 +45,24 @@ SIDE = 240
 STRIDE = 16
 """Of its class maps, in pixels."""
 
-CLASS_MAPS = CueSettings(flip=True, exponent=4.0)
-"""The settings of its class maps."""
+CLASS_MAPS = CueSettings(
+    flip=True, background_map="max", exponent=2.0, certainty=0.5, affinity=2.0
+)
+"""The settings of its class maps, chosen on the same photographs."""
 
 
 class _View(NamedTuple):
-    """The feature maps of photographs as they were looked at, ``(B, K, h, w)``."""
+    """The feature maps of photographs as they were looked at, ``(B, K, h, w)``.
+
+    Attributes:
+        maps: Those that class maps are made of.
+        cells: Finer ones, that tell whether cells look alike.
+        flipped: Whether the photographs were mirrored.
+        scale: The scale at which they were looked at.
+    """
 
     maps: Tensor
+    cells: Tensor
     flipped: bool
     scale: float
 
@@ -95,6 +105,14 @@ class ImageNetSegmenter:
         """The labels of masks: background, then the groups."""
         return self.groups.labels
 
+    @property
+    def _telling(self) -> str:
+        """The layer whose features tell whether cells look alike: the last but two.
+
+        Those of a classifier that learned further are its last frozen ones, of the same layer.
+        """
+        return self.net.layers[max(0, len(self.net.layers) - 3)]
+
     def segment(self, image: Tensor, known: Tensor | None = None) -> Segmentation:
         """Segment a photograph.
 
@@ -126,7 +144,10 @@ class ImageNetSegmenter:
             alike = [n for n, image in enumerate(read) if image.shape == shape]
             views = self._views(torch.stack([read[n] for n in alike]).to(device))
             for row, n in enumerate(alike):
-                own = [_View(view.maps[row : row + 1], view.flipped, view.scale) for view in views]
+                own = [
+                    view._replace(maps=view.maps[row : row + 1], cells=view.cells[row : row + 1])
+                    for view in views
+                ]
                 calls[n] = self._prepared(own, images[n], known)
         return [calls[n] for n in range(len(images))]
 
@@ -143,7 +164,9 @@ class ImageNetSegmenter:
         maps = self._maps(views, logits, chosen) if chosen else logits.new_zeros(1, 0, 1, 1)
         ones = maps.new_ones(1, len(chosen))
         kind = cast(BackgroundMap, self.class_maps.background_map)
-        factors = p[chosen][None] ** certainty if certainty else None
+        # With names, p is also against all other classes; groups share it among themselves.
+        most = 1.0 if self.groups.others or not chosen else p[chosen].max()
+        factors = (p[chosen] / most)[None] ** certainty if certainty else None
         probs = label_probs(maps, ones, few, None, kind, self.class_maps.exponent, factors)[0]
         return partial(self._refined, probs, image, (0, *(1 + g for g in chosen)))
 
@@ -179,9 +202,12 @@ class ImageNetSegmenter:
             seen = _scaled(images, scale)
             flips = (False, True) if self.class_maps.flip else (False,)
             both = torch.cat([seen.flip(-1) if flipped else seen for flipped in flips])
-            maps = self.net.maps(both, self.class_maps.layer)
-            for part, flipped in zip(maps.split(len(images)), flips, strict=True):
-                views.append(_View(part, flipped, scale))
+            layers = (self.class_maps.layer, self._telling)
+            both_maps, both_cells = (
+                maps.split(len(images)) for maps in self.net.several(both, layers)
+            )
+            for maps, cells, flipped in zip(both_maps, both_cells, flips, strict=True):
+                views.append(_View(maps, cells, flipped, scale))
         return views
 
     def _logits(self, views: Sequence[_View]) -> Tensor:
@@ -205,7 +231,7 @@ class ImageNetSegmenter:
         if not self.class_maps.affinity:
             return mean
         whole = [view for view in views if view.scale == 1]
-        features = [view.maps.flip(-1) if view.flipped else view.maps for view in whole]
+        features = [view.cells.flip(-1) if view.flipped else view.cells for view in whole]
         return spread(mean, torch.stack(features).mean(0), self.class_maps.affinity)
 
 

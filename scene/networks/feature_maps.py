@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -81,6 +82,23 @@ class Classifier(nn.Module):
             return maps
         maps = self.stages[: at + 1](inputs)
         return maps
+
+    def several(self, images: Tensor, layers: Sequence[str | None]) -> list[Tensor]:
+        """Return the feature maps of several layers, of one pass.
+
+        Args:
+            images: ``(B, 3, H, W)`` in [0, 1].
+            layers: As `maps` takes them.
+
+        Raises:
+            LookupError: If there is no such layer.
+        """
+        wanted = [self._index(layer) for layer in layers]
+        maps = (images - self.mean) / self.deviation
+        outputs: dict[int, Tensor] = {}
+        for index, stage in enumerate(self.stages[: max(wanted) + 1]):
+            outputs[index] = maps = stage(maps)
+        return [outputs[index] for index in wanted]
 
     def pyramid(self, images: Tensor) -> list[Tensor]:
         """Return the maps of stages, finest first, of each resolution those of the last stage.

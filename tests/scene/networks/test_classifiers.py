@@ -48,6 +48,15 @@ def test_a_layer_has_the_grid_one_expects(made, name, layer, cells):
         assert made(name).maps(torch.rand(1, 3, 64, 64), layer).shape[-2:] == cells
 
 
+def test_several_layers_can_be_read_in_one_pass(made):
+    net, images = made("small").eval(), torch.rand(2, 3, 32, 32)
+    first, last = net.layers[0], net.layers[-1]
+    usual, early, late = net.several(images, [None, first, last])
+    assert early.equal(net.maps(images, first))
+    assert late.equal(net.maps(images, last))
+    assert usual.equal(net.maps(images))
+
+
 def test_the_small_classifier_takes_any_size(made):
     with torch.no_grad():
         assert made("small").maps(torch.rand(1, 3, 50, 37)).shape[-2:] == (7, 5)
