@@ -76,6 +76,8 @@ class CueSettings:
             raise ValueError(f"--foreground is 0 or more and below 1, not {self.foreground}.")
         if not 0 <= self.affinity < math.inf:
             raise ValueError(f"--affinity is 0 or more, not {self.affinity}.")
+        if not 0 < self.exponent < math.inf:
+            raise ValueError(f"--exponent is above 0, not {self.exponent}.")
         if not 0 <= self.certainty < math.inf:
             raise ValueError(f"--certainty is 0 or more, not {self.certainty}.")
         if self.background is not None and not 0 < self.background <= 1:

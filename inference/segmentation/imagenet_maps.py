@@ -112,8 +112,7 @@ def _imagenet_net(model: ClassifiedScene, device: torch.device) -> Classifier:
         return _made(model.backbone, model.stride, learning, str(device))
     except (LookupError, ValueError) as error:
         raise LookupError(
-            f"{error} Or leave ImageNet's maps out, without --imagenet-maps (scene train sec: "
-            "--no-imagenet-maps)."
+            f"{error} Or leave the maps of ImageNet's classes out: --no-imagenet-maps."
         ) from error
 
 

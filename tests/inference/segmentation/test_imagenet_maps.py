@@ -80,5 +80,5 @@ def test_weights_that_are_gone_are_a_sentence(monkeypatch):
         raise LookupError("No installed package has ImageNet weights of test_resnet.")
 
     monkeypatch.setattr(imagenet_maps, "make_trunk", gone)
-    with pytest.raises(LookupError, match=r"test_resnet\. Or leave .* out, .*--no-imagenet-maps"):
+    with pytest.raises(LookupError, match=r"test_resnet\. Or leave .* out: --no-imagenet-maps"):
         with_imagenet(torch.rand(1, 3, 4, 6), classifier(), torch.rand(1, 3, 64, 96))
