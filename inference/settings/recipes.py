@@ -319,6 +319,7 @@ RECIPES: dict[str, Recipe] = {
                 "imagenet_maps": True,
                 "foreground": 0.6,
                 "background_map": "max",
+                "exponent": 1.5,
                 "cue_crf": (3.0, 40.0, 5.0),
             },
         },
