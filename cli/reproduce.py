@@ -101,7 +101,8 @@ def reproduce(
         str,
         _option(
             "Backbone of the classifier: small, vgg16, resnet50, or a classifier of timm or "
-            "torchvision. SEC's network is largefov with vgg16 and resnet50, else the same.",
+            "torchvision. SEC's network is largefov with vgg16 and resnet50, else the same. With "
+            "--table scene, the network that reads the image in every model.",
             _TRAINING,
         ),
     ] = "small",
@@ -113,6 +114,15 @@ def reproduce(
             "--backbone-weights",
             "--weights",
             show_default=_OWN,
+        ),
+    ] = None,
+    spatial: Annotated[
+        int | None,
+        _option(
+            "Channels of z for each cell of a grid over the scene, in each model of --table scene.",
+            _TRAINING,
+            min=0,
+            show_default="0",
         ),
     ] = None,
     background: Annotated[
@@ -189,7 +199,7 @@ def reproduce(
     networks are ordinary runs: scene segment --run OUT/seed-0/report/sec.
 
     --table scene trains the generative models instead, in the report's form and with the default
-    settings.
+    settings, and a segmenter.
     """
     from inference.experiments.weak.reproduce import reproduce as do
     from inference.experiments.weak.reproduce import splits_without_masks
@@ -201,7 +211,15 @@ def reproduce(
     splits_of(data, download=download)
     if table == "scene":
         reproduce_scene(
-            {"data": data, "size": pixels, "count": count, "steps": steps},
+            {
+                "data": data,
+                "size": pixels,
+                "count": count,
+                "steps": steps,
+                "backbone": None if backbone == "small" else backbone,
+                "backbone_weights": weights,
+                "spatial": spatial,
+            },
             seeds=range(seed, seed + seeds),
             split=split,
             out=out,
@@ -295,9 +313,12 @@ def _some(option: str, text: str) -> tuple[float, ...]:
 
 SHARED = (
     "table", "data", "seeds", "seed", "out", "json", "jobs", "device", "download", "size", "count",
-    "split", "steps", "force",
+    "split", "steps", "force", "backbone", "weights", "spatial",
 )  # fmt: skip
-"""The options of `scene reproduce` that this table takes."""
+"""The options of `scene reproduce` that --table scene takes."""
+
+SCENE = ("steps", "spatial")
+"""Those of them that the other table does not take."""
 
 
 def require(ctx: typer.Context, table: str) -> None:
@@ -308,7 +329,7 @@ def require(ctx: typer.Context, table: str) -> None:
     """
     sources = {name: ctx.get_parameter_source(name) for name in ctx.params}
     typed = [name for name, source in sources.items() if source and source.name == "COMMANDLINE"]
-    idle = [n for n in typed if (n not in SHARED if table == "scene" else n == "steps")]
+    idle = [n for n in typed if (n not in SHARED if table == "scene" else n in SCENE)]
     if idle:
         words = ", ".join("--" + name.replace("_", "-") for name in idle)
         raise ValueError(f"--table {table} does not use {words}; leave that out.")

@@ -197,7 +197,8 @@ def _sec(settings: Settings, model: SceneModel, guide: Guide) -> Objective:
         )
     assert isinstance(model, CoarseScene)
     crf = settings.crf
-    return SEC(grid_kernels(model.cells, crf.weight, crf.sigma_xy, crf.sigma_rgb))
+    kernels = grid_kernels(model.cells, crf.weight, crf.sigma_xy, crf.sigma_rgb)
+    return SEC(kernels, expand=crf.expand, constrain=crf.constrain)
 
 
 def _masks(settings: Settings, model: SceneModel, guide: Guide) -> Objective:

@@ -1,8 +1,8 @@
-"""The report's table of generative models: cVAE, j-VAE and TELBO on one dataset, seed by seed."""
+"""The report's table of generative models on one dataset, seed by seed, beside a segmenter."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from scene.storage.outputs import clear, require_free, unlike
 
 from ..devices import Device
 from ..runs.run import CONFIG, home, write_json
+from ..settings.recipes import recipe
+from ..settings.settings import Settings
 from .compare import SCORES, Direction, Row, Training, TrainingScores, train_and_score
 
 FILES = ("table.json", "table.png")
@@ -47,8 +49,9 @@ MODELS = {
         Row("telbo", {"guide": "retrofit", "subsets": "report", "retrofit": "own"}), BOTH, 47.23
     ),
     "TELBO": TableRow(Row("telbo"), BOTH, None),
+    "segmenter": TableRow(Row("segmenter"), IMAGE, None),
 }
-"""The report's models, in its form and as they are here."""
+"""The report's models, in its form and as they are here; and a U-Net that masks alone train."""
 
 STEPS = 720
 """Steps of each, unless others are asked for."""
@@ -106,7 +109,8 @@ def scene_table(
     """Train each of `MODELS` with each seed, and score it; what is in the folder is used.
 
     Args:
-        common: Settings of every row, as `inference.settings.recipes.Recipe.settings` takes them.
+        common: Settings of every row whose recipe takes them, as
+            `inference.settings.recipes.Recipe.settings` does.
         seeds: Seeds of the trainings.
         split: The split to score on; None = test if there is one, else val.
         folder: Where runs, figures and a picture go; None = a folder named after the data.
@@ -124,7 +128,7 @@ def scene_table(
     if chosen not in known:
         raise ValueError(f"{data} has no split {chosen!r}, only {', '.join(known)}; choose one.")
     work = [
-        Training(name, model.row.settings(**{"steps": STEPS, **common}, seed=seed))
+        Training(name, _settings(model.row, {"steps": STEPS, **common, "seed": seed}))
         for seed in seeds
         for name, model in MODELS.items()
     ]
@@ -146,6 +150,11 @@ def scene_table(
     write_json(files[0], table.to_json())
     _draw(files[1], table)
     return table
+
+
+def _settings(row: Row, common: Mapping[str, Any]) -> Settings:
+    taken = recipe(row.recipe).takes
+    return row.settings(**{name: value for name, value in common.items() if taken(name)})
 
 
 def _is_part(path: Path) -> bool:

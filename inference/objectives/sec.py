@@ -132,26 +132,38 @@ CUES = "cues"
 """What a batch calls its cues, ``(B, L, h, w)`` bool at the model's grid."""
 
 
+_EQUAL = {"expand": 1.0, "constrain": 1.0}
+
+
 class SEC(Objective):
-    """Minus the sum of the losses of `inference.objectives.sec`: terms seed, expand and constrain.
+    """Minus the weighted sum of the losses of this module: terms seed, expand and constrain.
 
     A batch needs images and image-level labels, and scenes without either are left out. Where it
-    carries no cues, as in validation, there is no seed term.
+    carries no cues, as in validation, there is no seed term, and the other two count even if
+    both weigh nothing in training.
 
     Args:
         kernels: Kernels of the CRF, on the model's grid.
         iterations: Iterations of its mean field.
         engine: What computes it.
+        expand: Weight of the term expand, 0 or more; that of the term seed is 1.
+        constrain: Weight of the term constrain, 0 or more.
 
     Source:
         Kolesnikov & Lampert (2016), eq. 1, https://arxiv.org/abs/1603.06098
     """
 
     def __init__(
-        self, kernels: tuple[Kernel, ...], iterations: int = 10, engine: str = "exact"
+        self,
+        kernels: tuple[Kernel, ...],
+        iterations: int = 10,
+        engine: str = "exact",
+        expand: float = 1.0,
+        constrain: float = 1.0,
     ) -> None:
         super().__init__()
         self.kernels, self.iterations, self.engine = kernels, iterations, engine
+        self.weights = {"expand": expand, "constrain": constrain}
 
     def terms(self, model: CoarseScene, guide: Any, views: Views) -> dict[str, Term]:
         """Score a batch on the grid; gradients flow to the network's p only."""
@@ -162,12 +174,15 @@ class SEC(Objective):
         p, labels = probabilities(logits), model.labels
         present = torch.zeros(len(batch), len(labels.names), dtype=torch.bool, device=p.device)
         present[:, list(labels.ids)] = batch["classes"] > 0.5
-        losses = {
-            "expand": expand_loss(p, present, labels.background),
-            "constrain": constrain_loss(p, self.refined(logits, model.downsample(batch["image"]))),
-        }
+        losses: dict[str, Tensor] = {}
         if CUES in batch:
-            losses = {"seed": seed_loss(p, batch[CUES]), **losses}
+            losses["seed"] = seed_loss(p, batch[CUES])
+        weights = self.weights if losses or any(self.weights.values()) else _EQUAL
+        if weights["expand"]:
+            losses["expand"] = weights["expand"] * expand_loss(p, present, labels.background)
+        if weights["constrain"]:
+            crf = self.refined(logits, model.downsample(batch["image"]))
+            losses["constrain"] = weights["constrain"] * constrain_loss(p, crf)
         return {name: _term(loss, len(batch)) for name, loss in losses.items()}
 
     def total(self, terms: Mapping[str, Term], views: Views) -> Tensor:

@@ -134,14 +134,33 @@ class SeedCueSettings:
 
 @dataclass(frozen=True)
 class CRFSettings:
-    """The dense CRF in SEC's loss; its smoothness kernel is fixed.
+    """SEC's loss: weights of its terms, and its dense CRF, whose smoothness kernel is fixed.
 
     Attributes:
+        expand: Weight of the term expand; that of the term seed is 1.
+        constrain: Weight of the term constrain.
         weight: Weight of the appearance kernel.
         sigma_xy: Its reach θα, in cells of a grid of 41×41.
         sigma_rgb: Its width in colour θβ, 0-255.
     """
 
+    expand: float = setting(
+        1.0,
+        "Weight of the term of SEC's loss by which present classes fill a part of the image; that "
+        "of the seed cues is 1.",
+        option="expand_weight",
+        least=0,
+        most=LARGE,
+        spoils="loss",
+    )
+    constrain: float = setting(
+        1.0,
+        "Weight of the term of SEC's loss by which masks agree with its CRF.",
+        option="constrain_weight",
+        least=0,
+        most=LARGE,
+        spoils="loss",
+    )
     weight: float = setting(
         10.0,
         "Weight of the appearance kernel in the CRF of SEC's loss.",

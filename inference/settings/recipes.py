@@ -173,7 +173,7 @@ _CUES = (
     "affinity",
     "imagenet_maps",
 )
-_CRF = ("crf_weight", "crf_xy", "crf_rgb")
+_CRF = ("expand_weight", "constrain_weight", "crf_weight", "crf_xy", "crf_rgb")
 _TRUNK = ("backbone", "backbone_weights", "stride", "tuned_stages")
 _COARSE = ("net", "classifier", "backbone_weights", "stride", "tuned_stages")
 _SMALL = {

@@ -99,7 +99,7 @@ def test_the_generative_models_stand_in_a_table_of_their_own(scene, place):
     report = json.loads((place / "all" / "table.json").read_text())["models"]
     rows = {cells[0]: cells[1:] for cells in _rows(result.out)}
     assert list(rows) == list(report) == [
-        "cVAE", "cVAE, hybrid", "j-VAE", "TELBO, report's form", "TELBO"
+        "cVAE", "cVAE, hybrid", "j-VAE", "TELBO, report's form", "TELBO", "segmenter"
     ]  # fmt: skip
     for name, model in report.items():
         each = [scores[0] for scores in model["scores"].values()]
@@ -130,7 +130,7 @@ def test_the_report_stands_beside_the_generative_models_of_its_own_scenes(scene,
     ("words", "sentence"),
     [
         ("--table scene --sec-steps 3 --limit 2", "does not use --sec-steps, --limit"),
-        ("--steps 3", "--table weak does not use --steps"),
+        ("--steps 3 --spatial 4", "--table weak does not use --steps, --spatial"),
         ("--table scene --data synthetic --split dev", "has no split 'dev'"),
     ],
 )

@@ -177,6 +177,19 @@ class Free:
         return image
 
 
+def test_terms_count_by_their_weights(model, objective):
+    whole = losses(objective, model, batch())
+    weighted = SEC(grid_kernels(CELLS), expand=0.25, constrain=0)
+    assert losses(weighted, model, batch()) == {
+        "seed": pytest.approx(whole["seed"]),
+        "expand": pytest.approx(whole["expand"] / 4),
+    }
+    seeds = SEC(grid_kernels(CELLS), expand=0, constrain=0)
+    assert losses(seeds, model, batch()) == {"seed": pytest.approx(whole["seed"])}
+    del whole["seed"]
+    assert losses(seeds, model, batch(cues=False)) == pytest.approx(whole)
+
+
 def test_cues_spread_as_far_as_the_image_is_alike():
     """One cue on a red square, one on the green around it: the labels end where the colours do."""
     mask = torch.zeros(10, 10, dtype=torch.int64)
