@@ -277,7 +277,7 @@ def _is_failed(result: Done | Failed) -> bool:
 
 def _say(result: Done) -> None:
     shares: Sequence[Any] = result.segmentation.shares
-    parts = ", ".join(f"{share.name} {share.pixels:.1%}" for share in shares)
+    parts = ", ".join(map(str, shares))
     console.print(entitled(result.task.files["mask"], parts))
 
 

@@ -126,13 +126,13 @@ def usual_class_maps(settings: Settings) -> CueSettings:
 
     Those of a classifier that learned from scratch are Grad-CAM as published. Those of a
     pretrained one are averaged and spread as for the cues of SEC on the same network; then each
-    is multiplied by √p of its class.
+    is multiplied by √p of its class, and the background has a smaller exponent.
     """
     model = settings.model
     if model.backbone in OWN_NETWORKS or model.backbone_weights == "none":
         return CueSettings()
     cues = cue_settings(recipe("sec").settings(net=model.backbone))
-    return replace(cues, certainty=0.5)
+    return replace(cues, certainty=0.5, exponent=1.5)
 
 
 def seeds(

@@ -168,13 +168,16 @@ class ImageNetSegmenter:
         most = 1.0 if self.groups.others or not chosen else p[chosen].max()
         factors = (p[chosen] / most)[None] ** certainty if certainty else None
         probs = label_probs(maps, ones, few, None, kind, self.class_maps.exponent, factors)[0]
-        return partial(self._refined, probs, image, (0, *(1 + g for g in chosen)))
+        guesses = {} if known is not None else {1 + g: float(p[g]) for g in chosen}
+        return partial(self._refined, probs, image, (0, *(1 + g for g in chosen)), guesses)
 
-    def _refined(self, probs: Tensor, image: Tensor, ids: tuple[int, ...]) -> Segmentation:
+    def _refined(
+        self, probs: Tensor, image: Tensor, ids: tuple[int, ...], guesses: dict[int, float]
+    ) -> Segmentation:
         crf = self.crf if len(ids) > 1 else None
         grid = refined(probs, image, crf, self.pixels, self.engine).float().cpu()
         size = (image.shape[-2], image.shape[-1])
-        return Segmentation(grid, size, self.labels, image, ids=ids)
+        return Segmentation(grid, size, self.labels, image, ids=ids, presence=guesses)
 
     def presence(self, logits: Tensor) -> Tensor:
         """Return which groups are present: ``(1000,)`` logits to ``(G,)`` bool."""

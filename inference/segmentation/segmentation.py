@@ -6,8 +6,8 @@ then computed in bands of rows, so that no array of labels × pixels is ever hel
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -38,12 +38,24 @@ class LabelShare:
         id: Its number in the mask.
         pixels: Share of the pixels, 0 to 1.
         confidence: Mean probability of the label where it was chosen.
+        presence: Probability that the photograph has the class at all, by the classifier that
+            guessed it; None where none did.
     """
 
     name: str
     id: int
     pixels: float
     confidence: float
+    presence: float | None = None
+
+    def __str__(self) -> str:
+        """The name and the share, and what the classifier gives the class.
+
+        >>> str(LabelShare("cart", 44, 0.5357, 0.99, 0.14))
+        'cart 53.6% (guessed with p = 0.14)'
+        """
+        guess = "" if self.presence is None else f" (guessed with p = {self.presence:.2f})"
+        return f"{self.name} {self.pixels:.1%}{guess}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +70,7 @@ class Segmentation:
         name: What files of it are called, such as the stem of the photograph's own.
         ids: The N labels of ``grid``, in its order; all others have probability 0. None = all L
             labels of the vocabulary.
+        presence: Probability of each label that a classifier guessed, by its id.
     """
 
     grid: Tensor
@@ -66,6 +79,7 @@ class Segmentation:
     image: Tensor | None = None
     name: str = "photo"
     ids: tuple[int, ...] | None = None
+    presence: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def probs(self) -> Tensor:
@@ -98,7 +112,7 @@ class Segmentation:
         mask, total = self._chosen
         count = torch.bincount(mask.flatten(), minlength=len(self.labels.names))
         present = [
-            LabelShare(name, i, int(n) / mask.numel(), float(t / n))
+            LabelShare(name, i, int(n) / mask.numel(), float(t / n), self.presence.get(i))
             for i, (name, n, t) in enumerate(zip(self.labels.names, count, total, strict=True))
             if n
         ]

@@ -86,6 +86,17 @@ def test_doubtful_groups_have_less_where_nothing_is_known(pets):
     assert doubting.segment(PHOTO, known).probs.equal(sure.segment(PHOTO, known).probs)
 
 
+def test_a_guess_says_how_probable_it_is(pets):
+    sure = replace(pets, threshold=0.0)
+    views = sure._views(imagenet._resized(PHOTO, imagenet.SIDE)[None])
+    p = sure.probabilities(sure._logits(views))
+    guessed = sure.segment(PHOTO)
+    assert guessed.presence == pytest.approx({1: float(p[0]), 2: float(p[1])}, abs=1e-6)
+    assert guessed.shares
+    assert all(share.presence == guessed.presence.get(share.id) for share in guessed.shares)
+    assert not sure.segment(PHOTO, torch.tensor([0, 1])).presence
+
+
 def test_labels_stay_the_same_from_photograph_to_photograph(net):
     every = ImageNetSegmenter(net, hypernym_groups(), 0.0, top=2, crf=None)
     known = torch.zeros(len(every.groups.names))
