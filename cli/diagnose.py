@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .console import about, console, entitled, heading, notes, sized
+from .console import about, console, entitled, heading, notes
+from .generation import SegmenterRun, segmenter_run
 from .options import (
     Data,
     Device,
@@ -27,11 +28,9 @@ from .options import (
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from inference.api.load import Run as RunFolder
     from inference.diagnostics.diagnose import Diagnosis
     from inference.diagnostics.gradient_statistics import GradientNoise
     from inference.diagnostics.likelihoods import Mean
-    from scene.datasets.base import SceneDataset
 
 
 def diagnose(
@@ -53,14 +52,7 @@ def diagnose(
             help="Number of gradients for each estimate of gradient noise, 2 or more; 0 skips it."
         ),
     ] = 32,
-    segmenter: Annotated[
-        Path | None,
-        typer.Option(
-            help="Run of segmenter on the same data, which labels drawn images.",
-            metavar="RUN",
-            show_default="the newest",
-        ),
-    ] = None,
+    segmenter: SegmenterRun = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -102,7 +94,9 @@ def diagnose(
     require_diagnosis_folder(folder, force)
     model = fitted(selected_run.folder, device=device, trust=trust)
     dataset = model.dataset(split, data=data, download=download)
-    yardstick = _segmenter(segmenter, dataset)
+    yardstick = segmenter_run(segmenter, dataset)
+    if yardstick is None:
+        notes.print("Masks that it would find in drawn images are left out.", style="dim")
     report = {
         **about(selected_run, dataset),
         "segmenter": None if yardstick is None else str(yardstick.folder),
@@ -126,41 +120,6 @@ def diagnose(
         return
     show(report, diagnosis)
     console.print(entitled(folder, ", ".join(path.name for path in diagnosis.files)))
-
-
-def _segmenter(folder: Path | None, dataset: SceneDataset) -> RunFolder | None:
-    """Read the segmenter named, or find the newest of these data; say so if there is none."""
-    from inference.api.load import find_run, newest
-
-    schema = dataset.schema
-    if folder is None:
-        try:
-            return newest(
-                lambda run: (
-                    run.settings.recipe == "segmenter"
-                    and run.settings.data.source == dataset.source
-                    and run.schema == schema
-                )
-            )
-        except LookupError:
-            notes.print(
-                f"No run of segmenter on {dataset.source} at {sized(schema.size)} is there: masks "
-                "it would find in drawn images are left out.",
-                style="dim",
-            )
-            return None
-    run = find_run(folder)
-    if run.settings.recipe != "segmenter":
-        raise ValueError(
-            f"{folder} is a run of {run.settings.title}; --segmenter needs a run of segmenter."
-        )
-    run.schema.labels.require(schema.labels, dataset.name)
-    if run.schema.size != schema.size:
-        raise ValueError(
-            f"{folder} segments images of {sized(run.schema.size)}, but those drawn are "
-            f"{sized(schema.size)}; train one with --size {sized(schema.size)}."
-        )
-    return run
 
 
 def show(about: dict[str, Any], diagnosis: Diagnosis) -> None:

@@ -22,6 +22,7 @@ from .crf_options import (
     SmoothnessWeight,
     bar,
 )
+from .generation import SegmenterRun, evaluate_generation
 from .options import (
     CLASS_MAPS,
     CRF,
@@ -71,6 +72,23 @@ def evaluate(
     at_mean: Annotated[
         bool, typer.Option("--at-mean", help="Score with z at the posterior mean as well.")
     ] = False,
+    generation: Annotated[
+        bool,
+        typer.Option(
+            "--generation",
+            help="Draw scenes, and compare them with true ones of the split instead.",
+        ),
+    ] = False,
+    segmenter: SegmenterRun = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            help="Number of scenes that --generation draws, 4 or more.",
+            metavar="N",
+            min=4,
+            show_default="300",
+        ),
+    ] = None,
     json: Json = False,
     seed: Seed = 0,
     device: Device = "auto",
@@ -97,14 +115,21 @@ def evaluate(
     """Score RUN: masks and classes, each from several sets of views.
 
     A prediction is the argmax of probabilities averaged over 8 seeded draws of z. With --stage,
-    the masks that scene segment would give are scored instead.
+    the masks that scene segment would give are scored instead. With --generation, scenes drawn
+    from the prior, and given each set of views, are compared with true ones.
     """
     run = one_of(run, named)
     arguments = dict(locals())
+    if not generation and (segmenter or limit):
+        raise typer.BadParameter("--segmenter and --limit go with --generation; add it.")
     if stage:
         evaluate_stages(run, stage, arguments)
         return
     refuse_without_stage(arguments)
+    if generation:
+        refuse_predictions(arguments, "--generation")
+        evaluate_generation(run, arguments)
+        return
     if draws is not None and draws < 1:
         raise ValueError(f"--draws must be 1 or more, not {draws}.")
     model = fitted(run, device=device, trust=trust)
@@ -216,8 +241,9 @@ def evaluate_stages(run: Path | None, stages: Sequence[str], arguments: dict[str
         arguments: The arguments of `cli.evaluate.evaluate` by name.
     """
     require_stages(stages)
-    if arguments["draws"] is not None or arguments["at_mean"]:
-        raise typer.BadParameter("--draws and --at-mean do not go with --stage; leave them out.")
+    if arguments["generation"]:
+        raise typer.BadParameter("--generation does not go with --stage; leave one of them out.")
+    refuse_predictions(arguments, "--stage")
     from inference import load
     from inference.api.segment import score_stages
     from scene.notices import against_weak
@@ -259,6 +285,12 @@ def evaluate_stages(run: Path | None, stages: Sequence[str], arguments: dict[str
     scenes = f"{one.scenes} scenes{against_weak(one.weak, one.scenes)}"
     console.print(f"{about['run']}: {about['recipe']} on {about['data']} ({split}, {scenes})")
     _show_stages(scores)
+
+
+def refuse_predictions(arguments: dict[str, Any], option: str) -> None:
+    """Refuse options of predictions beside an option that scores something else."""
+    if arguments["draws"] is not None or arguments["at_mean"]:
+        raise typer.BadParameter(f"--draws and --at-mean do not go with {option}; leave them out.")
 
 
 def refuse_without_stage(arguments: dict[str, Any]) -> None:

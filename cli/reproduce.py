@@ -119,7 +119,8 @@ def reproduce(
     spatial: Annotated[
         int | None,
         _option(
-            "Channels of z for each cell of a grid over the scene, in each model of --table scene.",
+            "Channels of z for each cell of a grid over the scene, in every model of --table "
+            "scene.",
             _TRAINING,
             min=0,
             show_default="0",

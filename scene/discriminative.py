@@ -67,6 +67,14 @@ class SegmentedScene(SceneModel):
         assert views is not None
         return {"mask": LabelMap(self.net(views["image"]))} if "mask" in names else {}
 
+    def features(self, image: Tensor) -> Tensor:
+        """Describe images ``(B, 3, H, W)`` in [0, 1]: means of the encoder's maps, ``(B, F)``.
+
+        All resolutions count: the finest see colours and textures, the coarsest whole objects.
+        """
+        maps = self.net.encoder_maps(image)
+        return torch.cat([each.float().mean((-2, -1)) for each in maps], dim=1)
+
 
 class ClassifiedScene(SceneModel):
     """p(classes | image): a multi-label classifier, learned from image-level labels alone.

@@ -11,6 +11,8 @@ from scene.datasets.base import SceneDataset
 from ..diagnostics.diagnose import Diagnosis
 from ..diagnostics.diagnose import diagnose as examine
 from ..diagnostics.diagnose import require_diagnosis_folder as require_diagnosis_folder
+from ..diagnostics.generation import Generation as Generation
+from ..diagnostics.generation import generation as compare_with_true
 from ..runs.checkpoints import restore
 from ..runs.run import Run
 from .loaded import LoadedRun
@@ -58,4 +60,36 @@ def diagnose(
         seed=seed,
         about=about,
         watch=watch,
+    )
+
+
+def generation(
+    fitted: LoadedRun,
+    held_out: SceneDataset,
+    segmenter: Run,
+    *,
+    limit: int = 300,
+    seed: int = 0,
+    watch: Callable[[str], None] = lambda title: None,
+) -> list[Generation]:
+    """Draw scenes from a model, and compare them with true ones.
+
+    Args:
+        fitted: A model that draws images and masks.
+        held_out: Scenes that it was not trained on.
+        segmenter: A run of the recipe segmenter on the same data.
+        limit: Use the first so many held-out scenes.
+        seed: Seed of all draws.
+        watch: Called with what scenes are drawn given.
+
+    Returns:
+        A row for the prior, one for each set of views that has a posterior, one for true scenes.
+
+    Raises:
+        ValueError: If the model does not draw images and masks, or scenes are too few.
+    """
+    judge = restore(segmenter, device=fitted.device)
+    training = fitted.dataset("train")
+    return compare_with_true(
+        fitted.assembly, held_out, training, judge, limit=limit, seed=seed, watch=watch
     )

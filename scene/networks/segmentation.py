@@ -57,17 +57,21 @@ class UNet(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Return the logits of every label at every pixel, float32."""
         height, width = image.shape[-2:]
-        multiple = 2 ** (len(self.down) - 1)
-        right, bottom = -width % multiple, -height % multiple
-        x = F.pad(centred(image), (0, right, 0, bottom), mode="replicate")
-        skips = []
-        for block in self.down:
-            x = block(x)
-            skips.append(x)
-        for block, skip in zip(self.up, skips[-2::-1], strict=True):
+        *finer, x = self.encoder_maps(image)
+        for block, skip in zip(self.up, finer[::-1], strict=True):
             x = block(torch.cat([F.interpolate(x, scale_factor=2.0), skip], dim=1))
         logits: Tensor = self.logits(x)
         return logits.float()[..., :height, :width]
+
+    def encoder_maps(self, image: Tensor) -> list[Tensor]:
+        """Return the maps of the encoder at each resolution, finest first."""
+        height, width = image.shape[-2:]
+        multiple = 2 ** (len(self.down) - 1)
+        right, bottom = -width % multiple, -height % multiple
+        maps = [F.pad(centred(image), (0, right, 0, bottom), mode="replicate")]
+        for block in self.down:
+            maps.append(block(maps[-1]))
+        return maps[1:]
 
 
 class TrunkUNet(nn.Module):
@@ -116,6 +120,12 @@ class TrunkUNet(nn.Module):
         x = F.interpolate(self.pyramid(image), scale_factor=2.0)[..., :height, :width]
         logits: Tensor = self.logits(self.mix(torch.cat([x, self.fine(centred(image))], dim=1)))
         return logits.float()
+
+    def encoder_maps(self, image: Tensor) -> list[Tensor]:
+        """Return the maps of the trunk at each resolution, finest first."""
+        encoder = self.pyramid.encoder
+        assert isinstance(encoder, TrunkEncoder)
+        return encoder.feature_maps(image)
 
 
 class LargeFOV(nn.Module):

@@ -19,7 +19,7 @@ def test_a_run_is_examined(scene, trained, recipe):
     assert actual["particles"] == 3
     for picture in ("coverage.png", "traversals.png", "reliability.png", "gradients.png"):
         assert (folder / "diagnose" / picture).read_bytes().startswith(b"\x89PNG")
-    left_out = "No run of segmenter on synthetic:default at 16x16 is there" in result.err
+    left_out = "There is no run of segmenter on synthetic:default at 16x16" in result.err
     assert left_out != bool(yardstick)
     assert (actual["coherence"][0]["own"] is None) == left_out
     again = scene("diagnose", folder, *FEW)

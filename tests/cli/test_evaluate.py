@@ -82,3 +82,37 @@ def test_data_of_other_labels_are_refused(refused, trained, voc_folder):
     assert "was trained on other labels than those of pets" in refused(
         "evaluate", trained(), "--data", voc_folder, "--device", "cpu"
     )
+
+
+def test_drawn_scenes_are_compared_with_true_ones(scene, trained):
+    folder, judge = trained("telbo"), trained("segmenter")
+    words = ("evaluate", folder, "--generation", "--segmenter", judge, "--device", "cpu")
+    result = scene(*words)
+    assert result.code == 0, result.err
+    lines = result.out.splitlines()
+    assert max(map(len, [line for line in lines if line.startswith(("┃", "│"))])) <= 80
+    rows = _rows(result.out, "drawn given")
+    assert list(rows) == ["prior", "mask", "classes", "image", "image + classes", "true scenes"]
+    report = json.loads(scene(*words, "--json").out)
+    assert report["segmenter"] == str(judge)
+    for row in report["generation"]:
+        assert float(rows[row["source"]][0]) == pytest.approx(row["own"], abs=0.051)
+        assert row["scenes"] == 6
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("--generation --draws 4", "--draws and --at-mean do not go with --generation"),
+        ("--generation --stage mask", "--generation does not go with --stage"),
+        ("--limit 8", "--segmenter and --limit go with --generation"),
+        ("--generation", "there is nothing to compare drawn images by"),
+    ],
+)
+def test_options_of_generation_are_refused_where_they_do_not_belong(
+    scene, trained, words, sentence
+):
+    folder = trained("telbo")
+    result = scene("evaluate", folder, *words.split(), "--device", "cpu")
+    assert result.code in (1, 2)
+    assert sentence in " ".join(result.err.split())
