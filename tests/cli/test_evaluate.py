@@ -8,7 +8,8 @@ import pytest
 def _rows(text, heading):
     """Read one table: the cells of each row, by its first."""
     lines = text.splitlines()
-    start = next(i for i, line in enumerate(lines) if line.startswith(f"┃ {heading}"))
+    headed = (f"┃ {heading}", f"┃{heading}")
+    start = next(i for i, line in enumerate(lines) if line.startswith(headed))
     end = next(i for i in range(start, len(lines)) if lines[i].startswith("└"))
     cells = [[c.strip() for c in x.strip("│").split("│")] for x in lines[start + 2 : end]]
     return {row[0]: row[1:] for row in cells}
