@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .console import about, console, entitled, heading, notes
-from .generation import SegmenterRun, segmenter_run
+from .generation import SegmenterRun, segmenter_run, show_generation
 from .options import (
     Data,
     Device,
@@ -139,6 +139,8 @@ def show(about: dict[str, Any], diagnosis: Diagnosis) -> None:
         "p: of no difference from the prior."
     )
     _show_coherence(diagnosis)
+    if diagnosis.generation:
+        show_generation(diagnosis.generation)
     console.print(_calibration(diagnosis))
     console.print(
         "ECE, %: how far probabilities, averaged over draws, are from the share that comes true; "

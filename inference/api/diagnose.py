@@ -57,6 +57,7 @@ def diagnose(
         limit=limit,
         gradients=gradients,
         segmenter=judge,
+        training=None if judge is None else fitted.dataset("train"),
         seed=seed,
         about=about,
         watch=watch,

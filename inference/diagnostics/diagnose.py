@@ -19,6 +19,7 @@ from ..runs.run import write_json
 from .calibration import Calibration, calibration, draw_calibration
 from .coherence import Coherence, coherence, segmenter_of
 from .coverage import Coverage, coverage, draw_coverage
+from .generation import LEAST, Generation, draws_scenes, generation
 from .gradient_noise import gradient_noise
 from .gradient_statistics import GradientNoise, draw_noise
 from .likelihoods import Conditional, Marginal, log_likelihoods
@@ -36,7 +37,9 @@ from .traversals import draw_traversals
 REPORT = "diagnose.json"
 
 
-_LISTS = ("marginals", "conditionals", "units", "coverage", "coherence", "calibration")
+_LISTS = (
+    "marginals", "conditionals", "units", "coverage", "coherence", "generation", "calibration"
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class Diagnosis:
         units: The dimensions of z, for each set of views that has a posterior.
         coverage: Mixtures of posteriors against the prior, for each of these sets.
         coherence: Agreement of views decoded from one z, by what z was sampled given.
+        generation: Drawn scenes against true ones; empty if there is no segmenter, or the model
+            draws no images.
         calibration: Calibration of probabilities, for each direction of inference.
         noise: Noise of the decoders' gradients; None if it was not measured.
         files: The files that were written.
@@ -63,6 +68,7 @@ class Diagnosis:
     units: list[Units]
     coverage: list[Coverage]
     coherence: list[Coherence]
+    generation: list[Generation]
     calibration: list[Calibration]
     noise: GradientNoise | None
     files: tuple[Path, ...]
@@ -92,6 +98,7 @@ def diagnose(
     limit: int | None = None,
     gradients: int = 32,
     segmenter: Assembly | None = None,
+    training: SceneDataset | None = None,
     seed: int = 0,
     about: dict[str, Any] | None = None,
     watch: Callable[[str], None] = lambda title: None,
@@ -107,6 +114,8 @@ def diagnose(
         gradients: Gradients for each estimate of their noise; 0 = it is not measured.
         segmenter: A model of p(mask | image), whose masks of decoded images are compared with
             decoded masks; None = it is not done.
+        training: The scenes that the model was trained on, for drawn scenes to be compared with;
+            None = none are drawn.
         seed: Seed of every random number.
         about: Entries at the head of the JSON.
         watch: Called with the name of each step.
@@ -134,6 +143,14 @@ def diagnose(
     watch("coherence and calibration")
     segment = None if segmenter is None else segmenter_of(segmenter)
     coherent = coherence(assembly, views, latents, dataset.schema.labels, segment)
+    drawn: list[Generation] = []
+    judged = segmenter is not None and draws_scenes(assembly) and len(views) >= LEAST
+    if judged and training is not None:
+        assert segmenter is not None
+        watch("drawn scenes")
+        drawn = generation(
+            assembly, dataset, training, segmenter, limit=limit or len(dataset), seed=seed
+        )
     with seeded(seed, assembly.device):
         calibrated = calibration(assembly, views)
     noise = None
@@ -147,6 +164,7 @@ def diagnose(
         units=[units(one) for one in inferred],
         coverage=[coverage(one, prior, seed) for one in inferred],
         coherence=coherent,
+        generation=drawn,
         calibration=calibrated,
         noise=noise,
         files=(),

@@ -27,6 +27,9 @@ SPREAD_SCENES, SPREAD_DRAWS = 32, 16
 REGION = 0.01
 """Share of the pixels that a label must have for its mean colour to count."""
 
+LEAST = 4
+"""The fewest scenes that can be halved and compared."""
+
 HALVINGS = 20
 """Random halves of the true scenes that are compared with each other."""
 
@@ -101,18 +104,20 @@ def generation(
 
     Raises:
         ValueError: If the model does not draw image and mask, the segmenter is none, or fewer than
-            four scenes are complete.
+            `LEAST` scenes are complete.
     """
     model = segmenter.model
     if not isinstance(model, SegmentedScene):
         raise ValueError(
             "Drawn images are judged by a segmenter; train one: scene train segmenter."
         )
-    if not {"image", "mask"} <= set(assembly.model.views):
+    if not draws_scenes(assembly):
         raise ValueError("Only a model that draws images and masks can be judged; train telbo.")
     views = _complete(held_out, limit)
-    if len(views) < 4:
-        raise ValueError(f"{held_out.name} ({held_out.split}) has fewer than 4 complete scenes.")
+    if len(views) < LEAST:
+        raise ValueError(
+            f"{held_out.name} ({held_out.split}) has fewer than {LEAST} complete scenes."
+        )
     judge = _Judge(
         segmenter_of(segmenter),
         _describe(model, segmenter.device),
@@ -130,6 +135,11 @@ def generation(
             rows[-1] = Generation(**{**asdict(rows[-1]), "spread": spread})
     true = {name: views[name] for name in ("image", "classes", "mask") if name in views}
     return [*rows, judge.compare(None, true)]
+
+
+def draws_scenes(assembly: Assembly) -> bool:
+    """Return whether a model draws images and masks."""
+    return {"image", "mask"} <= set(assembly.model.views)
 
 
 def sets_of_views(assembly: Assembly) -> list[ViewNames]:
