@@ -107,7 +107,16 @@ def _root(
 @cache
 def _command() -> Any:
     """Return the command with all its parts, which take a while to put together."""
-    return typer.main.get_command(app)
+    return _reflowed(typer.main.get_command(app))
+
+
+def _reflowed(command: Any) -> Any:
+    """Join the lines of each paragraph of help: the terminal's width, not ours, breaks them."""
+    paragraphs = re.split(r"\n\s*\n", (command.help or "").strip())
+    command.help = "\n\n".join(" ".join(part.split()) for part in paragraphs) or None
+    for part in getattr(command, "commands", {}).values():
+        _reflowed(part)
+    return command
 
 
 def main() -> None:

@@ -123,3 +123,17 @@ def test_a_run_named_twice_is_a_mistake_unless_both_are_the_same(scene, trained)
     result = scene("sample", run, "--run", "other", "-n", 1)
     assert result.code == 2
     assert "give one of them" in " ".join(result.err.split())
+
+
+def test_the_terminal_breaks_the_lines_of_help():
+    from cli.app import _command
+
+    def texts(command):
+        yield command.help or ""
+        for part in getattr(command, "commands", {}).values():
+            yield from texts(part)
+
+    every = list(texts(_command()))
+    assert len(every) > 20
+    for text in every:
+        assert "\n" not in text.replace("\n\n", ""), text
