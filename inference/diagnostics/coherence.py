@@ -147,14 +147,17 @@ def _compare(
         alike = 100 * float((in_mask == vector).all(1).float().mean())
         chance = f1_score(in_mask, vector.roll(1, 0))
     segmented = None if segment is None else segment(decoded.get("image", image))
-    own = None if segmented is None else _miou(segmented, mask, labels)
+    own = None if segmented is None else mask_miou(segmented, mask, labels)
     given = (
-        None if segmented is None or given_mask is None else _miou(segmented, given_mask, labels)
+        None
+        if segmented is None or given_mask is None
+        else mask_miou(segmented, given_mask, labels)
     )
     return Coherence(source, len(mask), f1, large, alike, chance, own, given)
 
 
-def _miou(predicted: Tensor, true: Tensor, labels: Labels) -> float:
+def mask_miou(predicted: Tensor, true: Tensor, labels: Labels) -> float:
+    """Return the mean IoU in % of predicted masks against true ones, each ``(N, H, W)``."""
     scorer = MaskScorer(labels)
     scorer.add(predicted, true)
     return scorer.score().miou

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -13,12 +14,11 @@ from torch import Tensor
 from scene.datasets.base import SceneDataset
 from scene.discriminative import SegmentedScene
 from scene.labels import Labels
-from scene.metrics import MaskScorer
 from scene.views import Views
 
 from ..build import Assembly
 from ..prediction.sample import sample
-from .coherence import PRIOR, TRUE, Segment, f1_score, segmenter_of
+from .coherence import PRIOR, TRUE, Segment, f1_score, mask_miou, segmenter_of
 from .posteriors import TOGETHER, ViewNames, chunks, join_names
 
 SPREAD_SCENES, SPREAD_DRAWS = 32, 16
@@ -35,6 +35,9 @@ HALVINGS = 20
 
 CELLS = 8
 """Rows and columns of the grid in which the labels of masks are counted."""
+
+TINY = 1e-12
+"""The least distance that another is divided by."""
 
 NEAREST = 2000
 """Training scenes among which the nearest one is looked for."""
@@ -129,10 +132,9 @@ def generation(
     rows = []
     for given in sets_of_views(assembly):
         watch(join_names(given) or PRIOR)
-        rows.append(judge.compare(given, _drawn(assembly, views, given, judge.labels, seed)))
-        if given:
-            spread = _spread(assembly, views, given, judge.labels, seed)
-            rows[-1] = Generation(**{**asdict(rows[-1]), "spread": spread})
+        row = judge.compare(given, _drawn(assembly, views, given, judge.labels, seed))
+        spread = _spread(assembly, views, given, judge.labels, seed) if given else None
+        rows.append(replace(row, spread=spread))
     true = {name: views[name] for name in ("image", "classes", "mask") if name in views}
     return [*rows, judge.compare(None, true)]
 
@@ -188,7 +190,7 @@ def distance_ratio(drawn: Tensor, true: Tensor, halvings: int = HALVINGS, seed: 
         some = torch.randperm(len(drawn), generator=order)[: len(first)]
         within += kernel_distance(true[first], true[second])
         between += kernel_distance(drawn[some], true[first])
-    return float(between / within)
+    return float(between / within.clamp(min=TINY))
 
 
 def label_shares(masks: Tensor, labels: int, cells: int = CELLS) -> Tensor:
@@ -219,7 +221,7 @@ def region_colours(images: Tensor, masks: Tensor, labels: int) -> tuple[Tensor, 
 
 @dataclass(frozen=True)
 class _Judge:
-    """Compares drawn scenes with held-out ones."""
+    """Compares drawn scenes with held-out ones, whose features are computed once."""
 
     segment: Segment
     describe: Callable[[Tensor], Tensor]
@@ -231,39 +233,50 @@ class _Judge:
     def compare(self, given: ViewNames | None, drawn: Mapping[str, Tensor]) -> Generation:
         """Return the row of scenes drawn given some views; None = they are the true ones."""
         image, mask = drawn["image"], drawn["mask"]
-        segmented, own = self.segment(image), given is None
-        f1 = given_f1 = None
-        in_mask = self.labels.vector(mask).bool()
-        if "classes" in drawn:
-            f1 = f1_score(in_mask, drawn["classes"] > 0.5)
-        if given and "classes" in given:
-            given_f1 = f1_score(in_mask, self.true["classes"] > 0.5)
-        features = self.describe(image)
-        of_true = self.describe(self.true["image"])
-        near = self._nearest(features) / self._nearest(of_true)
-        count = len(self.labels.names)
-        shares, of_masks = (label_shares(x, count) for x in (mask, self.true["mask"]))
-        return Generation(
-            source=TRUE if own else join_names(given or ()) or PRIOR,
+        segmented, in_mask = self.segment(image), self.labels.vector(mask).bool()
+        views = given or ()
+        row = Generation(
+            source=TRUE if given is None else join_names(given) or PRIOR,
             scenes=len(mask),
-            own=self._miou(segmented, mask),
-            given=self._miou(segmented, self.true["mask"]) if given and "mask" in given else None,
-            f1=f1,
-            given_f1=given_f1,
-            images=None if own else distance_ratio(features, of_true, seed=self.seed),
-            masks=None if own else distance_ratio(shares, of_masks, seed=self.seed),
-            nearest=None if own else float(near),
+            own=mask_miou(segmented, mask, self.labels),
+            given=mask_miou(segmented, self.true["mask"], self.labels)
+            if "mask" in views
+            else None,
+            f1=f1_score(in_mask, drawn["classes"] > 0.5) if "classes" in drawn else None,
+            given_f1=f1_score(in_mask, self.true["classes"] > 0.5) if "classes" in views else None,
+        )
+        if given is None:
+            return row
+        features = self.describe(image)
+        near = self._nearest(features) / self._nearest(self._features).clamp(min=TINY)
+        return replace(
+            row,
+            images=distance_ratio(features, self._features, seed=self.seed),
+            masks=distance_ratio(self._shares_of(mask), self._shares, seed=self.seed),
+            nearest=float(near),
         )
 
-    def _nearest(self, features: Tensor) -> Tensor:
+    @cached_property
+    def _features(self) -> Tensor:
+        return self.describe(self.true["image"])
+
+    @cached_property
+    def _shares(self) -> Tensor:
+        return self._shares_of(self.true["mask"])
+
+    @cached_property
+    def _known(self) -> tuple[Tensor, Tensor]:
+        """Features of the training images, and their scale."""
         known = self.describe(self.training["image"])
         scale = known.std(0).clamp(min=1e-6)
-        return torch.cdist(features / scale, known / scale).amin(1).median()
+        return known / scale, scale
 
-    def _miou(self, predicted: Tensor, true: Tensor) -> float:
-        scorer = MaskScorer(self.labels)
-        scorer.add(predicted, true)
-        return scorer.score().miou
+    def _shares_of(self, masks: Tensor) -> Tensor:
+        return label_shares(masks, len(self.labels.names))
+
+    def _nearest(self, features: Tensor) -> Tensor:
+        known, scale = self._known
+        return torch.cdist(features / scale, known).amin(1).median()
 
 
 def _complete(dataset: SceneDataset, limit: int) -> Views:

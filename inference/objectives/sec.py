@@ -131,8 +131,8 @@ def _average(values: Tensor, chosen: Tensor) -> Tensor:
 CUES = "cues"
 """What a batch calls its cues, ``(B, L, h, w)`` bool at the model's grid."""
 
-
 _EQUAL = {"expand": 1.0, "constrain": 1.0}
+"""Weights in validation where those of training leave nothing to validate."""
 
 
 class SEC(Objective):

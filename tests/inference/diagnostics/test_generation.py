@@ -87,8 +87,8 @@ def test_each_set_of_views_has_a_row_and_true_scenes_agree(scenes, monkeypatch):
     assert again == rows
 
 
-def test_copies_of_training_scenes_are_near_and_spread_like_the_data(scenes, monkeypatch):
-    """A model that draws true scenes: kernel distance and agreement as those of true scenes."""
+def test_true_scenes_agree_and_spread_like_the_data(scenes, monkeypatch):
+    """A model that draws the true scenes: agreement and spread are theirs."""
     telbo, judge = assembled("telbo", scenes), assembled("segmenter", scenes)
     views = scenes.views(range(8))
 
@@ -114,6 +114,26 @@ def test_copies_of_training_scenes_are_near_and_spread_like_the_data(scenes, mon
     assert rows["mask"].given == pytest.approx(true.own)
     assert rows["classes"].given_f1 == 100
     assert rows["image"].spread == pytest.approx(1, abs=0.35)
+
+
+def test_one_copy_of_training_scenes_has_no_spread_and_is_near(scenes, monkeypatch):
+    """A model that learned training scenes by heart and draws the same ones each time."""
+    telbo, judge = assembled("telbo", scenes), assembled("segmenter", scenes)
+    training = open_data("synthetic", "train", SIZE, count=8)
+    views = training.views(range(8))
+
+    class Drawn:
+        def __init__(self, views):
+            self.views = views
+
+    def copies(assembly, observed, labels, *, n, seed, batched=False):
+        one = {name: views[name] for name in views.names}
+        return Drawn({k: v.expand(n, *v.shape) for k, v in one.items()} if batched else one)
+
+    monkeypatch.setattr(module, "sample", copies)
+    rows = {row.source: row for row in generation(telbo, scenes, training, judge)}
+    assert rows[PRIOR].nearest < 0.05
+    assert rows["image"].spread == pytest.approx(0, abs=1e-3)
 
 
 def test_what_cannot_be_judged_is_refused(scenes):
