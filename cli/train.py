@@ -152,7 +152,12 @@ def _say(outcome: Outcome) -> None:
     from scene.metrics import ClassScore, MaskScore
     from scene.notices import against_weak
 
-    cell, score = outcome.cell, outcome.cell.score
+    cell = outcome.cell
+    if cell is None:
+        notes.print(f"run {outcome.run.folder}", style="dim")
+        console.print(f"scenes drawn with the flow  {outcome.picture}")
+        return
+    score = cell.score
     mark = "" if cell.trained else " †"
     text, draws = "mIoU –", f", {DRAWS} draws"
     if isinstance(score, MaskScore):

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 import torch
 from torch import nn
 
 from scene.discriminative import CoarseScene
-from scene.models import SceneModel
+from scene.models import JointScene, SceneModel
 from scene.networks.backbones import require_small
 from scene.networks.image_encoders import TrunkEncoder
 from scene.registry import load
 from scene.seeds import seeded
 from scene.views import VIEWS, Schema
 
+from .flows import FlowGuide
 from .guides import EncoderMaker, Guide
 from .objectives.bounds import ELBO, Bound, Objective, Renyi
+from .objectives.flow_matching import FlowMatching
 from .objectives.sec import SEC, OnMasks, grid_kernels
 from .objectives.telbo import JMVAE, TELBO, Hybrid, Turns, subsets
 from .settings.recipes import GUIDES, OBJECTIVES, recipe
@@ -28,11 +30,19 @@ from .settings.settings import OPTIONS, Settings
 
 @dataclass(frozen=True)
 class Assembly:
-    """A model, a guide, and the objective that fits them to each other."""
+    """A model, a guide, and the objective that fits them to each other.
+
+    Attributes:
+        model: p.
+        guide: q.
+        objective: What fits the two to each other.
+        flow: Where the model's latents lie, if that was learned: what scenes are drawn with.
+    """
 
     model: SceneModel
     guide: Guide
     objective: Objective
+    flow: FlowGuide | None = None
 
     @property
     def device(self) -> torch.device:
@@ -54,12 +64,40 @@ def assemble(settings: Settings, schema: Schema) -> Assembly:
         LookupError: If a guide, objective or recipe is unknown.
         ValueError: If they do not fit together.
     """
+    if recipe(settings.recipe).form == "flow":
+        return _flow(settings, schema)
     with seeded(settings.training.seed):
         model = _model(settings, schema)
         guide = _guide(settings, schema, model)
     if model.latent:
         guide.require(guide.views)
     return Assembly(model, guide, _objective(settings, model, guide))
+
+
+def _flow(settings: Settings, schema: Schema) -> Assembly:
+    """Build a flow over the latents of a run, with the run's own model and guide held still."""
+    described = replace(settings, recipe=settings.flow.of)
+    of = assemble(described, schema)
+    if not isinstance(of.model, JointScene):
+        raise ValueError(
+            f"A flow learns the latents of a joint model, not of {settings.flow.of}; name a run "
+            "of telbo, jvae or jmvae."
+        )
+    of.model.requires_grad_(False)
+    choices: dict[str, Any] = {"latent": of.model.latent, "width": settings.guide.width}
+    if encoders := _encoders(described, of.model):
+        choices["encoders"] = encoders
+    grid = {"spatial": settings.model.spatial, "cell": settings.model.cell}
+    with seeded(settings.training.seed):
+        flow = FlowGuide(
+            schema,
+            of.guide.views,
+            source=of.guide,
+            flow_width=settings.flow.width,
+            **choices,
+            **grid,
+        )
+    return Assembly(of.model, flow, FlowMatching())
 
 
 def _model(settings: Settings, schema: Schema) -> SceneModel:

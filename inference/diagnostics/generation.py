@@ -17,6 +17,7 @@ from scene.labels import Labels
 from scene.views import Views
 
 from ..build import Assembly
+from ..prediction.predict import drawing
 from ..prediction.sample import sample
 from .coherence import PRIOR, TRUE, Segment, f1_score, mask_miou, segmenter_of
 from .posteriors import TOGETHER, ViewNames, chunks, join_names
@@ -147,7 +148,7 @@ def draws_scenes(assembly: Assembly) -> bool:
 def sets_of_views(assembly: Assembly) -> list[ViewNames]:
     """Return what scenes can be drawn given: nothing, each view, and image and classes."""
     sets: list[ViewNames] = [("mask",), ("classes",), ("image",), ("image", "classes")]
-    known = [given for given in sets if assembly.guide.accepts(given)]
+    known = [given for given in sets if drawing(assembly).guide.accepts(given)]
     return known if assembly.model.conditions else [(), *known]
 
 

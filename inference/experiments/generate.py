@@ -30,7 +30,7 @@ from scene.views import VIEWS, Scene, Views
 
 from ..build import Assembly
 from ..devices import Device, device_of
-from ..prediction.predict import able, draw, predict
+from ..prediction.predict import able, draw, drawing, predict
 from ..runs.checkpoints import restore
 from ..runs.run import Run
 
@@ -53,7 +53,7 @@ def latent_sampler(origin: Origin, assembly: Assembly, scenes: SceneDataset) -> 
         scenes: For posteriors; scenes that lack a view of the guide are skipped.
     """
     if origin == "prior":
-        return lambda count: _one(draw(assembly, None, 1, count))
+        return lambda count: _one(draw(drawing(assembly), None, 1, count))
     if origin == "posterior":
         return lambda count: _sample_posterior(assembly, scenes, count)
 
@@ -74,7 +74,7 @@ def _sample_posterior(assembly: Assembly, scenes: SceneDataset, count: int) -> T
         views = scenes.views(indices).only(names)
         views = views.rows(views.having(names))
         if len(views):
-            return _one(draw(assembly, views.to(assembly.device), 1, len(views)))
+            return _one(draw(drawing(assembly), views.to(assembly.device), 1, len(views)))
     raise ValueError(
         f"Too few scenes of {scenes.name} ({scenes.split}) have {', '.join(names)}, which this "
         "guide reads; use --from prior."

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+import torch
 from torch import Tensor
 
 from scene.datasets.base import SceneDataset
@@ -15,7 +16,7 @@ from scene.seeds import seeded
 from scene.views import VIEWS, Views
 
 from ..build import Assembly
-from .predict import able, predict
+from .predict import able, draw, drawing, expected, predict
 
 DIRECTIONS = (
     (("image",), "mask"),
@@ -70,6 +71,48 @@ def draw_predictions(
         for line, vector in zip(zip(*columns, strict=True), vectors, strict=True)
     ]
     draw_grid(path, rows, labels, columns=titles)
+
+
+def draw_drawn(
+    path: Path, assembly: Assembly, dataset: SceneDataset, *, scenes: int = 8, seed: int = 0
+) -> None:
+    """Draw scenes of a model: from its prior, and given views of the first of a dataset.
+
+    Args:
+        path: Where the PNG goes.
+        assembly: A model of images and masks, and its guide, in evaluation mode.
+        dataset: Its first complete scenes are what is given.
+        scenes: Draws in each line.
+        seed: Seed of the draws of z.
+    """
+    labels = dataset.schema.labels
+    views = dataset.views(range(min(len(dataset), 4 * scenes)))
+    complete = views.rows(views.having(VIEWS).nonzero().squeeze(-1)[:1]).to(assembly.device)
+    source, rows, names = drawing(assembly), [], []
+    known: list[tuple[str, ...]] = [
+        given for given in _GIVEN if len(complete) and source.guide.accepts(given)
+    ]
+    with seeded(seed, assembly.device), torch.no_grad():
+        for given in ((), *known):
+            z = draw(source, complete.only(given) if given else None, scenes, 1)
+            decoded = assembly.model.decode(z, None, ("image", "mask"))
+            images, masks = (expected(decoded[name])[:, 0].cpu() for name in ("image", "mask"))
+            first = [[Panel()], [Panel()]]
+            if "image" in given or "mask" in given:
+                first[0] = [Panel(complete[given[0]][0], "given")]
+            elif given:
+                first[0] = [Panel(None, named(labels, complete["classes"][0]))]
+            for line, name, pictures in (
+                (0, "image", images),
+                (1, "mask", masks.argmax(1)),
+            ):
+                rows.append([*first[line], *(Panel(picture) for picture in pictures)])
+                names.append(name if line else " + ".join(given) or "prior")
+    draw_grid(path, rows, labels, rows=names)
+
+
+_GIVEN = (("mask",), ("classes",), ("image",))
+"""What scenes are drawn given in `draw_drawn`, beside nothing."""
 
 
 def draw_samples(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from scene.models import standard_normal
 from scene.views import Views
 
 from ..build import Assembly
+from ..flows import FlowGuide
 from .outputs import as_arrays
 
 DRAWS = 8
@@ -164,6 +165,11 @@ def draw(
     return _mean(q)[None] if at_mean else q.sample(torch.Size((draws,)))
 
 
+def drawing(assembly: Assembly) -> Assembly:
+    """Return what scenes are drawn with: the flow in the guide's place, if there is one."""
+    return assembly if assembly.flow is None else replace(assembly, guide=assembly.flow)
+
+
 def posterior(
     assembly: Assembly, observed: Views | None, scenes: int = 1
 ) -> dist.Distribution | None:
@@ -180,6 +186,8 @@ def posterior(
     Raises:
         ValueError: If there is no posterior given just these views.
     """
+    if isinstance(assembly.guide, FlowGuide):
+        return assembly.guide.posterior(observed, scenes)
     if observed is None:
         latent = assembly.model.latent
         return standard_normal(scenes, latent, assembly.device) if latent else None

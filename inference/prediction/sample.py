@@ -19,7 +19,7 @@ from scene.views import Views
 
 from ..build import Assembly
 from .outputs import as_arrays, png_of, save_views
-from .predict import draw, expected
+from .predict import draw, drawing, expected, posterior
 from .refine import RefinedPosterior, Refinement, refine_posterior, require_refinable
 
 MOST = 10_000
@@ -272,11 +272,25 @@ def _latents(
 ) -> tuple[Tensor | None, RefinedPosterior | None]:
     """Draw z, ``(N, B, L)``, and return the refined posterior, if that was asked."""
     draws = 2 if walk else n
-    refined = None
     if refinement is not None and observed is not None:
         refined = refine_posterior(assembly, observed, refinement, draws)
-    z = refined.z if refined else draw(assembly, observed, draws, 1)
-    return (straight_line(z, n) if walk and z is not None else z), refined
+        return (straight_line(refined.z, n) if walk else refined.z), refined
+    if walk and assembly.flow is not None:
+        with torch.no_grad():
+            return _flow_walk(posterior(drawing(assembly), observed), n), None
+    z = draw(drawing(assembly), observed, draws, 1)
+    return (straight_line(z, n) if walk and z is not None else z), None
+
+
+def _flow_walk(flow: Any, steps: int) -> Tensor:
+    """Walk from one draw to another along an arc of the noise that they come from.
+
+    Every point of the arc has the length of a draw, so that each is a scene as likely as the ends.
+    """
+    noise = torch.randn(2, *flow.batch_shape, *flow.event_shape, device=flow.shift.device)
+    along = torch.linspace(0, torch.pi / 2, steps, device=noise.device).view(-1, 1, 1)
+    z: Tensor = flow.moved(along.cos() * noise[:1] + along.sin() * noise[1:])
+    return z
 
 
 def _require(
@@ -287,7 +301,7 @@ def _require(
     if refinement is not None:
         require_refinable(assembly, names)
         return
-    require_posterior(assembly, names, recipe)
+    require_posterior(drawing(assembly), names, recipe)
 
 
 def require_conditions(assembly: Assembly, names: Any, recipe: str) -> None:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,16 @@ from scene.discriminative import ClassifiedScene
 from scene.storage.files import replace_file
 
 from ..build import Assembly, assemble
+from ..flows import FlowGuide
 from .plugins import located
-from .run import WEIGHTS, Run
+from .run import WEIGHTS, Run, read
 
 Tensors = dict[str, Tensor]
 
 _ABOUT, _DIGEST = "scene", "digest"
+
+FLOW = "prior"
+"""The folder, within a run's, of the run of the flow over its latents."""
 
 
 @dataclass
@@ -230,13 +234,16 @@ def _digest(tensors: Tensors, about: Mapping[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def restore(run: Run, *, device: torch.device | str = "cpu", trust: bool = False) -> Assembly:
+def restore(
+    run: Run, *, device: torch.device | str = "cpu", trust: bool = False, flow: bool = True
+) -> Assembly:
     """Build what a run trained and load its weights, ready to infer.
 
     Args:
         run: A complete run.
         device: Where to put it.
         trust: Run the code that the run carries even if it was not trained here.
+        flow: Also load the flow over its latents, if there is one.
 
     Raises:
         LookupError: If the run is not complete.
@@ -251,7 +258,22 @@ def restore(run: Run, *, device: torch.device | str = "cpu", trust: bool = False
     load_weights(run.path(WEIGHTS), assembly, run.settings.title)
     assembly.model.to(device).eval()
     assembly.guide.to(device).eval()
+    if flow and (run.path(FLOW) / WEIGHTS).is_file():
+        return replace(assembly, flow=flow_of(read(run.path(FLOW)), device))
     return assembly
+
+
+def flow_of(run: Run, device: torch.device | str = "cpu") -> FlowGuide:
+    """Load the flow that a run of the recipe ``prior`` trained.
+
+    Raises:
+        ValueError: As `restore`; or if the run is of another recipe.
+    """
+    guide = restore(run, device=device).guide
+    if not isinstance(guide, FlowGuide):
+        raise ValueError(f"{run.folder} holds a run of {run.settings.recipe}, not of a prior; "
+                         "remove it.")  # fmt: skip
+    return guide
 
 
 def rebuilt(run: Run, trust: bool) -> Assembly:

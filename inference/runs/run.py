@@ -45,7 +45,7 @@ SUMMARY = "summary.json"
 ASIDE, MOVING = ".replaced", ".replaced.moving"
 """Where a run lies within its folder while another takes its place; the latter while it moves."""
 
-_PLACES = ("data", "classifier")
+_PLACES = ("data", "classifier", "run")
 """Settings that may name a folder: a config also says where that is, seen from the run."""
 
 

@@ -60,6 +60,8 @@ class Recipe:
         nets: Values of options that go with a network (``net``, ``backbone``) other than its
             default, by its name; `TRUNK` stands for every network of timm or
             torchvision without values of its own.
+        without: Options it does not use that every other recipe does.
+        priors: What ``prior`` may be, where it is used.
     """
 
     about: str
@@ -70,6 +72,8 @@ class Recipe:
     scratch: Collection[str] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     nets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    without: Collection[str] = ()
+    priors: tuple[str, ...] = ("standard", "flow")
 
     @property
     def name(self) -> str:
@@ -84,11 +88,14 @@ class Recipe:
     def options(self) -> dict[str, Option]:
         """Return the options that it uses, by name, each with its own default here."""
         base = self.base
-        return {
+        options = {
             name: replace(option, default=base.value(name))
             for name, option in OPTIONS.items()
             if self.takes(name)
         }
+        if prior := options.get("prior"):
+            options["prior"] = replace(prior, choice=replace(prior.choice, choices=self.priors))
+        return options
 
     def settings(self, **values: Any) -> Settings:
         """Return settings: the recipe's own, then the values that are not None.
@@ -106,6 +113,11 @@ class Recipe:
             if value is not None
         }
         self._require(chosen)
+        if (prior := chosen.get("prior", self.priors[0])) not in self.priors:
+            raise ValueError(
+                f"The recipe {self.name} has the priors {', '.join(self.priors)}, not {prior}; "
+                "choose one of them."
+            )
         base = self.base.changed(**self._of_network(chosen))
         if self.scratch and chosen.get("backbone", "small") not in self.scratch:
             chosen.setdefault("backbone_weights", "imagenet")
@@ -118,6 +130,8 @@ class Recipe:
 
     def takes(self, option: str) -> bool:
         """Return whether an option changes anything in this recipe."""
+        if option in self.without:
+            return False
         return option in self.uses or option not in _NOT_EVERYWHERE
 
     def _of_network(self, chosen: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -213,6 +227,10 @@ _PUBLISHED = {
 """Their cues and their CRF."""
 
 _GRID = ("spatial", "cell")
+_FLOW = ("prior", "flow_width", "flow_steps")
+_OF_THE_RUN = ("data", "size", "count", "width", "view_weights")
+"""What a flow has of the run whose latents it learns."""
+
 _RETROFIT = (
     "turns",
     "retrofit",
@@ -236,12 +254,13 @@ RECIPES: dict[str, Recipe] = {
             *_TRUNK,
         ),
         scratch=("small", "vgg16"),
+        priors=("standard", "learned"),
         defaults={"encode": ("image", "mask")},
     ),
     "jvae": Recipe(
         "Joint VAE: infers z from the views of --encode, models image, classes and mask.",
         _JOINT,
-        uses=(*_LATENT, *_GRID, *_PIXELS, *_TRUNK, "encode", "weak_weight"),
+        uses=(*_LATENT, *_GRID, *_FLOW, *_PIXELS, *_TRUNK, "encode", "weak_weight"),
         scratch=("small",),
         defaults={"encode": ("image", "classes")},
     ),
@@ -249,7 +268,7 @@ RECIPES: dict[str, Recipe] = {
         "JMVAE: a joint VAE whose posteriors given fewer views follow the joint one.",
         _JOINT,
         form="jmvae",
-        uses=(*_LATENT, *_GRID, *_PIXELS, *_TRUNK, "subsets", "alpha", "weak_weight"),
+        uses=(*_LATENT, *_GRID, *_FLOW, *_PIXELS, *_TRUNK, "subsets", "alpha", "weak_weight"),
         scratch=("small",),
         defaults={"guide": "retrofit", "subsets": "singles", "learning_rate": 1e-3},
     ),
@@ -257,7 +276,7 @@ RECIPES: dict[str, Recipe] = {
         "TELBO: a joint bound and one for each subset of views, with shared generators.",
         _JOINT,
         form="telbo",
-        uses=(*_LATENT, *_GRID, *_PIXELS, *_TRUNK, "subsets", "alpha", *_RETROFIT, "weak_weight"),
+        uses=(*_LATENT, *_GRID, *_FLOW, *_PIXELS, *_TRUNK, "subsets", "alpha", *_RETROFIT, "weak_weight"),
         scratch=("small",),
         defaults={
             "guide": "poe",
@@ -266,6 +285,14 @@ RECIPES: dict[str, Recipe] = {
             "alpha": 0.0,
             "steps": 900,
         },
+    ),
+    "prior": Recipe(
+        "Flow over the latents of a trained joint model, to draw scenes given any views or none.",
+        _JOINT,
+        form="flow",
+        uses=("run", "flow_width"),
+        without=_OF_THE_RUN,
+        defaults={"augment": "none", "steps": 1200, "batch_size": 64, "learning_rate": 2e-3},
     ),
     "segmenter": Recipe(
         "U-Net trained on ground-truth masks: the supervised baseline.",
@@ -338,7 +365,9 @@ RECIPES: dict[str, Recipe] = {
 """Recipes by name."""
 
 
-_NOT_EVERYWHERE = frozenset(name for one in RECIPES.values() for name in one.uses)
+_NOT_EVERYWHERE = frozenset(
+    (*(name for one in RECIPES.values() for name in one.uses), "flow_of")
+)
 """Options that only the recipes that name them use."""
 
 

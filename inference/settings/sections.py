@@ -122,8 +122,9 @@ class ModelSettings:
     cell: int = setting(4, "Side of a cell of the grid of --spatial: 2, 4 or 8.", unit="pixels")
     prior: str = setting(
         "standard",
-        "Prior p(z) of a cVAE: standard normal, or learned from the image.",
-        choices=("standard", "learned"),
+        "Prior p(z): standard normal; learned from the image (cVAE); or a flow that is trained "
+        "after the bound, and that scenes are drawn with (joint models).",
+        choices=("standard", "learned", "flow"),
     )
     width: int = setting(
         STOCK_WIDTH, "Channels of the finest layer of the networks.", least=1, most=1024
@@ -349,4 +350,44 @@ class ObjectiveSettings:
         "shared",
         "Whether the terms of subsets train the generators (shared) or the guide alone (stopped).",
         choices=("shared", "stopped"),
+    )
+
+
+def _check_eights(flag: str, value: int) -> None:
+    if value % 8:
+        raise ValueError(f"{flag} is a multiple of 8, not {value}.")
+
+
+@dataclass(frozen=True)
+class FlowSettings:
+    """The flow that learns where the latents of a trained model lie.
+
+    Attributes:
+        run: The run whose latents are learned; None = the newest joint model.
+        of: Its recipe, which is read from it.
+        width: Channels of the velocity's network.
+        steps: Steps of training with ``prior`` flow.
+    """
+
+    run: str | None = setting(
+        None,
+        "Run whose latents the flow learns.",
+        default_help="the newest joint model",
+        metavar="RUN",
+    )
+    of: str = setting("telbo", "Recipe of that run.", option="flow_of", metavar="RECIPE")
+    width: int = setting(
+        64,
+        "Channels of the flow's network at the grid's resolution; a multiple of 8.",
+        option="flow_width",
+        least=8,
+        most=1024,
+        check=_check_eights,
+    )
+    steps: int = setting(
+        1200,
+        "Steps for which the flow of --prior flow is trained.",
+        option="flow_steps",
+        least=1,
+        most=STEPS,
     )

@@ -26,6 +26,7 @@ from .cues import CRFSettings, SeedCueSettings
 from .fields import Option, options_of
 from .sections import (
     DataSettings,
+    FlowSettings,
     GuideSettings,
     ModelSettings,
     ObjectiveSettings,
@@ -41,6 +42,7 @@ GROUPS: dict[str, Any] = {
     "training": TrainingSettings,
     "cues": SeedCueSettings,
     "crf": CRFSettings,
+    "flow": FlowSettings,
 }
 """Every group, by the attribute of `Settings` that holds it."""
 
@@ -53,6 +55,7 @@ TITLES = {
     "training": "Training",
     "cues": "Seed cues",
     "crf": "CRF",
+    "flow": "Flow",
 }
 """What the command line calls them."""
 
@@ -79,6 +82,7 @@ class Settings:
         training: Steps, batches, seed.
         cues: Seed cues of SEC.
         crf: The CRF in SEC's loss.
+        flow: The flow over a model's latents.
 
     Raises:
         LookupError: If the name of a choice or of a view is unknown.
@@ -94,6 +98,7 @@ class Settings:
     training: TrainingSettings = field(default_factory=TrainingSettings)
     cues: SeedCueSettings = field(default_factory=SeedCueSettings)
     crf: CRFSettings = field(default_factory=CRFSettings)
+    flow: FlowSettings = field(default_factory=FlowSettings)
 
     def __post_init__(self) -> None:
         for name, option in OPTIONS.items():

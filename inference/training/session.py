@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from scene.datasets.augment import augmenter
 from scene.datasets.base import ImageLevel, SceneDataset, WeightedWeakMasks
@@ -18,12 +19,14 @@ from scene.storage.locks import locked
 
 from ..build import Assembly, assemble
 from ..devices import Device, device_of
+from ..flows import FlowGuide
 from ..interruption import CUT_SHORT, unmasked
+from ..objectives.flow_matching import encoded_once
 from ..prediction.evaluate import DRAWS, Cell, evaluate
-from ..prediction.figures import draw_predictions
+from ..prediction.figures import draw_drawn, draw_predictions
 from ..prediction.predict import able
 from ..runs import run as runs
-from ..runs.checkpoints import rebuilt, restore
+from ..runs.checkpoints import FLOW, flow_of, rebuilt, restore
 from ..runs.claims import claimed, is_started, restore_aside
 from ..runs.plugins import adopt, is_foreign, located
 from ..runs.run import CONFIG, SUMMARY, Run, fresh, write_config, write_json
@@ -32,6 +35,7 @@ from ..segmentation.figures import draw_class_maps
 from ..settings.recipes import recipe
 from ..settings.settings import Settings, flag
 from .fit import fit
+from .flow import copy_run, flow_settings, has_flow, taken_from_run
 from .initial import InitialWeights, take_weights
 from .log import StepCallback
 from .threshold import calibrate
@@ -68,13 +72,13 @@ class Outcome:
 
     Attributes:
         run: The complete run.
-        cell: The score that sums it up.
+        cell: The score that sums it up; of a flow there is none.
         split: The split that it was scored on.
         picture: Path of the picture.
     """
 
     run: Run
-    cell: Cell
+    cell: Cell | None
     split: str
     picture: Path
 
@@ -111,6 +115,7 @@ def train(
         initialised: Called with the weights that came from ``start``.
     """
     device_of(device)
+    settings, of = taken_from_run(settings)
     data = _open(settings, download, headline.split)
     settings = settings.changed(data=data[0].source)
     augmenter(settings.data.augment or data[0].augmentation, data[0].schema.labels)
@@ -120,8 +125,10 @@ def train(
     assembly = assemble(settings, data[0].schema)
     if classifier is not None and settings.model.backbone_weights == "classifier":
         classifier.begin(assembly.model)
+    if of is not None:
+        copy_run(assembly, of)
     first = None if start is None else take_weights(assembly, start)
-    folder = folder or fresh(settings, data[0].name)
+    folder = folder or (of.path(FLOW) if of is not None else fresh(settings, data[0].name))
     with claimed(folder, force), _answered(folder):
         run = Run(folder, settings, data[0].schema)
         write_config(run)
@@ -134,8 +141,9 @@ def train(
         settle = _settled(settings, assembly)
         cued = recipe(settings.recipe).form == "sec"  # whose network reads the same images again
         with remembering() if cued else nullcontext():
-            scenes = with_cues(run, data[0], assembly, classifier)
+            scenes = _encoded(run, with_cues(run, data[0], assembly, classifier), assembly)
             fit(assembly, scenes, data[1], run, device=device, watch=watch, settle=settle)
+        assembly = _with_flow(run, assembly, device, watch, started)
         return conclude(run, assembly, data[2], headline)
 
 
@@ -181,13 +189,39 @@ def resume(
             write_config(run)
         if run.complete:
             started(run)
-            at = device_of(device)
-            return conclude(run, restore(run, device=at, trust=trust), scenes[2], headline)
+            assembly = restore(run, device=device_of(device), trust=trust)
+            assembly = _with_flow(run, assembly, device, watch, started)
+            return conclude(run, assembly, scenes[2], headline)
         assembly = rebuilt(run, trust)
         started(run)
         settle, seen = _settled(run.settings, assembly), with_cues(run, scenes[0], assembly)
+        seen = _encoded(run, seen, assembly)
         fit(assembly, seen, scenes[1], run, device=device, watch=watch, resume=True, settle=settle)
+        assembly = _with_flow(run, assembly, device, watch, started)
         return conclude(run, assembly, scenes[2], headline)
+
+
+def _encoded(run: Run, scenes: SceneDataset, assembly: Assembly) -> SceneDataset:
+    """Encode scenes once, where a flow learns from what encoders say of them."""
+    if not isinstance(assembly.guide, FlowGuide):
+        return scenes
+    augmentation = run.settings.data.augment or scenes.augmentation
+    return encoded_once(scenes, assembly.guide, augmentation)
+
+
+def _with_flow(
+    run: Run,
+    assembly: Assembly,
+    device: Device,
+    watch: StepCallback,
+    started: Callable[[Run], None],
+) -> Assembly:
+    """Learn where the latents of a trained run lie, if its prior is to be a flow."""
+    if not has_flow(run.settings):
+        return assembly
+    settings, _ = taken_from_run(flow_settings(run))
+    flow = obtain(settings, run.path(FLOW), device=device, watch=watch, started=started)
+    return replace(assembly, flow=flow_of(flow, device_of(device)))
 
 
 def _require_unfinished(run: Run) -> None:
@@ -227,10 +261,14 @@ def conclude(
     run: Run, assembly: Assembly, scored: SceneDataset, headline: Headline = USUAL
 ) -> Outcome:
     """Score a finished run, draw its picture, and write both into its folder."""
+    picture = run.path("samples.png")
+    if isinstance(assembly.guide, FlowGuide):
+        draw_drawn(picture, assembly, scored, seed=run.settings.training.seed)
+        write_json(run.path(SUMMARY), {"data": scored.name, "split": scored.split})
+        return Outcome(run, None, scored.split, picture)
     usual = next((d for d in HEADLINES if able(assembly, *d)), HEADLINES[2])
     direction = headline.direction or usual
     (cell,) = evaluate(assembly, scored, draws=DRAWS, directions=(direction,))
-    picture = run.path("samples.png")
     summary = {"data": scored.name, "split": scored.split, "draws": DRAWS}
     if isinstance(assembly.model, ClassifiedScene):
         draw_class_maps(picture, assembly, scored)
@@ -291,6 +329,7 @@ def obtain(
     device: Device = "auto",
     headline: Headline = USUAL,
     watch: StepCallback = lambda report: None,
+    started: Callable[[Run], None] = lambda run: None,
 ) -> Run:
     """Return the complete run of these settings in a folder; train it, or continue it, if needed.
 
@@ -302,25 +341,27 @@ def obtain(
         device: The device to compute on.
         headline: The score that sums it up, where it was not scored.
         watch: Called after every step that is taken.
+        started: Called with the run before anything is done.
 
     Raises:
         ValueError: If the folder holds a run of other settings.
     """
+    how: Any = {"device": device, "headline": headline, "watch": watch, "started": started}
     if (folder / CONFIG).is_file():
         run = runs.read(folder)
         _require_same(run, settings)
         if run.concluded:
             return run
         if is_started(folder):
-            return resume(run, device=device, headline=headline, watch=watch).run
-    return train(
-        settings, folder=folder, force=True, device=device, headline=headline, watch=watch
-    ).run
+            return resume(run, **how).run
+    return train(settings, folder=folder, force=True, **how).run
 
 
 def _require_same(run: Run, settings: Settings) -> None:
     """Refuse a run of other settings; where its data and its classifier lie may differ."""
-    there = run.settings.changed(data=settings.data.source, classifier=settings.cues.classifier)
+    there = run.settings.changed(
+        data=settings.data.source, classifier=settings.cues.classifier, run=settings.flow.run
+    )
     if there == settings:
         return
     ours, theirs = settings.values(), there.values()

@@ -1,0 +1,245 @@
+"""A flow over z: a density learned after a model, to draw from its prior and given any views.
+
+The posteriors of all scenes together rarely look like N(0, I), so that draws from it decode to what
+no scene looks like; and a guide that predicts well given a mask points to one image where many
+would do. A flow learns where the latents of scenes lie, given whichever views one has, or none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Any, cast
+
+import pyro.distributions as dist
+import torch
+from pyro.distributions import constraints
+from torch import Tensor, nn
+
+from scene.networks.spatial import FeaturePyramid, GridGaussian
+from scene.networks.velocity import Velocity, ViewFeatures
+from scene.views import Schema, Views
+
+from .guides import Guide, JointGuide, MaskedGuide, ProductGuide, RetrofitGuide
+
+STEPS = 16
+"""Steps from noise to z; each asks the network twice."""
+
+EXACT = 64
+"""Longest z of which log p is worked out exactly; of a longer one it is estimated."""
+
+Field = Callable[[Tensor, Tensor], Tensor]
+"""The velocity of latents ``(N, B, L)`` at a time, a scalar."""
+
+
+class Flow(dist.TorchDistribution):
+    """The density of z that noise, N(0, I), becomes along a field of velocities.
+
+    Args:
+        field: Velocity of standardised latents ``(N, B, L)`` at a time from 0 to 1.
+        shift: Added to standardised latents after they were scaled, ``(L,)``.
+        scale: What they are multiplied by, ``(L,)``, positive.
+        scenes: B.
+
+    Shape:
+        Batch ``(B,)``, event ``(L,)``.
+
+    Source:
+        Lipman et al. (2023), Flow Matching for Generative Modeling, eq. 1 to 3,
+        https://arxiv.org/abs/2210.02747; the density: Grathwohl et al. (2019), FFJORD,
+        https://arxiv.org/abs/1810.01367
+    """
+
+    arg_constraints: dict[str, Any] = {}  # noqa: RUF012
+    support = constraints.real_vector
+    has_rsample = True
+
+    def __init__(self, field: Field, shift: Tensor, scale: Tensor, scenes: int) -> None:
+        self.field, self.shift, self.scale = field, shift, scale
+        super().__init__(torch.Size((scenes,)), shift.shape, validate_args=False)
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        """Draw latents: ``(…, B, L)``, by `STEPS` steps."""
+        shape = torch.Size(sample_shape)
+        noise = torch.randn(*shape, *self.batch_shape, *self.event_shape, device=self.shift.device)
+        return self.moved(noise)
+
+    def moved(self, noise: Tensor) -> Tensor:
+        """Follow the field from noise, ``(…, B, L)``, to latents, by Heun's method."""
+        x = noise.reshape(-1, *self.batch_shape, *self.event_shape)
+        step = 1 / STEPS
+        for n in range(STEPS):
+            start = torch.tensor(n * step, device=x.device)
+            here = self.field(start, x)
+            there = self.field(start + step, x + step * here)
+            x = x + step * (here + there) / 2
+        return (x * self.scale + self.shift).reshape(noise.shape)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Return log p(z), ``(…, B)``, in nats.
+
+        Solved to a tolerance of 1e-5, and so many times the work of a draw. The divergence of the
+        field is exact where z is no longer than `EXACT`, else estimated by one random projection
+        without bias (Hutchinson's).
+        """
+        from zuko.transforms import FreeFormJacobianTransform
+
+        x = ((value - self.shift) / self.scale).reshape(-1, *self.batch_shape, *self.event_shape)
+        exact = self.event_shape[0] <= EXACT
+        back = FreeFormJacobianTransform(self.field, 1.0, 0.0, atol=1e-5, rtol=1e-5, exact=exact)
+        noise, change = back.call_and_ladj(x)
+        standard = dist.Normal(torch.zeros_like(noise), 1.0).to_event(1)
+        log_p = standard.log_prob(noise) + change - self.scale.log().sum()
+        return log_p.reshape(value.shape[:-1])
+
+
+class FlowGuide(Guide):
+    """p(z) and q(z | any views), learned where the posteriors of another guide lie.
+
+    Views are read by the other guide's encoders, which stay as they are.
+
+    Args:
+        schema: As of every `Guide`.
+        views: As of every `Guide`.
+        source: The guide of a trained model, whose posteriors given all views say where scenes
+            lie.
+        flow_width: Channels of the velocity's network.
+        choices: As of every `Guide`.
+    """
+
+    shift: Tensor
+    scale: Tensor
+    counted: Tensor
+
+    def __init__(
+        self,
+        schema: Schema,
+        views: Collection[str],
+        *,
+        source: Guide,
+        flow_width: int = 64,
+        **choices: Any,
+    ) -> None:
+        super().__init__(schema, views, **choices)
+        self.source = source.requires_grad_(False).eval()
+        self.own = nn.ModuleDict(
+            {name: self.encoder(name) for name in self.views if reader_of(source, name) is None}
+        )
+        readers = {name: self._reader(name) for name in self.views}
+        self.sizes = {
+            name: (cast(int, reader.features), isinstance(reader, FeaturePyramid))
+            for name, reader in readers.items()
+        }
+        self.features = ViewFeatures(self.sizes, self.parts, flow_width)
+        self.velocity = Velocity(self.parts, flow_width, flow_width)
+        self.register_buffer("shift", torch.zeros(self.latent))
+        self.register_buffer("scale", torch.ones(self.latent))
+        self.register_buffer("counted", torch.zeros(()))
+
+    def train(self, mode: bool = True) -> FlowGuide:
+        """Set the mode of all but the guide that is learned from, which stays as it is."""
+        super().train(mode)
+        self.source.eval()
+        return self
+
+    def accepts(self, names: Collection[str]) -> bool:
+        """Accept any subset, and none."""
+        return set(names) <= set(self.views)
+
+    def posterior(self, views: Views | None, scenes: int = 1) -> Flow:
+        """Return q(z | views), or p(z).
+
+        Args:
+            views: B scenes' views; None = none: the prior.
+            scenes: B, where there are no views.
+        """
+        device = self.shift.device
+        present = torch.zeros(scenes, len(self.views), dtype=torch.bool, device=device)
+        readings: dict[str, Tensor] = {}
+        if views is not None:
+            present = self.present(views)
+            readings = self.read(views)
+        whole, cells = self.features(readings, present)
+        return Flow(partial(self._field, whole, cells), self.shift, self.scale, len(whole))
+
+    def present(self, views: Views) -> Tensor:
+        """Return which scenes have which of the guide's views: ``(B, V)`` bool."""
+        nowhere = torch.zeros(len(views), dtype=torch.bool, device=views.device)
+        return torch.stack(
+            [views.present[name] if name in views else nowhere for name in self.views], dim=1
+        )
+
+    def read(self, views: Views) -> dict[str, Tensor]:
+        """Return what is read of each view that any scene has, zero where a scene lacks it.
+
+        Returns:
+            Vectors ``(B, channels)``, or maps ``(B, channels, rows, columns)``.
+        """
+        readings = {}
+        for name in self.views:
+            if name not in views or not bool(views.present[name].any()):
+                continue
+            rows = views.present[name].nonzero().squeeze(-1)
+            some = cast(Tensor, self._reader(name)(views[name][rows])).float()
+            full = torch.zeros(len(views), *some.shape[1:], device=some.device)
+            readings[name] = full.index_copy(0, rows, some)
+        return readings
+
+    def _reader(self, name: str) -> nn.Module:
+        return self.own[name] if name in self.own else cast(nn.Module, reader_of(self.source, name))
+
+    def _field(self, whole: Tensor, cells: Tensor | None, time: Tensor, x: Tensor) -> Tensor:
+        """Return the velocity of ``(N, B, L)``."""
+        copies = x.shape[0]
+        flat = x.reshape(-1, self.latent)
+        repeated = cells.repeat(copies, 1, 1, 1) if cells is not None else None
+        moved = self.velocity(flat, time.expand(len(flat)), whole.repeat(copies, 1), repeated)
+        return cast(Tensor, moved).reshape(x.shape)
+
+    def standardised(self, z: Tensor) -> Tensor:
+        """Return latents, ``(B, L)``, with a mean of 0 and a deviation of 1, as far as is known.
+
+        In training they are counted: what is learned from comes to be standard.
+        """
+        if self.training:
+            self._count(z)
+        return (z - self.shift) / self.scale
+
+    @torch.no_grad()
+    def _count(self, z: Tensor) -> None:
+        """Take latents into the running means and deviations: one for a channel of the grid."""
+        vector, grid = self.parts.split(z)
+        mean, square = [vector.mean(0)], [vector.square().mean(0)]
+        if grid is not None:
+            cells = grid.shape[-2] * grid.shape[-1]
+            mean.append(grid.mean((0, 2, 3)).repeat_interleave(cells))
+            square.append(grid.square().mean((0, 2, 3)).repeat_interleave(cells))
+        self.counted += 1
+        share = 1 / self.counted
+        now, squares = torch.cat(mean), torch.cat(square)
+        before = self.scale.square() + self.shift.square()
+        second = before + (squares - before) * share
+        self.shift += (now - self.shift) * share
+        self.scale.copy_((second - self.shift.square()).clamp(min=1e-8).sqrt())
+
+
+def reader_of(guide: Guide, name: str) -> nn.Module | None:
+    """Return what a guide reads a view with: on z's grid where it does, else as a vector.
+
+    Returns:
+        A module with ``features``, its channels; None if it is not one of ours.
+    """
+    if isinstance(guide, RetrofitGuide):
+        return reader_of(guide.product, name)
+    if isinstance(guide, ProductGuide):
+        grid = guide.grids[name] if name in guide.grids else None
+    elif isinstance(guide, JointGuide | MaskedGuide):
+        grid = guide.grid
+    else:
+        return None
+    if isinstance(grid, GridGaussian):
+        pyramid = grid.encoders[name]
+        if isinstance(pyramid, FeaturePyramid):
+            return pyramid
+    return guide.encoders[name] if name in guide.encoders else None
+

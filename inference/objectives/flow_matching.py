@@ -1,0 +1,154 @@
+"""Flow matching: a flow learns where a model's latents lie, given any of the views."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from scene.datasets.base import SceneDataset
+from scene.networks.memory import BYTES
+from scene.views import Scene, Views
+
+from ..flows import FlowGuide
+from .bounds import Objective, Term
+
+NOTHING = 0.2
+"""Share of the scenes of which no view is given at all; of others, each is given half the time."""
+
+MEAN, DEVIATION, READING = "z.mean", "z.deviation", "reading."
+"""What a batch of `EncodedScenes` calls the posterior given all views, and what is read of each."""
+
+TOGETHER = 100
+"""Scenes that are encoded at once."""
+
+
+class FlowMatching(Objective):
+    """Minus the squared error of the velocity from noise to a latent, a number of z on average.
+
+    Latents are drawn from the posterior of the guide's ``source`` given all views of a scene. What
+    the flow is given is drawn for each scene: nothing, or a random subset of those views.
+
+    Source:
+        Lipman et al. (2023), Flow Matching for Generative Modeling, eq. 22 and 23 with
+        σ_min = 0, https://arxiv.org/abs/2210.02747; one network for any subset of views: Bounoua
+        et al. (2023), Multi-modal Latent Diffusion, https://arxiv.org/abs/2306.04445
+    """
+
+    def conditionings(self, guide: Any) -> frozenset[frozenset[str]]:
+        """List every set of views that scenes may have."""
+        names = guide.views
+        sizes = range(1, len(names) + 1)
+        return frozenset(frozenset(s) for size in sizes for s in combinations(names, size))
+
+    def terms(self, model: Any, guide: nn.Module, views: Views) -> dict[str, Term]:
+        """Work out the one term, on the scenes that have a posterior."""
+        assert isinstance(guide, FlowGuide)
+        if MEAN not in views:
+            views = encoded(guide, views)
+        usable = views.present[MEAN]
+        if not bool(usable.any()):
+            return {}
+        views = views.rows(usable)
+        end = guide.standardised(torch.normal(views[MEAN], views[DEVIATION]))
+        start, time = torch.randn_like(end), torch.rand(len(end), device=end.device)
+        present = guide.present(views)
+        kept = torch.rand(present.shape, device=end.device) < 0.5
+        kept &= torch.rand(len(end), 1, device=end.device) >= NOTHING
+        readings = {n: views[READING + n].float() for n in guide.views if READING + n in views}
+        whole, cells = guide.features(readings, present & kept)
+        velocity = guide.velocity(torch.lerp(start, end, time[:, None]), time, whole, cells)
+        error = (velocity - (end - start)).square().mean()
+        return {"flow": Term(-error, len(end), {"loss": error.detach()})}
+
+
+def encoded(guide: FlowGuide, views: Views) -> Views:
+    """Add to a batch the posterior given all views of each scene, and what is read of each view.
+
+    ``views["z.mean"]`` and ``views["z.deviation"]`` are ``(B, L)``; a scene whose views the source
+    has no posterior given lacks them.
+    """
+    source, names = guide.source, [name for name in guide.views if name in views]
+    seen = views.only(names)
+    mean = torch.zeros(len(views), guide.latent, device=views.device)
+    deviation, known = torch.ones_like(mean), torch.zeros_like(mean[:, 0], dtype=torch.bool)
+    patterns = guide.present(views)
+    for pattern in patterns.unique(dim=0):
+        given = [name for name, here in zip(guide.views, pattern.tolist(), strict=True) if here]
+        if not given or not source.accepts(given):
+            continue
+        rows = (patterns == pattern).all(1)
+        with torch.no_grad():
+            q = source.posterior(seen.rows(rows).only(given))
+        mean[rows], deviation[rows], known[rows] = q.mean, q.stddev, True
+    readings = {READING + name: reading for name, reading in guide.read(seen).items()}
+    tensors = {**dict(views.items()), MEAN: mean, DEVIATION: deviation, **readings}
+    return Views(tensors, {**views.present, MEAN: known, DEVIATION: known})
+
+
+class EncodedScenes(SceneDataset):
+    """Scenes whose batches hold what a flow is learned from, worked out once.
+
+    Readings are kept as float16.
+
+    Args:
+        scenes: A dataset.
+        guide: The flow, whose encoders stay as they are.
+    """
+
+    augmentation = "none"
+
+    def __init__(self, scenes: SceneDataset, guide: FlowGuide) -> None:
+        self.scenes = scenes
+        self.name, self.split, self.source = scenes.name, scenes.split, scenes.source
+        self.schema = scenes.schema
+        device = guide.shift.device
+        parts: dict[str, list[Tensor]] = {}
+        places = range(len(scenes))
+        blank = _blank(guide)
+        for first in places[::TOGETHER]:
+            views = scenes.views(places[first : first + TOGETHER]).to(device)
+            whole = encoded(guide, views)
+            held = {name: whole[name] for name in (MEAN, DEVIATION)}
+            held["known"] = whole.present[MEAN]
+            for name, shape in blank.items():
+                empty = torch.zeros(len(views), *shape, device=device)
+                held[name] = (whole[name] if name in whole else empty).half()
+            for name, tensor in held.items():
+                parts.setdefault(name, []).append(tensor.cpu())
+        self._held = {name: torch.cat(tensors) for name, tensors in parts.items()}
+
+    def __len__(self) -> int:
+        """Count the scenes."""
+        return len(self.scenes)
+
+    def __getitem__(self, index: int) -> Scene:
+        """Return one scene."""
+        return self.scenes[index]
+
+    def views(self, indices: Sequence[int]) -> Views:
+        """Return a batch of scenes, with what was worked out."""
+        views, rows = self.scenes.views(indices), torch.as_tensor(indices)
+        held = {name: tensor[rows] for name, tensor in self._held.items()}
+        known = held.pop("known")
+        tensors = {**dict(views.items()), **held}
+        return Views(tensors, {**views.present, MEAN: known, DEVIATION: known})
+
+
+def encoded_once(scenes: SceneDataset, guide: FlowGuide, augmentation: str) -> SceneDataset:
+    """Return scenes that are encoded once, if they stay as they are and there is room for that."""
+    size = 2 * guide.latent * 4 + sum(2 * shape.numel() for shape in _blank(guide).values())
+    fixed = augmentation == "none" and not guide.own
+    return EncodedScenes(scenes, guide) if fixed and len(scenes) * size <= BYTES else scenes
+
+
+def _blank(guide: FlowGuide) -> dict[str, torch.Size]:
+    """Return the shape of the reading of each view, of one scene."""
+    grid = guide.parts.grid[1:]
+    return {
+        READING + name: torch.Size((size, *grid) if maps else (size,))
+        for name, (size, maps) in guide.sizes.items()
+    }

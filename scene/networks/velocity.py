@@ -1,0 +1,187 @@
+"""Networks of a flow over z: features of whichever views are given, and the velocity of z."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .spatial import Latent
+
+FREQUENCIES = 16
+"""Sines, and as many cosines, by which the time is read."""
+
+GROUPS = 8
+"""Groups of channels that are normalised together; widths are multiples of it."""
+
+
+class ViewFeatures(nn.Module):
+    """Features of the views that a scene has, of the whole and, where z has a grid, of its cells.
+
+    They are made of readings: what an encoder says of a view, a vector or maps on z's grid.
+    Features of several views are added. Those of a view that a scene lacks are zero, and the
+    whole's tell which views were there.
+
+    Args:
+        readings: For each view, the channels of its reading, and whether these are maps.
+        latent: The layout of z.
+        features: F, the number of features.
+
+    Shape:
+        B scenes to ``(B, F)`` and ``(B, F, rows, columns)``; the latter is None without a grid.
+    """
+
+    def __init__(
+        self, readings: Mapping[str, tuple[int, bool]], latent: Latent, features: int
+    ) -> None:
+        super().__init__()
+        self.latent, self.features, self.names = latent, features, tuple(readings)
+        self.whole = nn.ModuleDict(
+            {
+                name: nn.Sequential(nn.Linear(size * (1 + maps), features), nn.SiLU())
+                for name, (size, maps) in readings.items()
+            }
+        )
+        self.cells = nn.ModuleDict(
+            {
+                name: nn.Sequential(
+                    nn.Conv2d(size, features, 1),
+                    nn.SiLU(),
+                    nn.Conv2d(features, features, 3, padding=1),
+                )
+                for name, (size, maps) in readings.items()
+                if maps
+            }
+        )
+        self.given = nn.Linear(len(readings), features)
+
+    def forward(
+        self, readings: Mapping[str, Tensor], present: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the features.
+
+        Args:
+            readings: Of each view that any scene has, ``(B, channels)`` or
+                ``(B, channels, rows, columns)``.
+            present: Which scenes have which views, ``(B, V)`` bool, in the order of ``names``.
+        """
+        whole = self.given(present.float())
+        _, rows, columns = self.latent.grid
+        cells = torch.zeros(len(present), self.features, rows, columns, device=present.device)
+        for place, name in enumerate(self.names):
+            if name not in readings:
+                continue
+            reading, here = readings[name], present[:, place].float()
+            maps = reading.dim() > 2
+            pooled = (
+                torch.cat([reading.mean((-2, -1)), reading.amax((-2, -1))], -1) if maps else reading
+            )
+            whole = whole + self.whole[name](pooled) * here[:, None]
+            if maps:
+                cells = cells + self.cells[name](reading) * here[:, None, None, None]
+        return whole, cells if self.latent.channels else None
+
+
+class Velocity(nn.Module):
+    """The velocity of z at a time between 0 (noise) and 1 (z), given features of the views.
+
+    A small U-Net over the grid, two resolutions deep; its layers are scaled and shifted by an
+    embedding of the time, of the vector and of the whole scene's features. Without a grid, a
+    multilayer perceptron.
+
+    Args:
+        latent: The layout of z.
+        width: Channels at the grid's resolution, twice as many below it; a multiple of `GROUPS`.
+        features: F, the length of the features of views.
+        depth: Residual blocks at each resolution.
+
+    Shape:
+        z ``(B, L)``, times ``(B,)``, features ``(B, F)`` and ``(B, F, rows, columns)``, to
+        ``(B, L)``.
+    """
+
+    def __init__(self, latent: Latent, width: int, features: int, depth: int = 2) -> None:
+        super().__init__()
+        self.latent = latent
+        embedding = 4 * width
+        inputs = 2 * FREQUENCIES + latent.vector + features
+        self.embed = nn.Sequential(
+            nn.Linear(inputs, embedding),
+            nn.SiLU(),
+            nn.Linear(embedding, embedding),
+            nn.SiLU(),
+        )
+        channels, rows, columns = latent.grid
+        pooled = 0
+        if channels:
+            pooled = 2 * width
+            self.enter = nn.Conv2d(channels + features, width, 3, padding=1)
+            self.place = nn.Parameter(torch.zeros(width, rows, columns))
+            self.fine = _blocks(depth, width, embedding)
+            self.down = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)
+            self.coarse = _blocks(depth + 1, 2 * width, embedding)
+            self.up = nn.Conv2d(2 * width, width, 1)
+            self.last = _blocks(depth, width, embedding)
+            self.leave = nn.Conv2d(width, channels, 3, padding=1)
+            nn.init.zeros_(self.leave.weight)
+        self.vector = nn.Sequential(
+            nn.Linear(embedding + pooled, embedding),
+            nn.SiLU(),
+            nn.Linear(embedding, embedding),
+            nn.SiLU(),
+            nn.Linear(embedding, latent.vector),
+        )
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, z: Tensor, time: Tensor, whole: Tensor, cells: Tensor | None) -> Tensor:
+        """Return the velocity of z."""
+        vector, grid = self.latent.split(z)
+        e = self.embed(torch.cat([waves(time), vector, whole], dim=-1))
+        if grid is None or cells is None:
+            return cast(Tensor, self.vector(e))
+        x = torch.cat([grid, cells], dim=1).contiguous(memory_format=torch.channels_last)
+        x = self.enter(x) + self.place
+        for block in self.fine:
+            x = block(x, e)
+        deep = self.down(x)
+        for block in self.coarse:
+            deep = block(deep, e)
+        x = x + F.interpolate(self.up(deep), size=x.shape[-2:])
+        for block in self.last:
+            x = block(x, e)
+        of_vector = self.vector(torch.cat([e, deep.mean((-2, -1))], dim=-1))
+        return torch.cat([of_vector, self.leave(F.silu(x)).flatten(1)], dim=-1)
+
+
+class _Block(nn.Module):
+    """Two normalised convolutions beside the identity, at first the identity alone."""
+
+    def __init__(self, channels: int, embedding: int) -> None:
+        super().__init__()
+        self.first = nn.Sequential(
+            nn.GroupNorm(GROUPS, channels), nn.SiLU(), nn.Conv2d(channels, channels, 3, padding=1)
+        )
+        self.norm = nn.GroupNorm(GROUPS, channels)
+        self.film = nn.Linear(embedding, 2 * channels)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        scale, shift = self.film(embedding)[..., None, None].chunk(2, dim=1)
+        inner = self.norm(self.first(x)) * (1 + scale) + shift
+        return x + cast(Tensor, self.second(F.silu(inner)))
+
+
+def _blocks(count: int, channels: int, embedding: int) -> nn.ModuleList:
+    return nn.ModuleList(_Block(channels, embedding) for _ in range(count))
+
+
+def waves(time: Tensor) -> Tensor:
+    """Return sines and cosines of times in [0, 1]: ``(B,)`` to ``(B, 2 · FREQUENCIES)``."""
+    rates = torch.linspace(0, math.log(1000), FREQUENCIES, device=time.device).exp()
+    angles = time[..., None] * rates
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)
