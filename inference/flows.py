@@ -28,6 +28,9 @@ STEPS = 16
 EXACT = 64
 """Longest z of which log p is worked out exactly; of a longer one it is estimated."""
 
+TOGETHER = 512
+"""Latents that are drawn at once."""
+
 Field = Callable[[Tensor, Tensor], Tensor]
 """The velocity of latents ``(N, B, L)`` at a time, a scalar."""
 
@@ -67,13 +70,18 @@ class Flow(dist.TorchDistribution):
     def moved(self, noise: Tensor) -> Tensor:
         """Follow the field from noise, ``(…, B, L)``, to latents, by Heun's method."""
         x = noise.reshape(-1, *self.batch_shape, *self.event_shape)
+        copies = max(1, TOGETHER // max(1, self.batch_shape[0]))
+        moved = torch.cat([self._moved(some) for some in x.split(copies)])
+        return (moved * self.scale + self.shift).reshape(noise.shape)
+
+    def _moved(self, x: Tensor) -> Tensor:
         step = 1 / STEPS
         for n in range(STEPS):
             start = torch.tensor(n * step, device=x.device)
             here = self.field(start, x)
             there = self.field(start + step, x + step * here)
             x = x + step * (here + there) / 2
-        return (x * self.scale + self.shift).reshape(noise.shape)
+        return x
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Return log p(z), ``(…, B)``, in nats.

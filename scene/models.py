@@ -123,8 +123,9 @@ class JointScene(SceneModel):
         self.parts = Latent(latent, spatial, cell, schema.size)
         self.latent, self.noise = self.parts.length, noise
         labels = schema.labels
-        self.image = Decoder(latent, 3, schema.size, width, spatial, cell)
-        self.mask = Decoder(latent, len(labels.names), schema.size, width, spatial, cell)
+        count = len(labels.names)
+        self.image = Decoder(latent, 3, schema.size, width, spatial, cell, hints=count)
+        self.mask = Decoder(latent, count, schema.size, width, spatial, cell)
         self.classes = ClassDecoder(latent, 8 * width, len(labels.classes), spatial)
         log_scale = torch.tensor(float(image_scale)).log()
         self.log_scale = nn.Parameter(log_scale, requires_grad=learn_scale)
@@ -137,13 +138,17 @@ class JointScene(SceneModel):
         return dict(self._likelihoods(z, tuple(names)))
 
     def _likelihoods(self, z: Tensor, names: tuple[str, ...]) -> Iterator[tuple[str, Likelihood]]:
-        parts = self.parts.split(z)
+        vector, grid = self.parts.split(z)
+        logits = self.mask(vector, grid) if {"image", "mask"} & set(names) else None
         if "image" in names:
-            yield "image", Pixels(self.image(*parts).sigmoid(), self.log_scale.exp(), self.noise)
+            assert logits is not None
+            pixels = self.image(vector, grid, logits.detach().softmax(-3))
+            yield "image", Pixels(pixels.sigmoid(), self.log_scale.exp(), self.noise)
         if "classes" in names:
-            yield "classes", ClassVector(self.classes(*parts))
+            yield "classes", ClassVector(self.classes(vector, grid))
         if "mask" in names:
-            yield "mask", LabelMap(self.mask(*parts))
+            assert logits is not None
+            yield "mask", LabelMap(logits)
 
 
 class ConditionalScene(SceneModel):

@@ -10,12 +10,13 @@ from typing import Literal
 from scene.views import VIEWS
 
 from ..devices import Device, device_of
-from ..runs.checkpoints import restore
+from ..runs.checkpoints import has_flow, restore
 from ..runs.plugins import located
 from ..runs.run import Run as Run
 from ..runs.run import newest as newest
 from ..runs.run import read
-from ..settings.recipes import able, generates, recipe, refinable
+from ..settings.abilities import able, generates, refinable
+from ..settings.recipes import recipe
 from .fitted import Fitted
 
 Task = Literal["any", "sample", "refine", "predict", "segment", "generate", "cues", "diagnose"]
@@ -66,7 +67,7 @@ def _requirements(task: Task, observed: tuple[str, ...]) -> tuple[Callable[[Run]
     samples = f"a model that samples from {source}"
     tasks: dict[Task, tuple[Callable[[Run], bool], str, str]] = {
         "any": (lambda run: True, "any recipe", "telbo"),
-        "sample": (lambda run: able(run.settings, observed), samples, "telbo"),
+        "sample": (lambda run: able(run.settings, observed) or has_flow(run), samples, "telbo"),
         "refine": (lambda run: refinable(run.settings, observed), samples, "telbo"),
         "predict": (
             lambda run: able(run.settings, ("image",)),

@@ -34,8 +34,8 @@ def train(
     Same seed, same device, same numbers as the command line; see ``seed=`` among the settings.
 
     Args:
-        recipe: ``telbo``, ``jvae``, ``jmvae``, ``cvae``, ``segmenter``, ``classifier``, ``sec`` or
-            ``supervised``.
+        recipe: ``telbo``, ``jvae``, ``jmvae``, ``cvae``, ``prior``, ``segmenter``,
+            ``classifier``, ``sec`` or ``supervised``.
         data: ``synthetic``, ``synthetic:confounded``, ``voc2012``, a folder in VOC layout or
             with a folder per class, a file of image-level labels, or a dataset of your own as
             ``path/file.py:Name``; the recipe's own if left out.

@@ -107,7 +107,7 @@ def draw_drawn(
                 (1, "mask", masks.argmax(1)),
             ):
                 rows.append([*first[line], *(Panel(picture) for picture in pictures)])
-                names.append(name if line else " + ".join(given) or "prior")
+                names.append("" if line else f"given {given[0]}" if given else "prior")
     draw_grid(path, rows, labels, rows=names)
 
 

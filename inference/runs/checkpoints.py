@@ -258,9 +258,14 @@ def restore(
     load_weights(run.path(WEIGHTS), assembly, run.settings.title)
     assembly.model.to(device).eval()
     assembly.guide.to(device).eval()
-    if flow and (run.path(FLOW) / WEIGHTS).is_file():
+    if flow and has_flow(run):
         return replace(assembly, flow=flow_of(read(run.path(FLOW)), device))
     return assembly
+
+
+def has_flow(run: Run) -> bool:
+    """Return whether a flow over a run's latents has been trained."""
+    return (run.path(FLOW) / WEIGHTS).is_file()
 
 
 def flow_of(run: Run, device: torch.device | str = "cpu") -> FlowGuide:

@@ -23,7 +23,7 @@ from ..prediction.predict import able
 from ..runs.checkpoints import restore
 from ..runs.run import Run, home, newest
 from ..settings.recipes import RECIPES
-from ..settings.recipes import able as reads
+from ..settings.abilities import able as reads
 from .cues import CueSettings, usual_class_maps
 from .maps import log_probs
 from .segmentation import Segmentation

@@ -292,7 +292,7 @@ RECIPES: dict[str, Recipe] = {
         form="flow",
         uses=("run", "flow_width"),
         without=_OF_THE_RUN,
-        defaults={"augment": "none", "steps": 1200, "batch_size": 64, "learning_rate": 2e-3},
+        defaults={"guide": "poe", "augment": "none", "steps": 1200, "batch_size": 64, "learning_rate": 2e-3},
     ),
     "segmenter": Recipe(
         "U-Net trained on ground-truth masks: the supervised baseline.",
@@ -365,41 +365,11 @@ RECIPES: dict[str, Recipe] = {
 """Recipes by name."""
 
 
-_NOT_EVERYWHERE = frozenset(
-    (*(name for one in RECIPES.values() for name in one.uses), "flow_of")
-)
+DERIVED = frozenset({"flow_of"})
+"""Settings that nobody chooses: a run has them of another."""
+
+_NOT_EVERYWHERE = DERIVED.union(*(one.uses for one in RECIPES.values()))
 """Options that only the recipes that name them use."""
-
-
-def able(settings: Settings, names: tuple[str, ...]) -> bool:
-    """Return whether a run of these settings has a posterior given these views.
-
-    A guess from names alone, to choose among runs without loading them; a guide of one's own is
-    taken to accept what its recipe would ask of it.
-    """
-    if settings.recipe in ("segmenter", "classifier", "sec", "supervised"):
-        return settings.recipe != "classifier" and names == ("image",)
-    if settings.recipe == "cvae":
-        return set(names) in ({"image"}, {"image", "mask"})
-    encode = settings.guide.encode
-    if not names or settings.guide.name in ("poe", "retrofit", "masked"):
-        return set(names) <= set(encode) if settings.recipe == "jvae" else True
-    return settings.recipe != "jvae" or set(names) == set(encode)
-
-
-def refinable(settings: Settings, names: tuple[str, ...]) -> bool:
-    """Return whether a run of these settings could refine a posterior given these views."""
-    if not recipe(settings.recipe).takes("latent"):
-        return False
-    if settings.recipe == "cvae":
-        return set(names) >= {"image", "mask"}
-    return bool(names)
-
-
-def generates(settings: Settings) -> bool:
-    """Return whether a run of these settings can draw a scene with all its views."""
-    one = recipe(settings.recipe)
-    return one.takes("latent") and set(one.explains) == set(VIEWS)
 
 
 def recipe(name: str) -> Recipe:

@@ -9,7 +9,8 @@ from ..build import Assembly
 from ..flows import FlowGuide
 from ..runs.checkpoints import restore
 from ..runs.run import Run, newest, read
-from ..settings.recipes import RECIPES, generates, recipe
+from ..settings.abilities import generates
+from ..settings.recipes import RECIPES, recipe
 from ..settings.settings import OPTIONS, Settings
 
 _SHARED = ("data", "model", "guide", "objective")
@@ -19,7 +20,7 @@ _OWN = ("augment", "workers")
 """Settings of these groups that are its own."""
 
 
-def has_flow(settings: Settings) -> bool:
+def wants_flow(settings: Settings) -> bool:
     """Return whether a run of these settings is to have a flow for its prior."""
     return settings.model.prior == "flow" and recipe(settings.recipe).form != "flow"
 

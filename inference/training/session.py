@@ -35,7 +35,7 @@ from ..segmentation.figures import draw_class_maps
 from ..settings.recipes import recipe
 from ..settings.settings import Settings, flag
 from .fit import fit
-from .flow import copy_run, flow_settings, has_flow, taken_from_run
+from .flow import copy_run, flow_settings, taken_from_run, wants_flow
 from .initial import InitialWeights, take_weights
 from .log import StepCallback
 from .threshold import calibrate
@@ -217,7 +217,7 @@ def _with_flow(
     started: Callable[[Run], None],
 ) -> Assembly:
     """Learn where the latents of a trained run lie, if its prior is to be a flow."""
-    if not has_flow(run.settings):
+    if not wants_flow(run.settings):
         return assembly
     settings, _ = taken_from_run(flow_settings(run))
     flow = obtain(settings, run.path(FLOW), device=device, watch=watch, started=started)

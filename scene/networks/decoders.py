@@ -26,10 +26,11 @@ class Decoder(nn.Module):
         width: Channels before the last deconvolution; they double at each coarser grid.
         grid_channels: Channels of a grid that is joined in halfway; 0 = there is no grid.
         cell: Height and width in pixels of a cell of that grid: 2, 4 or 8.
+        hints: Channels of another picture of the same scene, which the last layers see; 0 = none.
 
     Shape:
-        ``(..., inputs)``, and ``(..., grid_channels, rows, columns)``, to
-        ``(..., channels, H, W)``.
+        ``(..., inputs)``, and ``(..., grid_channels, rows, columns)``, and ``(..., hints, H, W)``,
+        to ``(..., channels, H, W)``.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Decoder(nn.Module):
         width: int,
         grid_channels: int = 0,
         cell: int = 4,
+        hints: int = 0,
     ) -> None:
         super().__init__()
         self.size, self.coarse = size, (8 * width, *coarsest_grid(size))
@@ -57,21 +59,32 @@ class Decoder(nn.Module):
         self.grid_input = (
             convolution_block(inner + grid_channels, inner) if grid_channels else None
         )
+        self.hint_input = convolution_block(width + 4 * hints, width) if hints else None
 
-    def forward(self, vector: Tensor, grid: Tensor | None = None) -> Tensor:
+    def forward(
+        self, vector: Tensor, grid: Tensor | None = None, hint: Tensor | None = None
+    ) -> Tensor:
         """Return images, or logits of masks, float32."""
         coarse = self.linear(vector).reshape(-1, *self.coarse)
-        x = coarse.contiguous(memory_format=torch.channels_last)
+        x, start = coarse.contiguous(memory_format=torch.channels_last), 0
         if self.grid_input is not None and grid is not None:
-            x = self.deconvolutions[: self.grid_at](x)
+            x, start = self.deconvolutions[: self.grid_at](x), self.grid_at
             flat = grid.reshape(-1, *grid.shape[-3:])
-            bottom, right = x.shape[-2] - flat.shape[-2], x.shape[-1] - flat.shape[-1]
-            x = self.grid_input(torch.cat([x, F.pad(flat, (0, right, 0, bottom))], dim=1))
-            image: Tensor = self.deconvolutions[self.grid_at :](x).float()
+            x = self.grid_input(torch.cat([x, _padded(flat, x.shape[-2:])], dim=1))
+        if self.hint_input is not None and hint is not None:
+            x = self.deconvolutions[start:-1](x)
+            whole = _padded(hint.reshape(-1, *hint.shape[-3:]), (2 * x.shape[-2], 2 * x.shape[-1]))
+            x = self.hint_input(torch.cat([x, F.pixel_unshuffle(whole, 2)], dim=1))
+            image: Tensor = self.deconvolutions[-1](x).float()
         else:
-            image = self.deconvolutions(x).float()
+            image = self.deconvolutions[start:](x).float()
         image = image[..., : self.size[0], : self.size[1]]
         return image.reshape(*vector.shape[:-1], *image.shape[-3:])
+
+
+def _padded(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Pad maps with zeros, below and on the right, to a size."""
+    return F.pad(maps, (0, size[1] - maps.shape[-1], 0, size[0] - maps.shape[-2]))
 
 
 class ClassDecoder(nn.Module):

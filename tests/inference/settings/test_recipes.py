@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from inference.settings.recipes import GUIDES, OBJECTIVES, RECIPES, recipe
+from inference.settings.recipes import DERIVED, GUIDES, OBJECTIVES, RECIPES, recipe
 from inference.settings.settings import OPTIONS, Settings
 from scene.registry import load
 
@@ -47,7 +47,8 @@ IGNORED = {
     "cvae": {"subsets": "all", "alpha": 3.0, "noise": "laplace", "retrofit": "own"},
     "jvae": {"subsets": "all", "alpha": 3.0, "retrofit": "own", "net": "vgg16"},
     "jmvae": {"retrofit": "own", "encode": ("image",), "threshold": 0.4},
-    "telbo": {"hybrid": 0.5, "encode": ("image",), "layer": "stride4"},
+    "telbo": {"hybrid": 0.5, "encode": ("image",), "layer": "stride4", "run": "runs/a"},
+    "prior": {"latent": 8, "size": (32, 32), "data": "voc2012", "particles": 5, "flow_of": "jvae"},
     "segmenter": {
         "renyi_alpha": 0.5,
         "free_bits": 1.0,
@@ -70,7 +71,7 @@ def test_a_setting_that_would_change_nothing_is_refused(name):
 def test_every_setting_is_used_by_some_recipe():
     names = set(OPTIONS)
     assert {setting for r in RECIPES.values() for setting in r.uses} <= names
-    assert all(any(r.takes(name) for r in RECIPES.values()) for name in names)
+    assert all(any(r.takes(name) for r in RECIPES.values()) for name in names - DERIVED)
     assert recipe("segmenter").takes("width")
 
 
@@ -125,3 +126,12 @@ def test_a_weight_leaves_those_of_other_views_as_they_are():
         **own,
         "classes": 3.0,
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "prior"), [("telbo", "learned"), ("jvae", "gaussian"), ("cvae", "flow")]
+)
+def test_a_prior_that_a_recipe_has_not_is_refused(name, prior):
+    with pytest.raises(ValueError, match=f"has the priors .*, not {prior}; choose one of them"):
+        recipe(name).settings(prior=prior)
+    assert prior not in recipe(name).options()["prior"].choice.choices

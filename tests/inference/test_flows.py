@@ -1,0 +1,294 @@
+"""A flow over z: a density that sums to one, draws from it, and what it learns."""
+
+import math
+
+import pyro.distributions as dist
+import pytest
+import torch
+
+from inference import flows
+from inference.flows import Flow, FlowGuide, reader_of
+from inference.guides import Guide, JointGuide, MaskedGuide, ProductGuide, RetrofitGuide
+from inference.objectives.flow_matching import (
+    DEVIATION,
+    MEAN,
+    EncodedScenes,
+    FlowMatching,
+    encoded,
+    encoded_once,
+)
+from scene.datasets.catalogue import open_data
+from scene.networks.spatial import FeaturePyramid, Latent
+from scene.networks.velocity import Velocity, ViewFeatures, waves
+from scene.views import VIEWS, Views
+
+GRID = {"spatial": 2, "cell": 8}
+
+
+def flow_guide(schema, kind=ProductGuide, grid=False, **more):
+    choices = {"latent": 3 + 2 * 9 * grid, "width": 4, **(GRID if grid else {})}
+    return FlowGuide(schema, VIEWS, source=kind(schema, VIEWS, **choices), flow_width=8, **choices)
+
+
+def stirred(module):
+    """Move every weight away from where it began: the last layers begin at 0."""
+    source = torch.Generator().manual_seed(5)
+    for parameter in module.parameters():
+        parameter.data += 0.05 * torch.randn(parameter.shape, generator=source)
+    return module
+
+
+def rotation(time, x):
+    """A field that turns the plane and pulls it together."""
+    turn = torch.tensor([[-0.5, 1.5], [-1.5, -0.8]], dtype=x.dtype)
+    return x @ turn.T + torch.sin(3 * time) * torch.tanh(x)
+
+
+@pytest.fixture
+def plane():
+    return Flow(rotation, torch.tensor([0.3, -0.2]), torch.tensor([1.5, 0.7]), 1)
+
+
+def test_its_density_sums_to_one_over_the_plane(plane):
+    side = torch.linspace(-6, 6, 161)
+    points = torch.cartesian_prod(side, side)[:, None]
+    mass = plane.log_prob(points).exp().sum() * (side[1] - side[0]) ** 2
+    assert float(mass) == pytest.approx(1, abs=1e-3)
+
+
+def test_draws_have_the_moments_of_its_density(plane, monkeypatch):
+    monkeypatch.setattr(flows, "TOGETHER", 10**6)
+    side = torch.linspace(-6, 6, 161)
+    points = torch.cartesian_prod(side, side)
+    weights = plane.log_prob(points[:, None]).exp()[:, 0]
+    weights = weights / weights.sum()
+    mean = (weights[:, None] * points).sum(0)
+    second = torch.einsum("n,ni,nj->ij", weights, points, points)
+    draws = plane.sample((40000,))[:, 0]
+    assert torch.allclose(draws.mean(0), mean, atol=0.03)
+    assert torch.allclose(draws.T @ draws / len(draws), second, atol=0.05)
+
+
+def test_a_field_without_motion_leaves_a_normal():
+    shift, scale = torch.tensor([1.0, -2.0, 0.5]), torch.tensor([0.5, 2.0, 1.0])
+    flow = Flow(lambda time, x: 0 * x, shift, scale, 4)
+    z = torch.randn(5, 4, 3)
+    expected = dist.Normal(shift, scale).to_event(1).log_prob(z)
+    assert torch.allclose(flow.log_prob(z), expected, atol=1e-5)
+    assert flow.sample((5,)).shape == (5, 4, 3)
+    assert flow.sample().shape == (4, 3)
+
+
+def test_the_divergence_of_a_long_latent_is_estimated_without_bias(monkeypatch):
+    torch.manual_seed(0)
+    matrix = 0.3 * torch.randn(6, 6)
+    flow = Flow(lambda time, x: x @ matrix.T, torch.zeros(6), torch.ones(6), 1)
+    z = torch.randn(400, 1, 6)
+    exact = flow.log_prob(z)
+    monkeypatch.setattr(flows, "EXACT", 0)
+    estimates = torch.stack([flow.log_prob(z) for _ in range(20)])
+    error = (estimates.mean(0) - exact).mean()
+    assert estimates.std(0).min() > 0
+    assert abs(float(error)) < 0.05
+
+
+def test_many_draws_are_taken_in_parts_that_agree(plane, monkeypatch):
+    noise = torch.randn(50, 1, 2)
+    whole = plane.moved(noise)
+    monkeypatch.setattr(flows, "TOGETHER", 7)
+    assert torch.allclose(plane.moved(noise), whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("grid", [False, True])
+@pytest.mark.parametrize("kind", [ProductGuide, JointGuide, MaskedGuide, RetrofitGuide])
+def test_any_views_or_none_have_a_density(schema, pets_views, kind, grid):
+    guide = stirred(flow_guide(schema, kind, grid)).eval()
+    views = pets_views(3)
+    for names in [("image",), ("mask", "classes"), VIEWS]:
+        assert guide.accepts(names)
+        q = guide.posterior(views.only(names))
+        assert q.batch_shape == (3,)
+        assert q.sample((2,)).shape == (2, 3, guide.latent)
+    assert guide.accepts(())
+    assert guide.posterior(None, 5).sample().shape == (5, guide.latent)
+    assert not guide.accepts(("depth",))
+
+
+def test_what_is_given_changes_the_density_of_its_own_scene_only(schema, pets_views):
+    guide = stirred(flow_guide(schema, grid=True)).eval()
+    views = pets_views(2)
+    other = dict(views.items())
+    other["mask"] = other["mask"].clone()
+    other["mask"][1] = 1
+    z = torch.randn(2, guide.latent)
+    time = torch.tensor(0.4)
+
+    def field(seen):
+        return guide.posterior(seen).field(time, z[None])[0]
+
+    before, after = field(views), field(Views(other))
+    assert torch.allclose(before[0], after[0], atol=1e-5)
+    assert not torch.allclose(before[1], after[1], atol=1e-3)
+
+
+def test_an_absent_view_is_as_one_that_is_not_given(schema, pets_views):
+    guide = stirred(flow_guide(schema, grid=True)).eval()
+    views = pets_views(2)
+    hidden = Views(
+        {name: views[name].clone() for name in VIEWS},
+        {"mask": torch.tensor([True, False]), "classes": torch.tensor([True, True])},
+    )
+    hidden["mask"][1] = 255
+    z, time = torch.randn(1, 2, guide.latent), torch.tensor(0.7)
+    partly = guide.posterior(hidden).field(time, z)[0, 1]
+    without = guide.posterior(views.only(("image", "classes"))).field(time, z)[0, 1]
+    assert torch.allclose(partly, without, atol=1e-5)
+
+
+def test_the_guide_that_is_learned_from_stays_as_it_is(schema, pets_views):
+    guide = flow_guide(schema).train()
+    assert not guide.source.training
+    assert not any(p.requires_grad for p in guide.source.parameters())
+    before = {name: value.clone() for name, value in guide.source.state_dict().items()}
+    terms = FlowMatching().terms(None, guide, pets_views(6))
+    (-terms["flow"].bound).backward()
+    assert guide.velocity.embed[0].weight.grad is not None
+    assert all(torch.equal(value, before[n]) for n, value in guide.source.state_dict().items())
+
+
+def test_a_guide_of_ones_own_is_read_by_encoders_that_learn(schema, pets_views):
+    class Own(Guide):
+        def accepts(self, names):
+            return bool(names)
+
+        def posterior(self, views):
+            zero = torch.zeros(len(views), self.latent)
+            return dist.Normal(zero, 1.0).to_event(1)
+
+    guide = flow_guide(schema, Own).train()
+    assert set(guide.own) == set(VIEWS)
+    torch.manual_seed(1)
+    (-FlowMatching().terms(None, guide, pets_views(6))["flow"].bound).backward()
+    assert any(p.grad is not None for p in guide.own.parameters())
+
+
+@pytest.mark.parametrize("grid", [False, True])
+def test_readers_are_the_source_s_own(schema, grid):
+    for kind in (ProductGuide, JointGuide, MaskedGuide, RetrofitGuide):
+        source = kind(schema, VIEWS, latent=3 + 18 * grid, width=4, **(GRID if grid else {}))
+        for name in VIEWS:
+            reader = reader_of(source, name)
+            assert any(reader is module for module in source.modules())
+            assert isinstance(reader, FeaturePyramid) == (grid and name != "classes")
+
+
+def test_latents_come_to_be_standard(schema):
+    guide = flow_guide(schema, grid=True).train()
+    centre, width = torch.linspace(-3, 3, guide.latent), torch.linspace(0.5, 2, guide.latent)
+    vector = slice(0, 3)
+    for _ in range(60):
+        seen = guide.standardised(centre + width * torch.randn(64, guide.latent))
+    guide.eval()
+    seen = guide.standardised(centre + width * torch.randn(4000, guide.latent))
+    assert torch.allclose(seen[:, vector].mean(0), torch.zeros(3), atol=0.1)
+    assert torch.allclose(seen[:, vector].std(0), torch.ones(3), atol=0.1)
+    channels = seen[:, 3:].unflatten(1, (2, 9))
+    assert torch.allclose(channels.mean((0, 2)), torch.zeros(2), atol=0.1)
+    assert torch.allclose(channels.square().mean((0, 2)), torch.ones(2), atol=0.1)
+
+
+def test_a_scene_whose_views_have_no_posterior_is_left_out(schema, pets_views):
+    guide = flow_guide(schema, JointGuide)
+    views = pets_views(4)
+    present = {"mask": torch.tensor([True, True, False, True])}
+    batch = encoded(guide, Views(dict(views.items()), present))
+    assert batch.present[MEAN].tolist() == [True, True, False, True]
+    assert FlowMatching().terms(None, guide, batch)["flow"].scenes == 3
+    nothing = Views(dict(views.items()), {"mask": torch.zeros(4, dtype=torch.bool)})
+    assert FlowMatching().terms(None, guide, nothing) == {}
+
+
+def test_scenes_encoded_once_give_what_they_would_give_each_time(few):
+    scenes = open_data("synthetic", "train", (16, 16))
+    guide = flow_guide(scenes.schema).eval()
+    once = EncodedScenes(scenes, guide)
+    assert len(once) == len(scenes)
+    assert once[3].name == scenes[3].name
+    some = [5, 0, 2]
+    kept, anew = once.views(some), encoded(guide, scenes.views(some))
+    assert torch.allclose(kept[MEAN], anew[MEAN], atol=1e-5)
+    assert torch.allclose(kept[DEVIATION], anew[DEVIATION], atol=1e-5)
+    for name in VIEWS:
+        assert torch.equal(kept[name], anew[name])
+        reading = f"reading.{name}"
+        assert torch.allclose(kept[reading].float(), anew[reading], atol=1e-2)
+
+
+def test_scenes_that_vary_or_are_too_many_are_encoded_each_time(few, monkeypatch):
+    scenes = open_data("synthetic", "train", (16, 16))
+    guide = flow_guide(scenes.schema).eval()
+    assert isinstance(encoded_once(scenes, guide, "none"), EncodedScenes)
+    assert encoded_once(scenes, guide, "flip") is scenes
+    monkeypatch.setattr("inference.objectives.flow_matching.BYTES", 100)
+    assert encoded_once(scenes, guide, "none") is scenes
+
+
+def test_a_flow_learns_two_clusters(schema):
+    """Latents lie in two places; N(0, I) of the same mean and deviations lies between them."""
+    torch.manual_seed(0)
+    latent = Latent(2)
+    velocity, features = Velocity(latent, 16, 8), ViewFeatures({"classes": (1, False)}, latent, 8)
+    optimizer = torch.optim.Adam([*velocity.parameters(), *features.parameters()], 3e-3)
+
+    def batch(count):
+        side = torch.randint(2, (count, 1)).float()
+        return side, (2 * side - 1) + 0.1 * torch.randn(count, 2)
+
+    for _ in range(400):
+        side, end = batch(256)
+        present = (torch.rand(256, 1) < 0.5) & torch.ones(256, 1, dtype=torch.bool)
+        start, time = torch.randn_like(end), torch.rand(256)
+        whole, cells = features({"classes": side}, present)
+        error = velocity(torch.lerp(start, end, time[:, None]), time, whole, cells)
+        loss = (error - (end - start)).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    def density(side, known):
+        whole, _ = features({"classes": side}, known)
+
+        def field(time, x):
+            flat = x.reshape(-1, 2)
+            copies = whole.repeat(len(x), 1)
+            return velocity(flat, time.expand(len(flat)), copies, None).reshape(x.shape)
+
+        return Flow(field, torch.zeros(2), torch.ones(2), len(side))
+
+    with torch.no_grad():
+        either = density(torch.zeros(1, 1), torch.zeros(1, 1, dtype=torch.bool)).sample((2000,))
+        first = density(torch.zeros(1, 1), torch.ones(1, 1, dtype=torch.bool)).sample((500,))
+        at_end, between = (
+            density(torch.zeros(1, 1), torch.zeros(1, 1, dtype=torch.bool)).log_prob(point)
+            for point in (torch.tensor([[[1.0, 1.0]]]), torch.tensor([[[0.0, 0.0]]]))
+        )
+    near = (either.abs() - 1).abs().amax(-1) < 0.5
+    assert float(near.float().mean()) > 0.85
+    assert 0.35 < float((either[..., 0] > 0).float().mean()) < 0.65
+    assert float((first[..., 0] < 0).float().mean()) > 0.95
+    assert float(at_end - between) > 2
+
+
+def test_times_are_told_apart():
+    codes = waves(torch.tensor([0.0, 0.5, 0.501, 1.0]))
+    assert codes.shape == (4, 32)
+    gaps = torch.cdist(codes, codes)[~torch.eye(4, dtype=torch.bool)]
+    assert float(gaps.min()) > 0.1
+    assert math.isfinite(float(codes.sum()))
+
+
+def test_a_width_that_groups_do_not_divide_is_refused():
+    from inference.settings.recipes import recipe
+
+    with pytest.raises(ValueError, match="multiple of 8"):
+        recipe("prior").settings(flow_width=12)
