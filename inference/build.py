@@ -91,7 +91,7 @@ def _flow(settings: Settings, schema: Schema) -> Assembly:
     with seeded(settings.training.seed):
         flow = FlowGuide(
             schema,
-            of.guide.views,
+            tuple(dict.fromkeys((*of.model.views, *of.guide.views))),
             source=of.guide,
             flow_width=settings.flow.width,
             **choices,

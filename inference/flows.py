@@ -7,7 +7,7 @@ would do. A flow learns where the latents of scenes lie, given whichever views o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from typing import Any, cast
 
@@ -177,14 +177,18 @@ class FlowGuide(Guide):
             [views.present[name] if name in views else nowhere for name in self.views], dim=1
         )
 
-    def read(self, views: Views) -> dict[str, Tensor]:
+    def read(self, views: Views, names: Iterable[str] | None = None) -> dict[str, Tensor]:
         """Return what is read of each view that any scene has, zero where a scene lacks it.
+
+        Args:
+            views: The views of B scenes.
+            names: Which of them to read; None = all.
 
         Returns:
             Vectors ``(B, channels)``, or maps ``(B, channels, rows, columns)``.
         """
         readings = {}
-        for name in self.views:
+        for name in self.views if names is None else names:
             if name not in views or not bool(views.present[name].any()):
                 continue
             rows = views.present[name].nonzero().squeeze(-1)
@@ -245,7 +249,7 @@ def reader_of(guide: Guide, name: str) -> nn.Module | None:
         grid = guide.grid
     else:
         return None
-    if isinstance(grid, GridGaussian):
+    if isinstance(grid, GridGaussian) and name in grid.encoders:
         pyramid = grid.encoders[name]
         if isinstance(pyramid, FeaturePyramid):
             return pyramid

@@ -59,6 +59,7 @@ class FlowMatching(Objective):
         kept = torch.rand(present.shape, device=end.device) < 0.5
         kept &= torch.rand(len(end), 1, device=end.device) >= NOTHING
         readings = {n: views[READING + n].float() for n in guide.views if READING + n in views}
+        readings |= guide.read(views, guide.own)
         whole, cells = guide.features(readings, present & kept)
         velocity = guide.velocity(torch.lerp(start, end, time[:, None]), time, whole, cells)
         error = (velocity - (end - start)).square().mean()
@@ -71,20 +72,21 @@ def encoded(guide: FlowGuide, views: Views) -> Views:
     ``views["z.mean"]`` and ``views["z.deviation"]`` are ``(B, L)``; a scene whose views the source
     has no posterior given lacks them.
     """
-    source, names = guide.source, [name for name in guide.views if name in views]
-    seen = views.only(names)
+    source = guide.source
     mean = torch.zeros(len(views), guide.latent, device=views.device)
     deviation, known = torch.ones_like(mean), torch.zeros_like(mean[:, 0], dtype=torch.bool)
     patterns = guide.present(views)
     for pattern in patterns.unique(dim=0):
-        given = [name for name, here in zip(guide.views, pattern.tolist(), strict=True) if here]
+        has = [name for name, here in zip(guide.views, pattern.tolist(), strict=True) if here]
+        given = [name for name in has if name in source.views]
         if not given or not source.accepts(given):
             continue
         rows = (patterns == pattern).all(1)
         with torch.no_grad():
-            q = source.posterior(seen.rows(rows).only(given))
+            q = source.posterior(views.rows(rows).only(given))
         mean[rows], deviation[rows], known[rows] = q.mean, q.stddev, True
-    readings = {READING + name: reading for name, reading in guide.read(seen).items()}
+    still = [name for name in guide.views if name not in guide.own]
+    readings = {READING + name: reading for name, reading in guide.read(views, still).items()}
     tensors = {**dict(views.items()), MEAN: mean, DEVIATION: deviation, **readings}
     return Views(tensors, {**views.present, MEAN: known, DEVIATION: known})
 
@@ -141,7 +143,7 @@ class EncodedScenes(SceneDataset):
 def encoded_once(scenes: SceneDataset, guide: FlowGuide, augmentation: str) -> SceneDataset:
     """Return scenes that are encoded once, if they stay as they are and there is room for that."""
     size = 2 * guide.latent * 4 + sum(2 * shape.numel() for shape in _blank(guide).values())
-    fixed = augmentation == "none" and not guide.own
+    fixed = augmentation == "none"
     return EncodedScenes(scenes, guide) if fixed and len(scenes) * size <= BYTES else scenes
 
 
@@ -151,4 +153,5 @@ def _blank(guide: FlowGuide) -> dict[str, torch.Size]:
     return {
         READING + name: torch.Size((size, *grid) if maps else (size,))
         for name, (size, maps) in guide.sizes.items()
+        if name not in guide.own
     }

@@ -26,10 +26,10 @@ from ..prediction.evaluate import DRAWS, Cell, evaluate
 from ..prediction.figures import draw_drawn, draw_predictions
 from ..prediction.predict import able
 from ..runs import run as runs
-from ..runs.checkpoints import FLOW, flow_of, rebuilt, restore
+from ..runs.checkpoints import FLOW, flow_of, load_weights, rebuilt, restore
 from ..runs.claims import claimed, is_started, restore_aside
 from ..runs.plugins import adopt, is_foreign, located
-from ..runs.run import CONFIG, SUMMARY, Run, fresh, write_config, write_json
+from ..runs.run import CHECKPOINT, CONFIG, SUMMARY, Run, fresh, write_config, write_json
 from ..segmentation.classifier import find_classifier, with_cues
 from ..segmentation.figures import draw_class_maps
 from ..settings.recipes import recipe
@@ -195,6 +195,8 @@ def resume(
         assembly = rebuilt(run, trust)
         started(run)
         settle, seen = _settled(run.settings, assembly), with_cues(run, scenes[0], assembly)
+        if isinstance(assembly.guide, FlowGuide):  # whose encoders are to read the scenes first
+            load_weights(run.path(CHECKPOINT), assembly, run.settings.title)
         seen = _encoded(run, seen, assembly)
         fit(assembly, seen, scenes[1], run, device=device, watch=watch, resume=True, settle=settle)
         assembly = _with_flow(run, assembly, device, watch, started)
