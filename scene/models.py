@@ -94,6 +94,10 @@ class SceneModel(nn.Module):
 class JointScene(SceneModel):
     """p(z) p(image | z) p(classes | z) p(mask | z): the model of j-VAE, JMVAE and TELBO.
 
+    The networks of image and classes see the mask that z stands for: the image is painted upon
+    it, and the classes are those that it shows. In training nothing flows back through what they
+    see, so that the network of masks learns from masks alone.
+
     Args:
         schema: Labels and image size.
         latent: Length of z.
@@ -126,7 +130,7 @@ class JointScene(SceneModel):
         count = len(labels.names)
         self.image = Decoder(latent, 3, schema.size, width, spatial, cell, hints=count)
         self.mask = Decoder(latent, count, schema.size, width, spatial, cell)
-        self.classes = ClassDecoder(latent, 8 * width, len(labels.classes), spatial)
+        self.classes = ClassDecoder(latent, 8 * width, len(labels.classes), spatial, hints=count)
         log_scale = torch.tensor(float(image_scale)).log()
         self.log_scale = nn.Parameter(log_scale, requires_grad=learn_scale)
 
@@ -139,15 +143,14 @@ class JointScene(SceneModel):
 
     def _likelihoods(self, z: Tensor, names: tuple[str, ...]) -> Iterator[tuple[str, Likelihood]]:
         vector, grid = self.parts.split(z)
-        logits = self.mask(vector, grid) if {"image", "mask"} & set(names) else None
+        logits = self.mask(vector, grid)
+        hint = (logits.detach() if self.training else logits).softmax(-3)
         if "image" in names:
-            assert logits is not None
-            pixels = self.image(vector, grid, logits.detach().softmax(-3))
-            yield "image", Pixels(pixels.sigmoid(), self.log_scale.exp(), self.noise)
+            pixels = self.image(vector, grid, hint).sigmoid()
+            yield "image", Pixels(pixels, self.log_scale.exp(), self.noise)
         if "classes" in names:
-            yield "classes", ClassVector(self.classes(vector, grid))
+            yield "classes", ClassVector(self.classes(vector, grid, hint))
         if "mask" in names:
-            assert logits is not None
             yield "mask", LabelMap(logits)
 
 

@@ -96,24 +96,34 @@ class ClassDecoder(nn.Module):
         classes: Number of classes.
         grid_channels: Channels of a grid, whose maxima over cells are a further input; 0 = there
             is no grid.
+        hints: Channels of a picture of the same scene, whose maxima and means over pixels are a
+            further input; 0 = none.
 
     Shape:
-        ``(..., inputs)``, and ``(..., grid_channels, rows, columns)``, to ``(..., classes)``.
+        ``(..., inputs)``, and ``(..., grid_channels, rows, columns)``, and ``(..., hints, H, W)``,
+        to ``(..., classes)``.
     """
 
-    def __init__(self, inputs: int, hidden: int, classes: int, grid_channels: int = 0) -> None:
+    def __init__(
+        self, inputs: int, hidden: int, classes: int, grid_channels: int = 0, hints: int = 0
+    ) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Linear(inputs + (hidden if grid_channels else 0), hidden),
+            nn.Linear(inputs + (hidden if grid_channels else 0) + 2 * hints, hidden),
             nn.ReLU(),
             nn.Linear(hidden, classes),
         )
         self.grid_input = nn.Conv2d(grid_channels, hidden, 3, padding=1) if grid_channels else None
 
-    def forward(self, vector: Tensor, grid: Tensor | None = None) -> Tensor:
+    def forward(
+        self, vector: Tensor, grid: Tensor | None = None, hint: Tensor | None = None
+    ) -> Tensor:
         """Return the log odds of each class, float32."""
         if self.grid_input is not None and grid is not None:
             maxima = self.grid_input(grid.reshape(-1, *grid.shape[-3:])).amax((-2, -1))
             vector = torch.cat([vector, maxima.reshape(*vector.shape[:-1], -1)], dim=-1)
+        if hint is not None:
+            shares = [hint.amax((-2, -1)), hint.mean((-2, -1)).sqrt()]
+            vector = torch.cat([vector, *shares], dim=-1)
         logits: Tensor = self.layers(vector)
         return logits.float()

@@ -74,6 +74,37 @@ def test_particles_are_decoded_as_if_one_by_one(kind, schema, views):
             )
 
 
+@pytest.mark.parametrize("spatial", [0, 2])
+def test_image_and_classes_depend_on_the_mask_that_z_stands_for(schema, spatial):
+    """The networks of image and classes are given other masks than z's own, and follow them."""
+    torch.manual_seed(0)
+    model = JointScene(schema, latent=3, width=2, spatial=spatial, cell=8).eval()
+    vector, grid = model.parts.split(torch.randn(4, model.latent))
+    own = model.mask(vector, grid).softmax(-3)
+    other = own.roll(1, 1)
+    for network in (model.image, model.classes):
+        same, changed = network(vector, grid, own), network(vector, grid, other)
+        assert not torch.allclose(same, changed)
+    decoded = model.decode(torch.cat([vector, *([grid.flatten(1)] if spatial else [])], 1), None,
+                           ("image", "classes"))  # fmt: skip
+    assert torch.allclose(decoded["image"].mean, model.image(vector, grid, own).sigmoid())
+    assert torch.allclose(decoded["classes"].logits, model.classes(vector, grid, own))
+
+
+@pytest.mark.parametrize("name", ["image", "classes"])
+def test_in_training_the_mask_s_network_learns_from_masks_alone(schema, views, name):
+    torch.manual_seed(0)
+    model = JointScene(schema, latent=3, width=2)
+    for training in (True, False):
+        model.train(training)
+        model.zero_grad()
+        z = torch.randn(len(views), 3, requires_grad=True)
+        model.decode(z, None, (name,))[name].log_prob(views[name]).sum().backward()
+        through = [p.grad is not None and bool(p.grad.any()) for p in model.mask.parameters()]
+        assert any(through) == (not training)
+        assert z.grad.any()  # what refines z follows the whole density
+
+
 def test_the_prior_is_standard_normal(schema, views):
     z = torch.randn(4, 4)
     for kind in (JointScene, ConditionalScene):
