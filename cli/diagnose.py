@@ -138,6 +138,9 @@ def show(about: dict[str, Any], diagnosis: Diagnosis) -> None:
         "nats a scene, ± standard error over scenes; ESS: effective number of draws, median. "
         "p: of no difference from the prior."
     )
+    if diagnosis.flow:
+        console.print(_flow(diagnosis))
+        console.print("The flow's draws against those given all views, in whose std. dev.")
     _show_coherence(diagnosis)
     if diagnosis.generation:
         show_generation(diagnosis.generation)
@@ -177,6 +180,18 @@ def _posteriors(diagnosis: Diagnosis) -> Table:
             f"{covered.deviation:.2f}",
             f"{covered.test.squared:.4f}",
             f"{covered.test.p:.3f}",
+        )
+    return table
+
+
+def _flow(diagnosis: Diagnosis) -> Table:
+    table = _table("flow given", "std. dev.", "MMD²", "p")
+    for row in diagnosis.flow:
+        table.add_row(
+            _source(row.given) if row.given else "nothing",
+            f"{row.deviation:.2f}",
+            f"{row.test.squared:.4f}",
+            f"{row.test.p:.3f}",
         )
     return table
 

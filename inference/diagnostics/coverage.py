@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,14 @@ import torch
 from torch import Tensor
 
 from scene.figures.charts import Cloud, draw_clouds
+from scene.seeds import seeded
+from scene.views import Views
 
-from .posteriors import Posteriors, ViewNames, join_names
+from ..build import Assembly
+from .posteriors import Posteriors, ViewNames, chunks, join_names
+
+TINY = 1e-6
+"""The least deviation that draws are divided by."""
 
 PERMUTATIONS = 1000
 """Random permutations for a p-value."""
@@ -117,6 +124,40 @@ def coverage(posteriors: Posteriors, prior: Tensor, seed: int = 0) -> Coverage:
     samples, prior = posteriors.standardised(posteriors.samples), posteriors.standardised(prior)
     deviation = float(samples.var(0).mean().sqrt())
     return Coverage(posteriors.given, mmd_test(samples, prior, seed=seed), deviation)
+
+
+def flow_coverage(
+    assembly: Assembly, views: Views, complete: Posteriors, seed: int = 0
+) -> list[Coverage]:
+    """Compare draws of the flow, one for each of N scenes, with draws given all of their views.
+
+    Whatever the flow is given of each scene, its draws over all scenes lie where those do.
+
+    Args:
+        assembly: A model with a flow.
+        views: The N scenes.
+        complete: Their posteriors given all views.
+        seed: Seed of the draws and of the permutations.
+
+    Returns:
+        A row for nothing given, and for each set of views; deviations are in those of the draws
+        given all views.
+    """
+    flow = assembly.flow
+    assert flow is not None
+    centre, scale = complete.samples.mean(0), complete.samples.std(0).clamp(min=TINY)
+    rows = []
+    with seeded(seed, assembly.device), torch.no_grad():
+        for size in range(len(flow.views) + 1):
+            for given in combinations(flow.views, size):
+                parts = [
+                    flow.posterior(part.only(given) if given else None, len(part)).sample()
+                    for part in chunks(views, assembly.device)
+                ]
+                drawn, true = ((z - centre) / scale for z in (torch.cat(parts), complete.samples))
+                deviation = float(drawn.var(0).mean().sqrt())
+                rows.append(Coverage(given, mmd_test(drawn, true, seed=seed), deviation))
+    return rows
 
 
 def draw_coverage(

@@ -18,7 +18,7 @@ from ..build import Assembly
 from ..runs.run import write_json
 from .calibration import Calibration, calibration, draw_calibration
 from .coherence import Coherence, coherence, segmenter_of
-from .coverage import Coverage, coverage, draw_coverage
+from .coverage import Coverage, coverage, draw_coverage, flow_coverage
 from .generation import LEAST, Generation, draws_scenes, generation
 from .gradient_noise import gradient_noise
 from .gradient_statistics import GradientNoise, draw_noise
@@ -38,7 +38,14 @@ REPORT = "diagnose.json"
 
 
 _LISTS = (
-    "marginals", "conditionals", "units", "coverage", "coherence", "generation", "calibration"
+    "marginals",
+    "conditionals",
+    "units",
+    "coverage",
+    "flow",
+    "coherence",
+    "generation",
+    "calibration",
 )  # fmt: skip
 
 
@@ -53,6 +60,7 @@ class Diagnosis:
         conditionals: Log-likelihoods of a view given others.
         units: The dimensions of z, for each set of views that has a posterior.
         coverage: Mixtures of posteriors against the prior, for each of these sets.
+        flow: Draws of the flow against draws given all views, for each set; empty without a flow.
         coherence: Agreement of views decoded from one z, by what z was sampled given.
         generation: Drawn scenes against true ones; empty if there is no segmenter, or the model
             draws no images.
@@ -67,6 +75,7 @@ class Diagnosis:
     conditionals: list[Conditional]
     units: list[Units]
     coverage: list[Coverage]
+    flow: list[Coverage]
     coherence: list[Coherence]
     generation: list[Generation]
     calibration: list[Calibration]
@@ -163,6 +172,7 @@ def diagnose(
         conditionals=conditionals,
         units=[units(one) for one in inferred],
         coverage=[coverage(one, prior, seed) for one in inferred],
+        flow=[] if assembly.flow is None else flow_coverage(assembly, views, inferred[-1], seed),
         coherence=coherent,
         generation=drawn,
         calibration=calibrated,

@@ -59,7 +59,15 @@ class Decoder(nn.Module):
         self.grid_input = (
             convolution_block(inner + grid_channels, inner) if grid_channels else None
         )
-        self.hint_input = convolution_block(width + 4 * hints, width) if hints else None
+        self.hint_input = (
+            channels_last(
+                nn.Sequential(
+                    nn.Conv2d(width + 4 * hints, width, 1, bias=False), Norm(width), nn.ReLU()
+                )
+            )
+            if hints
+            else None
+        )
 
     def forward(
         self, vector: Tensor, grid: Tensor | None = None, hint: Tensor | None = None

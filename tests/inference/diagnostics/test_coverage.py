@@ -1,10 +1,23 @@
 """The two-sample test: quiet where two samples are alike, loud where they are not."""
 
+import pyro.distributions as dist
 import pytest
 import torch
 
-from inference.diagnostics.coverage import coverage, draw_coverage, mmd_test, principal
-from inference.diagnostics.posteriors import Posteriors
+from inference.build import Assembly
+from inference.diagnostics.coverage import (
+    coverage,
+    draw_coverage,
+    flow_coverage,
+    mmd_test,
+    principal,
+)
+from inference.diagnostics.posteriors import Posteriors, posteriors
+from inference.flows import FlowGuide
+from inference.guides import Guide
+from inference.objectives.flow_matching import FlowMatching
+from scene.models import JointScene
+from scene.views import VIEWS
 
 
 def _normal(seed, shift=0.0, count=60):
@@ -72,3 +85,28 @@ def test_scenes_with_priors_of_their_own_are_seen_from_these(tmp_path):
     rows = [coverage(like, priors), coverage(off, priors)]
     draw_coverage(tmp_path / "coverage.png", [like, off], priors, rows)
     assert (tmp_path / "coverage.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_draws_of_a_flow_are_compared_with_draws_given_all_views(schema, pets_views, tmp_path):
+    """A flow that moves nothing draws N(0, I): as the guide's draws if these are standard."""
+    guide = FlowGuide(schema, VIEWS, source=Standard(schema, VIEWS, latent=3), latent=3)
+    guide.velocity.vector[-1].weight.data.zero_()
+    guide.velocity.vector[-1].bias.data.zero_()
+    model, views = JointScene(schema, 3, 2), pets_views(40)
+    plain = Assembly(model, guide.source, FlowMatching(), guide)
+    for shift in (0.0, 2.0):
+        guide.shift.fill_(shift)
+        rows = flow_coverage(plain, views, posteriors(plain, views, VIEWS))
+        assert [len(row.given) for row in rows] == [0, 1, 1, 1, 2, 2, 2, 3]
+        assert all((row.test.p > 0.01) == (shift == 0) for row in rows)
+        assert all(0.6 < row.deviation < 1.6 for row in rows)
+
+
+class Standard(Guide):
+    """A guide to which all views say nothing."""
+
+    def accepts(self, names):
+        return bool(names)
+
+    def posterior(self, views):
+        return dist.Normal(torch.zeros(len(views), self.latent), 1.0).to_event(1)
