@@ -94,10 +94,6 @@ class SceneModel(nn.Module):
 class JointScene(SceneModel):
     """p(z) p(image | z) p(classes | z) p(mask | z): the model of j-VAE, JMVAE and TELBO.
 
-    The networks of image and classes see the mask that z stands for: the image is painted upon
-    it, and the classes are those that it shows. In training nothing flows back through what they
-    see, so that the network of masks learns from masks alone.
-
     Args:
         schema: Labels and image size.
         latent: Length of z.
@@ -108,6 +104,10 @@ class JointScene(SceneModel):
         spatial: Channels of z for each cell of a grid over the scene, beside ``latent``; 0 = no
             grid.
         cell: Height and width of a cell in pixels.
+        mask_first: Whether the networks of image and classes also see the mask that z stands for:
+            the image is painted upon it, and the classes are those that it shows. In training
+            nothing flows back through what they see, or the many nats of an image would make of
+            the mask what suits the image.
     """
 
     views: tuple[str, ...] = VIEWS
@@ -122,15 +122,17 @@ class JointScene(SceneModel):
         learn_scale: bool = False,
         spatial: int = 0,
         cell: int = 4,
+        mask_first: bool = False,
     ) -> None:
         super().__init__()
         self.parts = Latent(latent, spatial, cell, schema.size)
-        self.latent, self.noise = self.parts.length, noise
+        self.latent, self.noise, self.mask_first = self.parts.length, noise, mask_first
         labels = schema.labels
         count = len(labels.names)
-        self.image = Decoder(latent, 3, schema.size, width, spatial, cell, hints=count)
+        hints = count if mask_first else 0
+        self.image = Decoder(latent, 3, schema.size, width, spatial, cell, hints)
         self.mask = Decoder(latent, count, schema.size, width, spatial, cell)
-        self.classes = ClassDecoder(latent, 8 * width, len(labels.classes), spatial, hints=count)
+        self.classes = ClassDecoder(latent, 8 * width, len(labels.classes), spatial, hints)
         log_scale = torch.tensor(float(image_scale)).log()
         self.log_scale = nn.Parameter(log_scale, requires_grad=learn_scale)
 
@@ -142,15 +144,17 @@ class JointScene(SceneModel):
         return dict(self._likelihoods(z, tuple(names)))
 
     def _likelihoods(self, z: Tensor, names: tuple[str, ...]) -> Iterator[tuple[str, Likelihood]]:
-        vector, grid = self.parts.split(z)
-        logits = self.mask(vector, grid)
-        hint = (logits.detach() if self.training else logits).softmax(-3)
+        parts, logits, hint = self.parts.split(z), None, None
+        if "mask" in names or self.mask_first:
+            logits = self.mask(*parts)
+        if self.mask_first and logits is not None:
+            hint = (logits.detach() if self.training else logits).softmax(-3)
         if "image" in names:
-            pixels = self.image(vector, grid, hint).sigmoid()
+            pixels = self.image(*parts, hint).sigmoid()
             yield "image", Pixels(pixels, self.log_scale.exp(), self.noise)
         if "classes" in names:
-            yield "classes", ClassVector(self.classes(vector, grid, hint))
-        if "mask" in names:
+            yield "classes", ClassVector(self.classes(*parts, hint))
+        if "mask" in names and logits is not None:
             yield "mask", LabelMap(logits)
 
 

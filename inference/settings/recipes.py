@@ -227,7 +227,7 @@ _PUBLISHED = {
 """Their cues and their CRF."""
 
 _GRID = ("spatial", "cell")
-_FLOW = ("prior", "flow_width", "flow_steps")
+_FLOW = ("mask_first", "prior", "flow_width", "flow_steps")
 _OF_THE_RUN = ("data", "size", "count", "width", "view_weights")
 """What a flow has of the run whose latents it learns."""
 

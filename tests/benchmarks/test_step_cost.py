@@ -52,15 +52,14 @@ def posterior(experts, seen):
 
 def log_joint(model, batch, z):
     """Add log p(z), log p(image | z), log p(classes | z) and log p(mask | z): (K, B)."""
-    scale, logits = model.log_scale.exp(), model.mask(z)
-    hint = logits.detach().softmax(-3)
-    error = (batch["image"] - model.image(z, hint=hint).sigmoid()).square().flatten(2).sum(-1)
+    scale = model.log_scale.exp()
+    error = (batch["image"] - model.image(z).sigmoid()).square().flatten(2).sum(-1)
     constant = batch["image"][0].numel() * (model.log_scale + 0.5 * math.log(2 * math.pi))
     image = -error / (2 * scale.square()) - constant
-    odds = model.classes(z, hint=hint)
+    odds = model.classes(z)
     truth = batch["classes"].expand_as(odds)
     classes = -F.binary_cross_entropy_with_logits(odds, truth, reduction="none").sum(-1)
-    logits = logits.flatten(0, 1).contiguous()
+    logits = model.mask(z).flatten(0, 1).contiguous()
     labels = batch["mask"].expand(len(z), -1, -1, -1).flatten(0, 1)
     each = F.cross_entropy(logits, labels, ignore_index=255, reduction="none")
     mask = -each.flatten(1).sum(-1).view(z.shape[:-1])

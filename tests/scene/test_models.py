@@ -78,7 +78,7 @@ def test_particles_are_decoded_as_if_one_by_one(kind, schema, views):
 def test_image_and_classes_depend_on_the_mask_that_z_stands_for(schema, spatial):
     """The networks of image and classes are given other masks than z's own, and follow them."""
     torch.manual_seed(0)
-    model = JointScene(schema, latent=3, width=2, spatial=spatial, cell=8).eval()
+    model = JointScene(schema, 3, 2, spatial=spatial, cell=8, mask_first=True).eval()
     vector, grid = model.parts.split(torch.randn(4, model.latent))
     own = model.mask(vector, grid).softmax(-3)
     other = own.roll(1, 1)
@@ -94,7 +94,7 @@ def test_image_and_classes_depend_on_the_mask_that_z_stands_for(schema, spatial)
 @pytest.mark.parametrize("name", ["image", "classes"])
 def test_in_training_the_mask_s_network_learns_from_masks_alone(schema, views, name):
     torch.manual_seed(0)
-    model = JointScene(schema, latent=3, width=2)
+    model = JointScene(schema, latent=3, width=2, mask_first=True)
     for training in (True, False):
         model.train(training)
         model.zero_grad()

@@ -20,12 +20,12 @@ def _elbo_by_hand(model, guide, views, given, scored, noise):
     """Write eq. 3 out with torch's own distributions: the slow oracle, ``(B,)``."""
     q = guide.posterior(views.only(given))
     z = q.mean + noise * q.stddev
-    log_p, hint = 0, model.mask(z).softmax(1)
+    log_p = 0
     if "image" in scored:
-        image = Normal(model.image(z, hint=hint).sigmoid(), 0.2).log_prob(views["image"])
+        image = Normal(model.image(z).sigmoid(), 0.2).log_prob(views["image"])
         log_p = log_p + image.sum((1, 2, 3))
     if "classes" in scored:
-        classes = Bernoulli(logits=model.classes(z, hint=hint)).log_prob(views["classes"])
+        classes = Bernoulli(logits=model.classes(z)).log_prob(views["classes"])
         log_p = log_p + classes.sum(1)
     if "mask" in scored:
         seen = views["mask"] != VOID
