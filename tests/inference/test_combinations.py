@@ -29,6 +29,7 @@ FACTORS = {
     "prior": OPTIONS["prior"].choice.choices,
     "hybrid": (0.0, 0.5),
     "noise": OPTIONS["noise"].choice.choices,
+    "mask_first": (False, True),
 }
 """What is combined, and its values."""
 
@@ -45,6 +46,8 @@ def senseless(recipe, factor, value):
     """Say whether a recipe cannot use a value: as it is refused, so it is left out here."""
     if not RECIPES[recipe].takes(factor):
         return True
+    if factor == "prior":
+        return value not in RECIPES[recipe].priors
     alone = ("joint", "none") if RECIPES[recipe].form in ("telbo", "jmvae") else ("none",)
     return factor == "guide" and value in alone
 
@@ -143,7 +146,8 @@ def test_what_makes_sense_is_the_majority():
     assert len(ROWS) > len(REFUSED)
     for recipe in ("cvae", "jvae", "jmvae", "telbo"):
         taken = [f for f in FACTORS if RECIPES[recipe].takes(f)]
-        every = torch.tensor([len(FACTORS[f]) for f in taken]).prod()
+        choices = {**FACTORS, "prior": RECIPES[recipe].priors}
+        every = torch.tensor([len(choices[f]) for f in taken]).prod()
         kept = torch.tensor([len(values) for values in sensible(recipe).values()]).prod()
         assert 2 * kept > every
 

@@ -140,6 +140,13 @@ POSSIBLE = {
         "all → mask": True, "image → classes": True, "mask → classes": True,
         "image + mask → classes": False,
     },
+    "prior": dict.fromkeys(
+        [
+            "image → mask", "image + classes → mask", "mask → mask", "all → mask",
+            "image → classes", "mask → classes", "image + mask → classes",
+        ],
+        True,
+    ),
 }  # fmt: skip
 """The cells each recipe can fill, and whether their posteriors were trained on their own."""
 

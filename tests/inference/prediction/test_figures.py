@@ -24,6 +24,7 @@ COLUMNS = {
     "jvae": ["image+classes → mask"],
     "telbo": ANY,
     "jmvae": ANY,
+    "prior": ANY,
 }
 
 
