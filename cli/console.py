@@ -156,9 +156,7 @@ class Bar:
             parts = ((key.partition("/"), value) for key, value in report.terms.items())
             losses = "  ".join(f"{k[0]} {value:.3g}" for k, value in parts if k[2] == "loss")
             text = f"loss {report.loss:.3g}  {losses}"
-        self.progress.update(
-            self.task, total=report.steps, completed=report.step, terms=text
-        )
+        self.progress.update(self.task, total=report.steps, completed=report.step, terms=text)
         if report.val is not None:
             places = 1 if abs(report.val) >= 10 else 3
             line = (

@@ -1,8 +1,9 @@
 """A flow over z: a density learned after a model, to draw from its prior and given any views.
 
-The posteriors of all scenes together rarely look like N(0, I), so that draws from it decode to what
-no scene looks like; and a guide that predicts well given a mask points to one image where many
-would do. A flow learns where the latents of scenes lie, given whichever views one has, or none.
+The posteriors of all scenes together rarely look like N(0, I), so that draws from it decode to
+what no scene looks like; and a guide that predicts well given a mask points to one image where
+many would do. A flow learns where the latents of scenes lie, given whichever views one has, or
+none.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ class Flow(dist.TorchDistribution):
         noise, change = back.call_and_ladj(x)
         standard = dist.Normal(torch.zeros_like(noise), 1.0).to_event(1)
         log_p = standard.log_prob(noise) + change - self.scale.log().sum()
-        return log_p.reshape(value.shape[:-1])
+        return cast(Tensor, log_p).reshape(value.shape[:-1])
 
 
 class FlowGuide(Guide):
@@ -198,7 +199,9 @@ class FlowGuide(Guide):
         return readings
 
     def _reader(self, name: str) -> nn.Module:
-        return self.own[name] if name in self.own else cast(nn.Module, reader_of(self.source, name))
+        return (
+            self.own[name] if name in self.own else cast(nn.Module, reader_of(self.source, name))
+        )
 
     def _field(self, whole: Tensor, cells: Tensor | None, time: Tensor, x: Tensor) -> Tensor:
         """Return the velocity of ``(N, B, L)``."""
@@ -254,4 +257,3 @@ def reader_of(guide: Guide, name: str) -> nn.Module | None:
         if isinstance(pyramid, FeaturePyramid):
             return pyramid
     return guide.encoders[name] if name in guide.encoders else None
-

@@ -20,7 +20,7 @@ NOTHING = 0.2
 """Share of the scenes of which no view is given at all; of others, each is given half the time."""
 
 MEAN, DEVIATION, READING = "z.mean", "z.deviation", "reading."
-"""What a batch of `EncodedScenes` calls the posterior given all views, and what is read of each."""
+"""What batches of `EncodedScenes` call the posterior given all views, and readings of views."""
 
 TOGETHER = 100
 """Scenes that are encoded at once."""

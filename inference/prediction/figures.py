@@ -97,18 +97,19 @@ def draw_drawn(
             z = draw(source, complete.only(given) if given else None, scenes, 1)
             decoded = assembly.model.decode(z, None, ("image", "mask"))
             images, masks = (expected(decoded[name])[:, 0].cpu() for name in ("image", "mask"))
-            first = [[Panel()], [Panel()]]
-            if "image" in given or "mask" in given:
-                first[0] = [Panel(complete[given[0]][0], "given")]
-            elif given:
-                first[0] = [Panel(None, named(labels, complete["classes"][0]))]
-            for line, name, pictures in (
-                (0, "image", images),
-                (1, "mask", masks.argmax(1)),
-            ):
-                rows.append([*first[line], *(Panel(picture) for picture in pictures)])
-                names.append("" if line else f"given {given[0]}" if given else "prior")
+            rows.append([_given(complete, given, labels), *map(Panel, images)])
+            rows.append([Panel(), *map(Panel, masks.argmax(1))])
+            names += [f"given {given[0]}" if given else "prior", ""]
     draw_grid(path, rows, labels, rows=names)
+
+
+def _given(complete: Views, given: tuple[str, ...], labels: Labels) -> Panel:
+    """Show what draws were given."""
+    if not given:
+        return Panel()
+    if given == ("classes",):
+        return Panel(None, named(labels, complete["classes"][0]))
+    return Panel(complete[given[0]][0], "given")
 
 
 _GIVEN = (("mask",), ("classes",), ("image",))

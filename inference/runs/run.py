@@ -10,6 +10,7 @@
         samples.png             pictures
         summary.json            the figures of the run; written last of all
         code/                   a user's own guide or objective, copied here
+        prior/                  the run of the flow over its latents, if there is one
         events.out.tfevents.*   for TensorBoard
 """
 

@@ -22,8 +22,8 @@ from ..crf.parameters import USUAL, Parameters
 from ..prediction.predict import able
 from ..runs.checkpoints import restore
 from ..runs.run import Run, home, newest
-from ..settings.recipes import RECIPES
 from ..settings.abilities import able as reads
+from ..settings.recipes import RECIPES
 from .cues import CueSettings, usual_class_maps
 from .maps import log_probs
 from .segmentation import Segmentation

@@ -228,6 +228,7 @@ _PUBLISHED = {
 
 _GRID = ("spatial", "cell")
 _FLOW = ("mask_first", "prior", "flow_width", "flow_steps")
+_JOINTLY = (*_LATENT, *_GRID, *_FLOW, *_PIXELS, *_TRUNK, "weak_weight")
 _OF_THE_RUN = ("data", "size", "count", "width", "view_weights")
 """What a flow has of the run whose latents it learns."""
 
@@ -244,15 +245,7 @@ RECIPES: dict[str, Recipe] = {
         "Conditional VAE: samples masks given an image.",
         "scene.models:ConditionalScene",
         explains=("mask",),
-        uses=(
-            *_LATENT,
-            *_GRID,
-            "encode",
-            "prior",
-            "hybrid",
-            "weak_weight",
-            *_TRUNK,
-        ),
+        uses=(*_LATENT, *_GRID, "encode", "prior", "hybrid", "weak_weight", *_TRUNK),
         scratch=("small", "vgg16"),
         priors=("standard", "learned"),
         defaults={"encode": ("image", "mask")},
@@ -260,7 +253,7 @@ RECIPES: dict[str, Recipe] = {
     "jvae": Recipe(
         "Joint VAE: infers z from the views of --encode, models image, classes and mask.",
         _JOINT,
-        uses=(*_LATENT, *_GRID, *_FLOW, *_PIXELS, *_TRUNK, "encode", "weak_weight"),
+        uses=(*_JOINTLY, "encode"),
         scratch=("small",),
         defaults={"encode": ("image", "classes")},
     ),
@@ -268,7 +261,7 @@ RECIPES: dict[str, Recipe] = {
         "JMVAE: a joint VAE whose posteriors given fewer views follow the joint one.",
         _JOINT,
         form="jmvae",
-        uses=(*_LATENT, *_GRID, *_FLOW, *_PIXELS, *_TRUNK, "subsets", "alpha", "weak_weight"),
+        uses=(*_JOINTLY, "subsets", "alpha"),
         scratch=("small",),
         defaults={"guide": "retrofit", "subsets": "singles", "learning_rate": 1e-3},
     ),
@@ -276,7 +269,7 @@ RECIPES: dict[str, Recipe] = {
         "TELBO: a joint bound and one for each subset of views, with shared generators.",
         _JOINT,
         form="telbo",
-        uses=(*_LATENT, *_GRID, *_FLOW, *_PIXELS, *_TRUNK, "subsets", "alpha", *_RETROFIT, "weak_weight"),
+        uses=(*_JOINTLY, "subsets", "alpha", *_RETROFIT),
         scratch=("small",),
         defaults={
             "guide": "poe",
@@ -292,7 +285,13 @@ RECIPES: dict[str, Recipe] = {
         form="flow",
         uses=("run", "flow_width"),
         without=_OF_THE_RUN,
-        defaults={"guide": "poe", "augment": "none", "steps": 1200, "batch_size": 64, "learning_rate": 2e-3},
+        defaults={
+            "guide": "poe",
+            "augment": "none",
+            "steps": 1200,
+            "batch_size": 64,
+            "learning_rate": 2e-3,
+        },
     ),
     "segmenter": Recipe(
         "U-Net trained on ground-truth masks: the supervised baseline.",

@@ -78,7 +78,9 @@ class ViewFeatures(nn.Module):
             reading, here = readings[name], present[:, place].float()
             maps = reading.dim() > 2
             pooled = (
-                torch.cat([reading.mean((-2, -1)), reading.amax((-2, -1))], -1) if maps else reading
+                torch.cat([reading.mean((-2, -1)), reading.amax((-2, -1))], -1)
+                if maps
+                else reading
             )
             whole = whole + self.whole[name](pooled) * here[:, None]
             if maps:
