@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Independent, Normal
 
 from scene.datasets.base import SceneDataset
 from scene.networks.memory import BYTES
@@ -70,7 +71,8 @@ def encoded(guide: FlowGuide, views: Views) -> Views:
     """Add to a batch the posterior given all views of each scene, and what is read of each view.
 
     ``views["z.mean"]`` and ``views["z.deviation"]`` are ``(B, L)``; a scene whose views the source
-    has no posterior given lacks them.
+    has no posterior given lacks them. Of a posterior that is no diagonal Normal they are a draw,
+    and 0.
     """
     source = guide.source
     mean = torch.zeros(len(views), guide.latent, device=views.device)
@@ -84,11 +86,19 @@ def encoded(guide: FlowGuide, views: Views) -> Views:
         rows = (patterns == pattern).all(1)
         with torch.no_grad():
             q = source.posterior(views.rows(rows).only(given))
-        mean[rows], deviation[rows], known[rows] = q.mean, q.stddev, True
+        mean[rows], deviation[rows] = _as_normal(q)
+        known[rows] = True
     still = [name for name in guide.views if name not in guide.own]
     readings = {READING + name: reading for name, reading in guide.read(views, still).items()}
     tensors = {**dict(views.items()), MEAN: mean, DEVIATION: deviation, **readings}
     return Views(tensors, {**views.present, MEAN: known, DEVIATION: known})
+
+
+def _as_normal(q: Any) -> tuple[Tensor, Tensor]:
+    if isinstance(q, Independent) and isinstance(q.base_dist, Normal):
+        return q.mean, q.stddev
+    drawn = q.sample()
+    return drawn, torch.zeros_like(drawn)
 
 
 class EncodedScenes(SceneDataset):
@@ -141,10 +151,17 @@ class EncodedScenes(SceneDataset):
 
 
 def encoded_once(scenes: SceneDataset, guide: FlowGuide, augmentation: str) -> SceneDataset:
-    """Return scenes that are encoded once, if they stay as they are and there is room for that."""
+    """Return scenes that are encoded once, if there is room and that is all one needs of them.
+
+    They must stay as they are, and their posteriors be diagonal Normals.
+    """
     size = 2 * guide.latent * 4 + sum(2 * shape.numel() for shape in _blank(guide).values())
-    fixed = augmentation == "none"
-    return EncodedScenes(scenes, guide) if fixed and len(scenes) * size <= BYTES else scenes
+    if augmentation != "none" or not len(scenes) or len(scenes) * size > BYTES:
+        return scenes
+    first = encoded(guide, scenes.views(range(1)).to(guide.shift.device))
+    if not bool(first[DEVIATION].all()):  # then every batch wants draws of its own
+        return scenes
+    return EncodedScenes(scenes, guide)
 
 
 def _blank(guide: FlowGuide) -> dict[str, torch.Size]:

@@ -259,7 +259,7 @@ def restore(
     assembly.model.to(device).eval()
     assembly.guide.to(device).eval()
     if flow and has_flow(run):
-        return replace(assembly, flow=flow_of(read(run.path(FLOW)), device))
+        return replace(assembly, flow=flow_of(read(run.path(FLOW)), device, trust))
     return assembly
 
 
@@ -268,13 +268,13 @@ def has_flow(run: Run) -> bool:
     return (run.path(FLOW) / WEIGHTS).is_file()
 
 
-def flow_of(run: Run, device: torch.device | str = "cpu") -> FlowGuide:
+def flow_of(run: Run, device: torch.device | str = "cpu", trust: bool = False) -> FlowGuide:
     """Load the flow that a run of the recipe ``prior`` trained.
 
     Raises:
         ValueError: As `restore`; or if the run is of another recipe.
     """
-    guide = restore(run, device=device).guide
+    guide = restore(run, device=device, trust=trust).guide
     if not isinstance(guide, FlowGuide):
         raise ValueError(f"{run.folder} holds a run of {run.settings.recipe}, not of a prior; "
                          "remove it.")  # fmt: skip

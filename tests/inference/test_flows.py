@@ -156,20 +156,33 @@ def test_the_guide_that_is_learned_from_stays_as_it_is(schema, pets_views):
     assert all(torch.equal(value, before[n]) for n, value in guide.source.state_dict().items())
 
 
+class Own(Guide):
+    """A guide of one's own: it has no encoders, and its posterior is no Normal."""
+
+    def accepts(self, names):
+        return bool(names)
+
+    def posterior(self, views):
+        zero = torch.zeros(len(views), self.latent)
+        return dist.Laplace(zero, 1.0).to_event(1)
+
+
 def test_a_guide_of_ones_own_is_read_by_encoders_that_learn(schema, pets_views):
-    class Own(Guide):
-        def accepts(self, names):
-            return bool(names)
-
-        def posterior(self, views):
-            zero = torch.zeros(len(views), self.latent)
-            return dist.Normal(zero, 1.0).to_event(1)
-
     guide = flow_guide(schema, Own).train()
     assert set(guide.own) == set(VIEWS)
     torch.manual_seed(1)
     (-FlowMatching().terms(None, guide, pets_views(6))["flow"].bound).backward()
     assert any(p.grad is not None for p in guide.own.parameters())
+
+
+def test_a_posterior_that_is_no_normal_is_drawn_from_each_time(schema, pets_views, few):
+    guide, views = flow_guide(schema, Own), pets_views(500)
+    first, second = encoded(guide, views), encoded(guide, views)
+    assert not torch.equal(first[MEAN], second[MEAN])
+    assert not first[DEVIATION].any()
+    assert float(first[MEAN].abs().mean()) == pytest.approx(1, abs=0.15)  # of Laplace, not Normal
+    scenes = open_data("synthetic", "train", (16, 16))
+    assert encoded_once(scenes, flow_guide(scenes.schema, Own), "none") is scenes
 
 
 @pytest.mark.parametrize("grid", [False, True])
