@@ -1,4 +1,4 @@
-"""`scene train prior`, and `--prior flow`: a flow in one command or in two, and what draws then."""
+"""`scene train prior`, and `--prior flow`: a flow in one command or two, and what draws then."""
 
 import json
 
