@@ -185,7 +185,7 @@ def sample(
         views = {name: view.squeeze(1) for name, view in views.items()}
         means = {name: view.squeeze(0) for name, view in means.items()}
     on_cpu = on_device.to("cpu") if on_device is not None else None
-    title = _title(on_cpu, labels, walk, refinement)
+    title = _title(on_cpu, labels, walk, refinement, assembly.flow is not None)
     return _samples(views, means, on_cpu, labels, title, refined, batched)
 
 
@@ -329,7 +329,11 @@ def require_posterior(assembly: Assembly, names: Any, recipe: str) -> None:
 
 
 def _title(
-    observed: Views | None, labels: Labels, walk: bool, refinement: Refinement | None
+    observed: Views | None,
+    labels: Labels,
+    walk: bool,
+    refinement: Refinement | None,
+    flow: bool,
 ) -> str:
     title = "drawn from the prior"
     if observed is not None:
@@ -343,4 +347,6 @@ def _title(
         title = f"drawn given {source}"
     if refinement is not None:
         title += f", refined by {refinement.method}"
+    elif flow:
+        title += " by the flow"
     return f"{title}, a walk" if walk else title

@@ -89,6 +89,7 @@ def test_a_walk_ends_where_draws_would_and_turns_round(with_flow):
     fitted = load(with_flow(), device="cpu")
     walk = fitted.sample(5, walk=True, seed=3)
     assert len(walk) == 5
+    assert walk.title == "drawn from the prior by the flow, a walk"
     assert not torch.equal(walk.image[0], walk.image[4])
     given = fitted.sample(4, classes="circle", walk=True)
     assert len(given) == 4
