@@ -72,7 +72,6 @@ def copy_run(assembly: Assembly, run: Run) -> None:
     """Give a flow the model and the guide of the run whose latents it learns."""
     of, guide = restore(run, flow=False), assembly.guide
     assert isinstance(guide, FlowGuide)
-    assert guide.source is not None
     assembly.model.load_state_dict(of.model.state_dict())
     guide.source.load_state_dict(of.guide.state_dict())
 

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from .encoders import STRIDE, Norm, channels_last, coarsest_grid, convolution_block
 
+_TINY = 1e-6
+
 
 class Decoder(nn.Module):
     """Decode a vector as an image: a linear layer to the coarsest grid, then deconvolutions.
@@ -131,7 +133,8 @@ class ClassDecoder(nn.Module):
             maxima = self.grid_input(grid.reshape(-1, *grid.shape[-3:])).amax((-2, -1))
             vector = torch.cat([vector, maxima.reshape(*vector.shape[:-1], -1)], dim=-1)
         if hint is not None:
-            shares = [hint.amax((-2, -1)), hint.mean((-2, -1)).sqrt()]
+            seen = hint.mean((-2, -1)).clamp(min=_TINY)  # the slope of √ at 0 is no number
+            shares = [hint.amax((-2, -1)), seen.sqrt()]
             vector = torch.cat([vector, *shares], dim=-1)
         logits: Tensor = self.layers(vector)
         return logits.float()

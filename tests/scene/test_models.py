@@ -105,6 +105,17 @@ def test_in_training_the_mask_s_network_learns_from_masks_alone(schema, views, n
         assert z.grad.any()  # what refines z follows the whole density
 
 
+def test_labels_that_are_nowhere_leave_the_slope_of_z_finite(schema, views):
+    """Sure of every pixel, a softmax is exactly 0 for other labels; refinement needs slopes."""
+    torch.manual_seed(0)
+    model = JointScene(schema, latent=3, width=2, mask_first=True).eval()
+    model.mask.deconvolutions[-1].bias.data = torch.tensor([500.0, 0.0, -500.0])
+    z = torch.randn(len(views), 3, requires_grad=True)
+    model.decode(z, None, ("classes",))["classes"].log_prob(views["classes"]).sum().backward()
+    assert z.grad.isfinite().all()
+    assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+
+
 def test_the_prior_is_standard_normal(schema, views):
     z = torch.randn(4, 4)
     for kind in (JointScene, ConditionalScene):
