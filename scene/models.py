@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from .likelihoods import ClassVector, LabelMap, Pixels
 from .networks.backbones import Weights
-from .networks.decoders import ClassDecoder, Decoder
+from .networks.decoders import ClassesOfMask, Decoder
 from .networks.encoders import Encoder, GaussianHead, make_encoder
 from .networks.image_encoders import TrunkEncoder, make_backbone
 from .networks.spatial import FeaturePyramid, GridGaussian, Latent
@@ -94,6 +94,8 @@ class SceneModel(nn.Module):
 class JointScene(SceneModel):
     """p(z) p(image | z) p(classes | z) p(mask | z): the model of j-VAE, JMVAE and TELBO.
 
+    Classes are decoded from the mask's logits, so that they are those that the mask shows.
+
     Args:
         schema: Labels and image size.
         latent: Length of z.
@@ -104,10 +106,9 @@ class JointScene(SceneModel):
         spatial: Channels of z for each cell of a grid over the scene, beside ``latent``; 0 = no
             grid.
         cell: Height and width of a cell in pixels.
-        mask_first: Whether the networks of image and classes also see the mask that z stands for:
-            the image is painted upon it, and the classes are those that it shows. In training
-            nothing flows back through what they see, or the many nats of an image would make of
-            the mask what suits the image.
+        mask_first: Whether the network of the image also sees the mask that z stands for. In
+            training nothing flows back through what it sees, or the many nats of an image would
+            make of the mask what suits the image.
     """
 
     views: tuple[str, ...] = VIEWS
@@ -132,7 +133,7 @@ class JointScene(SceneModel):
         hints = count if mask_first else 0
         self.image = Decoder(latent, 3, schema.size, width, spatial, cell, hints)
         self.mask = Decoder(latent, count, schema.size, width, spatial, cell)
-        self.classes = ClassDecoder(latent, 8 * width, len(labels.classes), spatial, hints)
+        self.classes = ClassesOfMask(labels.ids)
         log_scale = torch.tensor(float(image_scale)).log()
         self.log_scale = nn.Parameter(log_scale, requires_grad=learn_scale)
 
@@ -145,15 +146,16 @@ class JointScene(SceneModel):
 
     def _likelihoods(self, z: Tensor, names: tuple[str, ...]) -> Iterator[tuple[str, Likelihood]]:
         parts, logits, hint = self.parts.split(z), None, None
-        if "mask" in names or self.mask_first:
+        painted = self.mask_first and "image" in names
+        if painted or "mask" in names or "classes" in names:
             logits = self.mask(*parts)
-        if self.mask_first and logits is not None:
+        if painted and logits is not None:
             hint = (logits.detach() if self.training else logits).softmax(-3)
         if "image" in names:
             pixels = self.image(*parts, hint).sigmoid()
             yield "image", Pixels(pixels, self.log_scale.exp(), self.noise)
-        if "classes" in names:
-            yield "classes", ClassVector(self.classes(*parts, hint))
+        if "classes" in names and logits is not None:
+            yield "classes", ClassVector(self.classes(logits))
         if "mask" in names and logits is not None:
             yield "mask", LabelMap(logits)
 

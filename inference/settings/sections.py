@@ -96,7 +96,7 @@ class ModelSettings:
         latent: Length of z, or of its part that concerns the scene as a whole.
         spatial: Channels of z for each cell of a grid over the scene; 0 = there is no grid.
         cell: Height and width of a cell in pixels: 2, 4 or 8.
-        mask_first: Whether a joint model decodes image and classes from the mask, too.
+        mask_first: Whether a joint model decodes the image from the mask, too.
         prior: p(z) of a cVAE, or what scenes of a joint model are drawn with.
         width: Channels of the finest layer of the decoders, or of a U-Net.
         noise: Distribution of pixels around the decoded image.
@@ -123,7 +123,7 @@ class ModelSettings:
     cell: int = setting(4, "Side of a cell of the grid of --spatial: 2, 4 or 8.", unit="pixels")
     mask_first: bool = setting(
         False,
-        "Decode image and classes from z and from the mask that z stands for, so that they agree.",
+        "Decode the image from z and from the mask that z stands for, so that they agree.",
     )
     prior: str = setting(
         "standard",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -11,7 +12,8 @@ from torch import Tensor, nn
 
 from .encoders import STRIDE, Norm, channels_last, coarsest_grid, convolution_block
 
-_TINY = 1e-6
+_ONE = math.log(math.e - 1)
+"""What softplus makes 1 of."""
 
 
 class Decoder(nn.Module):
@@ -97,44 +99,38 @@ def _padded(maps: Tensor, size: tuple[int, int]) -> Tensor:
     return F.pad(maps, (0, size[1] - maps.shape[-1], 0, size[0] - maps.shape[-2]))
 
 
-class ClassDecoder(nn.Module):
-    """Decode a vector as the log odds of each class, by two layers.
+class ClassesOfMask(nn.Module):
+    """Decode the logits of a mask as the log odds of each class: those that the mask shows.
+
+    The log odds of a class are those of its label at the pixel where it is most probable, times a
+    learned positive factor: 0 where the best pixel is as probably of the class as not.
 
     Args:
-        inputs: Length of the vector.
-        hidden: Length of the hidden layer.
-        classes: Number of classes.
-        grid_channels: Channels of a grid, whose maxima over cells are a further input; 0 = there
-            is no grid.
-        hints: Channels of a picture of the same scene, whose maxima and means over pixels are a
-            further input; 0 = none.
+        ids: The label id of each class.
 
     Shape:
-        ``(..., inputs)``, and ``(..., grid_channels, rows, columns)``, and ``(..., hints, H, W)``,
-        to ``(..., classes)``.
+        ``(..., labels, H, W)`` to ``(..., classes)``.
+
+    Source:
+        The maximum over instances of Andrews et al. (2002), Support Vector Machines for
+        Multiple-Instance Learning; over pixels, Pinheiro & Collobert (2015), From Image-level to
+        Pixel-level Labeling with Convolutional Networks, https://arxiv.org/abs/1411.6228
     """
 
-    def __init__(
-        self, inputs: int, hidden: int, classes: int, grid_channels: int = 0, hints: int = 0
-    ) -> None:
+    def __init__(self, ids: Sequence[int]) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(inputs + (hidden if grid_channels else 0) + 2 * hints, hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, classes),
-        )
-        self.grid_input = nn.Conv2d(grid_channels, hidden, 3, padding=1) if grid_channels else None
+        self.ids = tuple(ids)
+        self.raw_factor = nn.Parameter(torch.full((len(self.ids),), _ONE))
 
-    def forward(
-        self, vector: Tensor, grid: Tensor | None = None, hint: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, logits: Tensor) -> Tensor:
         """Return the log odds of each class, float32."""
-        if self.grid_input is not None and grid is not None:
-            maxima = self.grid_input(grid.reshape(-1, *grid.shape[-3:])).amax((-2, -1))
-            vector = torch.cat([vector, maxima.reshape(*vector.shape[:-1], -1)], dim=-1)
-        if hint is not None:
-            seen = hint.mean((-2, -1)).clamp(min=_TINY)  # the slope of √ at 0 is no number
-            shares = [hint.amax((-2, -1)), seen.sqrt()]
-            vector = torch.cat([vector, *shares], dim=-1)
-        logits: Tensor = self.layers(vector)
-        return logits.float()
+        flat = logits.flatten(-2).float()  # (..., labels, pixels)
+        with torch.no_grad():
+            best = flat.log_softmax(-2)[..., self.ids, :].argmax(-1)  # (..., classes)
+        at_best = flat.gather(
+            -1, best.unsqueeze(-2).expand(*flat.shape[:-1], len(self.ids))
+        )  # (..., labels, classes)
+        own = torch.stack([at_best[..., i, c] for c, i in enumerate(self.ids)], dim=-1)
+        mine = F.one_hot(torch.tensor(self.ids), flat.shape[-2]).T.bool().to(flat.device)
+        others = at_best.masked_fill(mine, -torch.inf).logsumexp(-2)
+        return (own - others) * F.softplus(self.raw_factor)
