@@ -139,8 +139,7 @@ def train(
             initialised(first)
         started(run)
         settle = _settled(settings, assembly)
-        cued = recipe(settings.recipe).form == "sec"  # whose network reads the same images again
-        with remembering() if cued else nullcontext():
+        with remembering() if _rereads(settings) else nullcontext():
             scenes = _encoded(run, with_cues(run, data[0], assembly, classifier), assembly)
             fit(assembly, scenes, data[1], run, device=device, watch=watch, settle=settle)
         assembly = _with_flow(run, assembly, device, watch, started)
@@ -198,9 +197,17 @@ def resume(
         if isinstance(assembly.guide, FlowGuide):  # whose encoders are to read the scenes first
             load_weights(run.path(CHECKPOINT), assembly, run.settings.title)
         seen = _encoded(run, seen, assembly)
-        fit(assembly, seen, scenes[1], run, device=device, watch=watch, resume=True, settle=settle)
+        how: Any = {"device": device, "watch": watch, "resume": True, "settle": settle}
+        with remembering() if _rereads(run.settings) else nullcontext():
+            fit(assembly, seen, scenes[1], run, **how)
         assembly = _with_flow(run, assembly, device, watch, started)
         return conclude(run, assembly, scenes[2], headline)
+
+
+def _rereads(settings: Settings) -> bool:
+    """Return whether a frozen network reads the same images again and again."""
+    one = recipe(settings.recipe)
+    return one.form == "sec" or (one.takes("backbone") and settings.model.tuned_stages == 0)
 
 
 def _encoded(run: Run, scenes: SceneDataset, assembly: Assembly) -> SceneDataset:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -12,6 +14,7 @@ from ..views import Schema
 from .backbones import DEVIATION, MEAN, Weights, pretrained, require_size_for, require_small
 from .classifiers import make_classifier
 from .encoders import STRIDE, Encoder, Norm, channels_last, coarsest_grid
+from .memory import remembered
 
 SIDE = 128
 """Shorter side, in pixels, to which a trunk's images are enlarged where they are smaller."""
@@ -50,6 +53,8 @@ class TrunkEncoder(nn.Module):
     rank = 3
     """Dimensions of one image, without those of the batch."""
 
+    _reader: _Reader
+
     def __init__(
         self,
         size: tuple[int, int],
@@ -72,11 +77,13 @@ class TrunkEncoder(nn.Module):
             _lateral(stages[at].shape[1], widths * width)
             for at, (_, widths) in zip(self.chosen, _LEVELS, strict=True)
         )
+        self._shapes = [maps.shape[1:] for maps in self._pooled(stages)]
+        object.__setattr__(self, "_reader", _Reader(self))  # no part, or weights are saved twice
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the feature vectors of images, float32."""
         flat = image.reshape(-1, *image.shape[-self.rank :])
-        last = self._level(self._stage_maps(flat), len(_LEVELS) - 1)
+        last = self._projected(self._level_maps(flat), len(_LEVELS) - 1)
         return self.vector(last).reshape(*image.shape[: -self.rank], self.features)
 
     def vector(self, last: Tensor) -> Tensor:
@@ -93,8 +100,18 @@ class TrunkEncoder(nn.Module):
             Four tensors, ``(N, C, H / 2, W / 2)`` to ``(N, C, H / 16, W / 16)``, H and W rounded
             up to whole cells of the coarsest grid.
         """
-        stages = self._stage_maps(image)
-        return [self._level(stages, level) for level in range(len(_LEVELS))]
+        maps = self._level_maps(image)
+        return [self._projected(maps, level) for level in range(len(_LEVELS))]
+
+    def _level_maps(self, image: Tensor) -> list[Tensor]:
+        """Return the trunk's maps of each level, which a memory may hold if none of it learns."""
+        still = not any(stage.training for stage in self.trunk.stages)
+        flat = remembered(self._reader, image) if still else None
+        if flat is None:
+            return self._reader.levels(image)
+        sizes = [math.prod(shape) for shape in self._shapes]
+        parts = zip(flat.split(sizes, dim=1), self._shapes, strict=True)
+        return [part.unflatten(1, shape) for part, shape in parts]
 
     def _stage_maps(self, image: Tensor) -> list[Tensor]:
         rows, columns = (STRIDE * n for n in self.cells)
@@ -106,6 +123,16 @@ class TrunkEncoder(nn.Module):
             enlarged = round(factor * rows), round(factor * columns)
             image = F.interpolate(image, enlarged, mode="bilinear", align_corners=False)
         return self.trunk.pyramid(image)
+
+    def _pooled(self, stages: Sequence[Tensor]) -> list[Tensor]:
+        """Return the maps chosen for each level, pooled to its grid where they are finer."""
+        pooled = []
+        for level, at in enumerate(self.chosen):
+            (rows, columns), maps = self._grid(level), stages[at]
+            if maps.shape[-2] > rows or maps.shape[-1] > columns:
+                maps = F.adaptive_avg_pool2d(maps, (rows, columns))
+            pooled.append(maps)
+        return pooled
 
     @torch.no_grad()
     def _stage_maps_of_nothing(self) -> list[Tensor]:
@@ -124,16 +151,41 @@ class TrunkEncoder(nn.Module):
         fine = [at for at, maps in enumerate(stages) if rows / maps.shape[-2] < 1.2 * stride]
         return max(fine, default=0)  # 1.2, for unpadded layers lose cells at borders
 
-    def _level(self, stages: list[Tensor], level: int) -> Tensor:
-        """Resize and project the maps of a level."""
-        maps, lateral = stages[self.chosen[level]], self.laterals[level]
+    def _grid(self, level: int) -> tuple[int, int]:
+        """Return the rows and columns of a level's maps."""
         rows, columns = (STRIDE // _LEVELS[level][0] * n for n in self.cells)
-        if maps.shape[-2] > rows or maps.shape[-1] > columns:
-            maps = F.adaptive_avg_pool2d(maps, (rows, columns))
-        result = cast(Tensor, lateral(maps))
-        if result.shape[-2:] != (rows, columns):
-            result = F.interpolate(result, (rows, columns), mode="bilinear", align_corners=False)
+        return rows, columns
+
+    def _projected(self, maps: Sequence[Tensor], level: int) -> Tensor:
+        """Project the trunk's maps of a level, and resize what is coarser than it."""
+        result = cast(Tensor, self.laterals[level](maps[level]))
+        if result.shape[-2:] != self._grid(level):
+            size = self._grid(level)
+            result = F.interpolate(result, size, mode="bilinear", align_corners=False)
         return result
+
+
+class _Reader(nn.Module):
+    """The trunk of an encoder: from images ``(N, 3, H, W)`` to the maps of all levels, flat.
+
+    Args:
+        encoder: What the trunk is a part of; this is none.
+    """
+
+    def __init__(self, encoder: TrunkEncoder) -> None:
+        super().__init__()
+        self.trunk = encoder.trunk
+        self._encoder = (encoder,)
+        self.training = False  # it has no state of its own; the encoder's mode is the trunk's
+
+    def levels(self, image: Tensor) -> list[Tensor]:
+        """Return the maps of each level, pooled to its grid where they are finer."""
+        (encoder,) = self._encoder
+        return encoder._pooled(encoder._stage_maps(image))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the maps of all levels, ``(N, values)``."""
+        return torch.cat([maps.flatten(1) for maps in self.levels(image)], dim=1)
 
 
 def _lateral(inner: int, outer: int) -> nn.Sequential:

@@ -32,7 +32,7 @@ class Memory:
         self._maps: dict[bytes, Tensor] = {}
 
     @torch.no_grad()
-    def maps(self, stages: nn.Sequential, inputs: Tensor) -> Tensor:
+    def maps(self, stages: nn.Module, inputs: Tensor) -> Tensor:
         """Return what stages make of images, rounded to float16.
 
         Args:
@@ -40,12 +40,12 @@ class Memory:
             inputs: ``(B, 3, H, W)``, float32, on the CPU.
 
         Returns:
-            ``(B, K, h, w)``, float32.
+            ``(B, …)``, float32, such as maps ``(B, K, h, w)``.
         """
         network = _digest(stages)
         return torch.cat([self._one(stages, network, image[None]) for image in inputs]).float()
 
-    def _one(self, stages: nn.Sequential, network: bytes, image: Tensor) -> Tensor:
+    def _one(self, stages: nn.Module, network: bytes, image: Tensor) -> Tensor:
         key = hashlib.blake2b(network, digest_size=16)
         key.update(repr(image.shape).encode())
         key.update(image.contiguous().numpy().data)
@@ -59,7 +59,7 @@ class Memory:
         return kept
 
 
-def _digest(stages: nn.Sequential) -> bytes:
+def _digest(stages: nn.Module) -> bytes:
     """Return a digest of weights, structure and arithmetic."""
     tensors = [*stages.parameters(), *stages.buffers()]
     state = [(tensor.data_ptr(), tensor._version) for tensor in tensors]
@@ -95,7 +95,7 @@ def remembering(limit: int = BYTES) -> Iterator[Memory]:
         _active.pop()
 
 
-def remembered(stages: nn.Sequential | None, inputs: Tensor) -> Tensor | None:
+def remembered(stages: nn.Module | None, inputs: Tensor) -> Tensor | None:
     """Return what frozen stages make of images, if that is remembered at all.
 
     Args:
@@ -103,9 +103,9 @@ def remembered(stages: nn.Sequential | None, inputs: Tensor) -> Tensor | None:
         inputs: ``(B, 3, H, W)``.
 
     Returns:
-        ``(B, K, h, w)``; None outside `remembering`, on a GPU, and where something learns.
+        ``(B, …)``, float32; None outside `remembering`, on a GPU, and where something learns.
     """
-    if not _active or not stages or inputs.device.type != "cpu" or inputs.requires_grad:
+    if not _active or stages is None or inputs.device.type != "cpu" or inputs.requires_grad:
         return None
     learns = any(tensor.requires_grad for tensor in chain(stages.parameters(), stages.buffers()))
     return None if learns or stages.training else _active[-1].maps(stages, inputs)

@@ -1,9 +1,10 @@
-"""Networks of a flow over z: features of whichever views are given, and the velocity of z."""
+"""Networks of flows: features of whichever views are given, the velocity of z, and of an image."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import cast
 
 import torch
@@ -17,6 +18,9 @@ FREQUENCIES = 16
 
 GROUPS = 8
 """Groups of channels that are normalised together; widths are multiples of it."""
+
+MULTIPLE = 8
+"""Sides of images are filled up to a multiple of it."""
 
 
 class ViewFeatures(nn.Module):
@@ -157,6 +161,64 @@ class Velocity(nn.Module):
             x = block(x, e)
         of_vector = self.vector(torch.cat([e, deep.mean((-2, -1))], dim=-1))
         return torch.cat([of_vector, self.leave(F.silu(x)).flatten(1)], dim=-1)
+
+
+class ImageVelocity(nn.Module):
+    """The velocity of an image at a time between 0 (noise) and 1, given other pictures of it.
+
+    A U-Net, three resolutions deep, of which the finest has cells of 2×2 pixels; its layers are
+    scaled and shifted by an embedding of the time.
+
+    Args:
+        given: Channels of the other pictures.
+        width: Channels at the finest resolution, 2 and 3 times as many below; a multiple of
+            `GROUPS`.
+        depth: Residual blocks at each resolution, on the way down and on the way up.
+
+    Shape:
+        An image ``(B, 3, H, W)``, times ``(B,)``, pictures ``(B, given, H, W)``, to
+        ``(B, 3, H, W)``.
+    """
+
+    def __init__(self, given: int, width: int, depth: int = 2) -> None:
+        super().__init__()
+        embedding, widths = 4 * width, (width, 2 * width, 3 * width)
+        self.embed = nn.Sequential(
+            nn.Linear(2 * FREQUENCIES, embedding),
+            nn.SiLU(),
+            nn.Linear(embedding, embedding),
+            nn.SiLU(),
+        )
+        self.enter = nn.Conv2d(4 * (3 + given), width, 3, padding=1)
+        self.down = nn.ModuleList(
+            nn.Conv2d(fine, coarse, 3, stride=2, padding=1) for fine, coarse in pairwise(widths)
+        )
+        self.up = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(widths))
+        self.before = nn.ModuleList(_blocks(depth, channels, embedding) for channels in widths)
+        self.after = nn.ModuleList(_blocks(depth, channels, embedding) for channels in widths[:-1])
+        self.leave = nn.Conv2d(width, 12, 3, padding=1)
+        nn.init.zeros_(self.leave.weight)
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, image: Tensor, time: Tensor, given: Tensor) -> Tensor:
+        """Return the velocity of the image."""
+        height, width = image.shape[-2:]
+        margins = (0, -width % MULTIPLE, 0, -height % MULTIPLE)
+        whole = F.pad(torch.cat([image, given], dim=1), margins, mode="replicate")
+        x = F.pixel_unshuffle(whole, 2).contiguous(memory_format=torch.channels_last)
+        e, x, skips = self.embed(waves(time)), self.enter(x), list[Tensor]()
+        for level, blocks in enumerate(self.before):
+            for block in cast(nn.ModuleList, blocks):
+                x = block(x, e)
+            if level < len(self.down):
+                skips.append(x)
+                x = self.down[level](x)
+        for level in reversed(range(len(self.up))):
+            x = skips[level] + F.interpolate(self.up[level](x), scale_factor=2.0)
+            for block in cast(nn.ModuleList, self.after[level]):
+                x = block(x, e)
+        velocity = F.pixel_shuffle(self.leave(F.silu(x)), 2)
+        return velocity[..., :height, :width]
 
 
 class _Block(nn.Module):

@@ -5,6 +5,7 @@ import torch
 
 from scene.networks.encoders import Encoder
 from scene.networks.image_encoders import SIDE, TrunkEncoder, make_backbone
+from scene.networks.memory import remembering
 from scene.networks.spatial import FeaturePyramid, Latent
 
 
@@ -61,6 +62,35 @@ def test_frozen_stages_of_a_trunk_keep_weights_and_statistics():
     stages = {name.split(".")[2] for name in changed if name.startswith("trunk.stages")}
     assert stages == {net.trunk.layers[-1]}
     assert any(name.startswith("laterals") for name in changed)
+
+
+def test_a_trunk_of_which_nothing_learns_reads_an_image_once():
+    """Its maps are kept as float16; outside, in other modes, and where it learns, none are."""
+    torch.manual_seed(0)
+    frozen = TrunkEncoder((32, 48), 4, "test_resnet", tuned_stages=0)
+    learning = TrunkEncoder((32, 48), 4, "test_resnet", tuned_stages=1)
+    image, seen = torch.rand(2, 3, 32, 48), []
+    for net in (frozen, learning):
+        net.trunk.stages[0].register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
+        plain = net.feature_maps(image)
+        seen.clear()
+        with remembering():
+            for _ in range(3):
+                torch.testing.assert_close(net.feature_maps(image), plain, atol=5e-2, rtol=5e-2)
+        assert seen == ([1, 1] if net is frozen else [2, 2, 2])
+    names = set(frozen.state_dict())
+    assert names == set(learning.state_dict())  # what reads for the memory is no part
+
+
+def test_a_projection_learns_from_remembered_maps():
+    torch.manual_seed(0)
+    net = TrunkEncoder((32, 32), 4, "test_resnet", tuned_stages=0)
+    with remembering():
+        for _ in range(2):
+            net.zero_grad()
+            net(torch.ones(2, 3, 32, 32) * torch.rand(2, 1, 1, 1)).square().sum().backward()
+            assert net.laterals[-1][0].weight.grad.abs().sum() > 0
+    assert all(p.grad is None for p in net.trunk.parameters())
 
 
 def test_what_the_small_backbone_cannot_have_is_refused(schema):

@@ -1,0 +1,151 @@
+"""A joint scene whose images have the details that the mean of its decoder leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any, cast
+
+import torch
+from pyro.distributions import TorchDistribution
+from torch import Tensor
+from torch.distributions import constraints
+
+from .flows import Flow
+from .likelihoods import LabelMap
+from .models import JointScene, Likelihood, SceneModel
+from .networks.velocity import ImageVelocity
+from .views import Schema, Views
+
+STEPS = 8
+"""Steps from noise to an image; each asks the network twice."""
+
+STOCK_DETAIL_WIDTH = 32
+"""Channels of the network of details at its finest resolution, unless others are asked for."""
+
+
+class DetailedPixels(TorchDistribution):
+    """Images that a flow draws around their means.
+
+    Args:
+        loc: Mean images, ``(..., 3, H, W)``, in [0, 1].
+        given: What the flow sees, ``(..., channels, H, W)``.
+        velocity: The flow's network.
+        scale: Standard deviation of images from their means, ``(3,)``, same units, positive.
+    """
+
+    arg_constraints: dict[str, Any] = {}  # noqa: RUF012
+    support = constraints.independent(constraints.real, 3)
+
+    def __init__(self, loc: Tensor, given: Tensor, velocity: ImageVelocity, scale: Tensor) -> None:
+        self.loc, self.given = loc, given
+        pictures = given.reshape(-1, *given.shape[-3:])
+        pixels = scale.repeat_interleave(loc.shape[-1] * loc.shape[-2])
+        self._flow = Flow(
+            partial(_field, velocity, pictures),
+            torch.zeros_like(pixels),
+            pixels,
+            len(pictures),
+            STEPS,
+        )
+        super().__init__(loc.shape[:-3], loc.shape[-3:], validate_args=False)
+
+    @property
+    def mean(self) -> Tensor:
+        """The decoder's mean image."""
+        return self.loc
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> DetailedPixels:
+        """Return the distribution expanded to a larger batch shape."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        """Draw images, in [0, 1]: ``(*sample_shape, ..., 3, H, W)``."""
+        rest = self._flow.sample(torch.Size(sample_shape))
+        shape = (*torch.Size(sample_shape), *self.batch_shape, *self.event_shape)
+        images: Tensor = (self.loc + rest.reshape(shape)).clamp(0, 1)
+        return images
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Return the log density before draws are clamped, in nats, as `Flow.log_prob` has it."""
+        rest = (value - self.loc).reshape(-1, *self._flow.batch_shape, *self._flow.event_shape)
+        batch = torch.broadcast_shapes(value.shape[:-3], self.batch_shape)
+        log_p: Tensor = self._flow.log_prob(rest).reshape(batch)
+        return log_p
+
+
+def _field(velocity: ImageVelocity, pictures: Tensor, time: Tensor, x: Tensor) -> Tensor:
+    """Return the velocity of ``(N, B, 3 H W)``, given pictures ``(B, channels, H, W)``."""
+    images = x.reshape(-1, 3, *pictures.shape[-2:])
+    copies = pictures.repeat(x.shape[0], 1, 1, 1)
+    return cast(Tensor, velocity(images, time.expand(len(images)), copies)).reshape(x.shape)
+
+
+class DetailedScene(SceneModel):
+    """A joint scene, and a flow p(image | mean image, mask) for the textures and noise of images.
+
+    The mean of a decoder is blurred where z does not tell, and has no noise: it is the picture
+    that errs least, and looks like none of the data. The flow draws what is missing, on the mask
+    that z stands for.
+
+    Args:
+        schema: Labels and image size.
+        scene: The joint scene, which stays as it is.
+        width: Channels of the flow's network at its finest resolution.
+
+    Source:
+        Pandey et al. (2022), DiffuseVAE, formulation 1, with a flow for the diffusion,
+        https://arxiv.org/abs/2201.00308
+    """
+
+    scale: Tensor
+    counted: Tensor
+
+    def __init__(self, schema: Schema, scene: JointScene, width: int = STOCK_DETAIL_WIDTH) -> None:
+        super().__init__()
+        self.scene = scene.requires_grad_(False).eval()
+        self.views, self.latent, self.parts = scene.views, scene.latent, scene.parts
+        self.velocity = ImageVelocity(3 + len(schema.labels.names), width)
+        self.register_buffer("scale", torch.ones(3))
+        self.register_buffer("counted", torch.zeros(()))
+
+    def train(self, mode: bool = True) -> DetailedScene:
+        """Set the mode of all but the joint scene, which stays as it is."""
+        super().train(mode)
+        self.scene.eval()
+        return self
+
+    def decode(
+        self, z: Tensor | None, views: Views | None, names: Iterable[str]
+    ) -> dict[str, Likelihood]:
+        """Return p(view | z) for each view named."""
+        names = tuple(names)
+        asked = {*names, "mask"} if "image" in names else set(names)
+        decoded = self.scene.decode(z, views, asked)
+        if "image" in names:
+            mean = decoded["image"].mean
+            decoded["image"] = cast(Any, self._detailed(mean, decoded["mask"]))
+        return {name: decoded[name] for name in names}
+
+    def _detailed(self, mean: Tensor, mask: Likelihood) -> DetailedPixels:
+        assert isinstance(mask, LabelMap)
+        return DetailedPixels(mean, given_pictures(mean, mask), self.velocity, self.scale)
+
+    def standardised(self, rest: Tensor) -> Tensor:
+        """Return what images have beyond their means, ``(B, 3, H, W)``, with a deviation of 1.
+
+        In training it is counted: what is learned from comes to be standard.
+        """
+        if self.training:
+            with torch.no_grad():
+                self.counted += 1
+                now = rest.square().mean((0, 2, 3))
+                before = self.scale.square()
+                self.scale.copy_((before + (now - before) / self.counted).clamp(min=1e-8).sqrt())
+        return rest / self.scale[:, None, None]
+
+
+def given_pictures(mean: Tensor, mask: LabelMap) -> Tensor:
+    """Return what the flow sees: the mean image around 0, and the probabilities of labels."""
+    return torch.cat([2 * mean - 1, 2 * mask.probs - 1], dim=-3)
