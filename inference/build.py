@@ -10,6 +10,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import nn
 
+from scene.detailed import DetailedScene
 from scene.discriminative import CoarseScene
 from scene.models import JointScene, SceneModel
 from scene.networks.backbones import require_small
@@ -21,6 +22,7 @@ from scene.views import VIEWS, Schema
 from .flows import FlowGuide
 from .guides import EncoderMaker, Guide
 from .objectives.bounds import ELBO, Bound, Objective, Renyi
+from .objectives.detail_matching import DetailMatching
 from .objectives.flow_matching import FlowMatching
 from .objectives.sec import SEC, OnMasks, grid_kernels
 from .objectives.telbo import JMVAE, TELBO, Hybrid, Turns, subsets
@@ -37,12 +39,15 @@ class Assembly:
         guide: q.
         objective: What fits the two to each other.
         flow: Where the model's latents lie, if that was learned: what scenes are drawn with.
+        detailed: The model with the details of its images, if they were learned: what draws of
+            images are decoded with.
     """
 
     model: SceneModel
     guide: Guide
     objective: Objective
     flow: FlowGuide | None = None
+    detailed: DetailedScene | None = None
 
     @property
     def device(self) -> torch.device:
@@ -64,8 +69,8 @@ def assemble(settings: Settings, schema: Schema) -> Assembly:
         LookupError: If a guide, objective or recipe is unknown.
         ValueError: If they do not fit together.
     """
-    if recipe(settings.recipe).form == "flow":
-        return _flow(settings, schema)
+    if (form := recipe(settings.recipe).form) in AFTERWARDS:
+        return AFTERWARDS[form](settings, schema)
     with seeded(settings.training.seed):
         model = _model(settings, schema)
         guide = _guide(settings, schema, model)
@@ -74,15 +79,29 @@ def assemble(settings: Settings, schema: Schema) -> Assembly:
     return Assembly(model, guide, _objective(settings, model, guide))
 
 
-def _flow(settings: Settings, schema: Schema) -> Assembly:
-    """Build a flow over the latents of a run, with the run's own model and guide held still."""
+def _learned(settings: Settings, schema: Schema) -> tuple[Settings, Assembly]:
+    """Build the joint model and the guide of a run, which a flow learns after; return how, too."""
     described = replace(settings, recipe=settings.flow.of)
     of = assemble(described, schema)
     if not isinstance(of.model, JointScene):
         raise ValueError(
-            f"A flow learns the latents of a joint model, not of {settings.flow.of}; name a run "
-            "of telbo, jvae or jmvae."
+            f"A flow learns after a joint model, not after {settings.flow.of}; name a run of "
+            "telbo, jvae or jmvae."
         )
+    return described, of
+
+
+def _details(settings: Settings, schema: Schema) -> Assembly:
+    """Build a flow of the details of images, with a run's own model and guide held still."""
+    _, of = _learned(settings, schema)
+    with seeded(settings.training.seed):
+        model = DetailedScene(schema, cast(JointScene, of.model), settings.flow.details)
+    return Assembly(model, of.guide.requires_grad_(False), DetailMatching())
+
+
+def _flow(settings: Settings, schema: Schema) -> Assembly:
+    """Build a flow over the latents of a run, with the run's own model and guide held still."""
+    described, of = _learned(settings, schema)
     of.model.requires_grad_(False)
     choices: dict[str, Any] = {"latent": of.model.latent, "width": settings.guide.width}
     if encoders := _encoders(described, of.model):
@@ -98,6 +117,13 @@ def _flow(settings: Settings, schema: Schema) -> Assembly:
             **grid,
         )
     return Assembly(of.model, flow, FlowMatching())
+
+
+AFTERWARDS: dict[str, Callable[[Settings, Schema], Assembly]] = {
+    "flow": _flow,
+    "details": _details,
+}
+"""What is built after a trained run, by the form of its recipe."""
 
 
 def _model(settings: Settings, schema: Schema) -> SceneModel:

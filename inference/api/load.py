@@ -10,7 +10,7 @@ from typing import Literal
 from scene.views import VIEWS
 
 from ..devices import Device, device_of
-from ..runs.checkpoints import has_flow, restore
+from ..runs.checkpoints import FLOW, has_part, restore
 from ..runs.plugins import located
 from ..runs.run import Run as Run
 from ..runs.run import newest as newest
@@ -67,7 +67,11 @@ def _requirements(task: Task, observed: tuple[str, ...]) -> tuple[Callable[[Run]
     samples = f"a model that samples from {source}"
     tasks: dict[Task, tuple[Callable[[Run], bool], str, str]] = {
         "any": (lambda run: True, "any recipe", "telbo"),
-        "sample": (lambda run: able(run.settings, observed) or has_flow(run), samples, "telbo"),
+        "sample": (
+            lambda run: able(run.settings, observed) or has_part(run, FLOW),
+            samples,
+            "telbo",
+        ),
         "refine": (lambda run: refinable(run.settings, observed), samples, "telbo"),
         "predict": (
             lambda run: able(run.settings, ("image",)),

@@ -19,7 +19,7 @@ from ..build import Assembly
 from ..guides import Guide
 from ..objectives.bounds import Objective
 from ..prediction.sample import require_conditions, require_posterior
-from ..runs.checkpoints import FLOW, has_flow, save_weights
+from ..runs.checkpoints import PARTS, has_part, save_weights
 from ..runs.claims import claimed
 from ..runs.plugins import CODE, portable
 from ..runs.run import CONFIG, SUMMARY, WEIGHTS, Run, write_config
@@ -194,11 +194,12 @@ def save_run(run: Run, assembly: Assembly, folder: Path, force: bool = False) ->
             shutil.copytree(run.path(CODE), folder / CODE, dirs_exist_ok=True)
         write_config(copy)
         save_weights(folder / WEIGHTS, assembly, run.settings.title)
-        if has_flow(run):
-            (folder / FLOW).mkdir()
+        for part in (name for name in PARTS if has_part(run, name)):
+            theirs, ours = run.path(PARTS[part]), folder / PARTS[part]
+            ours.mkdir()
             for name in (*_KEPT, WEIGHTS):
-                if (run.path(FLOW) / name).is_file():
-                    shutil.copyfile(run.path(FLOW) / name, folder / FLOW / name)
+                if (theirs / name).is_file():
+                    shutil.copyfile(theirs / name, ours / name)
     return copy
 
 

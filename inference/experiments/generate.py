@@ -291,6 +291,8 @@ def _decode(assembly: Assembly, z: Tensor, sampled: bool) -> tuple[Views, Tensor
         "mask": likelihoods["mask"].sample() if sampled else likelihoods["mask"].logits.argmax(1),
     }
     log_p = [likelihoods[name].log_prob(view) for name, view in views.items()]
+    if assembly.detailed is not None:
+        views["image"] = assembly.detailed.decode(z, None, ("image",))["image"].sample()
     return Views(views), torch.stack(log_p).sum(0)
 
 

@@ -31,6 +31,7 @@ class DetailMatching(Objective):
     def terms(self, model: Any, guide: Any, views: Views) -> dict[str, Term]:
         """Work out the one term, on the scenes that have an image and a posterior."""
         assert isinstance(model, DetailedScene)
+        guide.eval()  # which stays as it is
         usable = views.having(tuple({"image", *guide.views}))
         if not bool(usable.any()):
             return {}

@@ -166,8 +166,12 @@ def draw(
 
 
 def drawing(assembly: Assembly) -> Assembly:
-    """Return what scenes are drawn with: the flow in the guide's place, if there is one."""
-    return assembly if assembly.flow is None else replace(assembly, guide=assembly.flow)
+    """Return what scenes are drawn with: flows in the places of guide and model, if there are."""
+    return replace(
+        assembly,
+        guide=assembly.flow or assembly.guide,
+        model=assembly.detailed or assembly.model,
+    )
 
 
 def posterior(

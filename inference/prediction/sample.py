@@ -25,6 +25,9 @@ from .refine import RefinedPosterior, Refinement, refine_posterior, require_refi
 MOST = 10_000
 """The most scenes drawn at once."""
 
+TOGETHER = 64
+"""Images whose details are drawn at once."""
+
 
 @dataclass(frozen=True, eq=False)
 class Samples:
@@ -34,7 +37,8 @@ class Samples:
     B stands behind N. A view that the model does not explain is None.
 
     Attributes:
-        image: Mean images, ``(N, 3, H, W)`` in [0, 1].
+        image: Mean images, or drawn ones where the run has a flow of their details,
+            ``(N, 3, H, W)`` in [0, 1].
         classes: Class probabilities, ``(N, C)``.
         mask: The most probable label of each pixel, ``(N, H, W)`` int64.
         mean_image: The average image, ``(3, H, W)``; of a walk there is no average of anything.
@@ -179,8 +183,10 @@ def sample(
     with seeded(seed, assembly.device):
         z, refined = _latents(assembly, on_device, n, walk, refinement)
         decoded = {name: view.cpu() for name, view in probable(assembly, z, on_device).items()}
+        views = decided(decoded)
+        if assembly.detailed is not None and "image" in views:
+            views["image"] = _detailed(drawing(assembly), z, on_device)
     means = {} if walk else averaged(decoded)
-    views = decided(decoded)
     if not batched:
         views = {name: view.squeeze(1) for name, view in views.items()}
         means = {name: view.squeeze(0) for name, view in means.items()}
@@ -215,6 +221,17 @@ def probable(assembly: Assembly, z: Tensor | None, observed: Views | None) -> di
         decoded = assembly.model.decode(z, observed, assembly.model.views)
     views = {name: expected(x) for name, x in decoded.items()}
     return {name: value if z is not None else value[None] for name, value in views.items()}
+
+
+def _detailed(assembly: Assembly, z: Tensor | None, observed: Views | None) -> Tensor:
+    """Draw images with their details: ``(N, B, 3, H, W)``, on the CPU."""
+    assert z is not None
+    images = []
+    for some in z.split(max(1, TOGETHER // z.shape[1])):
+        with torch.no_grad():
+            pixels = assembly.model.decode(some, observed, ("image",))["image"]
+        images.append(pixels.sample().cpu())
+    return torch.cat(images)
 
 
 def decided(views: Mapping[str, Tensor]) -> dict[str, Tensor]:

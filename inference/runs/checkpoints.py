@@ -19,6 +19,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from scene.detailed import DetailedScene
 from scene.discriminative import ClassifiedScene
 from scene.storage.files import replace_file
 
@@ -31,8 +32,11 @@ Tensors = dict[str, Tensor]
 
 _ABOUT, _DIGEST = "scene", "digest"
 
-FLOW = "prior"
-"""The folder, within a run's, of the run of the flow over its latents."""
+FLOW, DETAILS = "prior", "details"
+"""Recipes of what learns after a run."""
+
+PARTS = {FLOW: "prior", DETAILS: "details"}
+"""The folder, within a run's, of the run of each of these recipes."""
 
 
 @dataclass
@@ -235,7 +239,7 @@ def _digest(tensors: Tensors, about: Mapping[str, Any]) -> str:
 
 
 def restore(
-    run: Run, *, device: torch.device | str = "cpu", trust: bool = False, flow: bool = True
+    run: Run, *, device: torch.device | str = "cpu", trust: bool = False, parts: bool = True
 ) -> Assembly:
     """Build what a run trained and load its weights, ready to infer.
 
@@ -243,7 +247,7 @@ def restore(
         run: A complete run.
         device: Where to put it.
         trust: Run the code that the run carries even if it was not trained here.
-        flow: Also load the flow over its latents, if there is one.
+        parts: Also load what learned after it, if there is any.
 
     Raises:
         LookupError: If the run is not complete.
@@ -258,27 +262,40 @@ def restore(
     load_weights(run.path(WEIGHTS), assembly, run.settings.title)
     assembly.model.to(device).eval()
     assembly.guide.to(device).eval()
-    if flow and has_flow(run):
-        return replace(assembly, flow=flow_of(read(run.path(FLOW)), device, trust))
+    return with_parts(assembly, run, device, trust) if parts else assembly
+
+
+def has_part(run: Run, name: str) -> bool:
+    """Return whether a flow was trained after a run: of the recipe ``prior``, or ``details``."""
+    return (run.path(PARTS[name]) / WEIGHTS).is_file()
+
+
+def with_parts(
+    assembly: Assembly, run: Run, device: torch.device | str = "cpu", trust: bool = False
+) -> Assembly:
+    """Add to a run's assembly what learned after it.
+
+    Raises:
+        ValueError: As `restore`; or if a folder holds a run of another recipe.
+    """
+    if has_part(run, FLOW):
+        guide = _part(run, FLOW, device, trust).guide
+        assert isinstance(guide, FlowGuide)
+        assembly = replace(assembly, flow=guide)
+    if has_part(run, DETAILS):
+        model = _part(run, DETAILS, device, trust).model
+        assert isinstance(model, DetailedScene)
+        assembly = replace(assembly, detailed=model)
     return assembly
 
 
-def has_flow(run: Run) -> bool:
-    """Return whether a flow over a run's latents has been trained."""
-    return (run.path(FLOW) / WEIGHTS).is_file()
-
-
-def flow_of(run: Run, device: torch.device | str = "cpu", trust: bool = False) -> FlowGuide:
-    """Load the flow that a run of the recipe ``prior`` trained.
-
-    Raises:
-        ValueError: As `restore`; or if the run is of another recipe.
-    """
-    guide = restore(run, device=device, trust=trust).guide
-    if not isinstance(guide, FlowGuide):
-        raise ValueError(f"{run.folder} holds a run of {run.settings.recipe}, not of a prior; "
-                         "remove it.")  # fmt: skip
-    return guide
+def _part(run: Run, name: str, device: torch.device | str, trust: bool) -> Assembly:
+    part = read(run.path(PARTS[name]))
+    if part.settings.recipe != name:
+        raise ValueError(
+            f"{part.folder} holds a run of {part.settings.recipe}, not of {name}; remove it."
+        )
+    return restore(part, device=device, trust=trust, parts=False)
 
 
 def rebuilt(run: Run, trust: bool) -> Assembly:

@@ -12,6 +12,7 @@ from typing import Any
 from scene.registry import load, unknown
 
 from .fields import VIEWS, Option
+from .network_values import LARGEFOV, PUBLISHED, SMALL, TRUNK_LATENT, TRUNK_SEC, TUNED
 from .settings import OPTIONS, Settings, flag, option_called
 
 GUIDES = {
@@ -190,44 +191,8 @@ _CUES = (
 _CRF = ("expand_weight", "constrain_weight", "crf_weight", "crf_xy", "crf_rgb")
 _TRUNK = ("backbone", "backbone_weights", "stride", "tuned_stages")
 _COARSE = ("net", "classifier", "backbone_weights", "stride", "tuned_stages")
-_SMALL = {
-    "guide": "none",
-    "encode": ("image",),
-    "backbone_weights": "classifier",
-    "augment": "none",
-    "steps": 800,
-    "learning_rate": 2e-3,
-}
-"""Settings of SEC's small network, for whatever objective; chosen on a tune split."""
-
-_TUNED = {"size": (320, 320), "tuned_stages": 2}
-"""What goes with a pretrained network: finer images, and stages that stay as they are."""
-
-_TRUNK_SEC = {"steps": 400, "learning_rate": 5e-4}
-"""Settings of a pretrained network that labels SEC's grid."""
-
-_LARGEFOV = {
-    "backbone_weights": "imagenet",
-    "size": (321, 321),
-    "steps": 8000,
-    "batch_size": 15,
-    "optimizer": "layerwise",
-    "learning_rate": 1e-3,
-    "schedule": "stairs",
-}
-"""Those of the network its authors used, as they published them."""
-
-_PUBLISHED = {
-    "foreground": 0.2,
-    "background": 0.1,
-    "crf_weight": 10.0,
-    "crf_xy": 80 / 12,
-    "crf_rgb": 13.0,
-}
-"""Their cues and their CRF."""
-
 _GRID = ("spatial", "cell")
-_FLOW = ("mask_first", "prior", "flow_width", "flow_steps")
+_FLOW = ("mask_first", "prior", "flow_width", "flow_steps", "details", "detail_steps")
 _JOINTLY = (*_LATENT, *_GRID, *_FLOW, *_PIXELS, *_TRUNK, "weak_weight")
 _OF_THE_RUN = ("data", "size", "count", "width", "view_weights")
 """What a flow has of the run whose latents it learns."""
@@ -248,6 +213,7 @@ RECIPES: dict[str, Recipe] = {
         uses=(*_LATENT, *_GRID, "encode", "prior", "hybrid", "weak_weight", *_TRUNK),
         scratch=("small", "vgg16"),
         priors=("standard", "learned"),
+        nets={TRUNK: TRUNK_LATENT},
         defaults={"encode": ("image", "mask")},
     ),
     "jvae": Recipe(
@@ -255,6 +221,7 @@ RECIPES: dict[str, Recipe] = {
         _JOINT,
         uses=(*_JOINTLY, "encode"),
         scratch=("small",),
+        nets={TRUNK: TRUNK_LATENT},
         defaults={"encode": ("image", "classes")},
     ),
     "jmvae": Recipe(
@@ -263,6 +230,7 @@ RECIPES: dict[str, Recipe] = {
         form="jmvae",
         uses=(*_JOINTLY, "subsets", "alpha"),
         scratch=("small",),
+        nets={TRUNK: TRUNK_LATENT},
         defaults={"guide": "retrofit", "subsets": "singles", "learning_rate": 1e-3},
     ),
     "telbo": Recipe(
@@ -271,6 +239,7 @@ RECIPES: dict[str, Recipe] = {
         form="telbo",
         uses=(*_JOINTLY, "subsets", "alpha", *_RETROFIT),
         scratch=("small",),
+        nets={TRUNK: TRUNK_LATENT},
         defaults={
             "guide": "poe",
             "subsets": "image,image+classes,mask",
@@ -293,6 +262,20 @@ RECIPES: dict[str, Recipe] = {
             "learning_rate": 2e-3,
         },
     ),
+    "details": Recipe(
+        "Flow of the textures and noise of images, around the means of a trained joint model.",
+        _JOINT,
+        form="details",
+        uses=("run", "details"),
+        without=_OF_THE_RUN,
+        defaults={
+            "guide": "poe",
+            "details": 32,
+            "steps": 800,
+            "batch_size": 32,
+            "learning_rate": 2e-3,
+        },
+    ),
     "segmenter": Recipe(
         "U-Net trained on ground-truth masks: the supervised baseline.",
         "scene.discriminative:SegmentedScene",
@@ -309,7 +292,7 @@ RECIPES: dict[str, Recipe] = {
         scratch=("small",),
         nets={
             "resnet50": {"stride": 32},
-            TRUNK: {**_TUNED, "augment": "flip", "steps": 120, "learning_rate": 5e-4},
+            TRUNK: {**TUNED, "augment": "flip", "steps": 120, "learning_rate": 5e-4},
         },
         defaults={
             "guide": "none",
@@ -328,7 +311,7 @@ RECIPES: dict[str, Recipe] = {
         explains=("mask",),
         uses=(*_COARSE, *_CUES, *_CRF),
         defaults={
-            **_SMALL,
+            **SMALL,
             "foreground": 0.9,
             "background": 0.3,
             "crf_weight": 8.0,
@@ -336,10 +319,10 @@ RECIPES: dict[str, Recipe] = {
             "crf_rgb": 14.0,
         },
         nets={
-            "largefov": {**_LARGEFOV, **_PUBLISHED},
+            "largefov": {**LARGEFOV, **PUBLISHED},
             TRUNK: {
-                **_TUNED,
-                **_TRUNK_SEC,
+                **TUNED,
+                **TRUNK_SEC,
                 "flip": True,
                 "affinity": 2.0,
                 "imagenet_maps": True,
@@ -357,8 +340,8 @@ RECIPES: dict[str, Recipe] = {
         form="masks",
         explains=("mask",),
         uses=(*_COARSE, "weak_weight"),
-        defaults=_SMALL,
-        nets={"largefov": _LARGEFOV, TRUNK: {**_TUNED, **_TRUNK_SEC}},
+        defaults=SMALL,
+        nets={"largefov": LARGEFOV, TRUNK: {**TUNED, **TRUNK_SEC}},
     ),
 }
 """Recipes by name."""

@@ -24,9 +24,9 @@ from scene.registry import unknown
 
 from .cues import CRFSettings, SeedCueSettings
 from .fields import Option, options_of
+from .flows import FlowSettings
 from .sections import (
     DataSettings,
-    FlowSettings,
     GuideSettings,
     ModelSettings,
     ObjectiveSettings,

@@ -17,7 +17,7 @@ from scene.discriminative import ClassifiedScene
 from scene.networks.memory import remembering
 from scene.storage.locks import locked
 
-from ..build import Assembly, assemble
+from ..build import AFTERWARDS, Assembly, assemble
 from ..devices import Device, device_of
 from ..flows import FlowGuide
 from ..interruption import CUT_SHORT, unmasked
@@ -26,7 +26,7 @@ from ..prediction.evaluate import DRAWS, Cell, evaluate
 from ..prediction.figures import draw_drawn, draw_predictions
 from ..prediction.predict import able
 from ..runs import run as runs
-from ..runs.checkpoints import FLOW, flow_of, load_weights, rebuilt, restore
+from ..runs.checkpoints import PARTS, load_weights, rebuilt, restore, with_parts
 from ..runs.claims import claimed, is_started, restore_aside
 from ..runs.plugins import adopt, is_foreign, located
 from ..runs.run import CHECKPOINT, CONFIG, SUMMARY, Run, fresh, write_config, write_json
@@ -34,8 +34,8 @@ from ..segmentation.classifier import find_classifier, with_cues
 from ..segmentation.figures import draw_class_maps
 from ..settings.recipes import recipe
 from ..settings.settings import Settings, flag
+from .afterwards import copy_run, part_settings, taken_from_run, wanted_parts
 from .fit import fit
-from .flow import copy_run, flow_settings, taken_from_run, wants_flow
 from .initial import InitialWeights, take_weights
 from .log import StepCallback
 from .threshold import calibrate
@@ -128,7 +128,9 @@ def train(
     if of is not None:
         copy_run(assembly, of)
     first = None if start is None else take_weights(assembly, start)
-    folder = folder or (of.path(FLOW) if of is not None else fresh(settings, data[0].name))
+    folder = folder or (
+        of.path(PARTS[settings.recipe]) if of is not None else fresh(settings, data[0].name)
+    )
     with claimed(folder, force), _answered(folder):
         run = Run(folder, settings, data[0].schema)
         write_config(run)
@@ -139,10 +141,11 @@ def train(
             initialised(first)
         started(run)
         settle = _settled(settings, assembly)
-        with remembering() if _rereads(settings) else nullcontext():
+        cued = recipe(settings.recipe).form == "sec"  # whose network reads the same images again
+        with remembering() if cued else nullcontext():
             scenes = _encoded(run, with_cues(run, data[0], assembly, classifier), assembly)
             fit(assembly, scenes, data[1], run, device=device, watch=watch, settle=settle)
-        assembly = _with_flow(run, assembly, device, watch, started)
+        assembly = _with_parts(run, assembly, device, watch, started)
         return conclude(run, assembly, data[2], headline)
 
 
@@ -189,7 +192,7 @@ def resume(
         if run.complete:
             started(run)
             assembly = restore(run, device=device_of(device), trust=trust)
-            assembly = _with_flow(run, assembly, device, watch, started)
+            assembly = _with_parts(run, assembly, device, watch, started)
             return conclude(run, assembly, scenes[2], headline)
         assembly = rebuilt(run, trust)
         started(run)
@@ -197,17 +200,9 @@ def resume(
         if isinstance(assembly.guide, FlowGuide):  # whose encoders are to read the scenes first
             load_weights(run.path(CHECKPOINT), assembly, run.settings.title)
         seen = _encoded(run, seen, assembly)
-        how: Any = {"device": device, "watch": watch, "resume": True, "settle": settle}
-        with remembering() if _rereads(run.settings) else nullcontext():
-            fit(assembly, seen, scenes[1], run, **how)
-        assembly = _with_flow(run, assembly, device, watch, started)
+        fit(assembly, seen, scenes[1], run, device=device, watch=watch, resume=True, settle=settle)
+        assembly = _with_parts(run, assembly, device, watch, started)
         return conclude(run, assembly, scenes[2], headline)
-
-
-def _rereads(settings: Settings) -> bool:
-    """Return whether a frozen network reads the same images again and again."""
-    one = recipe(settings.recipe)
-    return one.form == "sec" or (one.takes("backbone") and settings.model.tuned_stages == 0)
 
 
 def _encoded(run: Run, scenes: SceneDataset, assembly: Assembly) -> SceneDataset:
@@ -218,19 +213,18 @@ def _encoded(run: Run, scenes: SceneDataset, assembly: Assembly) -> SceneDataset
     return encoded_once(scenes, assembly.guide, augmentation)
 
 
-def _with_flow(
+def _with_parts(
     run: Run,
     assembly: Assembly,
     device: Device,
     watch: StepCallback,
     started: Callable[[Run], None],
 ) -> Assembly:
-    """Learn where the latents of a trained run lie, if its prior is to be a flow."""
-    if not wants_flow(run.settings):
-        return assembly
-    settings, _ = taken_from_run(flow_settings(run))
-    flow = obtain(settings, run.path(FLOW), device=device, watch=watch, started=started)
-    return replace(assembly, flow=flow_of(flow, device_of(device)))
+    """Train what is to learn after a run: the flow of its prior, that of its images' details."""
+    for name in wanted_parts(run.settings):
+        settings, _ = taken_from_run(part_settings(run, name))
+        obtain(settings, run.path(PARTS[name]), device=device, watch=watch, started=started)
+    return with_parts(assembly, run, device_of(device))
 
 
 def _require_unfinished(run: Run) -> None:
@@ -271,7 +265,7 @@ def conclude(
 ) -> Outcome:
     """Score a finished run, draw its picture, and write both into its folder."""
     picture = run.path("samples.png")
-    if isinstance(assembly.guide, FlowGuide):
+    if recipe(run.settings.recipe).form in AFTERWARDS:
         draw_drawn(picture, assembly, scored, seed=run.settings.training.seed)
         write_json(run.path(SUMMARY), {"data": scored.name, "split": scored.split})
         return Outcome(run, None, scored.split, picture)

@@ -8,10 +8,10 @@ import torch
 from inference.api.load import find_run, load
 from inference.flows import FlowGuide
 from inference.prediction.sample import sample
-from inference.runs.checkpoints import FLOW, has_flow, restore
+from inference.runs.checkpoints import FLOW, has_part, restore
 from inference.runs.run import CHECKPOINT, SUMMARY, WEIGHTS, read
 from inference.settings.recipes import recipe
-from inference.training.flow import taken_from_run
+from inference.training.afterwards import taken_from_run
 from inference.training.session import resume, train
 
 
@@ -56,9 +56,9 @@ def tensors(run):
 @pytest.mark.parametrize("name", ["telbo", "jvae", "jmvae"])
 def test_a_run_with_a_flow_draws_scenes_by_it(with_flow, name, grid):
     run = with_flow(name, **grid)
-    assert has_flow(run)
+    assert has_part(run, FLOW)
     assert read(run.path(FLOW)).concluded
-    assembly, plain = restore(run), restore(run, flow=False)
+    assembly, plain = restore(run), restore(run, parts=False)
     assert isinstance(assembly.flow, FlowGuide)
     assert plain.flow is None
     labels = run.schema.labels
@@ -126,7 +126,7 @@ def test_without_a_name_it_is_the_newest_joint_model_s(tiny):
 @pytest.mark.parametrize("name", ["cvae", "segmenter"])
 def test_a_run_without_a_joint_z_is_refused(tiny, name):
     run = train(tiny(name), device="cpu").run
-    with pytest.raises(ValueError, match=f"is a run of {name}; a flow learns the latents of tel"):
+    with pytest.raises(ValueError, match=f"is a run of {name}; a flow learns after telbo"):
         train(of(run), device="cpu")
     assert not run.path(FLOW).exists()
 

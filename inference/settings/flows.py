@@ -1,0 +1,60 @@
+"""Settings of the flows that learn after a model: over its latents, and of its images' details."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .fields import STEPS, setting
+
+
+def _check_eights(flag: str, value: int) -> None:
+    if value % 8:
+        raise ValueError(f"{flag} is a multiple of 8, not {value}.")
+
+
+@dataclass(frozen=True)
+class FlowSettings:
+    """Flows that learn after a model: where its latents lie, and the details of its images.
+
+    Attributes:
+        run: The run of the model; None = the newest joint model.
+        of: Its recipe, which is read from it.
+        width: Channels of the network of the flow over latents.
+        steps: Steps of training with ``prior`` flow.
+        details: Channels of the network of the flow of details; 0 = there is none.
+        detail_steps: Steps of its training with ``details``.
+    """
+
+    run: str | None = setting(
+        None,
+        "Run of the model that the flow learns after.",
+        default_help="the newest joint model",
+        metavar="RUN",
+    )
+    of: str = setting("telbo", "Recipe of that run.", option="flow_of", metavar="RECIPE")
+    width: int = setting(
+        64,
+        "Channels of the flow's network at the grid's resolution; a multiple of 8.",
+        option="flow_width",
+        least=8,
+        most=1024,
+        check=_check_eights,
+    )
+    steps: int = setting(
+        1200,
+        "Steps for which the flow of --prior flow is trained.",
+        option="flow_steps",
+        least=1,
+        most=STEPS,
+    )
+    details: int = setting(
+        0,
+        "Channels of the finest layer of a flow that draws the textures and noise of images, "
+        "trained after the model; a multiple of 8; 0 = images are drawn as their means.",
+        least=0,
+        most=1024,
+        check=_check_eights,
+    )
+    detail_steps: int = setting(
+        800, "Steps for which the flow of --details is trained.", least=1, most=STEPS
+    )
