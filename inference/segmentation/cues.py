@@ -56,6 +56,7 @@ class CueSettings:
             `inference.segmentation.affinity.spread`; 0 = they do not.
         imagenet: Average the maps of labels that have names of ImageNet's classes with the maps
             of these, see `inference.segmentation.imagenet_maps.with_imagenet`.
+        scenery: Weight of the log odds of these classes against scenery; 0 = not used.
     """
 
     layer: str | None = None
@@ -70,6 +71,7 @@ class CueSettings:
     crf: tuple[float, float, float] | None = None
     affinity: float = 0.0
     imagenet: bool = False
+    scenery: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.foreground < 1:
@@ -117,6 +119,7 @@ def cue_settings(settings: Settings) -> CueSettings:
         crf=cue_crf(settings.cues.crf),
         affinity=settings.cues.affinity,
         imagenet=settings.cues.imagenet,
+        scenery=settings.cues.scenery,
         saliency="sum" if settings.cues.saliency == "sum" else "max",
     )
 
@@ -339,7 +342,7 @@ def maps_of(assembly: Assembly, images: Tensor, settings: CueSettings) -> Tensor
     seen = images.to(next(model.parameters()).device)
     maps = cams(model.net, seen, settings.layer, settings.scales, settings.flip)
     if settings.imagenet:
-        maps = with_imagenet(maps, model, seen, settings.flip)
+        maps = with_imagenet(maps, model, seen, settings.flip, settings.scenery)
     if settings.affinity:
         with evaluating(model), torch.no_grad():
             maps = spread(maps, cell_features(model.net, seen, settings.flip), settings.affinity)

@@ -40,20 +40,34 @@ def group_weights(alpha: Tensor, logits: Tensor, groups: Sequence[Sequence[int]]
     return torch.cat(rows, dim=1)
 
 
+SCENERY = ("mountain", "water")
+"""Groups of ImageNet's classes that are what objects stand in, and no objects."""
+
+
 def with_imagenet(
-    maps: Tensor, model: ClassifiedScene, images: Tensor, flip: bool = False
+    maps: Tensor,
+    model: ClassifiedScene,
+    images: Tensor,
+    flip: bool = False,
+    scenery: float = 0.0,
 ) -> Tensor:
     """Average class maps with those of ImageNet's classes of the same names.
+
+    Where a class comes with its scenery, as boats with water, a classifier's maps cover both.
+    ImageNet knows classes of scenery; in each cell, a map is multiplied by the probability of its
+    own classes against these.
 
     Args:
         maps: A classifier's, ``(B, C, h, w)``, zero or more.
         model: The classifier; its backbone's first weights are those of ImageNet.
         images: ``(B, 3, H, W)`` in [0, 1].
         flip: Average ImageNet's maps with those of the mirrored images.
+        scenery: What the log odds against `SCENERY` are multiplied by; 0 = they are not used.
 
     Returns:
-        ``(B, C, h, w)``, each map divided by its maximum. Nothing else changes in maps of labels
-        that no class of ImageNet has the name of, or of a classifier that did not start from it.
+        ``(B, C, h, w)``; maps are divided by their maxima before they are averaged. Nothing else
+        changes in maps of labels that no class of ImageNet has the name of, or of a classifier
+        that did not start from it.
 
     Raises:
         LookupError: If the weights are not there any more.
@@ -78,7 +92,33 @@ def with_imagenet(
     theirs = normalised(resized(torch.stack(each).mean(0), grid)).to(maps.device)
     mixed = maps.clone()
     mixed[:, list(named)] = (maps[:, list(named)] + theirs) / 2
+    places = [group for group in SCENERY if group not in model.labels.names]
+    if scenery and places:
+        cells = torch.stack([net.cells(view) for view in seen])
+        if flip:
+            cells[1] = cells[1].flip(-1)
+        odds = odds_against(cells.mean(0), groups, groups_of(places).indices)
+        shares = resized((scenery * odds).sigmoid(), grid).to(maps.device)
+        mixed[:, list(named)] *= shares
     return mixed
+
+
+def odds_against(
+    logits: Tensor, groups: Sequence[Sequence[int]], others: Sequence[Sequence[int]]
+) -> Tensor:
+    """Return the log odds of groups of classes against other groups together, in each cell.
+
+    Args:
+        logits: ``(B, 1000, h, w)``.
+        groups: G groups of indices.
+        others: Groups of indices.
+
+    Returns:
+        ``(B, G, h, w)``, in nats.
+    """
+    rest = [index for own in others for index in own]
+    against = logits[:, rest].logsumexp(1, keepdim=True)
+    return torch.stack([logits[:, list(own)].logsumexp(1) for own in groups], dim=1) - against
 
 
 def groups_of_labels(labels: Labels) -> dict[int, tuple[int, ...]]:

@@ -43,6 +43,7 @@ class SeedCueSettings:
             first; none = cues come from the maps as they are.
         affinity: Exponent with which maps spread over cells that look alike; 0 = they do not.
         imagenet: Whether maps are averaged with those of ImageNet's classes of the same names.
+        scenery: Weight of the log odds of those classes against scenery.
     """
 
     classifier: str | None = setting(
@@ -128,6 +129,14 @@ class SeedCueSettings:
         "Average class maps with those of ImageNet's classes of the same names, if the "
         "classifier started from ImageNet.",
         option="imagenet_maps",
+        spoils="loss",
+    )
+    scenery: float = setting(
+        0.0,
+        "Weight of the log odds of a class against water and mountains in a cell, by ImageNet's "
+        "classes of both, by which --imagenet-maps tells a boat from its water; 0 = not used.",
+        least=0,
+        most=LARGE,
         spoils="loss",
     )
 

@@ -187,6 +187,7 @@ _CUES = (
     "cue_crf",
     "affinity",
     "imagenet_maps",
+    "scenery",
 )
 _CRF = ("expand_weight", "constrain_weight", "crf_weight", "crf_xy", "crf_rgb")
 _TRUNK = ("backbone", "backbone_weights", "stride", "tuned_stages")

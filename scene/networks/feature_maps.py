@@ -126,6 +126,20 @@ class Classifier(nn.Module):
         logits: Tensor = self.judge(self.after(layer)(maps))
         return logits.float()
 
+    def cells(self, maps: Tensor) -> Tensor:
+        """Return the log odds that the head would give each cell of the last layer's maps.
+
+        Args:
+            maps: ``(B, K, h, w)``.
+
+        Returns:
+            ``(B, C, h, w)``.
+        """
+        count, _, rows, columns = maps.shape
+        each = maps.permute(0, 2, 3, 1).reshape(-1, maps.shape[1], 1, 1)
+        logits: Tensor = self.judge(each).float()
+        return logits.reshape(count, rows, columns, -1).permute(0, 3, 1, 2)
+
     def after(self, layer: str | None = None) -> nn.Sequential:
         """Return the stages between a layer and the head's pooling."""
         return self.stages[self._index(layer) + 1 :]

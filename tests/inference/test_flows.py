@@ -6,7 +6,7 @@ import pyro.distributions as dist
 import pytest
 import torch
 
-from inference import flows
+from scene import flows
 from inference.flows import Flow, FlowGuide, reader_of
 from inference.guides import Guide, JointGuide, MaskedGuide, ProductGuide, RetrofitGuide
 from inference.objectives.flow_matching import (

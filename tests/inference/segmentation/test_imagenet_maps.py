@@ -7,7 +7,7 @@ from inference.build import Assembly
 from inference.segmentation import imagenet_maps
 from inference.segmentation.cues import CueSettings, maps_of
 from inference.segmentation.gradcam import cams, normalised
-from inference.segmentation.imagenet_maps import groups_of_labels, with_imagenet
+from inference.segmentation.imagenet_maps import groups_of_labels, odds_against, with_imagenet
 from scene.discriminative import ClassifiedScene
 from scene.labels import Labels
 from scene.networks.trunks import make_trunk
@@ -53,9 +53,32 @@ def test_a_label_of_one_class_has_the_mean_of_two_grad_cams(known):
     assert made == [("test_resnet", None, "imagenet", 16)]
 
 
-def test_mirrored_images_have_mirrored_maps(known):
+def test_a_cell_that_is_rather_scenery_has_less_of_a_map(known):
+    """In each cell, the map is multiplied by p of its classes against water and mountains."""
+    model, images = classifier(), torch.rand(2, 3, 64, 96)
+    net, _ = known
+    ours = cams(model.net, images)
+    plain, against = (with_imagenet(ours, model, images, scenery=k) for k in (0.0, 0.5))
+    logits = net.judge[-1](net.eval().maps(images).movedim(1, -1)).movedim(-1, 1)
+    places = [970, 972, 976, 979, 980, 971, 974, 975, 977, 978]
+    cats = logits[:, 281:286].logsumexp(1) - logits[:, places].logsumexp(1)
+    torch.testing.assert_close(against[:, 0], plain[:, 0] * (cats / 2).sigmoid())
+    torch.testing.assert_close(against[:, 1], plain[:, 1])  # people have no classes
+    torch.testing.assert_close(odds_against(logits, [range(281, 286)], [places])[:, 0], cats)
+
+
+def test_what_a_dataset_labels_itself_is_no_scenery(known):
+    model, images = classifier(), torch.rand(1, 3, 64, 96)
+    model.labels = Labels(("mountain", "cat", "water", "dog"))
+    ours = cams(model.net, images)
+    plain, same = (with_imagenet(ours, model, images, scenery=k) for k in (0.0, 0.5))
+    assert torch.equal(plain, same)
+
+
+@pytest.mark.parametrize("scenery", [0.0, 0.5])
+def test_mirrored_images_have_mirrored_maps(known, scenery):
     assembly, images = Assembly(classifier(), None, None), torch.rand(1, 3, 64, 96)
-    settings = CueSettings(imagenet=True, flip=True)
+    settings = CueSettings(imagenet=True, flip=True, scenery=scenery)
     one, other = (maps_of(assembly, x, settings) for x in (images, images.flip(-1)))
     torch.testing.assert_close(one, other.flip(-1))
 

@@ -196,5 +196,5 @@ def test_a_folder_of_another_run_is_no_flow(with_flow, tiny):
     run = with_flow()
     shutil.rmtree(run.path(FLOW))
     train(tiny("segmenter"), folder=run.path(FLOW), device="cpu")
-    with pytest.raises(ValueError, match="holds a run of segmenter, not of a prior; remove it"):
+    with pytest.raises(ValueError, match="holds a run of segmenter, not of prior; remove it"):
         restore(run)
