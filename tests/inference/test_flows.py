@@ -6,7 +6,6 @@ import pyro.distributions as dist
 import pytest
 import torch
 
-from scene import flows
 from inference.flows import Flow, FlowGuide, reader_of
 from inference.guides import Guide, JointGuide, MaskedGuide, ProductGuide, RetrofitGuide
 from inference.objectives.flow_matching import (
@@ -17,6 +16,7 @@ from inference.objectives.flow_matching import (
     encoded,
     encoded_once,
 )
+from scene import flows
 from scene.datasets.catalogue import open_data
 from scene.networks.spatial import FeaturePyramid, Latent
 from scene.networks.velocity import Velocity, ViewFeatures, waves
