@@ -196,7 +196,7 @@ class ImageVelocity(nn.Module):
         self.up = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(widths))
         self.before = nn.ModuleList(_blocks(depth, channels, embedding) for channels in widths)
         self.after = nn.ModuleList(_blocks(depth, channels, embedding) for channels in widths[:-1])
-        self.leave = nn.Conv2d(width, 12, 3, padding=1)
+        self.leave = nn.Conv2d(width, 12, 3, padding=1, bias=False)
         nn.init.zeros_(self.leave.weight)
         self.to(memory_format=torch.channels_last)
 
