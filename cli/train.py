@@ -155,7 +155,8 @@ def _say(outcome: Outcome) -> None:
     cell = outcome.cell
     if cell is None:
         notes.print(f"run {outcome.run.folder}", style="dim")
-        console.print(f"scenes drawn with the flow  {outcome.picture}")
+        what = "details" if outcome.run.settings.recipe == "details" else "the flow"
+        console.print(f"scenes drawn with {what}  {outcome.picture}")
         return
     score = cell.score
     mark = "" if cell.trained else " †"

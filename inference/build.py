@@ -93,6 +93,8 @@ def _learned(settings: Settings, schema: Schema) -> tuple[Settings, Assembly]:
 
 def _details(settings: Settings, schema: Schema) -> Assembly:
     """Build a flow of the details of images, with a run's own model and guide held still."""
+    if not settings.flow.details:
+        raise ValueError("--details is 8 or more for this recipe, not 0.")
     _, of = _learned(settings, schema)
     with seeded(settings.training.seed):
         model = DetailedScene(schema, cast(JointScene, of.model), settings.flow.details)

@@ -16,7 +16,7 @@ from scene.seeds import seeded
 from scene.views import VIEWS, Views
 
 from ..build import Assembly
-from .predict import able, draw, drawing, expected, predict
+from .predict import able, draw, drawing, drawn, expected, predict
 
 DIRECTIONS = (
     (("image",), "mask"),
@@ -76,7 +76,7 @@ def draw_predictions(
 def draw_drawn(
     path: Path, assembly: Assembly, dataset: SceneDataset, *, scenes: int = 8, seed: int = 0
 ) -> None:
-    """Draw scenes of a model: from its prior, and given views of the first of a dataset.
+    """Draw scenes as `sample` does: from the prior, and given views of the first of a dataset.
 
     Args:
         path: Where the PNG goes.
@@ -95,10 +95,10 @@ def draw_drawn(
     with seeded(seed, assembly.device), torch.no_grad():
         for given in ((), *known):
             z = draw(source, complete.only(given) if given else None, scenes, 1)
-            decoded = assembly.model.decode(z, None, ("image", "mask"))
-            images, masks = (expected(decoded[name])[:, 0].cpu() for name in ("image", "mask"))
-            rows.append([_given(complete, given, labels), *map(Panel, images)])
-            rows.append([Panel(), *map(Panel, masks.argmax(1))])
+            decoded = source.model.decode(z, None, ("image", "mask"))
+            images, masks = drawn(decoded["image"]), expected(decoded["mask"]).argmax(-3)
+            rows.append([_given(complete, given, labels), *map(Panel, images[:, 0].cpu())])
+            rows.append([Panel(), *map(Panel, masks[:, 0].cpu())])
             names += [f"given {given[0]}" if given else "prior", ""]
     draw_grid(path, rows, labels, rows=names)
 

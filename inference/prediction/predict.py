@@ -11,6 +11,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
+from scene.detailed import DetailedPixels
 from scene.labels import Labels
 from scene.likelihoods import ClassVector, LabelMap, entropy
 from scene.models import standard_normal
@@ -234,6 +235,13 @@ def expected(likelihood: object) -> Tensor:
     if isinstance(likelihood, LabelMap | ClassVector):
         return likelihood.probs
     return likelihood.mean  # type: ignore[attr-defined,no-any-return]
+
+
+def drawn(likelihood: object) -> Tensor:
+    """Return the image that stands for a draw: one with details, or else the mean image."""
+    if isinstance(likelihood, DetailedPixels):
+        return likelihood.sample()
+    return expected(likelihood)
 
 
 def _evidence(assembly: Assembly, observed: Collection[str]) -> set[str]:

@@ -266,6 +266,9 @@ def conclude(
     """Score a finished run, draw its picture, and write both into its folder."""
     picture = run.path("samples.png")
     if recipe(run.settings.recipe).form in AFTERWARDS:
+        of = Path(run.settings.flow.run or "")
+        if (of / CONFIG).is_file():
+            assembly = with_parts(assembly, runs.read(of), assembly.device)
         draw_drawn(picture, assembly, scored, seed=run.settings.training.seed)
         write_json(run.path(SUMMARY), {"data": scored.name, "split": scored.split})
         return Outcome(run, None, scored.split, picture)

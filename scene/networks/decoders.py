@@ -102,8 +102,9 @@ def _padded(maps: Tensor, size: tuple[int, int]) -> Tensor:
 class ClassesOfMask(nn.Module):
     """Decode the logits of a mask as the log odds of each class: those that the mask shows.
 
-    The log odds of a class are those of its label at the pixel where it is most probable, times a
-    learned positive factor: 0 where the best pixel is as probably of the class as not.
+    The log odds of a class are its label's logit less the largest of the other labels', at the
+    pixel where that is most, times a learned positive factor. So a class is more probable than not
+    exactly if it is the most probable label of some pixel.
 
     Args:
         ids: The label id of each class.
@@ -112,9 +113,8 @@ class ClassesOfMask(nn.Module):
         ``(..., labels, H, W)`` to ``(..., classes)``.
 
     Source:
-        The maximum over instances of Andrews et al. (2002), Support Vector Machines for
-        Multiple-Instance Learning; over pixels, Pinheiro & Collobert (2015), From Image-level to
-        Pixel-level Labeling with Convolutional Networks, https://arxiv.org/abs/1411.6228
+        The maximum over pixels: Pinheiro & Collobert (2015), From Image-level to Pixel-level
+        Labeling with Convolutional Networks, section 3, https://arxiv.org/abs/1411.6228
     """
 
     def __init__(self, ids: Sequence[int]) -> None:
@@ -126,11 +126,17 @@ class ClassesOfMask(nn.Module):
         """Return the log odds of each class, float32."""
         flat = logits.flatten(-2).float()  # (..., labels, pixels)
         with torch.no_grad():
-            best = flat.log_softmax(-2)[..., self.ids, :].argmax(-1)  # (..., classes)
-        at_best = flat.gather(
-            -1, best.unsqueeze(-2).expand(*flat.shape[:-1], len(self.ids))
-        )  # (..., labels, classes)
+            best = self._margins(flat).argmax(-1)  # (..., classes)
+        each = best.unsqueeze(-2).expand(*flat.shape[:-1], len(self.ids))
+        at_best = flat.gather(-1, each)  # (..., labels, classes)
         own = torch.stack([at_best[..., i, c] for c, i in enumerate(self.ids)], dim=-1)
         mine = F.one_hot(torch.tensor(self.ids), flat.shape[-2]).T.bool().to(flat.device)
-        others = at_best.masked_fill(mine, -torch.inf).logsumexp(-2)
+        others = at_best.masked_fill(mine, -torch.inf).amax(-2)
         return (own - others) * F.softplus(self.raw_factor)
+
+    def _margins(self, flat: Tensor) -> Tensor:
+        """Return each class's logit less the largest other one: ``(..., classes, pixels)``."""
+        first, winner = flat.max(-2, keepdim=True)
+        second = flat.scatter(-2, winner, -torch.inf).amax(-2, keepdim=True)
+        ids = torch.tensor(self.ids, device=flat.device)[:, None]
+        return flat[..., self.ids, :] - torch.where(winner == ids, second, first)

@@ -16,7 +16,7 @@ TINY = ("--size", "16x16", "--steps", "1", "--device", "cpu")
     ("words", "sentence"),
     [
         (["teblo"], "No recipe is called 'teblo'. Did you mean 'telbo'? Known: classifier, cvae,"),
-        ([], "Name a recipe, one of cvae, jvae, jmvae, telbo, prior, segmenter, classifier, s"),
+        ([], "Name a recipe, one of cvae, jvae, jmvae, telbo, prior, details, segmenter,"),
         (["telbo", "--guide", "retrofti"], "No guide is called 'retrofti'. Did you mean 'ret"),
         (["telbo", "--objective", "iwea"], "No objective is called 'iwea'. Did you mean 'iwae'?"),
         (["telbo", "--objective", "derg"], "No objective is called 'derg'. Did you mean 'dreg'?"),

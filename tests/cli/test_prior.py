@@ -42,6 +42,19 @@ def test_both_are_trained_by_one_command(scene, place):
     assert summary["split"] == "test"
 
 
+def test_details_are_trained_for_the_newest_run_and_drawn(scene, trained, place):
+    folder = trained("telbo")
+    before = views(scene, place)
+    result = scene("train", "details", "--steps", 4, "--details", 8, "--device", "cpu")
+    assert result.code == 0, result.err
+    assert result.out == f"scenes drawn with details  {folder}/details/samples.png\n"
+    assert views(scene, place) != before
+    assert views(scene, place, "--from-mask") == views(scene, place, "--from-mask")
+    scenes = ("-n", 2, "--drop", 0, "--min-area", 0.0, "--out", "made", "--device", "cpu")
+    dataset = scene("generate", *scenes)
+    assert dataset.code == 0, dataset.err
+
+
 def test_a_flow_is_examined_beside_the_guide(scene, trained):
     folder = trained("telbo")
     assert scene("train", "prior", *SMALL).code == 0
@@ -59,6 +72,7 @@ def test_a_flow_is_examined_beside_the_guide(scene, trained):
         ([], "There is no complete run of a joint model in"),
         (["--flow-width", "12"], "--flow-width is a multiple of 8, not 12."),
         (["--latent", "8"], "--latent"),
+        (["--details", "8"], "--details"),
     ],
 )
 def test_what_a_flow_cannot_be_trained_with(refused, words, sentence):
@@ -68,5 +82,10 @@ def test_what_a_flow_cannot_be_trained_with(refused, words, sentence):
 def test_a_run_of_another_kind_is_refused(refused, trained):
     folder = trained("segmenter")
     sentence = refused("train", "prior", "--run", str(folder))
-    assert "is a run of segmenter; a flow learns the latents of telbo, jvae or jmvae" in sentence
+    assert "is a run of segmenter; a flow learns after telbo, jvae or jmvae" in sentence
     assert not (folder / "prior").exists()
+
+
+def test_details_of_no_width_are_refused(refused, trained):
+    trained("telbo")
+    assert "--details is 8 or more" in refused("train", "details", "--details", "0")

@@ -49,6 +49,7 @@ IGNORED = {
     "jmvae": {"retrofit": "own", "encode": ("image",), "threshold": 0.4},
     "telbo": {"hybrid": 0.5, "encode": ("image",), "layer": "stride4", "run": "runs/a"},
     "prior": {"latent": 8, "size": (32, 32), "data": "voc2012", "particles": 5, "flow_of": "jvae"},
+    "details": {"latent": 8, "size": (32, 32), "flow_width": 8, "particles": 5},
     "segmenter": {
         "renyi_alpha": 0.5,
         "free_bits": 1.0,

@@ -27,7 +27,7 @@ from scene import views
     st.floats(0, 100),
 )
 def test_settings_survive_json(name, choices, weight):
-    weighs = recipe(name).form not in ("sec", "masks", "flow")
+    weighs = recipe(name).form not in ("sec", "masks", "flow", "details")
     weights = {recipe(name).explains[0]: weight} if weighs else None
     choices = {option: value for option, value in choices.items() if recipe(name).takes(option)}
     chosen_settings = recipe(name).settings(**choices, view_weights=weights)
