@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from .likelihoods import ClassVector, LabelMap, Pixels
 from .networks.backbones import Weights
-from .networks.decoders import ClassesOfMask, Decoder
+from .networks.decoders import ClassDecoder, ClassesOfMask, Decoder
 from .networks.encoders import Encoder, GaussianHead, make_encoder
 from .networks.image_encoders import TrunkEncoder, make_backbone
 from .networks.spatial import FeaturePyramid, GridGaussian, Latent
@@ -79,22 +79,34 @@ class SceneModel(nn.Module):
         """
         raise NotImplementedError
 
+    def explain(
+        self, z: Tensor | None, views: Views, names: Iterable[str]
+    ) -> dict[str, Likelihood]:
+        """Return the likelihoods that `forward` conditions on: by default those of `decode`.
+
+        What is called ``view.more`` is a further likelihood of the view.
+        """
+        return self.decode(z, views, names)
+
     def forward(self, views: Views) -> Tensor | None:
         """Sample z, ``(B, L)``, from the prior, then condition on each view that is observed."""
         with pyro.plate("scenes", len(views), dim=-1):
             prior = self.prior(views)
             z = pyro.sample("z", prior) if prior is not None else None
             observed = [name for name in self.views if name in views]
-            for name, likelihood in self.decode(z, views, observed).items():
-                with poutine.mask(mask=views.present[name]):
-                    pyro.sample(name, likelihood, obs=_blanked(views, name))
+            for name, likelihood in self.explain(z, views, observed).items():
+                view = name.partition(".")[0]
+                with poutine.mask(mask=views.present[view]):
+                    pyro.sample(name, likelihood, obs=_blanked(views, view))
         return z
 
 
 class JointScene(SceneModel):
     """p(z) p(image | z) p(classes | z) p(mask | z): the model of j-VAE, JMVAE and TELBO.
 
-    Classes are decoded from the mask's logits, so that they are those that the mask shows.
+    Classes are decoded from the mask's logits, so that they are those that the mask shows. In
+    training they are explained by a head of their own, too: it teaches z and the guide's encoders
+    what classes are long before masks show them.
 
     Args:
         schema: Labels and image size.
@@ -134,6 +146,7 @@ class JointScene(SceneModel):
         self.image = Decoder(latent, 3, schema.size, width, spatial, cell, hints)
         self.mask = Decoder(latent, count, schema.size, width, spatial, cell)
         self.classes = ClassesOfMask(labels.ids)
+        self.class_head = ClassDecoder(latent, 8 * width, len(labels.classes), spatial)
         log_scale = torch.tensor(float(image_scale)).log()
         self.log_scale = nn.Parameter(log_scale, requires_grad=learn_scale)
 
@@ -143,6 +156,16 @@ class JointScene(SceneModel):
         """Return p(view | z) for each view named."""
         assert z is not None
         return dict(self._likelihoods(z, tuple(names)))
+
+    def explain(
+        self, z: Tensor | None, views: Views, names: Iterable[str]
+    ) -> dict[str, Likelihood]:
+        """Return p(view | z) of each view named; of classes two in training, the head's first."""
+        decoded = self.decode(z, views, names)
+        if self.training and "classes" in decoded and z is not None:
+            head = ClassVector(self.class_head(*self.parts.split(z)))
+            decoded |= {"classes": head, "classes.mask": decoded["classes"]}
+        return decoded
 
     def _likelihoods(self, z: Tensor, names: tuple[str, ...]) -> Iterator[tuple[str, Likelihood]]:
         parts, logits, hint = self.parts.split(z), None, None

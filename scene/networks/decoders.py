@@ -140,3 +140,35 @@ class ClassesOfMask(nn.Module):
         second = flat.scatter(-2, winner, -torch.inf).amax(-2, keepdim=True)
         ids = torch.tensor(self.ids, device=flat.device)[:, None]
         return flat[..., self.ids, :] - torch.where(winner == ids, second, first)
+
+
+class ClassDecoder(nn.Module):
+    """Decode a vector as the log odds of each class, by two layers.
+
+    Args:
+        inputs: Length of the vector.
+        hidden: Length of the hidden layer.
+        classes: Number of classes.
+        grid_channels: Channels of a grid, whose maxima over cells are a further input; 0 = there
+            is no grid.
+
+    Shape:
+        ``(..., inputs)``, and ``(..., grid_channels, rows, columns)``, to ``(..., classes)``.
+    """
+
+    def __init__(self, inputs: int, hidden: int, classes: int, grid_channels: int = 0) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(inputs + (hidden if grid_channels else 0), hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, classes),
+        )
+        self.grid_input = nn.Conv2d(grid_channels, hidden, 3, padding=1) if grid_channels else None
+
+    def forward(self, vector: Tensor, grid: Tensor | None = None) -> Tensor:
+        """Return the log odds of each class, float32."""
+        if self.grid_input is not None and grid is not None:
+            maxima = self.grid_input(grid.reshape(-1, *grid.shape[-3:])).amax((-2, -1))
+            vector = torch.cat([vector, maxima.reshape(*vector.shape[:-1], -1)], dim=-1)
+        logits: Tensor = self.layers(vector)
+        return logits.float()

@@ -51,20 +51,27 @@ def posterior(experts, seen):
 
 
 def log_joint(model, batch, z):
-    """Add log p(z), log p(image | z), log p(classes | z) and log p(mask | z): (K, B)."""
+    """Add log p(z), log p(image | z), log p(classes | z), twice, and log p(mask | z): (K, B)."""
     scale = model.log_scale.exp()
     error = (batch["image"] - model.image(z).sigmoid()).square().flatten(2).sum(-1)
     constant = batch["image"][0].numel() * (model.log_scale + 0.5 * math.log(2 * math.pi))
     image = -error / (2 * scale.square()) - constant
-    odds = model.classes(z)
-    truth = batch["classes"].expand_as(odds)
-    classes = -F.binary_cross_entropy_with_logits(odds, truth, reduction="none").sum(-1)
-    logits = model.mask(z).flatten(0, 1).contiguous()
+    masks = model.mask(z)
+    head, shown = (
+        log_classes(odds, batch) for odds in (model.class_head(z), model.classes(masks))
+    )
+    logits = masks.flatten(0, 1).contiguous()
     labels = batch["mask"].expand(len(z), -1, -1, -1).flatten(0, 1)
     each = F.cross_entropy(logits, labels, ignore_index=255, reduction="none")
     mask = -each.flatten(1).sum(-1).view(z.shape[:-1])
     weight = SETTINGS.objective.view_weights
-    return gaussian(z) + image + weight["classes"] * classes + mask
+    return gaussian(z) + image + weight["classes"] * head + shown + mask
+
+
+def log_classes(odds, batch):
+    """Work out log p(classes | z) of log odds, summed over classes."""
+    truth = batch["classes"].expand_as(odds)
+    return -F.binary_cross_entropy_with_logits(odds, truth, reduction="none").sum(-1)
 
 
 def gaussian(z):

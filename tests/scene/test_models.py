@@ -99,6 +99,17 @@ def test_the_classes_are_those_that_the_mask_shows(schema, mask_first):
     assert shown.any()
 
 
+def test_a_head_learns_classes_in_training_and_is_no_part_of_the_density(schema, views):
+    torch.manual_seed(0)
+    model = JointScene(schema, latent=3, width=2)
+    z = torch.randn(len(views), 3)
+    assert set(model.train().explain(z, views, model.views)) == {*model.views, "classes.mask"}
+    sites = poutine.trace(model).get_trace(views).observation_nodes
+    assert sorted(sites) == ["classes", "classes.mask", "image", "mask"]
+    assert set(model.eval().explain(z, views, model.views)) == set(model.views)
+    assert "classes.mask" not in model.train().explain(z, views, ("image", "mask"))
+
+
 def test_in_training_the_image_s_nats_do_not_reach_the_mask_s_network(schema, views):
     torch.manual_seed(0)
     model = JointScene(schema, latent=3, width=2, mask_first=True)
@@ -169,7 +180,7 @@ def test_a_conditional_mask_depends_on_the_image_and_on_z(schema, views):
 
 
 def test_placeholders_leave_gradients_finite(schema, views):
-    model = _model(JointScene, schema)
+    model = _model(JointScene, schema).train()
     views["image"][0] = float("nan")
     views["mask"][3] = 77
     present = {**views.present, "image": torch.tensor([False, True, True, True])}

@@ -25,8 +25,9 @@ def _elbo_by_hand(model, guide, views, given, scored, noise):
         image = Normal(model.image(z).sigmoid(), 0.2).log_prob(views["image"])
         log_p = log_p + image.sum((1, 2, 3))
     if "classes" in scored:
-        classes = Bernoulli(logits=model.classes(z)).log_prob(views["classes"])
-        log_p = log_p + classes.sum(1)
+        heads = [model.class_head(z)] if model.training else []
+        for odds in (model.classes(model.mask(z)), *heads):
+            log_p = log_p + Bernoulli(logits=odds).log_prob(views["classes"]).sum(1)
     if "mask" in scored:
         seen = views["mask"] != VOID
         pixels = Categorical(logits=model.mask(z).movedim(1, -1))

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from scene.networks.decoders import ClassesOfMask, Decoder
+from scene.networks.decoders import ClassDecoder, ClassesOfMask, Decoder
 
 SIZES = [(16, 16), (17, 31), (33, 64), (1, 1), (20, 18)]
 LEADING = [(), (3,), (2, 3)]
@@ -43,3 +43,8 @@ def test_a_class_pulls_at_its_best_pixel_alone():
     at = (logits[1] - logits[[0, 2]].amax(0)).detach().flatten().argmax()
     assert logits.grad.flatten(1).abs().sum(0).nonzero().flatten().tolist() == [int(at)]
     assert logits.grad.sum((1, 2))[1] > 0
+
+
+@pytest.mark.parametrize("leading", LEADING)
+def test_a_head_judges_classes_under_any_leading_dims(leading):
+    assert ClassDecoder(4, 8, 3)(torch.randn(*leading, 4)).shape == (*leading, 3)
