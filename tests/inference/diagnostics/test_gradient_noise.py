@@ -74,12 +74,12 @@ def test_where_every_draw_is_the_same_there_is_no_noise(linear, rough, data, sch
 
 def test_parts_add_up_to_all_of_them(built, schema, views):
     result = gradient_noise(built(schema), Numbers(views, schema), repeats=3, batch_size=4)
-    assert result.generators == ("image", "mask", "classes", ALL)
+    assert result.generators == ("image", "mask", "classes", "class_head", ALL)
     assert result.terms == ("joint", "image", "image+classes", "mask", TOTAL)
     for term in result.terms:
         parts = [result.of(term, generator).latent for generator in result.generators]
         assert parts[-1].variance == pytest.approx(sum(p.variance for p in parts[:-1]))
-    assert len(result.agreements) == 6 * 4
+    assert len(result.agreements) == 6 * 5
 
 
 @pytest.mark.usefixtures("noise")

@@ -147,6 +147,11 @@ POSSIBLE = {
         ],
         True,
     ),
+    "details": {
+        "image → mask": False, "image + classes → mask": False, "mask → mask": False,
+        "all → mask": True, "image → classes": False, "mask → classes": False,
+        "image + mask → classes": False,
+    },
 }  # fmt: skip
 """The cells each recipe can fill, and whether their posteriors were trained on their own."""
 

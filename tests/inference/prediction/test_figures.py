@@ -25,6 +25,7 @@ COLUMNS = {
     "telbo": ANY,
     "jmvae": ANY,
     "prior": ANY,
+    "details": ANY,
 }
 
 
