@@ -11,7 +11,8 @@ import torch
 
 from inference.build import assemble
 from inference.objectives.telbo import SUBSETS
-from inference.settings.recipes import GUIDES, OBJECTIVES, RECIPES
+from inference.settings.parts import GUIDES, OBJECTIVES
+from inference.settings.recipes import RECIPES
 from inference.settings.settings import OPTIONS
 from inference.training.fit import Step, optimizer
 from scene.datasets.synthetic.dataset import SyntheticScenes

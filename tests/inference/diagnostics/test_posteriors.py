@@ -13,7 +13,7 @@ from inference.diagnostics.posteriors import (
     sample_prior,
     units,
 )
-from inference.objectives.telbo import divergence
+from inference.objectives.divergence import divergence
 
 
 @pytest.fixture
