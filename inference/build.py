@@ -132,7 +132,8 @@ def _prior_maker(name: str) -> PriorMaker:
         raise ValueError(f"{name} is not a Prior; subclass scene.priors.prior.Prior.")
 
     def make(parts: Latent, width: int) -> Prior:
-        prior: Prior = _construct(name, kind, parts, width)
+        with torch.random.fork_rng([]):  # all else begins alike, whatever the prior
+            prior: Prior = _construct(name, kind, parts, width)
         return prior
 
     return make

@@ -23,10 +23,7 @@ from .image_encoders import TrunkEncoder
 CELLS = (2, 4, 8)
 """Height and width, in pixels, that a cell can have."""
 
-TINY = 1e-4
-"""The least standard deviation of a number of z."""
-
-_ONE = math.log(math.e - 1)  # softplus of it is 1
+_TWICE = math.log(2)
 
 
 @dataclass(frozen=True)
@@ -106,7 +103,7 @@ class GridGaussian(nn.Module):
         """Return the mean and the standard deviation from the views held, float32."""
         features = [self._encode(name, views) for name in self.encoders]
         loc, raw = self.head(self.mix(torch.cat(features, dim=1))).float().chunk(2, dim=1)
-        return loc.flatten(1), (F.softplus(raw) + TINY).flatten(1)
+        return loc.flatten(1), (F.softplus(raw) + 1e-4).flatten(1)
 
     def _encode(self, name: str, views: Views) -> Tensor:
         encoder = self.encoders[name]
@@ -124,14 +121,16 @@ class GridGaussian(nn.Module):
 class GridFromVector(nn.Module):
     """Mean and standard deviation of z at each cell of the grid, from the vector of z.
 
-    At first it says 0 and 1, whatever the vector is.
+    At first it says 0 and 1, whatever the vector is. A scale says by how much a cell of its
+    channel is surer than the channel is on average, and no more than twice: a channel that says
+    nothing would else shrink to a constant, which suits the decoders, and never say anything.
 
     Args:
         latent: The layout of z.
         width: Half the channels of the last convolution, a quarter of those of the first.
 
     Shape:
-        ``(…, V)`` to two of ``(…, G)``; standard deviations lie above 1e-4.
+        ``(…, V)`` to two of ``(…, G)``; standard deviations lie between 1/2 and 2.
     """
 
     def __init__(self, latent: Latent, width: int) -> None:
@@ -140,17 +139,13 @@ class GridFromVector(nn.Module):
         _, rows, columns = latent.grid
         self.coarse = 4 * width, -(-rows // 4), -(-columns // 4)
         self.linear = nn.Linear(latent.vector, math.prod(self.coarse))
+        layers: list[nn.Module] = []
+        for inner, outer in ((4 * width, 4 * width), (4 * width, 2 * width)):
+            layers += [nn.GroupNorm(1, inner), nn.SiLU(), nn.Upsample(scale_factor=2)]
+            layers += [nn.Conv2d(inner, outer, 3, padding=1)]
         self.layers = channels_last(
-            nn.Sequential(
-                nn.ReLU(),
-                nn.Upsample(scale_factor=2),
-                nn.Conv2d(4 * width, 4 * width, 3, padding=1),
-                nn.ReLU(),
-                nn.Upsample(scale_factor=2),
-                nn.Conv2d(4 * width, 2 * width, 3, padding=1),
-                nn.ReLU(),
-            )
-        )
+            nn.Sequential(*layers, nn.GroupNorm(1, 2 * width), nn.SiLU())
+        )  # no batch normalisation: a density must not depend on which others it is asked with
         self.head = nn.Conv2d(2 * width, 2 * latent.channels, 1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(cast(Tensor, self.head.bias))
@@ -161,7 +156,8 @@ class GridFromVector(nn.Module):
         x = self.layers(self.linear(vector).reshape(-1, *self.coarse))
         gaussian = self.head(x[..., :rows, :columns]).float()
         loc, raw = gaussian.reshape(*vector.shape[:-1], *gaussian.shape[-3:]).chunk(2, dim=-3)
-        scale = TINY + (1 - TINY) * F.softplus(raw + _ONE)
+        surer = raw - raw.mean((-2, -1), keepdim=True)
+        scale = (_TWICE * (surer / _TWICE).tanh()).exp()
         return loc.flatten(-3), scale.flatten(-3)
 
 
