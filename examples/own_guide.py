@@ -34,7 +34,7 @@ class FlowGuide(RetrofitGuide):
     def posterior(self, views: Views) -> dist.Distribution:
         """Return the product of experts, transformed by the conditioned flow."""
         normal: Any = super().posterior(views)
-        loc, scale = normal.base_dist.loc, normal.base_dist.scale
+        loc, scale = normal.mean, normal.stddev
         noise = dist.Normal(torch.zeros_like(loc), torch.ones_like(scale)).to_event(1)
         context, bends = torch.cat([loc, scale.log()], dim=-1), list[Any]()
         coupling: Any

@@ -15,6 +15,8 @@ from scene.discriminative import CoarseScene
 from scene.models import JointScene, SceneModel
 from scene.networks.backbones import require_small
 from scene.networks.image_encoders import TrunkEncoder
+from scene.networks.spatial import Latent
+from scene.priors.prior import Prior, PriorMaker
 from scene.registry import load
 from scene.seeds import seeded
 from scene.views import VIEWS, Schema
@@ -26,7 +28,8 @@ from .objectives.detail_matching import DetailMatching
 from .objectives.flow_matching import FlowMatching
 from .objectives.sec import SEC, OnMasks, grid_kernels
 from .objectives.telbo import JMVAE, TELBO, Hybrid, Turns, subsets
-from .settings.recipes import GUIDES, OBJECTIVES, recipe
+from .settings.parts import GUIDES, OBJECTIVES, PRIORS
+from .settings.recipes import recipe
 from .settings.settings import OPTIONS, Settings
 
 
@@ -133,9 +136,35 @@ def _model(settings: Settings, schema: Schema) -> SceneModel:
     choices = {**vars(settings.model), "weights": settings.model.backbone_weights}
     if settings.model.threshold == "auto":  # until it is chosen
         choices["threshold"] = OPTIONS["threshold"].default
-    parameters = inspect.signature(kind).parameters
+    parameters = _parameters(kind)
+    if "make_prior" in parameters:
+        choices["make_prior"] = _prior_maker(settings.model.prior)
+    elif "prior" not in parameters and settings.model.prior not in ("standard", "flow"):
+        raise ValueError(
+            f"{kind.__name__} takes no prior of z, so --prior {settings.model.prior} is not "
+            "possible; subclass scene.models.JointScene, which takes one."
+        )
     model: SceneModel = kind(schema, **{k: v for k, v in choices.items() if k in parameters})
     return model
+
+
+def _prior_maker(name: str) -> PriorMaker:
+    """Return what makes p(z), by its name.
+
+    Raises:
+        LookupError: If there is no such prior.
+        ValueError: If it is no prior; from the function, if it cannot be made as ours are.
+    """
+    kind = load(name, PRIORS, "prior")
+    if not (isinstance(kind, type) and issubclass(kind, Prior)):
+        raise ValueError(f"{name} is not a Prior; subclass scene.priors.prior.Prior.")
+
+    def make(parts: Latent, width: int) -> Prior:
+        with torch.random.fork_rng([]):  # all else begins alike, whatever the prior
+            prior: Prior = _construct(name, kind, parts, width)
+        return prior
+
+    return make
 
 
 def _guide(settings: Settings, schema: Schema, model: SceneModel) -> Guide:
@@ -149,8 +178,11 @@ def _guide(settings: Settings, schema: Schema, model: SceneModel) -> Guide:
     sizes: dict[str, Any] = {"latent": model.latent, "width": settings.guide.width}
     if encoders := _encoders(settings, model):
         sizes["encoders"] = encoders
-    if settings.model.spatial and _takes_any(kind):  # to any other, z is one vector
+    parameters = _parameters(kind)
+    if settings.model.spatial and "spatial" in parameters:  # to any other, z is one vector
         sizes |= {"spatial": settings.model.spatial, "cell": settings.model.cell}
+    if isinstance(model, JointScene) and "prior" in parameters:
+        sizes["prior"] = model.latent_prior
     guide: Guide = _construct(name, kind, schema, views, **sizes)
     return guide
 
@@ -191,7 +223,7 @@ def bound_of(settings: Settings, name: str | None = None, particles: int | None 
 
     Args:
         settings: The settings.
-        name: A key of `inference.settings.recipes.OBJECTIVES` or ``path/file.py:Name``; None = the
+        name: A key of `inference.settings.parts.OBJECTIVES` or ``path/file.py:Name``; None = the
             joint term's.
         particles: K; None = the joint term's.
 
@@ -298,7 +330,13 @@ def _construct(name: str, kind: Any, *args: Any, **more: Any) -> Any:
     return kind(*args, **more)
 
 
-def _takes_any(kind: type) -> bool:
-    """Return whether a class takes sizes that it does not name itself."""
-    parameters = inspect.signature(kind).parameters.values()
-    return any(p.name == "spatial" or p.kind is p.VAR_KEYWORD for p in parameters)
+def _parameters(kind: Any) -> set[str]:
+    """Name what a class can be constructed with: ``**choices`` are those of the next base."""
+    names: set[str] = set()
+    for base in kind.__mro__ if isinstance(kind, type) else ():
+        if "__init__" in vars(base):
+            own = inspect.signature(vars(base)["__init__"]).parameters.values()
+            names |= {p.name for p in own}
+            if not any(p.kind is p.VAR_KEYWORD for p in own):
+                return names
+    return names | set(inspect.signature(kind).parameters)

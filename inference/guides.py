@@ -7,7 +7,7 @@ and the same commands: ``scene train telbo --guide lab/flow.py:FlowGuide``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any, cast
 
@@ -18,51 +18,9 @@ from torch import Tensor, nn
 
 from scene.networks.encoders import GaussianHead, make_encoder
 from scene.networks.spatial import GridGaussian, Latent
+from scene.priors.prior import Prior, StandardPrior
 from scene.sizes import STOCK_GUIDE_WIDTH, STOCK_LATENT
 from scene.views import Schema, Views
-
-
-def product_of_experts(
-    locs: Tensor | Sequence[Tensor],
-    scales: Tensor | Sequence[Tensor],
-    present: Tensor | Sequence[Tensor] | None = None,
-) -> tuple[Tensor, Tensor]:
-    """Multiply E Gaussian densities over z and renormalise.
-
-    Precisions add and the mean is their precision-weighted average, so one sharp expert
-    outvotes many vague ones. Include the prior as an expert to keep the product proper.
-
-    Args:
-        locs: Expert means, ``(E, B, L)``, in latent units.
-        scales: Expert standard deviations, ``(E, B, L)``, positive, same units.
-        present: Which expert has an opinion of which scene, ``(E, B)`` bool; the others
-            contribute no precision. None = all of them.
-
-    Returns:
-        Mean and standard deviation of the product, each ``(B, L)``.
-
-    Raises:
-        ValueError: If a scale is not positive; the message names the first offending expert.
-
-    Source:
-        Wu & Goodman (2018), Multimodal Generative Models, https://arxiv.org/abs/1802.05335
-
-    >>> product_of_experts(torch.tensor([[[0.0]], [[3.0]]]), torch.ones(2, 1, 1))
-    (tensor([[1.5000]]), tensor([[0.7071]]))
-    """
-    loc, scale = torch.stack(tuple(locs)), torch.stack(tuple(scales))
-    if not (positive := (scale > 0).flatten(1).all(1)).all():
-        first = int((~positive).nonzero()[0])
-        raise ValueError(
-            f"Expert {first} has a scale that is not positive; pass standard "
-            "deviations, not logarithms or variances."
-        )
-    precision = scale.square().reciprocal()
-    if present is not None:
-        precision = precision * torch.stack(tuple(present)).unsqueeze(-1)
-    total = precision.sum(0)
-    return (precision * loc).sum(0) / total, total.rsqrt()
-
 
 EncoderMaker = Callable[[Schema, int], nn.Module]
 """Makes the encoder of a view from the schema and the width."""
@@ -78,6 +36,7 @@ class Guide(nn.Module):
         width: Channels of the first convolution of each encoder.
         spatial: Channels of the part of z that lies on a grid; its numbers count in ``latent``.
         cell: Height and width of a cell of the grid, in pixels.
+        prior: The model's p(z), which is no part of the guide; None = standard.
         encoders: For each view of your own, a function that makes its encoder from the schema and
             the width. The encoder must have ``features``, the length of its output, as those of
             `scene.networks.encoders.make_encoder` have.
@@ -91,6 +50,7 @@ class Guide(nn.Module):
         width: int = STOCK_GUIDE_WIDTH,
         spatial: int = 0,
         cell: int = 4,
+        prior: Prior | None = None,
         encoders: Mapping[str, EncoderMaker] | None = None,
     ) -> None:
         super().__init__()
@@ -99,6 +59,12 @@ class Guide(nn.Module):
         grid = Latent(0, spatial, cell, schema.size).length
         self.parts = Latent(latent - grid, spatial, cell, schema.size)
         self.makers = dict(encoders or {})
+        self._prior = (prior or StandardPrior(self.parts),)  # in a tuple: its owner is the model
+
+    @property
+    def prior(self) -> Prior:
+        """The model's p(z)."""
+        return self._prior[0]
 
     def posterior(self, views: Views) -> dist.Distribution:
         """Return q(z | views): batch shape ``(B,)``, event shape ``(L,)``.
@@ -141,7 +107,8 @@ class JointGuide(Guide):
     """One network that conditions on all its views together.
 
     Shape:
-        Posterior: diagonal Normal, batch ``(B,)``, event ``(L,)``.
+        Posterior: batch ``(B,)``, event ``(L,)``: a diagonal Normal; under a prior of two levels,
+        one of the vector and, beside p(grid | vector), one of the grid.
     """
 
     def __init__(self, schema: Schema, views: Collection[str], **choices: Any) -> None:
@@ -151,13 +118,13 @@ class JointGuide(Guide):
         self.grid = _grid(self, self.views)
 
     def posterior(self, views: Views) -> dist.Distribution:
-        """Return q(z | all views): a diagonal Normal."""
+        """Return q(z | all views)."""
         features = [
             views.recall(name, encoder, partial(encoder, views[name]))
             for name, encoder in self.encoders.items()
         ]
         gaussian = self.head(torch.cat(features, dim=-1))
-        return dist.Normal(*_with_grid(gaussian, self.grid, views)).to_event(1)
+        return self.prior.posterior(*_with_grid(gaussian, self.grid, views))
 
 
 class ProductGuide(Guide):
@@ -194,16 +161,13 @@ class ProductGuide(Guide):
 
     def posterior(self, views: Views) -> dist.Distribution:
         """Return the product of the prior and the experts of the views held."""
-        prior = torch.zeros(len(views), self.latent, device=views.device)
-        everywhere = torch.ones(len(views), dtype=torch.bool, device=views.device)
-        locs, scales, masks = [prior], [torch.ones_like(prior)], [everywhere]
-        for name, view in views.items():
-            present = views.present[name]
-            loc, scale = views.recall(name, self, partial(self._expert, name, view, present))
-            locs.append(loc)
-            scales.append(scale)
-            masks.append(present)
-        return dist.Normal(*product_of_experts(locs, scales, masks)).to_event(1)
+        present = [views.present[name] for name in views]
+        experts = [
+            views.recall(name, self, partial(self._expert, name, view, views.present[name]))
+            for name, view in views.items()
+        ]
+        locs, scales = zip(*experts, strict=True)
+        return self.prior.product(locs, scales, present)
 
     def _expert(self, name: str, view: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """Return the expert of the scenes that have the view, and N(0, I) for the others."""
@@ -269,7 +233,7 @@ class MaskedGuide(Guide):
             for name, here in zip(self.views, present.T, strict=True)
         ]
         gaussian = self.head(torch.cat([*features, present.float()], dim=-1))
-        return dist.Normal(*_with_grid(gaussian, self.grid, views)).to_event(1)
+        return self.prior.posterior(*_with_grid(gaussian, self.grid, views))
 
     def _present(self, name: str, views: Views) -> Tensor:
         nowhere = torch.zeros(len(views), dtype=torch.bool, device=views.device)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any, cast
 
+import pyro.distributions as dist
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor
@@ -115,6 +116,10 @@ class DetailedScene(SceneModel):
         super().train(mode)
         self.scene.eval()
         return self
+
+    def prior(self, views: Views | None, scenes: int = 1) -> dist.Distribution:
+        """Return the joint scene's p(z)."""
+        return self.scene.prior(views, scenes)
 
     def decode(
         self, z: Tensor | None, views: Views | None, names: Iterable[str]

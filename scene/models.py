@@ -4,7 +4,7 @@ A model knows neither its guide nor its objective. Every model has
 
 - ``views``, the views whose density it is, and ``conditions``, the views it conditions on;
 - ``latent``, the length of z; 0 if it has no z;
-- ``prior(views)``, p(z | conditions), or None if it has no z;
+- ``prior(views, scenes)``, p(z | conditions), or None if it has no z;
 - ``decode(z, views, names)``, the likelihood of each view named;
 - ``forward(views)``, the Pyro program: z from the prior, then each observed view from z.
 """
@@ -26,6 +26,7 @@ from .networks.decoders import ClassDecoder, ClassesOfMask, Decoder
 from .networks.encoders import Encoder, GaussianHead, make_encoder
 from .networks.image_encoders import TrunkEncoder, make_backbone
 from .networks.spatial import FeaturePyramid, GridGaussian, Latent
+from .priors.prior import PriorMaker, StandardPrior
 from .sizes import STOCK_IMAGE_SCALE, STOCK_LATENT, STOCK_WIDTH
 from .views import VIEWS, Schema, Views
 
@@ -56,12 +57,21 @@ class SceneModel(nn.Module):
         """The probability above which a class counts as present."""
         return 0.5
 
-    def prior(self, views: Views) -> dist.Distribution | None:
-        """Return p(z) for the scenes of ``views``: N(0, I), or None for a model without z.
+    def prior(self, views: Views | None, scenes: int = 1) -> dist.Distribution | None:
+        """Return p(z): N(0, I), or None for a model without z.
 
-        Batch shape ``(B,)``, event shape ``(L,)``.
+        Args:
+            views: B scenes' views, with the conditions; None = there are none.
+            scenes: B, where there are no views.
+
+        Returns:
+            Batch shape ``(B,)``, event shape ``(L,)``.
         """
-        return standard_normal(len(views), self.latent, views.device) if self.latent else None
+        if not self.latent:
+            return None
+        if views is not None:
+            return standard_normal(len(views), self.latent, views.device)
+        return standard_normal(scenes, self.latent, next(self.parameters()).device)
 
     def extend(self, views: Views) -> Views:
         """Return a batch of a dataset with the views of one's own that follow from others."""
@@ -121,6 +131,7 @@ class JointScene(SceneModel):
         mask_first: Whether the network of the image also sees the mask that z stands for. In
             training nothing flows back through what it sees, or the many nats of an image would
             make of the mask what suits the image.
+        make_prior: Makes p(z) from the layout of z and the width: a class of `scene.priors`.
     """
 
     views: tuple[str, ...] = VIEWS
@@ -136,9 +147,11 @@ class JointScene(SceneModel):
         spatial: int = 0,
         cell: int = 4,
         mask_first: bool = False,
+        make_prior: PriorMaker = StandardPrior,
     ) -> None:
         super().__init__()
         self.parts = Latent(latent, spatial, cell, schema.size)
+        self.latent_prior = make_prior(self.parts, width)
         self.latent, self.noise, self.mask_first = self.parts.length, noise, mask_first
         labels = schema.labels
         count = len(labels.names)
@@ -149,6 +162,11 @@ class JointScene(SceneModel):
         self.class_head = ClassDecoder(latent, 8 * width, len(labels.classes), spatial)
         log_scale = torch.tensor(float(image_scale)).log()
         self.log_scale = nn.Parameter(log_scale, requires_grad=learn_scale)
+
+    def prior(self, views: Views | None, scenes: int = 1) -> dist.Distribution:
+        """Return p(z): batch shape ``(B,)``, event shape ``(L,)``."""
+        p: dist.Distribution = self.latent_prior(scenes if views is None else len(views))
+        return p
 
     def decode(
         self, z: Tensor | None, views: Views | None, names: Iterable[str]
@@ -241,10 +259,10 @@ class ConditionalScene(SceneModel):
         self.mask = Decoder(latent + hidden, labels, schema.size, width, channels, cell)
         self.prior_net = _ImagePrior(schema, width, hidden, parts) if prior == "learned" else None
 
-    def prior(self, views: Views) -> dist.Distribution | None:
+    def prior(self, views: Views | None, scenes: int = 1) -> dist.Distribution | None:
         """Return p(z | image): batch shape ``(B,)``, event shape ``(L,)``."""
-        if self.prior_net is None:
-            return super().prior(views)
+        if self.prior_net is None or views is None:
+            return super().prior(views, scenes)
         return dist.Normal(*self.prior_net(views["image"])).to_event(1)
 
     def decode(

@@ -34,6 +34,7 @@ QUICK = {
     "own_guide": {"steps": 1, "particles": 2, "batch_size": 64, **TINY},
     "own_objective": {"steps": 1, "many": 3, "batch_size": 64, **TINY},
     "own_dataset": {"steps": 1, "size": (16, 16), "width": 2, "count": 8},
+    "own_prior": {"steps": 1, "batch_size": 8, **TINY},
     "own_recipe": {"steps": 1, "batch_size": 8, **TINY},
     "own_view": {"steps": 1, "batch_size": 8, **TINY},
     "pydensecrf_script": {"height": 60, "width": 80},

@@ -14,7 +14,7 @@ from scene.datasets.base import SceneDataset
 from scene.views import Views
 
 from ..build import Assembly
-from ..objectives.telbo import divergence
+from ..objectives.divergence import divergence, given_levels_above, kl_by_unit
 from ..prediction.predict import posterior
 
 ViewNames = tuple[str, ...]
@@ -35,10 +35,9 @@ class Posteriors:
         means: E_q[z] of each scene, ``(N, L)``.
         drawn: One sample of each posterior, ``(N, L)``: together, samples of the mixture.
         kl: KL(q ‖ prior) of each scene, ``(N,)`` in nats.
-        kl_by_unit: KL(q ‖ prior) of each latent dimension, ``(N, L)`` in nats; None where the
-            posterior or the prior does not factorise.
-        prior_mean: Mean of each scene's prior, ``(N, L)``.
-        prior_scale: Standard deviation of each scene's prior, ``(N, L)``.
+        kl_by_unit: KL(q ‖ prior) of each latent dimension, ``(N, L)`` in nats, given those of the
+            levels above it; None where the posterior or the prior does not factorise.
+        priors: The priors of the scenes, N in all, batch by batch.
     """
 
     given: ViewNames
@@ -46,20 +45,43 @@ class Posteriors:
     samples: Tensor
     kl: Tensor
     kl_by_unit: Tensor | None
-    prior_mean: Tensor
-    prior_scale: Tensor
+    priors: tuple[Any, ...]
 
     @property
     def has_standard_prior(self) -> bool:
         """Whether every scene has the same prior, N(0, I)."""
-        return bool((self.prior_mean == 0).all() and (self.prior_scale == 1).all())
+        if any(hasattr(prior, "at") for prior in self.priors):
+            return False
+        return all(bool((p.mean == 0).all() and (p.stddev == 1).all()) for p in self.priors)
 
     def standardised(self, z: Tensor) -> Tensor:
         """Return z of each scene standardised by its prior, ``(N, L)``.
 
-        Samples of any Gaussian priors become samples of N(0, I), so that scenes compare.
+        Samples of any Gaussian priors become samples of N(0, I), so that scenes compare; also of
+        priors whose every level is Gaussian given those above it.
         """
-        return (z - self.prior_mean) / self.prior_scale
+        sizes = [prior.batch_shape[0] for prior in self.priors]
+        parts = zip(self.priors, z.split(sizes), strict=True)
+        return torch.cat([standardised(prior, part) for prior, part in parts])
+
+
+def standardised(prior: Any, z: Tensor) -> Tensor:
+    """Return z, ``(N, L)``, minus its mean and divided by its deviation under a prior.
+
+    Both are those given the levels above, if the prior has levels.
+    """
+    with torch.no_grad():
+        loc, scale = moments_at(prior, z)
+    return (z - loc) / scale
+
+
+def moments_at(prior: Any, z: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and deviation of each number of z, given those of the levels above it."""
+    try:
+        prior = given_levels_above(prior, z)
+    except NotImplementedError:
+        pass
+    return prior.mean, prior.stddev
 
 
 def conditioning_sets(assembly: Assembly) -> tuple[ViewNames, ...]:
@@ -131,7 +153,7 @@ def posteriors(assembly: Assembly, views: Views, given: ViewNames) -> Posteriors
     """
     with torch.no_grad():
         parts = [_infer(assembly, part.only(given)) for part in chunks(views, assembly.device)]
-    means, samples, kl, by_unit, prior_mean, prior_scale = zip(*parts, strict=True)
+    means, samples, kl, by_unit, priors = zip(*parts, strict=True)
     known = [kl for kl in by_unit if kl is not None]
     return Posteriors(
         given,
@@ -139,8 +161,7 @@ def posteriors(assembly: Assembly, views: Views, given: ViewNames) -> Posteriors
         torch.cat(samples),
         torch.cat(kl),
         torch.cat(known) if known else None,
-        torch.cat(prior_mean),
-        torch.cat(prior_scale),
+        priors,
     )
 
 
@@ -157,13 +178,14 @@ def sample_prior(assembly: Assembly, views: Views) -> Tensor:
 
 def _infer(
     assembly: Assembly, observed: Views
-) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Any]:
     q, prior = posterior(assembly, observed), assembly.model.prior(observed)
     assert q is not None
     assert prior is not None
-    by_unit = _kl_by_unit(q, prior)
+    z = q.sample()
+    by_unit = _kl_by_unit(q, prior, z)
     kl = divergence(q, prior) if by_unit is None else by_unit.sum(-1)
-    return _mean(q), q.sample(), kl, by_unit, prior.mean, prior.stddev
+    return _mean(q), z, kl, by_unit, prior
 
 
 def _mean(q: torch.distributions.Distribution) -> Tensor:
@@ -173,12 +195,13 @@ def _mean(q: torch.distributions.Distribution) -> Tensor:
         return q.sample(torch.Size((_MEAN_DRAWS,))).mean(0)
 
 
-def _kl_by_unit(q: object, prior: object) -> Tensor | None:
+def _kl_by_unit(q: Any, prior: Any, z: Tensor) -> Tensor | None:
     independent = torch.distributions.Independent
-    if not (isinstance(q, independent) and isinstance(prior, independent)):
-        return None
     try:
-        kl: Tensor = torch.distributions.kl_divergence(q.base_dist, prior.base_dist)
+        if isinstance(q, independent) and isinstance(prior, independent):
+            kl: Tensor = torch.distributions.kl_divergence(q.base_dist, prior.base_dist)
+        else:
+            kl = kl_by_unit(q, prior, z)
     except NotImplementedError:
         return None
     return kl if kl.shape == (*q.batch_shape, *q.event_shape) else None

@@ -15,7 +15,7 @@ from scene.views import Views
 from ..build import Assembly
 from ..prediction.predict import draw
 from ..prediction.sample import decided, probable
-from .posteriors import Units
+from .posteriors import Units, moments_at
 
 REACH, STEPS, ROWS = 3.0, 7, 6
 """Range of a traversal in standard deviations of the prior, its steps, and number of units."""
@@ -82,8 +82,10 @@ def draw_traversals(
     assert z is not None
     assert prior is not None
     rows = activity.order[:ROWS]
-    walks = traverse(z.flatten(), rows, (prior.mean[0], prior.stddev[0]))
-    own = " of its own prior" if bool((prior.mean != 0).any()) else " of the prior"
+    with torch.no_grad():
+        loc, scale = moments_at(prior, z[0])
+    walks = traverse(z.flatten(), rows, (loc[0], scale[0]))
+    own = " of its own prior" if bool((loc != 0).any()) else " of the prior"
     panels, names = [], []
     for unit, walk in zip(rows, walks, strict=True):
         decoded = decided(probable(assembly, walk[:, None], scene))

@@ -12,6 +12,8 @@ from pyro import poutine
 from pyro.distributions.util import scale_and_mask, sum_rightmost
 from torch import Tensor
 
+from .divergence import divergence_at
+
 Program = Callable[..., Any]
 """A Pyro model or guide: anything that samples when called."""
 
@@ -25,7 +27,8 @@ class Evidence:
         log_prior: log p(z), ``(K, B)``, summed over latent sites.
         log_q: log q(z | views), ``(K, B)``, summed over latent sites and those that the guide
             marks ``is_auxiliary``, as Pyro's own guides do.
-        divergence: KL(q ‖ p), ``(K, B)``, exact, where Pyro knows it for every latent site.
+        divergence: KL(q ‖ p), ``(K, B)``, in closed form for every latent site, or for every
+            level of one at the draw; None where there is none.
         latents: What was drawn at each latent site, ``(K, B, …)``; ``(B, …)`` if K = 1.
         trust: What each scene's likelihood of a site counts in learning, ``(B,)``; 1 where a
             site is not named. It is no part of p: the likelihoods here are what the model says.
@@ -150,7 +153,7 @@ def _divergence(drawn: Any, scored: Any, latents: list[str], zero: Tensor) -> Te
     for name in latents:
         try:
             site = drawn.nodes[name]
-            kl = torch.distributions.kl_divergence(site["fn"], scored.nodes[name]["fn"])
+            kl = divergence_at(site["fn"], scored.nodes[name]["fn"], site["value"])
         except NotImplementedError:
             return None
         total = total + scale_and_mask(kl, site["scale"], site["mask"])

@@ -17,6 +17,7 @@ from scene.registry import unknown
 from scene.views import VIEWS, Views
 
 from .bounds import Bound, Objective, Term
+from .divergence import divergence
 
 
 class Hybrid(Objective):
@@ -134,15 +135,6 @@ def penalties(guide: Any, views: Views, subsets: Sequence[Subset]) -> dict[str, 
         gap = divergence(everything, guide.posterior(complete.only(subset))).mean()
         terms["+".join(subset)] = Term(-gap, len(complete), {"kl": gap.detach()})
     return terms
-
-
-def divergence(q: Any, p: Any) -> Tensor:
-    """Work out KL(q ‖ p), ``(B,)`` in nats: in closed form, or else from one draw of q."""
-    try:
-        return torch.distributions.kl_divergence(q, p)
-    except NotImplementedError:
-        z = q.rsample()
-        return q.log_prob(z) - p.log_prob(z)  # type: ignore[no-any-return]
 
 
 SUBSETS = ("report", "singles", "all", "random")

@@ -14,7 +14,6 @@ from torch import Tensor
 from scene.detailed import DetailedPixels
 from scene.labels import Labels
 from scene.likelihoods import ClassVector, LabelMap, entropy
-from scene.models import standard_normal
 from scene.views import Views
 
 from ..build import Assembly
@@ -194,8 +193,7 @@ def posterior(
     if isinstance(assembly.guide, FlowGuide):
         return assembly.guide.posterior(observed, scenes)
     if observed is None:
-        latent = assembly.model.latent
-        return standard_normal(scenes, latent, assembly.device) if latent else None
+        return assembly.model.prior(None, scenes)
     if not _evidence(assembly, observed.names):
         return assembly.model.prior(observed)
     assembly.guide.require(observed.names)

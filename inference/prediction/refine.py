@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ import torch
 from pyro import poutine
 from torch import Tensor
 
+from scene.priors.ladder import Ladder
 from scene.storage.files import replace_file
 from scene.views import Views
 
@@ -38,8 +39,9 @@ class Refinement:
     """How to refine.
 
     Attributes:
-        method: ``svi``: a diagonal Normal a scene, climbing the ELBO; ``hmc``: from there, a chain
-            of states of the exact posterior, by the No-U-Turn sampler.
+        method: ``svi``: a diagonal Normal a scene (under a prior of two levels, its posterior),
+            climbing the ELBO; ``hmc``: from there, a chain of states of the exact posterior, by
+            the No-U-Turn sampler.
         steps: Steps of Adam (``svi``, else 50), or of warm-up (``hmc``, else 100).
 
     Raises:
@@ -64,8 +66,8 @@ class RefinedPosterior:
     """The refined posteriors of B scenes.
 
     Attributes:
-        posterior: A diagonal Normal, batch ``(B,)``, event ``(L,)``: the end of the climb, or the
-            Normal of the chain's mean and standard deviation.
+        posterior: Batch ``(B,)``, event ``(L,)``: the end of the climb, or the diagonal Normal of
+            the chain's mean and standard deviation.
         z: Draws, ``(K, B, L)``: of the posterior, or states of the chain.
         elbo_before: ELBO of the observed views at the amortised posterior, ``(B,)`` in nats.
         elbo_after: ELBO of the observed views at ``posterior``, ``(B,)`` in nats.
@@ -208,12 +210,15 @@ def climb(
 ) -> dist.Distribution:
     """Climb the ELBO by Adam on the mean and log scale of a diagonal Normal for each scene.
 
+    Under a prior of two levels they are the vector's, and those of the grid's expert.
+
     Scenes are independent, so a batch of them climbs at once as each would alone.
 
     Args:
         model: A Pyro program whose one latent site is ``z``.
         observed: B scenes; what of them the model explains is scored.
-        start: Where to begin; one that is no diagonal Normal is matched in mean and scale.
+        start: Where to begin; what is neither a diagonal Normal nor a `Ladder` is matched in mean
+            and scale.
         steps: Steps of Adam; its rate falls to nothing as a cosine.
         rate: The first, in latent units.
         particles: K, the draws of each gradient.
@@ -221,18 +226,18 @@ def climb(
     Returns:
         Batch ``(B,)``, event ``(L,)``.
     """
-    loc, scale = (moment.clone() for moment in _moments(start))
+    family, loc, scale = _family(start)
     loc, log_scale = loc.requires_grad_(), scale.log().requires_grad_()
     optimizer = torch.optim.Adam([loc, log_scale])
     with torch.enable_grad():
         for step in range(steps):
             for group in optimizer.param_groups:
                 group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * step / steps))
-            q = dist.Normal(loc, log_scale.exp()).to_event(1)
+            q = family(loc, log_scale.exp())
             height = _bounds(_weighed(model, observed, q, particles)).sum()
             loc.grad, log_scale.grad = torch.autograd.grad(-height, (loc, log_scale))
             optimizer.step()
-    return dist.Normal(loc.detach(), log_scale.detach().exp()).to_event(1)
+    return family(loc.detach(), log_scale.detach().exp())
 
 
 def explore(
@@ -284,6 +289,19 @@ def _start(assembly: Assembly, observed: Views) -> dist.Distribution:
             start = assembly.model.prior(observed)
     assert start is not None
     return start
+
+
+def _family(start: Any) -> tuple[Callable[[Tensor, Tensor], dist.Distribution], Tensor, Tensor]:
+    """Return what makes a posterior of two tensors ``(B, L)``, and those to begin with."""
+    if isinstance(start, Ladder):
+        loc, scale = start.gaussians
+        return start.with_gaussians, loc.detach().clone(), scale.detach().clone()
+    loc, scale = _moments(start)
+    return _diagonal, loc.clone(), scale.clone()
+
+
+def _diagonal(loc: Tensor, scale: Tensor) -> dist.Distribution:
+    return dist.Normal(loc, scale).to_event(1)
 
 
 def _moments(q: Any) -> tuple[Tensor, Tensor]:

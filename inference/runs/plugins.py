@@ -14,13 +14,15 @@ from pathlib import Path
 from scene.registry import Untrusted, foreign_file
 from scene.storage.user_folders import state_folder
 
-from ..settings.recipes import GUIDES, OBJECTIVES
+from ..settings.parts import GUIDES, OBJECTIVES, PRIORS
 from ..settings.settings import Settings
 
 CODE = "code"
 """The folder of a run that holds foreign code."""
 
-_NAMED = {"guide": GUIDES, "objective": OBJECTIVES, "retrofit_objective": OBJECTIVES}
+_NAMED = {
+    "prior": PRIORS, "guide": GUIDES, "objective": OBJECTIVES, "retrofit_objective": OBJECTIVES
+}  # fmt: skip
 """Settings that name code, and what of it is ours. All else is foreign, however it is spelled."""
 
 _RECIPE = "recipe"

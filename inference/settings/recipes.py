@@ -13,26 +13,8 @@ from scene.registry import load, unknown
 
 from .fields import VIEWS, Option
 from .network_values import LARGEFOV, PUBLISHED, SMALL, TRUNK_LATENT, TRUNK_SEC, TUNED
+from .parts import PRIORS
 from .settings import OPTIONS, Settings, flag, option_called
-
-GUIDES = {
-    "joint": "inference.guides:JointGuide",
-    "poe": "inference.guides:ProductGuide",
-    "retrofit": "inference.guides:RetrofitGuide",
-    "masked": "inference.guides:MaskedGuide",
-    "none": "inference.guides:EmptyGuide",
-}
-"""Guides by name."""
-
-OBJECTIVES = {
-    "elbo": "inference.objectives.bounds:ELBO",
-    "iwae": "inference.objectives.bounds:IWAE",
-    "renyi": "inference.objectives.bounds:Renyi",
-    "dreg": "inference.objectives.bounds:DReG",
-    "stl": "inference.objectives.bounds:STL",
-}
-"""Bounds by name, for the joint term and for retrofit terms alike."""
-
 
 TRUNK = "trunk"
 """Stands for every other network of timm or torchvision in `Recipe.nets`."""
@@ -62,7 +44,7 @@ class Recipe:
             default, by its name; `TRUNK` stands for every network of timm or
             torchvision without values of its own.
         without: Options it does not use that every other recipe does.
-        priors: What ``prior`` may be, where it is used.
+        priors: What ``prior`` may be, where it is used; those of joint models, or one's own.
     """
 
     about: str
@@ -74,7 +56,7 @@ class Recipe:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     nets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     without: Collection[str] = ()
-    priors: tuple[str, ...] = ("standard", "flow")
+    priors: tuple[str, ...] = tuple(PRIORS)
 
     @property
     def name(self) -> str:
@@ -114,11 +96,7 @@ class Recipe:
             if value is not None
         }
         self._require(chosen)
-        if (prior := chosen.get("prior", self.priors[0])) not in self.priors:
-            raise ValueError(
-                f"The recipe {self.name} has the priors {', '.join(self.priors)}, not {prior}; "
-                "choose one of them."
-            )
+        self._require_prior(chosen.get("prior", "standard"))
         base = self.base.changed(**self._of_network(chosen))
         if self.scratch and chosen.get("backbone", "small") not in self.scratch:
             chosen.setdefault("backbone_weights", "imagenet")
@@ -150,6 +128,15 @@ class Recipe:
             raise ValueError(
                 f"The recipe {self.name} does not use {', '.join(idle)}; leave "
                 f"{'it' if len(idle) == 1 else 'them'} out."
+            )
+
+    def _require_prior(self, prior: str) -> None:
+        """Refuse a prior that the model does not have; a joint model takes one's own."""
+        joint = PRIORS.keys() <= set(self.priors)
+        if prior not in self.priors and not (joint and ":" in prior):
+            raise ValueError(
+                f"The recipe {self.name} has the priors {', '.join(self.priors)}, not {prior}; "
+                f"choose one of them{', or your own: path/file.py:Name' if joint else ''}."
             )
 
     def _require_bounds(self, settings: Settings, chosen: Collection[str]) -> None:

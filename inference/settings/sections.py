@@ -97,7 +97,7 @@ class ModelSettings:
         spatial: Channels of z for each cell of a grid over the scene; 0 = there is no grid.
         cell: Height and width of a cell in pixels: 2, 4 or 8.
         mask_first: Whether a joint model decodes the image from the mask, too.
-        prior: p(z) of a cVAE, or what scenes of a joint model are drawn with.
+        prior: p(z): ``learned``, or a key of `inference.settings.parts.PRIORS`, or one's own.
         width: Channels of the finest layer of the decoders, or of a U-Net.
         noise: Distribution of pixels around the decoded image.
         image_scale: Its scale, in units of the image's range.
@@ -127,9 +127,10 @@ class ModelSettings:
     )
     prior: str = setting(
         "standard",
-        "Prior p(z): standard normal; learned from the image (cVAE); or a flow that is trained "
-        "after the bound, and that scenes are drawn with (joint models).",
-        choices=("standard", "learned", "flow"),
+        "Prior p(z): standard normal; learned from the image (cVAE); of joint models also ladder, "
+        "the grid of --spatial given the vector; flow, trained after the bound, which scenes are "
+        "drawn with; or your own as path/file.py:Name.",
+        metavar="NAME",
     )
     width: int = setting(
         STOCK_WIDTH, "Channels of the finest layer of the networks.", least=1, most=1024
@@ -200,7 +201,7 @@ class GuideSettings:
     """The guide: the posterior's family, and its networks.
 
     Attributes:
-        name: A key of `inference.settings.recipes.GUIDES`, or ``path/file.py:Name``.
+        name: A key of `inference.settings.parts.GUIDES`, or ``path/file.py:Name``.
         width: Channels of the first convolution of each encoder.
         encode: The views that a plain guide reads.
     """
@@ -243,7 +244,7 @@ class ObjectiveSettings:
     """The objective: one bound, or several terms put together.
 
     Attributes:
-        bound: The bound of the joint term: a key of `inference.settings.recipes.OBJECTIVES`, or
+        bound: The bound of the joint term: a key of `inference.settings.parts.OBJECTIVES`, or
             ``path/file.py:Name``.
         particles: K of the joint term.
         renyi_alpha: α of the Rényi bound: 0 = ``iwae``, 1 = ``elbo``.

@@ -1,4 +1,4 @@
-"""A spatial z: the part of the latent that lies on a grid over the scene, and its encoder.
+"""A spatial z: the part of the latent that lies on a grid over the scene, and its networks.
 
 A latent with a grid is still one vector, so that priors, products of experts and traversals need
 not know of the grid: first the numbers about the scene as a whole, then the channels of each cell.
@@ -6,6 +6,7 @@ not know of the grid: first the numbers about the scene as a whole, then the cha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -16,11 +17,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..views import Views
-from .encoders import STRIDE, Encoder, convolution_block
+from .encoders import STRIDE, Encoder, channels_last, convolution_block
 from .image_encoders import TrunkEncoder
 
 CELLS = (2, 4, 8)
 """Height and width, in pixels, that a cell can have."""
+
+_TWICE = math.log(2)
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,49 @@ class GridGaussian(nn.Module):
         rows = views.present[name].nonzero().squeeze(-1)
         some = cast(Tensor, views.recall(name, encoder, lambda: encoder(views[name][rows])))
         return blank.to(some.dtype).index_copy(0, rows, some)
+
+
+class GridFromVector(nn.Module):
+    """Mean and standard deviation of z at each cell of the grid, from the vector of z.
+
+    At first it says 0 and 1, whatever the vector is. A scale says by how much a cell of its
+    channel is surer than the channel is on average, and no more than twice: a channel that says
+    nothing would else shrink to a constant, which suits the decoders, and never say anything.
+
+    Args:
+        latent: The layout of z.
+        width: Half the channels of the last convolution, a quarter of those of the first.
+
+    Shape:
+        ``(…, V)`` to two of ``(…, G)``; standard deviations lie between 1/2 and 2.
+    """
+
+    def __init__(self, latent: Latent, width: int) -> None:
+        super().__init__()
+        self.latent = latent
+        _, rows, columns = latent.grid
+        self.coarse = 4 * width, -(-rows // 4), -(-columns // 4)
+        self.linear = nn.Linear(latent.vector, math.prod(self.coarse))
+        layers: list[nn.Module] = []
+        for inner, outer in ((4 * width, 4 * width), (4 * width, 2 * width)):
+            layers += [nn.GroupNorm(1, inner), nn.SiLU(), nn.Upsample(scale_factor=2)]
+            layers += [nn.Conv2d(inner, outer, 3, padding=1)]
+        self.layers = channels_last(
+            nn.Sequential(*layers, nn.GroupNorm(1, 2 * width), nn.SiLU())
+        )  # no batch normalisation: a density must not depend on which others it is asked with
+        self.head = nn.Conv2d(2 * width, 2 * latent.channels, 1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(cast(Tensor, self.head.bias))
+
+    def forward(self, vector: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mean and the standard deviation, float32."""
+        _, rows, columns = self.latent.grid
+        x = self.layers(self.linear(vector).reshape(-1, *self.coarse))
+        gaussian = self.head(x[..., :rows, :columns]).float()
+        loc, raw = gaussian.reshape(*vector.shape[:-1], *gaussian.shape[-3:]).chunk(2, dim=-3)
+        surer = raw - raw.mean((-2, -1), keepdim=True)
+        scale = (_TWICE * (surer / _TWICE).tanh()).exp()
+        return loc.flatten(-3), scale.flatten(-3)
 
 
 class FeaturePyramid(nn.Module):

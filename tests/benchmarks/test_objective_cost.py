@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from inference.settings.recipes import OBJECTIVES
+from inference.settings.parts import OBJECTIVES
 from scene.registry import load
 from scene.views import VIEWS
 

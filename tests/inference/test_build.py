@@ -5,7 +5,8 @@ from inference.build import assemble
 from inference.guides import JointGuide, RetrofitGuide
 from inference.objectives.bounds import ELBO, IWAE, DReG, Renyi
 from inference.objectives.telbo import JMVAE, TELBO
-from inference.settings.recipes import OBJECTIVES, RECIPES, recipe
+from inference.settings.parts import OBJECTIVES
+from inference.settings.recipes import RECIPES, recipe
 
 FOREIGN = """
 import pyro.distributions as dist

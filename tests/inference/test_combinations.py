@@ -11,7 +11,8 @@ import torch
 
 from inference.build import assemble
 from inference.objectives.telbo import SUBSETS
-from inference.settings.recipes import GUIDES, OBJECTIVES, RECIPES
+from inference.settings.parts import GUIDES, OBJECTIVES, PRIORS
+from inference.settings.recipes import RECIPES
 from inference.settings.settings import OPTIONS
 from inference.training.fit import Step, optimizer
 from scene.datasets.synthetic.dataset import SyntheticScenes
@@ -26,7 +27,7 @@ FACTORS = {
     "retrofit": OPTIONS["retrofit"].choice.choices,
     "generator_gradients": OPTIONS["generator_gradients"].choice.choices,
     "particles": (1, 3),
-    "prior": OPTIONS["prior"].choice.choices,
+    "prior": (*PRIORS, "learned"),
     "hybrid": (0.0, 0.5),
     "noise": OPTIONS["noise"].choice.choices,
     "mask_first": (False, True),
@@ -86,6 +87,8 @@ def _gain(row, name, value, missing):
 def build(recipe, row):
     """Assemble a small one, for generated scenes."""
     small = {name: value for name, value in SMALL.items() if RECIPES[recipe].takes(name)}
+    if row.get("prior") == "ladder":
+        small |= {"spatial": 1, "cell": 8}
     settings = RECIPES[recipe].settings(**small, **row)
     return settings, assemble(settings, SyntheticScenes("train", size=(16, 16), count=1).schema)
 

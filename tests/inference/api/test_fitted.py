@@ -334,14 +334,15 @@ def test_a_run_that_is_not_there_is_a_sentence(tmp_path):
         load("runs/gone", device="mps")
 
 
-@pytest.mark.parametrize("kind", ["guide", "recipe"])
+@pytest.mark.parametrize("kind", ["guide", "prior", "recipe"])
 def test_code_of_ones_own_goes_with_the_model(few, tmp_path, kind):
     """What is kept elsewhere holds its code, and needs neither the original nor its run."""
     examples = Path(__file__).parents[3] / "examples"
     small = {"size": (16, 16), "steps": 1, "batch_size": 4, "latent": 4, "width": 2, **CPU}
     small |= {"guide_width": 2, "out": tmp_path / "run"}
-    if kind == "guide":
-        model = train("telbo", guide=f"{examples / 'own_guide.py'}:FlowGuide", **small)
+    own = {"guide": "own_guide.py:FlowGuide", "prior": "own_prior.py:MixturePrior"}
+    if kind in own:
+        model = train("telbo", **{kind: f"{examples / own[kind]}"}, **small)
     else:
         model = train(f"{examples / 'own_view.py'}:OUTLINES", **small)
     before = model.sample(2, mask="test:0").mask

@@ -3,6 +3,7 @@
 import pyro.distributions as dist
 import pytest
 import torch
+from torch.distributions import Independent, Normal
 
 from inference.build import Assembly
 from inference.diagnostics.coverage import (
@@ -65,7 +66,9 @@ def test_principal_directions_are_those_of_greatest_variance():
 
 
 def _believed(drawn, start, unit):
-    return Posteriors(("image", "mask"), drawn, drawn, torch.zeros(len(drawn)), None, start, unit)
+    halves = zip(start.split(100), unit.split(100), strict=True)  # as if inferred in two batches
+    priors = tuple(Independent(Normal(*half), 1) for half in halves)
+    return Posteriors(("image", "mask"), drawn, drawn, torch.zeros(len(drawn)), None, priors)
 
 
 def test_scenes_with_priors_of_their_own_are_seen_from_these(tmp_path):

@@ -2,7 +2,7 @@ import pyro.distributions as dist
 import torch
 from torch.distributions import Laplace, Normal, kl_divergence
 
-from inference.objectives.telbo import divergence
+from inference.objectives.divergence import divergence
 
 
 def test_a_posterior_is_nowhere_from_itself(guide, views):

@@ -174,7 +174,7 @@ def planted(run, monkeypatch):
         "inference.guides:Guide",
     ],
 )
-@pytest.mark.parametrize("field", ["guide", "objective", "retrofit_objective"])
+@pytest.mark.parametrize("field", ["guide", "prior", "objective", "retrofit_objective"])
 def test_no_spelling_runs_code_that_is_not_trusted(run, planted, field, name):
     changed = _named(run, **{field: name})
     with pytest.raises(PermissionError, match=r"not trained on this machine; read it, then add"):

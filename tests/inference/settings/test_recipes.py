@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from inference.settings.recipes import DERIVED, GUIDES, OBJECTIVES, RECIPES, recipe
+from inference.settings.parts import GUIDES, OBJECTIVES, PRIORS
+from inference.settings.recipes import DERIVED, RECIPES, recipe
 from inference.settings.settings import OPTIONS, Settings
 from scene.registry import load
 
@@ -22,7 +23,10 @@ def test_a_misspelt_recipe_is_answered_with_the_nearest():
         recipe("teblo")
 
 
-@pytest.mark.parametrize("table", [GUIDES, OBJECTIVES, {k: r.model for k, r in RECIPES.items()}])
+TABLES = [GUIDES, OBJECTIVES, PRIORS, {k: r.model for k, r in RECIPES.items()}]
+
+
+@pytest.mark.parametrize("table", TABLES)
 def test_every_name_in_the_tables_loads(table):
     assert all(isinstance(load(name, table, "thing"), type) for name in table)
 

@@ -44,6 +44,7 @@ def _lines(run):
         ("jvae", {"optimizer": "sgd", "learning_rate": 1e-6, "clip": 1.0}),
         ("segmenter", {"augment": "flip", "patience": 3}),
         ("jmvae", {"precision": "bf16", "schedule": "cosine"}),
+        ("telbo", {"prior": "ladder", "spatial": 2, "cell": 8, "particles": 2}),
     ],
 )
 @pytest.mark.parametrize("step", [2, 3])

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.distributions import Normal
 
-from inference.guides import product_of_experts
+from scene.priors.experts import product_of_experts
 
 quick = settings(deadline=None, max_examples=25)
 seeds = st.integers(0, 2**31)
