@@ -34,24 +34,27 @@ def evaluate_ambiguity(run: Path | None, arguments: dict[str, Any]) -> None:
         return
     console.print(heading(report, score.scenes))
     show_ambiguity(score)
+    if not model.model.latent:
+        console.print("This model has no z: each draw is the most probable label of each pixel.")
 
 
 def show_ambiguity(score: AmbiguityScore) -> None:
     """Print the distances as a table, and the shares of readings as another."""
     from rich.table import Table
 
-    drawn = f"{score.draws} draws" if score.draws > 1 else "its one mask"
     table = Table("masks")
     for title in ("D²", "ratio", "D² of readings", "ratio", "outline", "share error"):
         table.add_column(title, justify="right")
+    single = score.best_single, score.best_single / score.exact if score.exact else None
+    one = 1.0 if score.exact else None
     rows = {
-        drawn: (score.energy, score.ratio, score.nearest, score.nearest_ratio, score.outline,
-                score.share_error),
-        f"{score.draws} exact": (score.exact, 1.0, score.exact, 1.0, 0.0,
-                                 score.exact_share_error),
-        "best single": (score.best_single, _divided(score.best_single, score.exact),
-                        score.best_single, _divided(score.best_single, score.exact), 0.0, None),
-    }  # fmt: skip
+        f"{score.draws} draws": (
+            *(score.energy, score.ratio, score.nearest, score.nearest_ratio),
+            *(score.outline, score.share_error),
+        ),
+        f"{score.draws} exact": (score.exact, one, score.exact, one, 0.0, score.exact_share_error),
+        "best single": (*single, *single, 0.0, None),
+    }
     for title, values in rows.items():
         table.add_row(title, *map(_three_digits, values))
     console.print(table)
@@ -60,20 +63,13 @@ def show_ambiguity(score: AmbiguityScore) -> None:
         shares.add_row("share of draws", *(f"{s.share:.2f}" for s in score.shares))
         console.print(shares)
     console.print(
-        f"{score.ambiguous} of {score.scenes} images have several masks (readings) of known "
-        "probability. D²: generalised energy distance of draws to them, 0 at best. D² of readings: "
-        "that of the reading nearest to each draw. ratio: to as many exact draws. outline: "
-        "distance of a draw to its nearest reading. share error: of a reading's share among draws, "
-        "against its probability. best single: the most probable reading alone."
+        f"{score.ambiguous} of {score.scenes} images have several masks (readings), of known "
+        "probabilities. D²: generalised energy distance between draws and readings, 0 at best; D² "
+        "of readings: after each draw is replaced by its nearest reading. ratio: to the D² of as "
+        "many exact draws. outline: distance of a draw to its nearest reading. share error: "
+        "difference of a reading's share among draws and its probability. best single: the most "
+        "probable reading alone."
     )
-    if score.draws == 1:
-        console.print(
-            "This model has no z: its one mask is the most probable label of each pixel."
-        )
-
-
-def _divided(value: float, by: float) -> float | None:
-    return value / by if by else None
 
 
 def _three_digits(value: float | None) -> str:

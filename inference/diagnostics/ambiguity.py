@@ -49,8 +49,8 @@ class AmbiguityScore:
     Attributes:
         scenes: Number of scenes.
         ambiguous: Those with more than one reading.
-        draws: n, the masks drawn for each image; 1 of a model without z, whose only mask is the
-            most probable label of each pixel.
+        draws: n, the masks drawn for each image. A model without z draws the same mask n times:
+            the most probable label of each pixel.
         energy: D² of the draws.
         exact: D² that n exact draws have on average.
         best_single: D² of the most probable reading alone: a perfect model without variety.
@@ -121,7 +121,7 @@ def ambiguity(
     for masks, known in zip(_drawn(assembly, dataset, count, draws, seed), readings, strict=True):
         scores.append(_compare(masks, known, labels))
         watch(len(scores), count)
-    return _averaged(scores, readings, len(masks))
+    return _averaged(scores, readings, draws)
 
 
 def mask_distances(ours: Tensor, theirs: Tensor, labels: Labels) -> Tensor:
@@ -229,7 +229,7 @@ def _drawn(
     for number, part in enumerate(_images(assembly, dataset, count, draws)):
         drawn = sample(assembly, part, labels, n=draws, seed=seed + number, batched=True).mask
         assert drawn is not None
-        yield from drawn.cpu().transpose(0, 1)
+        yield from drawn.cpu().expand(draws, *drawn.shape[1:]).transpose(0, 1)
 
 
 def _images(assembly: Assembly, dataset: SceneDataset, count: int, draws: int) -> Iterator[Any]:

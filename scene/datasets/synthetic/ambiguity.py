@@ -24,8 +24,6 @@ WHOLES: dict[frozenset[str], str] = {
 DISPUTED = ("disc", "block")
 """The two classes that a rounded square may be labelled as."""
 
-_QUARTER = np.pi / 2
-
 
 @dataclass(frozen=True)
 class AmbiguousLayout:
@@ -94,8 +92,8 @@ def ambiguous_layout(
         np.where(disputed[:, None], cue_colour, colour),
         [],
     )
-    turns = rng.integers(0, 4, count)
-    pose = replace(pose, angle=pose.angle + np.float32(_QUARTER) * turns.astype(np.float32))
+    side = np.float32(np.pi) * rng.integers(0, 2, count).astype(np.float32)
+    pose = replace(pose, angle=pose.angle + side)
     objects = [
         replace(pose, shape=shapes[:, r], label=labels[:, r]) for r in range(shapes.shape[1])
     ]
@@ -135,9 +133,10 @@ def render_ambiguous(
     shown = scenes.drawn
     if reading is not None:
         shown = np.where(scenes.probabilities[:, reading] > 0, reading, shown)
-    layers = [*scenes.decoys, scenes.object(shown), scenes.board]
+    shown_object = scenes.object(shown)
+    layers = [*scenes.decoys, shown_object, scenes.board]
     images, _ = render_layers(difficulty, rng, scenes.palette, layers, size)
-    return images, scenes.masks(size)[np.arange(count), shown]
+    return images, footprint_mask(shown_object, size)
 
 
 def _probabilities(

@@ -109,21 +109,16 @@ class SyntheticScenes(SceneDataset):
         Raises:
             LookupError: If each scene of the preset has one mask.
         """
-        i = range(len(self))[index]
-        masks, probabilities = self._readings(i // _CHUNK)
-        known = probabilities[i % _CHUNK] > 0
-        return Readings(masks[i % _CHUNK, known], probabilities[i % _CHUNK, known])
-
-    def _readings(self, chunk: int) -> tuple[Tensor, Tensor]:
-        """Return the readings of a chunk's scenes; those of the last chunk are kept."""
         if not isinstance(self.difficulty, Ambiguity):
-            super().readings(0)
+            return super().readings(index)
+        chunk, row = divmod(range(len(self))[index], _CHUNK)
         if self._last_readings is None or self._last_readings[0] != chunk:
             scenes = ambiguous_layout(self.difficulty, self._generator(chunk), _CHUNK)
-            arrays = scenes.masks(self.schema.size), scenes.probabilities
-            masks, probabilities = map(torch.from_numpy, arrays)
-            self._last_readings = chunk, masks, probabilities
-        return self._last_readings[1:]
+            masks = torch.from_numpy(scenes.masks(self.schema.size))
+            self._last_readings = chunk, masks, torch.from_numpy(scenes.probabilities)
+        _, masks, probabilities = self._last_readings
+        known = probabilities[row] > 0
+        return Readings(masks[row, known], probabilities[row, known])
 
     def _generator(self, chunk: int) -> np.random.Generator:
         """Return the source of all random numbers of a chunk of scenes."""
