@@ -129,6 +129,14 @@ def colours_and_labels(dataset):
             [144.0, 142.3, 132.8],
             [[219, 173, 157], [146, 102, 121], [163, 123, 77]],
         ),
+        (
+            "ambiguous",
+            1,
+            [("disc",), ("house",), ("disc",)],
+            [1331, 1338, 989],
+            [104.0, 88.8, 96.5],
+            [[205, 226, 207], [52, 178, 197], [129, 64, 170]],
+        ),
     ],
 )
 def test_a_version_of_a_preset_is_frozen(preset, version, classes, areas, means, middles):
