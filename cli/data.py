@@ -88,12 +88,20 @@ def preview(
         Path,
         typer.Option(help="Where to write: NAME.png, or a folder for preview.png."),
     ] = Path("preview.png"),
+    readings: Annotated[
+        bool,
+        typer.Option(
+            "--readings",
+            help="Draw every mask that an image may have, and its probability, in place of one; "
+            "for data that know them, as synthetic:ambiguous.",
+        ),
+    ] = False,
     force: Force = False,
     download: Download = False,
 ) -> None:
     """Draw some of DATA's scenes with their masks and classes."""
     from scene.datasets.catalogue import open_data
-    from scene.figures.grid import draw_scenes
+    from scene.figures.grid import draw_readings, draw_scenes
     from scene.sizes import parse_size
     from scene.storage.outputs import require_free
 
@@ -106,7 +114,12 @@ def preview(
     out = file_in(out, "preview.png")
     require_free(out, force, suffix=".png")
     dataset = open_data(data, split, parse_size(size) if size else None, download=download)
-    draw_scenes(out, [dataset[i] for i in range(min(n, len(dataset)))], dataset.schema.labels)
+    rows, names = range(min(n, len(dataset))), dataset.schema.labels
+    if readings:
+        masks = [dataset.readings(i) for i in rows]
+        draw_readings(out, [dataset[i] for i in rows], masks, names)
+    else:
+        draw_scenes(out, [dataset[i] for i in rows], names)
     console.print(entitled(out, f"{min(n, len(dataset))} of {len(dataset)} scenes"))
 
 

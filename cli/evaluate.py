@@ -10,6 +10,7 @@ import typer
 
 from inference.settings.settings import flag
 
+from .ambiguity import evaluate_ambiguity
 from .console import about, console, heading, notes
 from .crf_options import (
     AppearanceSigmaRGB,
@@ -79,11 +80,20 @@ def evaluate(
             help="Draw scenes, and compare them with true ones of the split instead.",
         ),
     ] = False,
+    ambiguity: Annotated[
+        bool,
+        typer.Option(
+            "--ambiguity",
+            help="Draw 16 masks given each image, and compare them with all that it may have "
+            "instead; for data that know them, as synthetic:ambiguous.",
+        ),
+    ] = False,
     segmenter: SegmenterRun = None,
     limit: Annotated[
         int | None,
         typer.Option(
-            help="Number of scenes that --generation draws, 4 or more.",
+            help="Number of scenes that --generation draws, or --ambiguity draws masks of, 4 or "
+            "more.",
             metavar="N",
             min=4,
             show_default="300",
@@ -116,12 +126,17 @@ def evaluate(
 
     A prediction is the argmax of probabilities averaged over 8 seeded draws of z. With --stage,
     the masks that scene segment would give are scored instead. With --generation, scenes drawn
-    from the prior, and given each set of views, are compared with true ones.
+    from the prior, and given each set of views, are compared with true ones. With --ambiguity,
+    masks drawn given an image are compared with all that the image may have.
     """
     run = one_of(run, named)
     arguments = dict(locals())
-    if not generation and (segmenter or limit):
-        raise typer.BadParameter("--segmenter and --limit go with --generation; add it.")
+    if segmenter and not generation:
+        raise typer.BadParameter("--segmenter goes with --generation; add it.")
+    if limit and not (generation or ambiguity):
+        raise typer.BadParameter("--limit goes with --generation or --ambiguity; add one.")
+    if generation and ambiguity:
+        raise typer.BadParameter("--generation does not go with --ambiguity; leave one out.")
     if stage:
         evaluate_stages(run, stage, arguments)
         return
@@ -129,6 +144,10 @@ def evaluate(
     if generation:
         refuse_predictions(arguments, "--generation")
         evaluate_generation(run, arguments)
+        return
+    if ambiguity:
+        refuse_predictions(arguments, "--ambiguity")
+        evaluate_ambiguity(run, arguments)
         return
     if draws is not None and draws < 1:
         raise ValueError(f"--draws must be 1 or more, not {draws}.")
@@ -241,8 +260,11 @@ def evaluate_stages(run: Path | None, stages: Sequence[str], arguments: dict[str
         arguments: The arguments of `cli.evaluate.evaluate` by name.
     """
     require_stages(stages)
-    if arguments["generation"]:
-        raise typer.BadParameter("--generation does not go with --stage; leave one of them out.")
+    for option in ("generation", "ambiguity"):
+        if arguments[option]:
+            raise typer.BadParameter(
+                f"--{option} does not go with --stage; leave one of them out."
+            )
     refuse_predictions(arguments, "--stage")
     from inference import load
     from inference.api.segment import score_stages

@@ -28,8 +28,9 @@ Device = Annotated[
 Data = Annotated[
     str | None,
     typer.Option(
-        help="Dataset: synthetic, synthetic:confounded, voc2012, a folder (in VOC layout, or with "
-        "a folder per class), or a file of image-level labels (.csv, .tsv or COCO's .json).",
+        help="Dataset: synthetic, synthetic:confounded, synthetic:ambiguous, voc2012, a folder "
+        "(in VOC layout, or with a folder per class), or a file of image-level labels (.csv, .tsv "
+        "or COCO's .json).",
         show_default="the run's own, or synthetic",
     ),
 ]

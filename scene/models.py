@@ -218,6 +218,8 @@ class ConditionalScene(SceneModel):
         spatial: Channels of z for each cell of a grid, beside ``latent``. With 0 there is no
             grid, and one vector is all that the decoder gets of the image; with a grid it also
             gets features of the image in each cell, from the trunk if there is one.
+        image_grid: Whether it gets those features where z has no grid, too: then the image says
+            where things are, and one vector z which of several masks is meant.
         cell: Height and width of a cell in pixels.
         stride: Of a trunk's last maps in the image that it reads: 8, 16 or 32 pixels.
         tuned_stages: How many of the backbone's last stages learn; None = all.
@@ -244,6 +246,7 @@ class ConditionalScene(SceneModel):
         cell: int = 4,
         stride: int = 16,
         tuned_stages: int | None = None,
+        image_grid: bool = False,
     ) -> None:
         super().__init__()
         self.parts = parts = Latent(latent, spatial, cell, schema.size)
@@ -251,7 +254,7 @@ class ConditionalScene(SceneModel):
         self.backbone = make_backbone(backbone, schema, width, weights, stride, tuned_stages)
         self.bottleneck = nn.Sequential(nn.Linear(self.backbone.features, hidden), nn.ReLU())
         self.pyramid: FeaturePyramid | None = None
-        if spatial:
+        if spatial or image_grid:
             own = None if self._trunk else Encoder(3, schema.size, width)
             self.pyramid = FeaturePyramid(own, parts, width)
         channels = spatial + (self.pyramid.features if self.pyramid else 0)
@@ -277,8 +280,9 @@ class ConditionalScene(SceneModel):
         features = self.bottleneck(whole).float()
         vector, grid = self.parts.split(z)
         vector = torch.cat([vector, features.expand(*z.shape[:-1], -1)], dim=-1)
-        if local is not None and grid is not None:
-            grid = torch.cat([grid, local.expand(*z.shape[:-1], -1, -1, -1)], dim=-3)
+        if local is not None:
+            everywhere = local.expand(*z.shape[:-1], -1, -1, -1)
+            grid = everywhere if grid is None else torch.cat([grid, everywhere], dim=-3)
         return {"mask": LabelMap(self.mask(vector, grid))}
 
     @property

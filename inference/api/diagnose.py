@@ -8,6 +8,9 @@ from typing import Any
 
 from scene.datasets.base import SceneDataset
 
+from ..diagnostics.ambiguity import DRAWS as DRAWS
+from ..diagnostics.ambiguity import AmbiguityScore as AmbiguityScore
+from ..diagnostics.ambiguity import ambiguity as compare_with_readings
 from ..diagnostics.diagnose import Diagnosis
 from ..diagnostics.diagnose import diagnose as examine
 from ..diagnostics.diagnose import require_diagnosis_folder as require_diagnosis_folder
@@ -94,3 +97,27 @@ def generation(
     return compare_with_true(
         fitted.assembly, held_out, training, judge, limit=limit, seed=seed, watch=watch
     )
+
+
+def ambiguity(
+    fitted: LoadedRun,
+    scenes: SceneDataset,
+    *,
+    draws: int = DRAWS,
+    limit: int = 300,
+    seed: int = 0,
+) -> AmbiguityScore:
+    """Draw masks given images, and compare them with those that each image may have.
+
+    Args:
+        fitted: A model that draws masks given an image.
+        scenes: Scenes with readings, such as those of ``synthetic:ambiguous``.
+        draws: Masks drawn for each image.
+        limit: Use the first so many scenes.
+        seed: Seed of all draws.
+
+    Raises:
+        LookupError: If the scenes have no readings.
+        ValueError: If the model does not draw masks given an image.
+    """
+    return compare_with_readings(fitted.assembly, scenes, draws=draws, limit=limit, seed=seed)

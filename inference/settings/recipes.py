@@ -198,7 +198,7 @@ RECIPES: dict[str, Recipe] = {
         "Conditional VAE: samples masks given an image.",
         "scene.models:ConditionalScene",
         explains=("mask",),
-        uses=(*_LATENT, *_GRID, "encode", "prior", "hybrid", "weak_weight", *_TRUNK),
+        uses=(*_LATENT, *_GRID, "image_grid", "encode", "prior", "hybrid", "weak_weight", *_TRUNK),
         scratch=("small", "vgg16"),
         priors=("standard", "learned"),
         nets={TRUNK: TRUNK_LATENT},

@@ -36,9 +36,9 @@ class DataSettings:
 
     source: str = setting(
         "synthetic:default",
-        "Dataset: synthetic, synthetic:confounded, voc2012, a folder (in VOC layout, or with a "
-        "folder per class), a file of image-level labels (.csv, .tsv or COCO's .json), or a "
-        "dataset of your own as path/file.py:Name.",
+        "Dataset: synthetic, synthetic:confounded, synthetic:ambiguous, voc2012, a folder (in VOC "
+        "layout, or with a folder per class), a file of image-level labels (.csv, .tsv or COCO's "
+        ".json), or a dataset of your own as path/file.py:Name.",
         option="data",
         metavar="DATA",
         spoils="loss",
@@ -96,6 +96,7 @@ class ModelSettings:
         latent: Length of z, or of its part that concerns the scene as a whole.
         spatial: Channels of z for each cell of a grid over the scene; 0 = there is no grid.
         cell: Height and width of a cell in pixels: 2, 4 or 8.
+        image_grid: Whether a cVAE's decoder sees the image's features in each cell of a grid.
         mask_first: Whether a joint model decodes the image from the mask, too.
         prior: p(z): ``learned``, or a key of `inference.settings.parts.PRIORS`, or one's own.
         width: Channels of the finest layer of the decoders, or of a U-Net.
@@ -104,13 +105,11 @@ class ModelSettings:
         learn_scale: Whether that scale is learned.
         backbone: Network that reads the image: of a classifier, the segmenter and a cVAE in the
             model, of a joint VAE in the guide.
-        backbone_weights: First weights of that network: ``none``, ``imagenet``, ``classifier`` or
-            a path.
+        backbone_weights: Its first weights: ``none``, ``imagenet``, ``classifier`` or a path.
         stride: Pixels, along each side, that a cell of the backbone's last maps covers.
         tuned_stages: Last stages of the backbone that learn; None = all.
         net: Network that labels the grid of SEC.
-        threshold: The probability above which a classifier counts a class as present; ``auto`` =
-            the best on the split where settings are chosen.
+        threshold: Probability above which a class counts as present; ``auto`` = best on tune.
     """
 
     latent: int = setting(STOCK_LATENT, "Length of the latent vector z.", least=1, most=4096)
@@ -121,6 +120,9 @@ class ModelSettings:
         most=1024,
     )
     cell: int = setting(4, "Side of a cell of the grid of --spatial: 2, 4 or 8.", unit="pixels")
+    image_grid: bool = setting(
+        False, "Decode masks from the image's features in each cell, also if z has no grid."
+    )
     mask_first: bool = setting(
         False,
         "Decode the image from z and from the mask that z stands for, so that they agree.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -14,6 +14,19 @@ from ..views import Scene, Schema, Views, stack
 
 SPLITS = ("train", "tune", "val", "test")
 """Every split a dataset may have; settings are selected on ``tune``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Readings:
+    """The masks that one image may have: p(mask | image), where it is known.
+
+    Attributes:
+        masks: ``(R, H, W)`` label ids, all different.
+        probabilities: ``(R,)`` float64, above 0; they sum to 1.
+    """
+
+    masks: Tensor
+    probabilities: Tensor
 
 
 class SceneDataset(Dataset[Scene]):
@@ -74,6 +87,17 @@ class SceneDataset(Dataset[Scene]):
             that the crop covers.
         """
         return probs, torch.ones(probs.shape[-2:], dtype=torch.bool)
+
+    def readings(self, index: int) -> Readings:
+        """Return every mask that the image of one scene may have, at ``schema.size``.
+
+        Raises:
+            LookupError: If the dataset has one mask an image, as most have.
+        """
+        raise LookupError(
+            f"{self.name} has no readings: it does not say which masks an image may have; give "
+            "synthetic:ambiguous, or a dataset of your own with a method readings."
+        )
 
     def coverage(self) -> float:
         """Return the share of the stored pixels of all masks that the crop covers, 0 to 1."""

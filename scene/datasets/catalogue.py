@@ -24,7 +24,9 @@ from .image_level.dataset import ImageLevelScenes
 from .image_level.formats import LABEL_SUFFIXES, image_label_hint, read_image_labels
 from .image_level.index import ImageIndex
 
-_WORDS = ("synthetic", "synthetic:default", "synthetic:confounded", "voc2012")
+_WORDS = (
+    "synthetic", "synthetic:default", "synthetic:confounded", "synthetic:ambiguous", "voc2012",
+)  # fmt: skip
 
 
 def open_data(
@@ -256,9 +258,9 @@ def _folder(source: str, download: bool) -> Path:
     near = get_close_matches(source.lower(), _WORDS, n=1, cutoff=0.7)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise FileNotFoundError(
-        f"There is no data at {source!r}.{hint} Give synthetic, synthetic:confounded, voc2012, "
-        "the path of a folder in VOC layout or with a folder per class, a .csv of labels, or your "
-        "own: path/file.py:Name."
+        f"There is no data at {source!r}.{hint} Give synthetic, synthetic:confounded, "
+        "synthetic:ambiguous, voc2012, the path of a folder in VOC layout or with a folder per "
+        "class, a .csv of labels, or your own: path/file.py:Name."
     )
 
 

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from torch import Tensor
 
+from ..datasets.base import Readings
 from ..labels import Labels
 from ..views import Scene, Views
 from .fonts import save_figure, set_title
@@ -109,6 +110,31 @@ def draw_scenes(path: Path, scenes: Sequence[Scene], labels: Labels, *, wide: in
         rows.append([*map(Panel, images), *gap])
         masks = [Panel(s.mask, text) for s, text in zip(part, captions, strict=True)]
         rows.append([*masks, *gap])
+    draw_grid(path, rows, labels)
+
+
+def draw_readings(
+    path: Path,
+    scenes: Sequence[Scene],
+    readings: Sequence[Readings],
+    labels: Labels,
+    *,
+    wide: int = 2,
+) -> None:
+    """Plot images, and beside each every mask that it may have, with class and probability."""
+    most = max(len(known.masks) for known in readings)
+    lines: list[list[Panel]] = []
+    for scene, known in zip(scenes, readings, strict=True):
+        panels = [Panel(None if scene.image is None else scene.image.float() / 255)]
+        for mask, p in zip(known.masks, known.probabilities.tolist(), strict=True):
+            names = ", ".join(labels.decode(labels.vector(mask))) or "none"
+            panels.append(Panel(mask, f"{names} {p:.0%}"))
+        lines.append(panels + [Panel()] * (1 + most - len(panels)))
+    lines += [[Panel()] * (1 + most)] * (-len(lines) % wide)
+    rows = [
+        [panel for line in lines[k : k + wide] for panel in line]
+        for k in range(0, len(lines), wide)
+    ]
     draw_grid(path, rows, labels)
 
 

@@ -58,6 +58,17 @@ def test_more_scenes_than_there_are_is_all_of_them(scene, place):
     assert scene("data", "preview", "--size", "16x16", "--force").code == 0
 
 
+def test_readings_are_drawn_where_the_data_know_them(scene, place):
+    words = ("data", "preview", "-n", 3, "--split", "val", "--size", "16x16", "--readings")
+    result = scene(*words, "synthetic:ambiguous")
+    assert result.out == "preview.png: 3 of 4 scenes\n"
+    assert (place / "preview.png").exists()
+    result = scene(*words, "synthetic", "--out", "other.png")
+    assert (result.code, result.out) == (1, "")
+    assert "synthetic-default has no readings" in result.err
+    assert not (place / "other.png").exists()
+
+
 def test_labels_are_printed_as_a_label_map(scene, voc_folder, trained, tmp_path):
     result = scene("data", "labels", voc_folder)
     assert (result.code, result.err) == (0, "")

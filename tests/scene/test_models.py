@@ -169,6 +169,20 @@ def test_a_conditional_scene_reads_the_image_once_for_all_particles(schema, view
     assert model.decode(torch.randn(4, 4), views, ()) == {}
 
 
+def test_the_image_may_say_where_things_are_without_a_grid_in_z(schema, views):
+    """The vector of the image stays; a change in one corner now changes the mask there most."""
+    torch.manual_seed(0)
+    model = ConditionalScene(schema, latent=4, width=8, image_grid=True).eval()
+    assert model.latent == 4
+    assert model.prior(views).event_shape == (4,)
+    z, image = torch.zeros(7, 4, 4), views["image"].clone()
+    before = model.decode(z, Views({"image": image}), ("mask",))["mask"].logits
+    assert before.shape[:2] == (7, 4)
+    image[..., :4, :4] = 1 - image[..., :4, :4]
+    change = (model.decode(z, Views({"image": image}), ("mask",))["mask"].logits - before).abs()
+    assert change[..., :6, :6].mean() > 1.5 * change[..., -6:, -6:].mean()
+
+
 def test_a_conditional_mask_depends_on_the_image_and_on_z(schema, views):
     torch.manual_seed(0)
     model, z = ConditionalScene(schema, latent=4, width=8), torch.randn(4, 4, requires_grad=True)

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ...labels import Colour, Labels
 from ...registry import unknown
 from ...sizes import STOCK_SIZE, require_size
 from ...views import Scene, Schema, Views, batch
-from ..base import SPLITS, SceneDataset
-from .presets import PRESETS
+from ..base import SPLITS, Readings, SceneDataset
+from .ambiguity import ambiguous_layout, render_ambiguous
+from .presets import PRESETS, Ambiguity
 from .rendering import render
 
 COUNTS = {"train": 6000, "tune": 400, "val": 400, "test": 500}
@@ -74,6 +76,7 @@ class SyntheticScenes(SceneDataset):
         self.schema = Schema(Labels(names, _COLOURS[: len(names)]), size)
         self.augmentation = self.difficulty.augmentation
         self._seed = (self.difficulty.version, int.from_bytes(preset.encode(), "big"))
+        self._last_readings: tuple[int, Tensor, Tensor] | None = None
         self._rendered = [False] * -(-count // _CHUNK)
         self._images = torch.empty(count, 3, *size, dtype=torch.uint8)
         self._masks = torch.empty(count, *size, dtype=torch.uint8)
@@ -97,13 +100,40 @@ class SyntheticScenes(SceneDataset):
             self._render(chunk)
         return batch(self._images[rows], self._classes[rows], self._masks[rows])
 
+    def readings(self, index: int) -> Readings:
+        """Return every mask that the image of one scene may have; only of an `Ambiguity`.
+
+        They are p(mask | image) for whoever sees from the image where the object lies, which noise
+        leaves uncertain by a fraction of a pixel.
+
+        Raises:
+            LookupError: If each scene of the preset has one mask.
+        """
+        if not isinstance(self.difficulty, Ambiguity):
+            return super().readings(index)
+        chunk, row = divmod(range(len(self))[index], _CHUNK)
+        if self._last_readings is None or self._last_readings[0] != chunk:
+            scenes = ambiguous_layout(self.difficulty, self._generator(chunk), _CHUNK)
+            masks = torch.from_numpy(scenes.masks(self.schema.size))
+            self._last_readings = chunk, masks, torch.from_numpy(scenes.probabilities)
+        _, masks, probabilities = self._last_readings
+        known = probabilities[row] > 0
+        return Readings(masks[row, known], probabilities[row, known])
+
+    def _generator(self, chunk: int) -> np.random.Generator:
+        """Return the source of all random numbers of a chunk of scenes."""
+        return np.random.default_rng((*self._seed, SPLITS.index(self.split), chunk))
+
     def _render(self, chunk: int) -> None:
         """Render a chunk of scenes from the chunk's own seed."""
         if self._rendered[chunk]:
             return
-        seed = (*self._seed, SPLITS.index(self.split), chunk)
-        rng = np.random.default_rng(seed)
-        arrays = render(self.difficulty, rng, _CHUNK, self.schema.size)
+        rng, size = self._generator(chunk), self.schema.size
+        arrays = (
+            render_ambiguous(self.difficulty, rng, _CHUNK, size)
+            if isinstance(self.difficulty, Ambiguity)
+            else render(self.difficulty, rng, _CHUNK, size)
+        )
         rows = slice(chunk * _CHUNK, min((chunk + 1) * _CHUNK, len(self)))
         images, masks = (torch.from_numpy(array)[: rows.stop - rows.start] for array in arrays)
         self._images[rows], self._masks[rows] = images, masks

@@ -69,11 +69,40 @@ def crescent(u: Field, v: Field) -> Region:
     return (u * u + v * v <= 0.85) & ((u - 0.5) ** 2 + v * v >= 0.65)
 
 
+def squircle(u: Field, v: Field) -> Region:
+    """A rounded square, halfway between a disc and a square."""
+    return u**4 + v**4 <= 0.8
+
+
+def board(u: Field, v: Field) -> Region:
+    """A rectangle that hides the right half of every shape of two halves, and nothing else."""
+    return (u >= 0) & (u <= 1.3) & (abs(v) <= 1.2)
+
+
+HALVES: dict[str, Callable[[Field, Field], Region]] = {
+    "round": lambda u, v: u * u + v * v <= 1,
+    "square": lambda u, v: np.maximum(abs(u) * np.float32(1.1), abs(v)) <= 1,
+    "pointed": lambda u, v: abs(u) * np.float32(0.8) + abs(v) <= 1,
+}
+"""Shapes of which any left half meets any right half in the line u = 0, |v| ≤ 1."""
+
+
+def _of_halves(left: str, right: str) -> Callable[[Field, Field], Region]:
+    def shape(u: Field, v: Field) -> Region:
+        return np.where(u < 0, HALVES[left](u, v), HALVES[right](u, v))
+
+    return shape
+
+
 SHAPES: dict[str, Callable[[Field, Field], Region]] = {
-    shape.__name__: shape
-    for shape in (
-        circle, ring, ellipse, square, diamond, triangle, cross, star, bar, crescent
-    )
+    **{
+        shape.__name__: shape
+        for shape in (
+            circle, ring, ellipse, square, diamond, triangle, cross, star, bar, crescent, squircle,
+            board,
+        )
+    },
+    **{f"{left} {right}": _of_halves(left, right) for left in HALVES for right in HALVES},
 }  # fmt: skip
 """Each shape takes points ``u`` (right) and ``v`` (down), in radii from its centre."""
 
@@ -125,12 +154,12 @@ def layout(
         background has its first two colours. And the layers from back to front, distractors
         before objects.
     """
-    palette = _palettes(difficulty, rng, count)
+    palette = sample_palettes(difficulty, rng, count)
     ground = palette * np.float32(difficulty.dusk)
-    return ground, _decoys(difficulty, rng, ground) + _objects(difficulty, rng, palette)
+    return ground, sample_decoys(difficulty, rng, ground) + _objects(difficulty, rng, palette)
 
 
-def _decoys(difficulty: Difficulty, rng: np.random.Generator, palette: Field) -> list[Layer]:
+def sample_decoys(difficulty: Difficulty, rng: np.random.Generator, palette: Field) -> list[Layer]:
     """Sample distractors, without class and texture, at any position."""
     count, layers = len(palette), list[Layer]()
     distractors = rng.integers(0, difficulty.distractors + 1, count)
@@ -138,7 +167,9 @@ def _decoys(difficulty: Difficulty, rng: np.random.Generator, palette: Field) ->
     for k in range(difficulty.distractors):
         shape = np.array(difficulty.decoys)[rng.integers(0, len(difficulty.decoys), count)]
         colour = _colour(difficulty, rng, palette, k)
-        layers += [_layer(difficulty, rng, k < distractors, nothing, shape, plain, colour, [])]
+        layers += [
+            sample_layer(difficulty, rng, k < distractors, nothing, shape, plain, colour, [])
+        ]
     return layers
 
 
@@ -153,11 +184,13 @@ def _objects(difficulty: Difficulty, rng: np.random.Generator, palette: Field) -
         texture = np.array(difficulty.textures)[kind if difficulty.class_textures else any_texture]
         shape = np.array(difficulty.classes)[kind]
         colour = _colour(difficulty, rng, palette, difficulty.distractors + k)
-        layers += [_layer(difficulty, rng, k < objects, 1 + kind, shape, texture, colour, layers)]
+        layers += [
+            sample_layer(difficulty, rng, k < objects, 1 + kind, shape, texture, colour, layers)
+        ]
     return layers
 
 
-def _palettes(difficulty: Difficulty, rng: np.random.Generator, count: int) -> Field:
+def sample_palettes(difficulty: Difficulty, rng: np.random.Generator, count: int) -> Field:
     """Sample the colours of each scene, ``(N, colours, 3)``, all different."""
     table = np.array(difficulty.palette, dtype=np.float32)
     order = rng.random((count, len(table))).argsort(axis=1)[:, : difficulty.colours]
@@ -178,7 +211,7 @@ def _colour(difficulty: Difficulty, rng: np.random.Generator, palette: Field, k:
     return colour
 
 
-def _layer(
+def sample_layer(
     difficulty: Difficulty,
     rng: np.random.Generator,
     present: Region,

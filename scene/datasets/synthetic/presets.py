@@ -70,6 +70,39 @@ class Difficulty:
     augmentation: str
 
 
+@dataclass(frozen=True)
+class Cue:
+    """A colour that an image shows, and what it says about the mask.
+
+    Args:
+        colour: RGB, each 0 to 255.
+        halves: Of an object half behind a board of this colour: the probabilities of each of
+            `scene.datasets.synthetic.layout.HALVES` as the hidden half.
+        names: Of a rounded square of this colour: the probabilities that it is labelled as the
+            first and as the second class.
+    """
+
+    colour: Colour
+    halves: tuple[float, float, float]
+    names: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Ambiguity(Difficulty):
+    """The parameters of a preset whose images have several masks, of known probabilities.
+
+    Args:
+        hidden: Share of scenes in which a board hides one half of the object.
+        disputed: Share of scenes with a rounded square, which has two labels. The other scenes
+            have one mask.
+        cues: Which probabilities go with which colour; the colours are equally likely.
+    """
+
+    hidden: float
+    disputed: float
+    cues: tuple[Cue, ...]
+
+
 _VIVID: tuple[Colour, ...] = (
     (206, 84, 72), (232, 150, 70), (226, 204, 104), (104, 166, 92),
     (76, 152, 166), (70, 104, 178), (144, 92, 164), (216, 212, 204),
@@ -77,6 +110,9 @@ _VIVID: tuple[Colour, ...] = (
 _MUTED: tuple[Colour, ...] = (
     (176, 120, 96), (120, 150, 104), (104, 124, 168), (188, 168, 112),
     (150, 112, 150), (112, 156, 156), (140, 140, 140), (168, 144, 128),
+)  # fmt: skip
+_SOME: tuple[Colour, ...] = (
+    (206, 84, 72), (226, 204, 104), (104, 166, 92), (70, 104, 178), (216, 212, 204),
 )  # fmt: skip
 _SEVEN = ("circle", "square", "triangle", "ellipse", "cross", "diamond", "star")
 
@@ -134,6 +170,40 @@ PRESETS: dict[str, Difficulty] = {
         light=0.2,
         noise=5.0,
         augmentation="none",
+    ),
+    "ambiguous": Ambiguity(
+        version=1,
+        classes=("disc", "block", "rhombus", "arch", "drop", "house"),
+        decoys=("bar",),
+        textures=("plain", "across", "checks", "rings"),
+        class_textures=False,
+        palette=_SOME,
+        colours=4,
+        camouflage=False,
+        objects=(1.0,),
+        distractors=0,
+        radius=(0.26, 0.33),
+        turn=0.3,
+        apart=0.75,
+        edge=1.35,
+        dusk=0.45,
+        ground=0.2,
+        colour_jitter=12.0,
+        tone=6.0,
+        period=(0.14, 0.25),
+        contrast=14.0,
+        clouds=6.0,
+        grain=4.0,
+        light=0.1,
+        noise=4.0,
+        augmentation="flip",
+        hidden=0.6,
+        disputed=0.2,
+        cues=(
+            Cue((236, 150, 60), halves=(0.5, 0.5, 0.0), names=(0.5, 0.5)),
+            Cue((150, 84, 176), halves=(0.2, 0.0, 0.8), names=(0.8, 0.2)),
+            Cue((64, 176, 190), halves=(0.1, 0.6, 0.3), names=(0.1, 0.9)),
+        ),
     ),
 }
 """Frozen: a preset that must change gets a new version, and with it new scenes."""

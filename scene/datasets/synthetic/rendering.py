@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,6 +103,29 @@ def render(
         Images ``(N, 3, H, W)`` and masks ``(N, H, W)`` of label ids, 0 = background.
     """
     palette, layers = layout(difficulty, rng, count)
+    return render_layers(difficulty, rng, palette, layers, size)
+
+
+def render_layers(
+    difficulty: Difficulty,
+    rng: np.random.Generator,
+    palette: Field,
+    layers: Sequence[Layer],
+    size: tuple[int, int],
+) -> tuple[Bytes, Bytes]:
+    """Render N scenes whose layout is known.
+
+    Args:
+        difficulty: The preset's parameters.
+        rng: The source of the random numbers of light, background and noise.
+        palette: Colours of each scene, ``(N, colours, 3)``.
+        layers: From back to front.
+        size: Height and width in pixels.
+
+    Returns:
+        Images ``(N, 3, H, W)`` and masks ``(N, H, W)`` of label ids, 0 = background.
+    """
+    count = len(palette)
     light = _light(difficulty, rng, count, size)
     image = _background(difficulty, rng, palette, size)
     mask = np.zeros((count, *size), dtype=np.uint8)
@@ -115,6 +138,14 @@ def render(
     image += rng.standard_normal(image.shape, dtype=np.float32) * np.float32(difficulty.noise)
     pixels = np.clip(np.rint(image), 0, 255).astype(np.uint8)
     return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)), mask
+
+
+def footprint_mask(layer: Layer, size: tuple[int, int]) -> Bytes:
+    """Return masks ``(N, H, W)`` of one layer alone, whatever lies in front of it."""
+    mask = np.zeros((len(layer.present), *size), dtype=np.uint8)
+    (scene, y, x), _, _ = _footprint(layer, size)
+    mask[scene, y, x] = layer.label[scene]
+    return mask
 
 
 def _light(
