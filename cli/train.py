@@ -16,6 +16,7 @@ from .options import Device, Download, Force, Trust
 from .recipe_options import RecipeGroup, typed_options
 
 if TYPE_CHECKING:
+    from inference.runs.run import Run
     from inference.training.session import Outcome
 
 _NAMES = ", ".join(RECIPES)
@@ -149,15 +150,18 @@ def resume(
 
 def _say(outcome: Outcome) -> None:
     from inference.prediction.evaluate import DRAWS
+    from inference.runs.checkpoints import PARTS, has_part
+    from inference.runs.run import read
     from scene.metrics import ClassScore, MaskScore
     from scene.notices import against_weak
 
     cell = outcome.cell
     if cell is None:
         notes.print(f"run {outcome.run.folder}", style="dim")
-        what = "details" if outcome.run.settings.recipe == "details" else "the flow"
-        console.print(f"scenes drawn with {what}  {outcome.picture}")
+        _say_drawn(outcome.run)
         return
+    for part in (name for name in PARTS if has_part(outcome.run, name)):
+        _say_drawn(read(outcome.run.path(PARTS[part])))
     score = cell.score
     mark = "" if cell.trained else " †"
     text, draws = "mIoU –", f", {DRAWS} draws"
@@ -176,3 +180,8 @@ def _say(outcome: Outcome) -> None:
         f"{cell.title} {text} ({outcome.split}, {cell.scenes} scenes"
         f"{against_weak(cell.weak, cell.scenes)}{draws})  {outcome.picture}"
     )
+
+
+def _say_drawn(run: Run) -> None:
+    what = "details" if run.settings.recipe == "details" else "the flow"
+    console.print(f"scenes drawn with {what}  {run.path('samples.png')}")

@@ -47,8 +47,11 @@ class Row:
     changes: Mapping[str, Any] = field(default_factory=dict)
 
     def settings(self, **more: Any) -> Settings:
-        """Return settings of the recipe with the row's changes, and with ``more`` above them."""
-        return recipe(self.recipe).settings(**{**self.changes, **more})
+        """Return settings of the recipe with the row's changes, and with ``more`` above them.
+
+        Rows are compared by their predictions, so a flow that only draws scenes is left out.
+        """
+        return recipe(self.recipe).predicting(**{**self.changes, **more})
 
     @property
     def command(self) -> str:

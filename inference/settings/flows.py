@@ -20,9 +20,9 @@ class FlowSettings:
         run: The run of the model; None = the newest joint model.
         of: Its recipe, which is read from it.
         width: Channels of the network of the flow over latents.
-        steps: Steps of training with ``prior`` flow.
+        steps: Steps of training with ``prior`` flow; None = 4/3 of those of the model.
         details: Channels of the network of the flow of details; 0 = there is none.
-        detail_steps: Steps of its training with ``details``.
+        detail_steps: Steps of its training with ``details``; None = those of the model.
     """
 
     run: str | None = setting(
@@ -40,10 +40,11 @@ class FlowSettings:
         most=1024,
         check=_check_eights,
     )
-    steps: int = setting(
-        1200,
+    steps: int | None = setting(
+        None,
         "Steps for which the flow of --prior flow is trained.",
         option="flow_steps",
+        default_help="4/3 of --steps",
         least=1,
         most=STEPS,
     )
@@ -55,6 +56,10 @@ class FlowSettings:
         most=1024,
         check=_check_eights,
     )
-    detail_steps: int = setting(
-        800, "Steps for which the flow of --details is trained.", least=1, most=STEPS
+    detail_steps: int | None = setting(
+        None,
+        "Steps for which the flow of --details is trained.",
+        default_help="as many as --steps",
+        least=1,
+        most=STEPS,
     )

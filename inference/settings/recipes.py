@@ -107,6 +107,16 @@ class Recipe:
         self._require_bounds(result, chosen)
         return result
 
+    def predicting(self, **values: Any) -> Settings:
+        """Return settings as `settings` does, without a flow that only draws scenes.
+
+        For trainings that are scored by their predictions, which a flow does not change; one that
+        is asked for by ``prior`` is kept.
+        """
+        if self.takes("prior") and self.base.model.prior == "flow":
+            values = {"prior": "standard", **values}
+        return self.settings(**values)
+
     def takes(self, option: str) -> bool:
         """Return whether an option changes anything in this recipe."""
         if option in self.without:
@@ -233,6 +243,7 @@ RECIPES: dict[str, Recipe] = {
             "subsets": "image,image+classes,mask",
             "retrofit_objective": "elbo",
             "alpha": 0.0,
+            "prior": "flow",
             "steps": 900,
         },
     ),

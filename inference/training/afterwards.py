@@ -32,10 +32,10 @@ def wanted_parts(settings: Settings) -> list[str]:
 
 def part_settings(run: Run, name: str) -> Settings:
     """Return how the recipe ``prior`` or ``details`` is trained after a run that asked for it."""
-    chosen = run.settings.flow
+    chosen, steps = run.settings.flow, run.settings.training.steps
     own = {
-        FLOW: {"steps": chosen.steps, "flow_width": chosen.width},
-        DETAILS: {"steps": chosen.detail_steps, "details": chosen.details},
+        FLOW: {"steps": chosen.steps or -(-4 * steps // 3), "flow_width": chosen.width},
+        DETAILS: {"steps": chosen.detail_steps or steps, "details": chosen.details},
     }
     seed = run.settings.training.seed
     return recipe(name).settings(run=str(run.folder), seed=seed, **own[name])

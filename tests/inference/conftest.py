@@ -24,6 +24,9 @@ TINY = {
 }  # fmt: skip
 """Settings that train in a tenth of a second."""
 
+PLAIN = {"telbo": {"prior": "standard"}}
+"""What leaves out what learns afterwards."""
+
 
 class LinearGaussian(nn.Module):
     """z ~ N(0, I), x | z ~ N(W z + b, diag s²): everything worth knowing has a closed form."""
@@ -175,7 +178,7 @@ def tiny(few):
 
     def make(name="telbo", **choices):
         small = {key: value for key, value in TINY.items() if recipe(name).takes(key)}
-        return recipe(name).settings(**{**small, **choices})
+        return recipe(name).settings(**{**small, **PLAIN.get(name, {}), **choices})
 
     return make
 

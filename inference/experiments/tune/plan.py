@@ -130,7 +130,7 @@ class Plan:
             LookupError: As `Settings`.
             ValueError: As `Settings`.
         """
-        result = recipe(self.recipe).settings(**given(point, self.fixed))
+        result = recipe(self.recipe).predicting(**given(point, self.fixed))
         return result.changed(seed=result.training.seed + repeat)
 
     def runs(self, trial: str) -> tuple[str, ...]:
