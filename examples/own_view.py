@@ -39,7 +39,7 @@ class OutlinedScene(JointScene):
         return {**super().decode(z, *rest), **(own if "outline" in rest[-1] else {})}
 
 
-DEFAULTS = {**RECIPES["telbo"].defaults, "subsets": "image,outline"}
+DEFAULTS = {**RECIPES["telbo"].defaults, "subsets": "image,outline", "prior": "standard"}
 OUTLINES = replace(RECIPES["telbo"], model=OutlinedScene, defaults=DEFAULTS)
 
 

@@ -11,6 +11,7 @@ import pytest
 TRAIN = (
     "train", "telbo", "--size", "16x16", "--steps", "10", "--batch-size", "4",
     "--width", "4", "--guide-width", "4", "--latent", "4", "--validate-every", "2", "--out", "run",
+    "--prior", "standard",
 )  # fmt: skip
 
 

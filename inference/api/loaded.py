@@ -22,7 +22,7 @@ from ..prediction.sample import require_conditions, require_posterior
 from ..runs.checkpoints import PARTS, has_part, save_weights
 from ..runs.claims import claimed
 from ..runs.plugins import CODE, portable
-from ..runs.run import CONFIG, SUMMARY, WEIGHTS, Run, write_config
+from ..runs.run import CONFIG, SUMMARY, WEIGHTS, Run, read, write_config
 from ..settings.recipes import recipe
 from ..settings.settings import Settings
 
@@ -195,12 +195,19 @@ def save_run(run: Run, assembly: Assembly, folder: Path, force: bool = False) ->
         write_config(copy)
         save_weights(folder / WEIGHTS, assembly, run.settings.title)
         for part in (name for name in PARTS if has_part(run, name)):
-            theirs, ours = run.path(PARTS[part]), folder / PARTS[part]
-            ours.mkdir()
-            for name in (*_KEPT, WEIGHTS):
-                if (theirs / name).is_file():
-                    shutil.copyfile(theirs / name, ours / name)
+            _copy_part(read(run.path(PARTS[part])), folder / PARTS[part])
     return copy
+
+
+def _copy_part(part: Run, folder: Path) -> None:
+    """Copy what learned after a run, with its code, to be read anywhere."""
+    folder.mkdir()
+    for name in (*_KEPT, WEIGHTS):
+        if part.path(name).is_file():
+            shutil.copyfile(part.path(name), folder / name)
+    if part.path(CODE).is_dir():
+        shutil.copytree(part.path(CODE), folder / CODE)
+    write_config(Run(folder, portable(part.settings, part.folder), part.schema))
 
 
 def _unchanged(run: Run, assembly: Assembly, folder: Path) -> bool:

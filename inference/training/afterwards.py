@@ -23,11 +23,21 @@ _OWN = ("augment", "workers")
 
 
 def wanted_parts(settings: Settings) -> list[str]:
-    """Return the recipes of what is to learn after a run of these settings."""
+    """Return the recipes of what is to learn after a run of these settings.
+
+    Raises:
+        ValueError: If something is that can learn after our own recipes only.
+    """
     if recipe(settings.recipe).form in AFTERWARDS:
         return []
     wanted = {FLOW: settings.model.prior == "flow", DETAILS: settings.flow.details > 0}
-    return [name for name, is_wanted in wanted.items() if is_wanted]
+    names = [name for name, is_wanted in wanted.items() if is_wanted]
+    if names and settings.recipe not in RECIPES:
+        raise ValueError(
+            f"A flow learns after jvae, jmvae and telbo only, not after {settings.recipe}; train "
+            "it with --prior standard and --details 0, or give it these defaults."
+        )
+    return names
 
 
 def part_settings(run: Run, name: str) -> Settings:

@@ -115,6 +115,7 @@ def train(
         initialised: Called with the weights that came from ``start``.
     """
     device_of(device)
+    wanted_parts(settings)  # refused before anything is trained
     settings, of = taken_from_run(settings)
     data = _open(settings, download, headline.split)
     settings = settings.changed(data=data[0].source)

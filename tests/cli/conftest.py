@@ -103,7 +103,7 @@ def _trained(tmp_path_factory):
                 options |= {"latent": 4, "guide_width": 4} if recipe(name).takes("latent") else {}
                 if recipe(name).takes("classifier"):
                     options["classifier"] = str(folder("classifier"))
-                settings = recipe(name).settings(**options)
+                settings = recipe(name).predicting(**options)
                 folders[name] = train(settings, folder=home / name, device="cpu").run.folder
         return folders[name]
 

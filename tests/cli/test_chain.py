@@ -12,24 +12,27 @@ from scene.images.io import read_image
 
 PLAIN = "--size 16x16 --batch-size 4 --width 4 --device cpu".split()
 TINY = [*PLAIN, "--latent", 4, "--guide-width", 4]
+DRAWN = r"scenes drawn with the flow  (\S+)/prior/samples.png\n"
 LAST = re.compile(r"image → mask mIoU \d{1,3}\.\d( †)? \(test, 6 scenes, 8 draws\)  (\S+\.png)\n")
+BOTH = re.compile(DRAWN + LAST.pattern)
 
 
 def test_train_sample_evaluate_and_look_at_data(scene, tmp_path, place):
     result = scene("train", "telbo", "--particles", 5, "--steps", 2, *TINY)
     assert result.code == 0
-    actual = LAST.fullmatch(result.out)
+    actual = BOTH.fullmatch(result.out)
     assert actual
     (run,) = (tmp_path / "runs").iterdir()
-    assert actual[2] == str(run / "samples.png")
-    assert read_image(actual[2]).shape[0] == 3
+    assert (actual[1], actual[3]) == (str(run), str(run / "samples.png"))
+    assert read_image(actual[3]).shape[0] == 3
+    assert read_image(run / "prior" / "samples.png").shape[0] == 3
     assert result.err.splitlines()[0] == result.last == f"run {run}"
 
     result = scene("sample", "--from-mask", "-n", 2, "--device", "cpu", "--out", "views")
     assert result.code == 0
     assert result.err == f"run {run}\n"
     picture, out = result.out.splitlines()
-    assert picture == f"{run}/samples/from-mask-1.png: drawn given the mask"
+    assert picture == f"{run}/samples/from-mask-1.png: drawn given the mask by the flow"
     assert out == "views: 8 files"
     assert {path.name for path in (place / "views").iterdir()} == {
         *(f"{scene}_{view}.png" for scene in ("000", "001", "mean") for view in ("image", "mask")),
@@ -72,7 +75,7 @@ def test_a_terminal_is_shown_a_bar_with_each_term(scene, monkeypatch):
         monkeypatch.setattr(f"cli.{place}.notes", terminal)
     result = scene("train", "telbo", "--subsets", "report", "--steps", 3, *TINY)
     assert (result.code, result.err) == (0, "")
-    assert LAST.fullmatch(result.out)
+    assert BOTH.fullmatch(result.out)
     assert "3/3" in seen.getvalue()
     assert re.search(
         r"loss -?\d+  mask nats: joint -\d+  image\+classes -\d+  mask -\d+", seen.getvalue()
@@ -150,7 +153,7 @@ def test_what_is_typed_reaches_the_settings(scene, place):
 
 def test_partly_labelled_scenes_are_trained_on_and_evaluated(scene, voc_folder, tmp_path):
     result = scene("train", "telbo", "--data", voc_folder, "--steps", 2, *TINY)
-    assert re.match(r"image → mask mIoU .* \(val, 4 scenes, 8 draws\)  ", result.out)
+    assert re.match(DRAWN + r"image → mask mIoU .* \(val, 4 scenes, 8 draws\)  ", result.out)
     result = scene("evaluate", "--device", "cpu")
     assert result.code == 0
     assert "telbo on pets (val, 4 scenes, 16x16)" in result.out

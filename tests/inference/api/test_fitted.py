@@ -292,9 +292,12 @@ def test_training_returns_what_was_fitted(few, tmp_path):
     assert isinstance(model, Fitted)
     assert model.run.concluded
     assert model.settings.training.seed == 3
-    assert [report.step for report in reports][-1] == 2
+    assert [report.step for report in reports] == [1, 2, 1, 2, 3]  # the last ones of its flow
     assert begun[0].folder == model.run.folder
-    other = train("telbo", guide_width=4, out=tmp_path / "b", start=model, seed=4, **CPU, **small)
+    more = {"start": model, "seed": 4, "prior": "standard", **CPU, **small}
+    other = train("telbo", guide_width=4, out=tmp_path / "b", **more)
+    assert other.assembly.flow is None
+    assert model.assembly.flow is not None
     assert other.run.folder == tmp_path / "b"
     with pytest.raises(FileExistsError, match="exists; choose another"):
         train("telbo", out=tmp_path / "b", **CPU, **small)
