@@ -22,6 +22,9 @@ from scene.views import Schema, Views
 
 from .guides import Guide, JointGuide, MaskedGuide, ProductGuide, RetrofitGuide
 
+LEAST = 0.05
+"""The least that a number of z weighs in the training of a flow."""
+
 
 class FlowGuide(Guide):
     """p(z) and q(z | any views), learned where the posteriors of another guide lie.
@@ -140,6 +143,19 @@ class FlowGuide(Guide):
         if self.training:
             self._count(z)
         return (z - self.shift) / self.scale
+
+    @torch.no_grad()
+    def told(self, deviations: Tensor) -> Tensor:
+        """Return which share of each number's variance over scenes tells them apart: ``(L,)``.
+
+        Args:
+            deviations: Those of the posteriors of some scenes, ``(B, L)``.
+
+        Returns:
+            1 − the variance within posteriors / that of all latents, `LEAST` or more.
+        """
+        within = deviations.square().mean(0) / self.scale.square()
+        return (1 - within).clamp(min=LEAST)
 
     @torch.no_grad()
     def _count(self, z: Tensor) -> None:

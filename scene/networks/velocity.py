@@ -19,6 +19,9 @@ FREQUENCIES = 16
 GROUPS = 8
 """Groups of channels that are normalised together; widths are multiples of it."""
 
+HEAD = 32
+"""Channels of a head of attention."""
+
 MULTIPLE = 8
 """Sides of images are filled up to a multiple of it."""
 
@@ -95,7 +98,8 @@ class ViewFeatures(nn.Module):
 class Velocity(nn.Module):
     """The velocity of z at a time between 0 (noise) and 1 (z), given features of the views.
 
-    A small U-Net over the grid, two resolutions deep; its layers are scaled and shifted by an
+    A small U-Net over the grid, two resolutions deep, each of which ends with attention among all
+    cells, so that these agree on what an object is; its layers are scaled and shifted by an
     embedding of the time, of the vector and of the whole scene's features. Without a grid, a
     multilayer perceptron.
 
@@ -128,6 +132,7 @@ class Velocity(nn.Module):
             self.enter = nn.Conv2d(channels + features, width, 3, padding=1)
             self.place = nn.Parameter(torch.zeros(width, rows, columns))
             self.fine = _blocks(depth, width, embedding)
+            self.among = nn.ModuleList(_Attention(n) for n in (width, 2 * width, width))
             self.down = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)
             self.coarse = _blocks(depth + 1, 2 * width, embedding)
             self.up = nn.Conv2d(2 * width, width, 1)
@@ -153,12 +158,15 @@ class Velocity(nn.Module):
         x = self.enter(x) + self.place
         for block in self.fine:
             x = block(x, e)
+        x = self.among[0](x)
         deep = self.down(x)
         for block in self.coarse:
             deep = block(deep, e)
+        deep = self.among[1](deep)
         x = x + F.interpolate(self.up(deep), size=x.shape[-2:])
         for block in self.last:
             x = block(x, e)
+        x = self.among[2](x)
         of_vector = self.vector(torch.cat([e, deep.mean((-2, -1))], dim=-1))
         return torch.cat([of_vector, self.leave(F.silu(x)).flatten(1)], dim=-1)
 
@@ -238,6 +246,25 @@ class _Block(nn.Module):
         scale, shift = self.film(embedding)[..., None, None].chunk(2, dim=1)
         inner = self.norm(self.first(x)) * (1 + scale) + shift
         return x + cast(Tensor, self.second(F.silu(inner)))
+
+
+class _Attention(nn.Module):
+    """Self-attention over cells, beside the identity, at first the identity alone."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.heads = max(1, channels // HEAD)
+        self.enter = nn.Sequential(
+            nn.GroupNorm(GROUPS, channels), nn.Conv2d(channels, 3 * channels, 1)
+        )
+        self.leave = nn.Conv2d(channels, channels, 1)
+        nn.init.zeros_(self.leave.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        parts = self.enter(x).flatten(2).unflatten(1, (3 * self.heads, -1)).transpose(2, 3)
+        mixed = F.scaled_dot_product_attention(*parts.chunk(3, dim=1))
+        whole = mixed.transpose(2, 3).flatten(1, 2).unflatten(2, x.shape[-2:])
+        return x + cast(Tensor, self.leave(whole))
 
 
 def _blocks(count: int, channels: int, embedding: int) -> nn.ModuleList:

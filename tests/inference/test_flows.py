@@ -6,7 +6,7 @@ import pyro.distributions as dist
 import pytest
 import torch
 
-from inference.flows import FlowGuide, reader_of
+from inference.flows import LEAST, FlowGuide, reader_of
 from inference.guides import Guide, JointGuide, MaskedGuide, ProductGuide, RetrofitGuide
 from inference.objectives.flow_matching import (
     DEVIATION,
@@ -147,6 +147,18 @@ def test_latents_come_to_be_standard(schema):
     channels = seen[:, 3:].unflatten(1, (2, 9))
     assert torch.allclose(channels.mean((0, 2)), torch.zeros(2), atol=0.1)
     assert torch.allclose(channels.square().mean((0, 2)), torch.ones(2), atol=0.1)
+
+
+def test_a_number_weighs_by_what_it_tells_of_scenes(schema):
+    """Of variance 1 + 3 within and between posteriors three quarters tell; of noise next to none."""
+    guide = flow_guide(schema).train()
+    torch.manual_seed(0)
+    within = torch.tensor([1.0, 1.0, 0.5])
+    between = torch.tensor([3.0, 0.0, 0.5]).sqrt()
+    for _ in range(50):
+        guide.standardised(torch.normal(between * torch.randn(200, 3), within.sqrt()))
+    told = guide.told(within.sqrt().expand(200, 3))
+    assert torch.allclose(told, torch.tensor([0.75, LEAST, 0.5]), atol=0.03)
 
 
 def test_a_scene_whose_views_have_no_posterior_is_left_out(schema, pets_views):
