@@ -150,7 +150,7 @@ def test_latents_come_to_be_standard(schema):
 
 
 def test_a_number_weighs_by_what_it_tells_of_scenes(schema):
-    """Of variance 1 + 3 within and between posteriors three quarters tell; of noise next to none."""
+    """Of variance 1 within and 3 between posteriors three quarters tell; of noise next to none."""
     guide = flow_guide(schema).train()
     torch.manual_seed(0)
     within = torch.tensor([1.0, 1.0, 0.5])
