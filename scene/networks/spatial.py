@@ -23,7 +23,7 @@ from .image_encoders import TrunkEncoder
 CELLS = (2, 4, 8)
 """Height and width, in pixels, that a cell can have."""
 
-_TWICE = math.log(2)
+_TWICE, _SLOWLY = math.log(2), 0.1
 
 
 @dataclass(frozen=True)
@@ -121,9 +121,9 @@ class GridGaussian(nn.Module):
 class GridFromVector(nn.Module):
     """Mean and standard deviation of z at each cell of the grid, from the vector of z.
 
-    At first it says 0 and 1, whatever the vector is. A scale says by how much a cell of its
-    channel is surer than the channel is on average, and no more than twice: a channel that says
-    nothing would else shrink to a constant, which suits the decoders, and never say anything.
+    At first it says 0 and 1, whatever the vector is. Scales are relative to the average one of
+    their channel, within a factor of 2, and learned slowly: a channel that says nothing would
+    else shrink to a constant, which suits the decoders, and never say anything.
 
     Args:
         latent: The layout of z.
@@ -156,7 +156,7 @@ class GridFromVector(nn.Module):
         x = self.layers(self.linear(vector).reshape(-1, *self.coarse))
         gaussian = self.head(x[..., :rows, :columns]).float()
         loc, raw = gaussian.reshape(*vector.shape[:-1], *gaussian.shape[-3:]).chunk(2, dim=-3)
-        surer = raw - raw.mean((-2, -1), keepdim=True)
+        surer = _SLOWLY * (raw - raw.mean((-2, -1), keepdim=True))
         scale = (_TWICE * (surer / _TWICE).tanh()).exp()
         return loc.flatten(-3), scale.flatten(-3)
 

@@ -145,7 +145,7 @@ def test_a_posterior_is_remade_from_its_gaussians(ladder):
 def test_every_cell_learns_to_follow_the_vector(size):
     latent = Latent(2, 3, 4, size)
     level, vector = GridFromVector(latent, width=2), torch.randn(5, 4, 2)
-    nn.init.normal_(level.head.weight)
+    nn.init.normal_(level.head.weight, std=10)
     loc, scale = level(vector)
     assert loc.shape == scale.shape == (5, 4, latent.length - 2)
     assert (loc.flatten(0, 1).std(0) > 0).all()
