@@ -69,9 +69,9 @@ def show_ambiguity(score: AmbiguityScore) -> None:
         f"{score.ambiguous} of {score.scenes} images have several masks (readings), of known "
         "probabilities. D²: generalised energy distance between draws and readings, 0 at best; of "
         "readings: after each draw is replaced by its nearest reading. ratio: to the D² of as "
-        "many exact draws. astray: share of draws near no reading. outline: distance of the others to "
-        "their nearest reading. share error: difference of a reading's share among draws and its "
-        "probability. best single: the most probable reading alone."
+        "many exact draws. astray: share of draws near no reading. outline: distance of the "
+        "others to their nearest reading. share error: difference of a reading's share among "
+        "draws and its probability. best single: the most probable reading alone."
     )
 
 
