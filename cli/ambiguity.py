@@ -42,18 +42,21 @@ def show_ambiguity(score: AmbiguityScore) -> None:
     """Print the distances as a table, and the shares of readings as another."""
     from rich.table import Table
 
-    table = Table("masks")
-    for title in ("D²", "ratio", "D² of readings", "ratio", "outline", "share error"):
+    table = Table("masks", padding=(0, 1, 0, 0))
+    for title in ("D²", "ratio", "of readings", "ratio", "astray", "outline", "share error"):
         table.add_column(title, justify="right")
     single = score.best_single, score.best_single / score.exact if score.exact else None
     one = 1.0 if score.exact else None
     rows = {
         f"{score.draws} draws": (
             *(score.energy, score.ratio, score.nearest, score.nearest_ratio),
-            *(score.outline, score.share_error),
+            *(score.astray, score.outline, score.share_error),
         ),
-        f"{score.draws} exact": (score.exact, one, score.exact, one, 0.0, score.exact_share_error),
-        "best single": (*single, *single, 0.0, None),
+        f"{score.draws} exact": (
+            *(score.exact, one, score.exact, one),
+            *(0.0, 0.0, score.exact_share_error),
+        ),
+        "best single": (*single, *single, 0.0, 0.0, None),
     }
     for title, values in rows.items():
         table.add_row(title, *map(_three_digits, values))
@@ -64,11 +67,11 @@ def show_ambiguity(score: AmbiguityScore) -> None:
         console.print(shares)
     console.print(
         f"{score.ambiguous} of {score.scenes} images have several masks (readings), of known "
-        "probabilities. D²: generalised energy distance between draws and readings, 0 at best; D² "
-        "of readings: after each draw is replaced by its nearest reading. ratio: to the D² of as "
-        "many exact draws. outline: distance of a draw to its nearest reading. share error: "
-        "difference of a reading's share among draws and its probability. best single: the most "
-        "probable reading alone."
+        "probabilities. D²: generalised energy distance between draws and readings, 0 at best; of "
+        "readings: after each draw is replaced by its nearest reading. ratio: to the D² of as "
+        "many exact draws. astray: share of draws near no reading. outline: distance of the "
+        "others to their nearest reading. share error: difference of a reading's share among "
+        "draws and its probability. best single: the most probable reading alone."
     )
 
 

@@ -21,6 +21,9 @@ from .posteriors import chunks
 DRAWS = 16
 """Masks drawn for each image, as in the literature."""
 
+NEAR = 0.75
+"""Largest distance of a draw to a reading that it counts as: a mean IoU of a quarter or more."""
+
 _BINS = 10
 
 
@@ -54,9 +57,12 @@ class AmbiguityScore:
         energy: D² of the draws.
         exact: D² that n exact draws have on average.
         best_single: D² of the most probable reading alone: a perfect model without variety.
-        nearest: D² after each draw is replaced by the reading nearest to it. It is D² without
-            what imprecise outlines add, so that a calibrated model has that of exact draws.
-        outline: Mean distance of a draw to the reading nearest to it.
+        nearest: D² after each draw is replaced by the reading nearest to it; a draw near none is
+            at distance 1 from all of them. It is D² without what imprecise outlines add, so that
+            a calibrated model has that of exact draws.
+        astray: Share of the draws that are near no reading, farther than `NEAR` from each.
+        outline: Mean distance of a draw to the reading nearest to it, over the other draws; None
+            where there are none.
         share_error: Mean difference of the share of draws nearest to a reading and the reading's
             probability, over readings of ambiguous scenes; None where no scene is ambiguous.
         exact_share_error: The same of n exact draws, on average.
@@ -70,7 +76,8 @@ class AmbiguityScore:
     exact: float
     best_single: float
     nearest: float
-    outline: float
+    astray: float
+    outline: float | None
     share_error: float | None
     exact_share_error: float | None
     shares: tuple[Share, ...]
@@ -188,12 +195,16 @@ def expected_share_error(probability: float, draws: int) -> float:
 
 @dataclass(frozen=True)
 class _Scene:
-    """The measures of one scene, and the share of draws nearest to each reading."""
+    """The measures of one scene, and the share of draws nearest to each reading.
+
+    ``outline`` is a sum over draws near a reading, divided by n.
+    """
 
     energy: float
     exact: float
     best_single: float
     nearest: float
+    astray: float
     outline: float
     shares: Tensor
 
@@ -207,16 +218,21 @@ def _compare(drawn: Tensor, known: Readings, labels: Labels) -> _Scene:
     none = torch.zeros_like
     between, across = distances[n:, n:], distances[:n, n:]
     least = across.amin(1, keepdim=True)
+    near = (least <= NEAR).double()
     nearest = (across <= least + 1e-9).double()
-    shares = (nearest / nearest.sum(1, keepdim=True)).mean(0)  # ties are shared
+    shares = (near * nearest / nearest.sum(1, keepdim=True)).mean(0)  # ties are shared
+    astray = 1 - shares.sum(0, keepdim=True)
+    with_none = F.pad(between, (0, 1, 0, 1), value=1.0)
+    with_none[-1, -1] = 0
     top = F.one_hot(q.argmax(), len(q)).double()
     p, truth = torch.cat([uniform, none(q)]), torch.cat([none(uniform), q])
     return _Scene(
         energy=float(energy_distance(distances, p, truth)),
         exact=float(q @ between @ q) / n,
         best_single=float(energy_distance(between, top, q)),
-        nearest=float(energy_distance(between, shares, q)),
-        outline=float(least.mean()),
+        nearest=float(energy_distance(with_none, torch.cat([shares, astray]), F.pad(q, (0, 1)))),
+        astray=float(astray),
+        outline=float((near * least).mean()),
         shares=shares,
     )
 
@@ -251,13 +267,15 @@ def _averaged(scenes: list[_Scene], readings: list[Readings], draws: int) -> Amb
     exact = [expected_share_error(p, draws) for p in q.tolist()]
     mean = {
         name: sum(getattr(s, name) for s in scenes) / len(scenes)
-        for name in ("energy", "exact", "best_single", "nearest", "outline")
+        for name in ("energy", "exact", "best_single", "nearest", "astray")
     }
+    near = sum(1 - s.astray for s in scenes)
     return AmbiguityScore(
         scenes=len(scenes),
         ambiguous=len(several),
         draws=draws,
         **mean,
+        outline=sum(s.outline for s in scenes) / near if near > 0 else None,
         share_error=float((shares - q).abs().mean()) if len(q) else None,
         exact_share_error=sum(exact) / len(exact) if exact else None,
         shares=tuple(_by_probability(q, shares)),

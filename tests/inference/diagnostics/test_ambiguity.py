@@ -155,6 +155,25 @@ def test_imprecise_outlines_cost_distance_but_not_that_of_readings(draws_of):
     assert result.nearest < 2 * result.exact + 0.01
 
 
+def test_draws_near_no_reading_are_astray(draws_of, scenes):
+    """Half of the draws have a label that no reading has. By hand: all are 1 apart, so Σ gap²."""
+
+    def half_wrong(readings, n):
+        masks = top(readings, n).clone()
+        masks[: n // 2] = torch.where(masks[: n // 2] > 0, 77, 0)
+        return masks
+
+    result = draws_of(half_wrong)
+    assert result.astray == 0.5
+    assert result.outline == 0
+    gaps = [
+        q - torch.nn.functional.one_hot(q.argmax(), len(q)) / 2
+        for q in (scenes.readings(i).probabilities for i in range(40))
+    ]
+    expected = sum(float(gap.square().sum()) + 0.25 for gap in gaps) / 40
+    assert result.nearest == pytest.approx(expected)
+
+
 def test_shares_are_collected_by_probability(draws_of):
     result = draws_of(exact, draws=100)
     assert [round(share.probability, 6) for share in result.shares] == sorted(
