@@ -174,8 +174,9 @@ class Velocity(nn.Module):
 class ImageVelocity(nn.Module):
     """The velocity of an image at a time between 0 (noise) and 1, given other pictures of it.
 
-    A U-Net, three resolutions deep, of which the finest has cells of 2×2 pixels; its layers are
-    scaled and shifted by an embedding of the time.
+    A U-Net, three resolutions deep, of which the finest has cells of 2×2 pixels and the coarsest
+    attention among all cells, so that an object has one colour; its layers are scaled and shifted
+    by an embedding of the time.
 
     Args:
         given: Channels of the other pictures.
@@ -203,6 +204,7 @@ class ImageVelocity(nn.Module):
         )
         self.up = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(widths))
         self.before = nn.ModuleList(_blocks(depth, channels, embedding) for channels in widths)
+        self.among = nn.ModuleList(_Attention(widths[-1]) for _ in range(depth))
         self.after = nn.ModuleList(_blocks(depth, channels, embedding) for channels in widths[:-1])
         self.leave = nn.Conv2d(width, 12, 3, padding=1, bias=False)
         nn.init.zeros_(self.leave.weight)
@@ -216,8 +218,10 @@ class ImageVelocity(nn.Module):
         x = F.pixel_unshuffle(whole, 2).contiguous(memory_format=torch.channels_last)
         e, x, skips = self.embed(waves(time)), self.enter(x), list[Tensor]()
         for level, blocks in enumerate(self.before):
-            for block in cast(nn.ModuleList, blocks):
+            for place, block in enumerate(cast(nn.ModuleList, blocks)):
                 x = block(x, e)
+                if level == len(self.down):
+                    x = self.among[place](x)
             if level < len(self.down):
                 skips.append(x)
                 x = self.down[level](x)
