@@ -83,8 +83,14 @@ def diagnose(
     from inference.api.diagnose import diagnose as examine
     from inference.api.diagnose import require_diagnosis_folder
     from inference.api.load import has_latent
+    from inference.runs.checkpoints import PARTS
 
     selected_run = choose_run(one_of(run, named), "diagnose")
+    if selected_run.settings.recipe in PARTS:
+        raise ValueError(
+            f"{selected_run.folder} learned after another run, with which it is examined: "
+            f"scene diagnose {selected_run.settings.flow.run}."
+        )
     if not has_latent(selected_run):
         raise ValueError(
             f"A {selected_run.settings.title} has no z to examine; take a run of cvae, jvae, "

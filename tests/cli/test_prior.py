@@ -65,6 +65,15 @@ def test_a_flow_is_examined_beside_the_guide(scene, trained):
     assert [len(row["given"]) for row in rows] == [0, 1, 1, 1, 2, 2, 2, 3]
 
 
+def test_what_learned_after_a_run_is_examined_with_it(refused, scene, trained):
+    folder = trained("telbo")
+    assert scene("train", "prior", *SMALL).code == 0
+    sentence = refused("diagnose", str(folder / "prior"))
+    assert f"learned after another run, with which it is examined: scene diagnose {folder}." in (
+        sentence
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
