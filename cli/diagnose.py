@@ -82,11 +82,10 @@ def diagnose(
         raise ValueError(f"--gradients must be 0, or 2 or more, not {gradients}.")
     from inference.api.diagnose import diagnose as examine
     from inference.api.diagnose import require_diagnosis_folder
-    from inference.api.load import has_latent
-    from inference.runs.checkpoints import PARTS
+    from inference.api.load import has_latent, learned_after
 
     selected_run = choose_run(one_of(run, named), "diagnose")
-    if selected_run.settings.recipe in PARTS:
+    if learned_after(selected_run):
         raise ValueError(
             f"{selected_run.folder} learned after another run, with which it is examined: "
             f"scene diagnose {selected_run.settings.flow.run}."

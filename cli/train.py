@@ -150,8 +150,6 @@ def resume(
 
 def _say(outcome: Outcome) -> None:
     from inference.prediction.evaluate import DRAWS
-    from inference.runs.checkpoints import PARTS, has_part
-    from inference.runs.run import read
     from scene.metrics import ClassScore, MaskScore
     from scene.notices import against_weak
 
@@ -160,8 +158,8 @@ def _say(outcome: Outcome) -> None:
         notes.print(f"run {outcome.run.folder}", style="dim")
         _say_drawn(outcome.run)
         return
-    for part in (name for name in PARTS if has_part(outcome.run, name)):
-        _say_drawn(read(outcome.run.path(PARTS[part])))
+    for part in outcome.parts:
+        _say_drawn(part)
     score = cell.score
     mark = "" if cell.trained else " †"
     text, draws = "mIoU –", f", {DRAWS} draws"

@@ -10,7 +10,7 @@ from typing import Literal
 from scene.views import VIEWS
 
 from ..devices import Device, device_of
-from ..runs.checkpoints import FLOW, has_part, restore
+from ..runs.checkpoints import FLOW, PARTS, has_part, restore
 from ..runs.plugins import located
 from ..runs.run import Run as Run
 from ..runs.run import newest as newest
@@ -54,6 +54,11 @@ def find_run(
 
         return newest_run(stage)
     return newest(*_requirements(task, tuple(name for name in VIEWS if name in observed)))
+
+
+def learned_after(run: Run) -> bool:
+    """Return whether a run is of a flow that learned after another run."""
+    return run.settings.recipe in PARTS
 
 
 def has_latent(run: Run) -> bool:

@@ -26,7 +26,7 @@ from ..prediction.evaluate import DRAWS, Cell, evaluate
 from ..prediction.figures import draw_drawn, draw_predictions
 from ..prediction.predict import able
 from ..runs import run as runs
-from ..runs.checkpoints import PARTS, load_weights, rebuilt, restore, with_parts
+from ..runs.checkpoints import PARTS, has_part, load_weights, rebuilt, restore, with_parts
 from ..runs.claims import claimed, is_started, restore_aside
 from ..runs.plugins import adopt, is_foreign, located
 from ..runs.run import CHECKPOINT, CONFIG, SUMMARY, Run, fresh, write_config, write_json
@@ -81,6 +81,15 @@ class Outcome:
     cell: Cell | None
     split: str
     picture: Path
+
+    @property
+    def parts(self) -> list[Run]:
+        """The runs of what learned after it."""
+        return [
+            runs.read(self.run.path(folder))
+            for name, folder in PARTS.items()
+            if has_part(self.run, name)
+        ]
 
 
 def train(

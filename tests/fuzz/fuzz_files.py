@@ -109,7 +109,7 @@ def _interrupted(folder: Path) -> None:
 def _runs(folder: Path) -> None:
     options = {"data": str(folder / "pets"), "size": (16, 16), "steps": 1, "batch_size": 4}
     for name in ("segmenter", "telbo"):
-        more = {"latent": 4, "guide_width": 4} if name == "telbo" else {}
+        more = {"latent": 4, "guide_width": 4, "prior": "standard"} if name == "telbo" else {}
         settings = recipe(name).settings(**options, width=4, **more)
         run = train(settings, folder=folder / name, device="cpu").run.folder
         for path in run.iterdir():

@@ -16,7 +16,7 @@ def test_watch_receives_every_step_with_its_terms(fitted):
     fitted(watch=reports.append, steps=5, subsets="report", retrofit="predict-all")
     assert [report.step for report in reports] == [1, 2, 3, 4, 5]
     assert {report.steps for report in reports} == {5}
-    parts = {"kl", "image", "classes", "mask"}
+    parts = {"kl", "image", "classes", "classes.mask", "mask"}
     terms = {f"{t}/{part}" for t in ("joint", "image+classes", "mask") for part in parts}
     assert all(set(report.terms) == terms for report in reports)
     assert [report.val is not None for report in reports] == [False, True, False, True, True]
