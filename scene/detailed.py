@@ -39,7 +39,7 @@ class DetailedPixels(TorchDistribution):
     support = constraints.independent(constraints.real, 3)
 
     def __init__(self, loc: Tensor, given: Tensor, velocity: ImageVelocity, scale: Tensor) -> None:
-        self.loc, self.given = loc, given
+        self.loc, self.given, self.velocity, self.scale = loc, given, velocity, scale
         pictures = given.reshape(-1, *given.shape[-3:])
         pixels = scale.repeat_interleave(loc.shape[-1] * loc.shape[-2])
         self._flow = Flow(
@@ -58,7 +58,10 @@ class DetailedPixels(TorchDistribution):
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> DetailedPixels:
         """Return the distribution expanded to a larger batch shape."""
-        raise NotImplementedError
+        loc, given = (
+            tensor.expand(*batch_shape, *tensor.shape[-3:]) for tensor in (self.loc, self.given)
+        )
+        return DetailedPixels(loc, given, self.velocity, self.scale)
 
     @torch.no_grad()
     def sample(self, sample_shape: Any = ()) -> Tensor:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from pyro import poutine
 
 from scene.detailed import DetailedPixels, DetailedScene
 from scene.likelihoods import Pixels
@@ -92,3 +93,21 @@ def test_details_come_to_be_standard(detailed):
     detailed.eval()
     detailed.standardised(torch.ones(1, 3, 16, 16))
     assert torch.equal(detailed.scale, before)
+
+
+def test_it_is_a_pyro_program_whose_images_have_a_density(detailed, pets_views):
+    views = pets_views(2)
+    trace = poutine.trace(detailed.eval()).get_trace(views.only(("image", "mask")))
+    assert trace.observation_nodes == ["image", "mask"]
+    trace.compute_log_prob()
+    assert trace.nodes["image"]["log_prob"].shape == (2,)
+    assert trace.nodes["image"]["log_prob"].isfinite().all()
+
+
+def test_an_expanded_image_has_the_same_density_in_each_place(detailed):
+    pixels = detailed.eval().decode(torch.randn(2, 3), None, ("image",))["image"]
+    wide = pixels.expand((3, 2))
+    assert wide.sample().shape == (3, *pixels.loc.shape)
+    value = pixels.loc + 0.1
+    one = pixels.log_prob(value)  # velocities are 0 at first, and nothing is estimated
+    torch.testing.assert_close(wide.log_prob(value), one.expand(3, 2), rtol=1e-4, atol=1e-2)
