@@ -145,7 +145,7 @@ class FlowGuide(Guide):
         return (z - self.shift) / self.scale
 
     @torch.no_grad()
-    def told(self, deviations: Tensor) -> Tensor:
+    def informative_shares(self, deviations: Tensor) -> Tensor:
         """Return which share of each number's variance over scenes tells them apart: ``(L,)``.
 
         Args:

@@ -30,7 +30,7 @@ class DetailedPixels(TorchDistribution):
 
     Args:
         loc: Mean images, ``(..., 3, H, W)``, in [0, 1].
-        given: What the flow sees, ``(..., channels, H, W)``.
+        conditions: What the flow sees, ``(..., channels, H, W)``.
         velocity: The flow's network.
         scale: Standard deviation of images from their means, ``(3,)``, same units, positive.
     """
@@ -38,9 +38,11 @@ class DetailedPixels(TorchDistribution):
     arg_constraints: dict[str, Any] = {}  # noqa: RUF012
     support = constraints.independent(constraints.real, 3)
 
-    def __init__(self, loc: Tensor, given: Tensor, velocity: ImageVelocity, scale: Tensor) -> None:
-        self.loc, self.given, self.velocity, self.scale = loc, given, velocity, scale
-        pictures = given.reshape(-1, *given.shape[-3:])
+    def __init__(
+        self, loc: Tensor, conditions: Tensor, velocity: ImageVelocity, scale: Tensor
+    ) -> None:
+        self.loc, self.conditions, self.velocity, self.scale = loc, conditions, velocity, scale
+        pictures = conditions.reshape(-1, *conditions.shape[-3:])
         pixels = scale.repeat_interleave(loc.shape[-1] * loc.shape[-2])
         self._flow = Flow(
             partial(_field, velocity, pictures),
@@ -58,10 +60,11 @@ class DetailedPixels(TorchDistribution):
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> DetailedPixels:
         """Return the distribution expanded to a larger batch shape."""
-        loc, given = (
-            tensor.expand(*batch_shape, *tensor.shape[-3:]) for tensor in (self.loc, self.given)
+        loc, conditions = (
+            tensor.expand(*batch_shape, *tensor.shape[-3:])
+            for tensor in (self.loc, self.conditions)
         )
-        return DetailedPixels(loc, given, self.velocity, self.scale)
+        return DetailedPixels(loc, conditions, self.velocity, self.scale)
 
     @torch.no_grad()
     def sample(self, sample_shape: Any = ()) -> Tensor:
@@ -138,7 +141,7 @@ class DetailedScene(SceneModel):
 
     def _detailed(self, mean: Tensor, mask: Likelihood) -> DetailedPixels:
         assert isinstance(mask, LabelMap)
-        return DetailedPixels(mean, given_pictures(mean, mask), self.velocity, self.scale)
+        return DetailedPixels(mean, conditioning_images(mean, mask), self.velocity, self.scale)
 
     def standardised(self, rest: Tensor) -> Tensor:
         """Return what images have beyond their means, ``(B, 3, H, W)``, with a deviation of 1.
@@ -154,6 +157,6 @@ class DetailedScene(SceneModel):
         return rest / self.scale[:, None, None]
 
 
-def given_pictures(mean: Tensor, mask: LabelMap) -> Tensor:
+def conditioning_images(mean: Tensor, mask: LabelMap) -> Tensor:
     """Return what the flow sees: the mean image around 0, and the probabilities of labels."""
     return torch.cat([2 * mean - 1, 2 * mask.probs - 1], dim=-3)

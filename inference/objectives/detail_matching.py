@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from scene.detailed import DetailedScene, given_pictures
+from scene.detailed import DetailedScene, conditioning_images
 from scene.likelihoods import LabelMap
 from scene.views import Views
 
@@ -43,10 +43,10 @@ class DetailMatching(Objective):
             mask = decoded["mask"]
             assert isinstance(mask, LabelMap)
             mean = decoded["image"].mean
-            given = given_pictures(mean, mask)
+            conditions = conditioning_images(mean, mask)
         end = model.standardised(image - mean)
         start, time = torch.randn_like(end), torch.rand(len(end), device=end.device)
         middle = torch.lerp(start, end, time[:, None, None, None])
-        velocity = model.velocity(middle, time, given)
+        velocity = model.velocity(middle, time, conditions)
         error = (velocity - (end - start)).square().mean()
         return {"details": Term(-error, len(end), {"loss": error.detach()})}

@@ -33,8 +33,9 @@ class FlowMatching(Objective):
     Latents are drawn from the posterior of the guide's ``source`` given all views of a scene. What
     the flow is given is drawn for each scene: nothing, or a random subset of those views. Times
     are drawn as the sigmoid of a standard Normal, since those in the middle are the hardest.
-    Errors of numbers of z that tell much of scenes weigh more (`FlowGuide.told`): most of the
-    others are noise, and the velocity of noise alone is soon learned.
+    Errors of numbers of z that tell much of scenes weigh more, see
+    `FlowGuide.informative_shares`: most of the others are noise, and the velocity of noise alone
+    is soon learned.
 
     Source:
         Lipman et al. (2023), Flow Matching for Generative Modeling, eq. 22 and 23 with
@@ -68,8 +69,8 @@ class FlowMatching(Objective):
         readings |= guide.read(views, guide.own)
         whole, cells = guide.features(readings, present & kept)
         velocity = guide.velocity(torch.lerp(start, end, time[:, None]), time, whole, cells)
-        told = guide.told(views[DEVIATION])
-        error = ((velocity - (end - start)).square() * (told / told.mean())).mean()
+        shares = guide.informative_shares(views[DEVIATION])
+        error = ((velocity - (end - start)).square() * (shares / shares.mean())).mean()
         return {"flow": Term(-error, len(end), {"loss": error.detach()})}
 
 

@@ -76,6 +76,8 @@ class CueSettings:
     def __post_init__(self) -> None:
         if not 0 <= self.foreground < 1:
             raise ValueError(f"--foreground is 0 or more and below 1, not {self.foreground}.")
+        if self.scenery and not self.imagenet:
+            raise ValueError("--scenery goes with --imagenet-maps; add it.")
         if not 0 <= self.affinity < math.inf:
             raise ValueError(f"--affinity is 0 or more, not {self.affinity}.")
         if not 0 < self.exponent < math.inf:

@@ -132,7 +132,7 @@ class Velocity(nn.Module):
             self.enter = nn.Conv2d(channels + features, width, 3, padding=1)
             self.place = nn.Parameter(torch.zeros(width, rows, columns))
             self.fine = _blocks(depth, width, embedding)
-            self.among = nn.ModuleList(_Attention(n) for n in (width, 2 * width, width))
+            self.attention = nn.ModuleList(_Attention(n) for n in (width, 2 * width, width))
             self.down = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)
             self.coarse = _blocks(depth + 1, 2 * width, embedding)
             self.up = nn.Conv2d(2 * width, width, 1)
@@ -158,15 +158,15 @@ class Velocity(nn.Module):
         x = self.enter(x) + self.place
         for block in self.fine:
             x = block(x, e)
-        x = self.among[0](x)
+        x = self.attention[0](x)
         deep = self.down(x)
         for block in self.coarse:
             deep = block(deep, e)
-        deep = self.among[1](deep)
+        deep = self.attention[1](deep)
         x = x + F.interpolate(self.up(deep), size=x.shape[-2:])
         for block in self.last:
             x = block(x, e)
-        x = self.among[2](x)
+        x = self.attention[2](x)
         of_vector = self.vector(torch.cat([e, deep.mean((-2, -1))], dim=-1))
         return torch.cat([of_vector, self.leave(F.silu(x)).flatten(1)], dim=-1)
 
@@ -179,17 +179,17 @@ class ImageVelocity(nn.Module):
     by an embedding of the time.
 
     Args:
-        given: Channels of the other pictures.
+        conditions: Channels of the other pictures.
         width: Channels at the finest resolution, 2 and 3 times as many below; a multiple of
             `GROUPS`.
         depth: Residual blocks at each resolution, on the way down and on the way up.
 
     Shape:
-        An image ``(B, 3, H, W)``, times ``(B,)``, pictures ``(B, given, H, W)``, to
+        An image ``(B, 3, H, W)``, times ``(B,)``, pictures ``(B, conditions, H, W)``, to
         ``(B, 3, H, W)``.
     """
 
-    def __init__(self, given: int, width: int, depth: int = 2) -> None:
+    def __init__(self, conditions: int, width: int, depth: int = 2) -> None:
         super().__init__()
         embedding, widths = 4 * width, (width, 2 * width, 3 * width)
         self.embed = nn.Sequential(
@@ -198,30 +198,30 @@ class ImageVelocity(nn.Module):
             nn.Linear(embedding, embedding),
             nn.SiLU(),
         )
-        self.enter = nn.Conv2d(4 * (3 + given), width, 3, padding=1)
+        self.enter = nn.Conv2d(4 * (3 + conditions), width, 3, padding=1)
         self.down = nn.ModuleList(
             nn.Conv2d(fine, coarse, 3, stride=2, padding=1) for fine, coarse in pairwise(widths)
         )
         self.up = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(widths))
         self.before = nn.ModuleList(_blocks(depth, channels, embedding) for channels in widths)
-        self.among = nn.ModuleList(_Attention(widths[-1]) for _ in range(depth))
+        self.attention = nn.ModuleList(_Attention(widths[-1]) for _ in range(depth))
         self.after = nn.ModuleList(_blocks(depth, channels, embedding) for channels in widths[:-1])
         self.leave = nn.Conv2d(width, 12, 3, padding=1, bias=False)
         nn.init.zeros_(self.leave.weight)
         self.to(memory_format=torch.channels_last)
 
-    def forward(self, image: Tensor, time: Tensor, given: Tensor) -> Tensor:
+    def forward(self, image: Tensor, time: Tensor, conditions: Tensor) -> Tensor:
         """Return the velocity of the image."""
         height, width = image.shape[-2:]
         margins = (0, -width % MULTIPLE, 0, -height % MULTIPLE)
-        whole = F.pad(torch.cat([image, given], dim=1), margins, mode="replicate")
+        whole = F.pad(torch.cat([image, conditions], dim=1), margins, mode="replicate")
         x = F.pixel_unshuffle(whole, 2).contiguous(memory_format=torch.channels_last)
         e, x, skips = self.embed(waves(time)), self.enter(x), list[Tensor]()
         for level, blocks in enumerate(self.before):
             for place, block in enumerate(cast(nn.ModuleList, blocks)):
                 x = block(x, e)
                 if level == len(self.down):
-                    x = self.among[place](x)
+                    x = self.attention[place](x)
             if level < len(self.down):
                 skips.append(x)
                 x = self.down[level](x)

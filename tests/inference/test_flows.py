@@ -157,8 +157,8 @@ def test_a_number_weighs_by_what_it_tells_of_scenes(schema):
     between = torch.tensor([3.0, 0.0, 0.5]).sqrt()
     for _ in range(50):
         guide.standardised(torch.normal(between * torch.randn(200, 3), within.sqrt()))
-    told = guide.told(within.sqrt().expand(200, 3))
-    assert torch.allclose(told, torch.tensor([0.75, LEAST, 0.5]), atol=0.03)
+    shares = guide.informative_shares(within.sqrt().expand(200, 3))
+    assert torch.allclose(shares, torch.tensor([0.75, LEAST, 0.5]), atol=0.03)
 
 
 def test_a_scene_whose_views_have_no_posterior_is_left_out(schema, pets_views):

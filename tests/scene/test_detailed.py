@@ -26,13 +26,13 @@ def stirred(module):
 
 @pytest.mark.parametrize("size", [(16, 16), (13, 22), (1, 1)])
 def test_a_velocity_is_of_the_size_of_its_image(size):
-    net = stirred(ImageVelocity(given=2, width=8))
+    net = stirred(ImageVelocity(conditions=2, width=8))
     velocity = net(torch.randn(3, 3, *size), torch.rand(3), torch.randn(3, 2, *size))
     assert velocity.shape == (3, 3, *size)
 
 
 def test_a_velocity_depends_on_the_time_and_on_what_is_given():
-    net = stirred(ImageVelocity(given=2, width=8))
+    net = stirred(ImageVelocity(conditions=2, width=8))
     image, time, given = torch.randn(2, 3, 16, 16), torch.rand(2), torch.randn(2, 2, 16, 16)
     plain = net(image, time, given)
     assert not torch.allclose(plain, net(image, time / 2, given))

@@ -125,6 +125,7 @@ def test_cues_of_a_background_that_is_no_label_are_refused():
         ({"foreground": 1.0}, "--foreground is 0 or more and below 1, not 1.0"),
         ({"background": 0.0}, "--background is a share of the image"),
         ({"background": 1.5}, "--background is a share of the image"),
+        ({"scenery": 0.5}, "--scenery goes with --imagenet-maps; add it."),
         ({"exponent": 0.0}, "--exponent is above 0, not 0.0"),
         ({"exponent": math.nan}, "--exponent is above 0, not nan"),
         ({"certainty": -0.5}, "--certainty is 0 or more, not -0.5"),
