@@ -13,8 +13,9 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from .flows import Flow
+from .labels import VOID
 from .likelihoods import LabelMap
-from .models import JointScene, Likelihood, SceneModel
+from .models import JointScene, Likelihood, SceneModel, observed_labels, one_hot_labels
 from .networks.velocity import ImageVelocity
 from .views import Schema, Views
 
@@ -94,7 +95,8 @@ class DetailedScene(SceneModel):
 
     The mean of a decoder is blurred where z does not tell, and has no noise: it is the picture
     that errs least, and looks like none of the data. The flow draws what is missing, on the mask
-    that z stands for.
+    that was observed, or on the most probable one; it learns on true masks, so that a drawn image
+    shows just the drawn mask.
 
     Args:
         schema: Labels and image size.
@@ -132,16 +134,37 @@ class DetailedScene(SceneModel):
     ) -> dict[str, Likelihood]:
         """Return p(view | z) for each view named."""
         names = tuple(names)
-        asked = {*names, "mask"} if "image" in names else set(names)
-        decoded = self.scene.decode(z, views, asked)
+        rest = [name for name in names if name != "image"]
+        decoded = self.scene.decode(z, views, rest) if rest else {}
         if "image" in names:
-            mean = decoded["image"].mean
-            decoded["image"] = cast(Any, self._detailed(mean, decoded["mask"]))
+            assert z is not None
+            mean, labels = self.mean_and_labels(z, views)
+            conditions = conditioning_images(mean, labels, self.scene.label_count)
+            image = DetailedPixels(mean, conditions, self.velocity, self.scale)
+            decoded["image"] = cast(Any, image)
         return {name: decoded[name] for name in names}
 
-    def _detailed(self, mean: Tensor, mask: Likelihood) -> DetailedPixels:
-        assert isinstance(mask, LabelMap)
-        return DetailedPixels(mean, conditioning_images(mean, mask), self.velocity, self.scale)
+    def mean_and_labels(self, z: Tensor, views: Views | None) -> tuple[Tensor, Tensor]:
+        """Return the mean image, and the label of each pixel: the observed, or the most probable.
+
+        Args:
+            z: Latents, ``(..., B, L)``.
+            views: B scenes' views; None = none were observed.
+
+        Returns:
+            Images ``(..., B, 3, H, W)``, decoded from these labels where the scene's are; labels
+            ``(..., B, H, W)``.
+        """
+        labels = observed_labels(views)
+        if labels is None or bool((labels == VOID).any()):
+            mask = self.scene.decode(z, None, ("mask",))["mask"]
+            assert isinstance(mask, LabelMap)
+            probable = mask.logits.argmax(-3)
+            labels = probable if labels is None else torch.where(labels == VOID, probable, labels)
+        labels = labels.expand(*z.shape[:-1], *labels.shape[-2:])
+        known = Views({"mask": labels.flatten(0, -3)})
+        image = self.scene.decode(z.flatten(0, -2), known, ("image",))["image"]
+        return image.mean.reshape(*z.shape[:-1], *image.event_shape), labels
 
     def standardised(self, rest: Tensor) -> Tensor:
         """Return what images have beyond their means, ``(B, 3, H, W)``, with a deviation of 1.
@@ -157,6 +180,15 @@ class DetailedScene(SceneModel):
         return rest / self.scale[:, None, None]
 
 
-def conditioning_images(mean: Tensor, mask: LabelMap) -> Tensor:
-    """Return what the flow sees: the mean image around 0, and the probabilities of labels."""
-    return torch.cat([2 * mean - 1, 2 * mask.probs - 1], dim=-3)
+def conditioning_images(mean: Tensor, masks: Tensor, labels: int) -> Tensor:
+    """Return what the flow sees: the mean image, and a picture of each label, all around 0.
+
+    Args:
+        mean: Images ``(..., 3, H, W)`` in [0, 1].
+        masks: Their labels, ``(..., H, W)``.
+        labels: L.
+
+    Returns:
+        ``(..., 3 + L, H, W)``.
+    """
+    return torch.cat([2 * mean - 1, 2 * one_hot_labels(masks, labels) - 1], dim=-3)

@@ -20,6 +20,7 @@ import torch
 from pyro import poutine
 from torch import Tensor, nn
 
+from .labels import VOID
 from .likelihoods import ClassVector, LabelMap, Pixels
 from .networks.backbones import Weights
 from .networks.decoders import ClassDecoder, ClassesOfMask, Decoder
@@ -128,9 +129,10 @@ class JointScene(SceneModel):
         spatial: Channels of z for each cell of a grid over the scene, beside ``latent``; 0 = no
             grid.
         cell: Height and width of a cell in pixels.
-        mask_first: Whether the network of the image also sees the mask that z stands for. In
-            training nothing flows back through what it sees, or the many nats of an image would
-            make of the mask what suits the image.
+        mask_first: Whether the image is decoded from z and the mask, p(image | z, mask): from the
+            mask that was observed, in training the true one, and where there is none from the
+            probabilities of labels that z decodes to. In training nothing flows back through
+            those, or the many nats of an image would make of the mask what suits the image.
         make_prior: Makes p(z) from the layout of z and the width: a class of `scene.priors`.
     """
 
@@ -154,7 +156,7 @@ class JointScene(SceneModel):
         self.latent_prior = make_prior(self.parts, width)
         self.latent, self.noise, self.mask_first = self.parts.length, noise, mask_first
         labels = schema.labels
-        count = len(labels.names)
+        self.label_count = count = len(labels.names)
         hints = count if mask_first else 0
         self.image = Decoder(latent, 3, schema.size, width, spatial, cell, hints)
         self.mask = Decoder(latent, count, schema.size, width, spatial, cell)
@@ -173,7 +175,7 @@ class JointScene(SceneModel):
     ) -> dict[str, Likelihood]:
         """Return p(view | z) for each view named."""
         assert z is not None
-        return dict(self._likelihoods(z, tuple(names)))
+        return dict(self._likelihoods(z, views, tuple(names)))
 
     def explain(
         self, z: Tensor | None, views: Views, names: Iterable[str]
@@ -185,13 +187,17 @@ class JointScene(SceneModel):
             decoded |= {"classes": head, "classes.mask": decoded["classes"]}
         return decoded
 
-    def _likelihoods(self, z: Tensor, names: tuple[str, ...]) -> Iterator[tuple[str, Likelihood]]:
+    def _likelihoods(
+        self, z: Tensor, views: Views | None, names: tuple[str, ...]
+    ) -> Iterator[tuple[str, Likelihood]]:
         parts, logits, hint = self.parts.split(z), None, None
         painted = self.mask_first and "image" in names
-        if painted or "mask" in names or "classes" in names:
+        seen = observed_labels(views) if painted else None
+        decoded = painted and (seen is None or bool((seen == VOID).any()))
+        if decoded or "mask" in names or "classes" in names:
             logits = self.mask(*parts)
-        if painted and logits is not None:
-            hint = (logits.detach() if self.training else logits).softmax(-3)
+        if painted:
+            hint = self._hint(seen, logits, z.shape[:-1])
         if "image" in names:
             pixels = self.image(*parts, hint).sigmoid()
             yield "image", Pixels(pixels, self.log_scale.exp(), self.noise)
@@ -199,6 +205,19 @@ class JointScene(SceneModel):
             yield "classes", ClassVector(self.classes(logits))
         if "mask" in names and logits is not None:
             yield "mask", LabelMap(logits)
+
+    def _hint(self, seen: Tensor | None, logits: Tensor | None, batch: torch.Size) -> Tensor:
+        """Return the labels that the image is decoded from, as probabilities."""
+        probs = None
+        if logits is not None:
+            probs = (logits.detach() if self.training else logits).softmax(-3)
+        if seen is None:
+            assert probs is not None
+            return probs
+        hint = one_hot_labels(seen, self.label_count).expand(*batch, -1, -1, -1)
+        if probs is None:
+            return hint
+        return torch.where((seen == VOID).unsqueeze(-3), probs, hint)
 
 
 class ConditionalScene(SceneModel):
@@ -323,6 +342,22 @@ def _blanked(views: Views, name: str) -> Tensor:
     if not bool(missing.any()):
         return views[name]
     return views[name].masked_fill(missing.view(-1, *[1] * (views[name].dim() - 1)), 0)
+
+
+def observed_labels(views: Views | None) -> Tensor | None:
+    """Return the labels of masks that were observed, ``(B, H, W)``, `VOID` where none is known.
+
+    None if no scene has a mask.
+    """
+    if views is None or "mask" not in views or not bool(views.present["mask"].any()):
+        return None
+    return views["mask"].masked_fill(~views.present["mask"][:, None, None], VOID)
+
+
+def one_hot_labels(masks: Tensor, labels: int) -> Tensor:
+    """Return masks ``(..., H, W)`` as ``(..., labels, H, W)`` of 0 and 1, all 0 where void."""
+    every = torch.arange(labels, device=masks.device).view(-1, 1, 1)
+    return (masks.unsqueeze(-3) == every).float()
 
 
 def standard_normal(count: int, latent: int, device: torch.device) -> dist.Distribution:

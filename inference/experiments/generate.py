@@ -284,15 +284,19 @@ def _accepted(
 
 def _decode(assembly: Assembly, z: Tensor, sampled: bool) -> tuple[Views, Tensor]:
     """Decode z; return the views and log p(image, classes, mask | z), ``(B,)``."""
-    likelihoods: dict[str, Any] = dict(assembly.model.decode(z, None, VIEWS))
+    model = assembly.model
+    likelihoods: dict[str, Any] = dict(model.decode(z, None, ("classes", "mask")))
+    mask = likelihoods["mask"].sample() if sampled else likelihoods["mask"].logits.argmax(1)
+    drawn = Views({"mask": mask})
+    likelihoods |= model.decode(z, drawn, ("image",))
     views = {
         "image": likelihoods["image"].mean.clamp(0, 1),
-        "classes": (likelihoods["classes"].probs >= assembly.model.threshold).float(),
-        "mask": likelihoods["mask"].sample() if sampled else likelihoods["mask"].logits.argmax(1),
+        "classes": (likelihoods["classes"].probs >= model.threshold).float(),
+        "mask": mask,
     }
     log_p = [likelihoods[name].log_prob(view) for name, view in views.items()]
     if assembly.detailed is not None:
-        views["image"] = assembly.detailed.decode(z, None, ("image",))["image"].sample()
+        views["image"] = assembly.detailed.decode(z, drawn, ("image",))["image"].sample()
     return Views(views), torch.stack(log_p).sum(0)
 
 

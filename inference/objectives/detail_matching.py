@@ -7,7 +7,6 @@ from typing import Any
 import torch
 
 from scene.detailed import DetailedScene, conditioning_images
-from scene.likelihoods import LabelMap
 from scene.views import Views
 
 from .bounds import Objective, Term
@@ -39,11 +38,8 @@ class DetailMatching(Objective):
         image = views["image"]
         with torch.no_grad():
             z = guide.posterior(views.only(guide.views)).sample()
-            decoded = model.scene.decode(z, None, ("image", "mask"))
-            mask = decoded["mask"]
-            assert isinstance(mask, LabelMap)
-            mean = decoded["image"].mean
-            conditions = conditioning_images(mean, mask)
+            mean, labels = model.mean_and_labels(z, views)
+            conditions = conditioning_images(mean, labels, model.scene.label_count)
         end = model.standardised(image - mean)
         start, time = torch.randn_like(end), torch.rand(len(end), device=end.device)
         middle = torch.lerp(start, end, time[:, None, None, None])

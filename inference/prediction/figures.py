@@ -94,8 +94,9 @@ def draw_drawn(
     ]
     with seeded(seed, assembly.device), torch.no_grad():
         for given in ((), *known):
-            z = draw(source, complete.only(given) if given else None, scenes, 1)
-            decoded = source.model.decode(z, None, ("image", "mask"))
+            observed = complete.only(given) if given else None
+            z = draw(source, observed, scenes, 1)
+            decoded = source.model.decode(z, observed, ("image", "mask"))
             images, masks = drawn(decoded["image"]), expected(decoded["mask"]).argmax(-3)
             rows.append([_given(complete, given, labels), *map(Panel, images[:, 0].cpu())])
             rows.append([Panel(), *map(Panel, masks[:, 0].cpu())])
