@@ -35,6 +35,7 @@ from .options import (
     Download,
     Exponent,
     Flip,
+    Guidance,
     ImageNetMaps,
     Json,
     Layer,
@@ -89,6 +90,7 @@ def evaluate(
         ),
     ] = False,
     segmenter: SegmenterRun = None,
+    guidance: Guidance = None,
     limit: Annotated[
         int | None,
         typer.Option(
@@ -133,6 +135,8 @@ def evaluate(
     arguments = dict(locals())
     if segmenter and not generation:
         raise typer.BadParameter("--segmenter goes with --generation; add it.")
+    if guidance is not None and not generation:
+        raise typer.BadParameter("--guidance goes with --generation; add it.")
     if limit and not (generation or ambiguity):
         raise typer.BadParameter("--limit goes with --generation or --ambiguity; add one.")
     if generation and ambiguity:

@@ -39,6 +39,8 @@ def evaluate_generation(run: Path | None, arguments: dict[str, Any]) -> None:
     model = fitted(
         choose_run(run, "generate").folder, device=arguments["device"], trust=arguments["trust"]
     )
+    if arguments["guidance"] is not None:
+        model = model.guided(arguments["guidance"])
     dataset = model.dataset(
         arguments["split"], data=arguments["data"], download=arguments["download"]
     )

@@ -89,6 +89,14 @@ Json = Annotated[
 Seed = Annotated[
     int, typer.Option(help="Seed of every random draw, 0 to 4294967295.", min=0, max=2**32 - 1)
 ]
+Guidance = Annotated[
+    float | None,
+    typer.Option(
+        help="How much draws of a flow given views differ from those of the prior: 1 = as "
+        "learned; with more they show what was given more clearly, and vary less.",
+        show_default="the run's",
+    ),
+]
 
 
 _FILES = {".png", ".jpg", ".jpeg", ".json", ".npz", ".npy", ".csv", ".txt", ".pdf", ".svg", ".zip"}

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from .console import console, entitled
-from .options import Data, Device, Force, NamedRun, RunArgument, Seed, Trust, fitted, one_of
+from .options import (
+    Data,
+    Device,
+    Force,
+    Guidance,
+    NamedRun,
+    RunArgument,
+    Seed,
+    Trust,
+    fitted,
+    one_of,
+)
 
 if TYPE_CHECKING:
     from inference.prediction.refine import RefinedPosterior
@@ -60,6 +71,7 @@ def sample(
             show_default="svi: 50, hmc: 100",
         ),
     ] = None,
+    guidance: Guidance = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -98,6 +110,8 @@ def sample(
     model = fitted(
         one_of(run, named), "refine" if refine else "sample", observed, device=device, trust=trust
     )
+    if guidance is not None:
+        model = model.guided(guidance)
     samples = model.sample(
         n,
         image=from_image,

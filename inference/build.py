@@ -118,6 +118,7 @@ def _flow(settings: Settings, schema: Schema) -> Assembly:
             tuple(dict.fromkeys((*of.model.views, *of.guide.views))),
             source=of.guide,
             flow_width=settings.flow.width,
+            guidance=settings.flow.guidance,
             **choices,
             **grid,
         )

@@ -22,6 +22,9 @@ from scene.views import Schema, Views
 
 from .guides import Guide, JointGuide, MaskedGuide, ProductGuide, RetrofitGuide
 
+Features = tuple[Tensor, Tensor | None]
+"""Those of scenes as wholes, and of their cells, see `ViewFeatures`."""
+
 LEAST = 0.05
 """The least that a number of z weighs in the training of a flow."""
 
@@ -37,7 +40,14 @@ class FlowGuide(Guide):
         source: The guide of a trained model, whose posteriors given all views say where scenes
             lie.
         flow_width: Channels of the velocity's network.
+        guidance: How much draws given views differ from those of the prior: 1 = they are drawn
+            from q(z | views); with more they show what was given more clearly, and vary less.
         choices: As of every `Guide`.
+
+    Source:
+        The guidance: Ho & Salimans (2022), Classifier-Free Diffusion Guidance, eq. 6,
+        https://arxiv.org/abs/2207.12598; of flows: Zheng et al. (2023), Guided Flows for
+        Generative Modeling and Decision Making, https://arxiv.org/abs/2311.13443
     """
 
     shift: Tensor
@@ -51,9 +61,11 @@ class FlowGuide(Guide):
         *,
         source: Guide,
         flow_width: int = 64,
+        guidance: float = 1.0,
         **choices: Any,
     ) -> None:
         super().__init__(schema, views, **choices)
+        self.guidance = guidance
         self.source = source.requires_grad_(False).eval()
         self.own = nn.ModuleDict(
             {name: self.encoder(name) for name in self.views if reader_of(source, name) is None}
@@ -80,7 +92,7 @@ class FlowGuide(Guide):
         return set(names) <= set(self.views)
 
     def posterior(self, views: Views | None, scenes: int = 1) -> Flow:
-        """Return q(z | views), or p(z).
+        """Return q(z | views), or p(z); with guidance the density that draws then have.
 
         Args:
             views: B scenes' views; None = none: the prior.
@@ -93,7 +105,11 @@ class FlowGuide(Guide):
             present = self.present(views)
             readings = self.read(views)
         whole, cells = self.features(readings, present)
-        return Flow(partial(self._field, whole, cells), self.shift, self.scale, len(whole))
+        field = partial(self._field, whole, cells)
+        if views is not None and self.guidance != 1:
+            nothing = self.features({}, torch.zeros_like(present))
+            field = partial(self._guided_field, (whole, cells), nothing)
+        return Flow(field, self.shift, self.scale, len(whole))
 
     def present(self, views: Views) -> Tensor:
         """Return which scenes have which of the guide's views: ``(B, V)`` bool."""
@@ -134,6 +150,15 @@ class FlowGuide(Guide):
         repeated = cells.repeat(copies, 1, 1, 1) if cells is not None else None
         moved = self.velocity(flat, time.expand(len(flat)), whole.repeat(copies, 1), repeated)
         return cast(Tensor, moved).reshape(x.shape)
+
+    def _guided_field(self, given: Features, nothing: Features, time: Tensor, x: Tensor) -> Tensor:
+        """Return the prior's velocity and `guidance` times what the views change of it."""
+        whole = torch.cat([nothing[0], given[0]])
+        cells = None
+        if nothing[1] is not None and given[1] is not None:
+            cells = torch.cat([nothing[1], given[1]])
+        without, given_views = self._field(whole, cells, time, torch.cat([x, x], 1)).chunk(2, 1)
+        return torch.lerp(without, given_views, self.guidance)
 
     def standardised(self, z: Tensor) -> Tensor:
         """Return latents, ``(B, L)``, with a mean of 0 and a deviation of 1, as far as is known.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import torch
@@ -40,6 +42,27 @@ class Fitted(LoadedRun):
     classes by name. They are framed to the model's size as the scenes of its data are. Draws come
     from ``seed``; the global generators are left alone.
     """
+
+    def guided(self, guidance: float) -> Fitted:
+        """Return the model with another guidance of its flow over z.
+
+        Args:
+            guidance: How much draws given views differ from those of the prior: 1 = as learned;
+                more = they show what was given more clearly, and vary less; 0 or more.
+
+        Raises:
+            ValueError: If it has no flow, or the guidance is below 0.
+        """
+        if guidance < 0:
+            raise ValueError(f"--guidance is 0 or more, not {guidance:g}.")
+        if self.assembly.flow is None:
+            raise ValueError(
+                f"--guidance is of draws by a flow, which {self.run.folder} has not; train one: "
+                f"scene train prior --run {self.run.folder}"
+            )
+        flow = copy(self.assembly.flow)
+        flow.guidance = guidance
+        return Fitted(self.run, replace(self.assembly, flow=flow))
 
     def sample(
         self,

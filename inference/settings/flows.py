@@ -20,6 +20,7 @@ class FlowSettings:
         run: The run of the model; None = the newest joint model.
         of: Its recipe, which is read from it.
         width: Channels of the network of the flow over latents.
+        guidance: How much draws given views differ from those of the prior; 1 = as learned.
         steps: Steps of training with ``prior`` flow; None = 4/3 of those of the model.
         details: Channels of the network of the flow of details; 0 = there is none.
         detail_steps: Steps of its training with ``details``; None = those of the model.
@@ -39,6 +40,13 @@ class FlowSettings:
         least=8,
         most=1024,
         check=_check_eights,
+    )
+    guidance: float = setting(
+        1.0,
+        "How much scenes drawn given views differ from those of the prior: 1 = as learned; more = "
+        "they show what was given more clearly, and vary less.",
+        least=0.0,
+        most=100.0,
     )
     steps: int | None = setting(
         None,

@@ -190,7 +190,7 @@ _CRF = ("expand_weight", "constrain_weight", "crf_weight", "crf_xy", "crf_rgb")
 _TRUNK = ("backbone", "backbone_weights", "stride", "tuned_stages")
 _COARSE = ("net", "classifier", "backbone_weights", "stride", "tuned_stages")
 _GRID = ("spatial", "cell")
-_FLOW = ("mask_first", "prior", "flow_width", "flow_steps", "details", "detail_steps")
+_FLOW = ("mask_first", "prior", "flow_width", "guidance", "flow_steps", "details", "detail_steps")
 _JOINTLY = (*_LATENT, *_GRID, *_FLOW, *_PIXELS, *_TRUNK, "weak_weight")
 _OF_THE_RUN = ("data", "size", "count", "width", "view_weights")
 """What a flow has of the run whose latents it learns."""
@@ -251,7 +251,7 @@ RECIPES: dict[str, Recipe] = {
         "Flow over the latents of a trained joint model, to draw scenes given any views or none.",
         _JOINT,
         form="flow",
-        uses=("run", "flow_width"),
+        uses=("run", "flow_width", "guidance"),
         without=_OF_THE_RUN,
         defaults={
             "guide": "poe",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from scene.detailed import DetailedScene
 
@@ -43,8 +44,12 @@ def wanted_parts(settings: Settings) -> list[str]:
 def part_settings(run: Run, name: str) -> Settings:
     """Return how the recipe ``prior`` or ``details`` is trained after a run that asked for it."""
     chosen, steps = run.settings.flow, run.settings.training.steps
-    own = {
-        FLOW: {"steps": chosen.steps or -(-4 * steps // 3), "flow_width": chosen.width},
+    own: dict[str, dict[str, Any]] = {
+        FLOW: {
+            "steps": chosen.steps or -(-4 * steps // 3),
+            "flow_width": chosen.width,
+            "guidance": chosen.guidance,
+        },
         DETAILS: {"steps": chosen.detail_steps or steps, "details": chosen.details},
     }
     seed = run.settings.training.seed

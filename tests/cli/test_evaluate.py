@@ -107,6 +107,8 @@ def test_drawn_scenes_are_compared_with_true_ones(scene, trained):
         ("--generation --draws 4", "--draws and --at-mean do not go with --generation"),
         ("--generation --stage mask", "--generation does not go with --stage"),
         ("--limit 8", "--limit goes with --generation or --ambiguity"),
+        ("--guidance 2", "--guidance goes with --generation"),
+        ("--generation --guidance 2", "a flow, which"),
         ("--generation", "there is nothing to compare drawn images by"),
     ],
 )

@@ -70,6 +70,24 @@ def test_what_is_given_changes_the_density_of_its_own_scene_only(schema, pets_vi
     assert not torch.allclose(before[1], after[1], atol=1e-3)
 
 
+@pytest.mark.parametrize("grid", [False, True])
+def test_guidance_moves_draws_further_from_those_of_the_prior(schema, pets_views, grid):
+    guide = stirred(flow_guide(schema, grid=grid)).eval()
+    views = pets_views(3).only(("classes",))
+    z, time = torch.randn(2, 3, guide.latent), torch.tensor(0.3)
+
+    def velocity(seen, guidance):
+        guide.guidance = guidance
+        return guide.posterior(seen, 3).field(time, z)
+
+    learned, prior = velocity(views, 1.0), velocity(None, 1.0)
+    assert torch.equal(velocity(None, 3.0), prior)
+    for guidance in (0.0, 0.5, 3.0):
+        wanted = prior + guidance * (learned - prior)
+        assert torch.allclose(velocity(views, guidance), wanted, atol=1e-4)
+    assert guide.posterior(views).sample((4,)).shape == (4, 3, guide.latent)
+
+
 def test_an_absent_view_is_as_one_that_is_not_given(schema, pets_views):
     guide = stirred(flow_guide(schema, grid=True)).eval()
     views = pets_views(2)

@@ -4,10 +4,12 @@ import pytest
 import torch
 from pyro import poutine
 
-from scene.detailed import DetailedPixels, DetailedScene
+from scene.detailed import DetailedPixels, DetailedScene, conditioning_images
+from scene.labels import VOID
 from scene.likelihoods import Pixels
 from scene.models import JointScene
 from scene.networks.velocity import ImageVelocity
+from scene.views import Views
 
 
 @pytest.fixture
@@ -71,6 +73,35 @@ def test_all_but_the_draws_of_images_is_the_joint_scene_s(detailed, leading):
     assert drawn.shape == (*leading, 4, 3, *detailed.scene.parts.size)
     assert 0 <= drawn.min() <= drawn.max() <= 1
     assert not torch.equal(drawn, ours["image"].sample())
+
+
+@pytest.mark.parametrize("mask_first", [False, True])
+def test_details_are_drawn_on_the_mask_that_was_observed_or_the_most_probable(
+    schema, pets_views, mask_first
+):
+    torch.manual_seed(0)
+    scene = JointScene(schema, 3, 2, mask_first=mask_first)
+    detailed = DetailedScene(schema, scene, width=8).eval()
+    mask = pets_views(4)["mask"].clone()
+    mask[1, :3] = VOID
+    seen = Views({"mask": mask}, {"mask": torch.tensor([True, True, False, True])})
+    z = torch.randn(2, 4, 3)
+    probable = scene.decode(z, None, ("mask",))["mask"].logits.argmax(-3)
+    wanted = torch.where(mask == VOID, probable, mask)
+    wanted[:, 2] = probable[:, 2]
+    mean, labels = detailed.mean_and_labels(z, seen)
+    assert torch.equal(labels, wanted)
+    known = [Views({"mask": some}) for some in wanted]
+    each = [
+        scene.decode(some, views, ("image",))["image"].mean
+        for some, views in zip(z, known, strict=True)
+    ]
+    assert torch.allclose(mean, torch.stack(each), atol=1e-6)
+    assert torch.equal(detailed.mean_and_labels(z, None)[1], probable)
+    conditions = conditioning_images(mean, labels, scene.label_count)
+    assert torch.equal(conditions[..., 3:, :, :].argmax(-3), labels)
+    decoded = detailed.decode(z, seen, ("image",))["image"]
+    assert torch.equal(decoded.conditions, conditions)
 
 
 def test_the_joint_scene_stays_as_it_is(detailed):

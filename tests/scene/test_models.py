@@ -4,6 +4,7 @@ from pyro import poutine
 from torch.distributions import Normal
 
 from scene.discriminative import ClassifiedScene, SegmentedScene
+from scene.labels import VOID
 from scene.models import ConditionalScene, JointScene
 from scene.views import VIEWS, Schema, Views
 
@@ -87,6 +88,29 @@ def test_the_image_depends_on_the_mask_that_z_stands_for(schema, spatial):
     z = torch.cat([vector, *([grid.flatten(1)] if spatial else [])], 1)
     decoded = model.decode(z, None, ("image",))["image"]
     assert torch.allclose(decoded.mean, model.image(vector, grid, own).sigmoid())
+
+
+@pytest.mark.parametrize("leading", [(), (3,)])
+def test_the_image_is_decoded_from_the_mask_that_was_observed(schema, pets_views, leading):
+    torch.manual_seed(0)
+    model = JointScene(schema, 3, 2, mask_first=True).eval()
+    views = pets_views(4)
+    mask, present = views["mask"].clone(), torch.tensor([True, True, False, True])
+    mask[1, :3] = VOID
+    seen = Views({"mask": mask}, {"mask": present})
+    z = torch.randn(*leading, 4, 3)
+    vector, _ = model.parts.split(z)
+    own = model.mask(vector).softmax(-3)
+    labels = torch.where(mask == VOID, 0, mask).expand(*leading, *mask.shape)
+    true = torch.nn.functional.one_hot(labels, own.shape[-3]).movedim(-1, -3).float()
+    known = ((mask != VOID) & present[:, None, None]).unsqueeze(1)
+    hint = torch.where(known, true, own)
+    decoded = model.decode(z, seen, ("image", "mask"))
+    assert torch.allclose(decoded["image"].mean, model.image(vector, None, hint).sigmoid())
+    assert torch.allclose(decoded["mask"].probs, own)
+    plain = JointScene(schema, 3, 2).eval()
+    images = [plain.decode(z, some, ("image",))["image"].mean for some in (seen, None)]
+    assert torch.equal(*images)
 
 
 @pytest.mark.parametrize("mask_first", [False, True])

@@ -298,6 +298,15 @@ def test_training_returns_what_was_fitted(few, tmp_path):
     other = train("telbo", guide_width=4, out=tmp_path / "b", **more)
     assert other.assembly.flow is None
     assert model.assembly.flow is not None
+    guided = model.guided(3)
+    assert (guided.assembly.flow.guidance, model.assembly.flow.guidance) == (3, 1)
+    draws = [each.sample(2, classes="ring", seed=1).image for each in (model, guided)]
+    assert not torch.equal(*draws)
+    assert torch.equal(*(each.sample(2, seed=1).image for each in (model, guided)))
+    with pytest.raises(ValueError, match="--guidance is 0 or more, not -1"):
+        model.guided(-1)
+    with pytest.raises(ValueError, match="scene train prior --run"):
+        other.guided(2)
     assert other.run.folder == tmp_path / "b"
     with pytest.raises(FileExistsError, match="exists; choose another"):
         train("telbo", out=tmp_path / "b", **CPU, **small)
