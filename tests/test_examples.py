@@ -39,6 +39,19 @@ QUICK = {
     "own_view": {"steps": 1, "batch_size": 8, **TINY},
     "pydensecrf_script": {"height": 60, "width": 80},
     "pyro_svi": {"steps": 2},
+    "starved": {
+        "argv": [
+            *TABLE,
+            "--masks",
+            "4",
+            "--generator-steps",
+            "2",
+            "--flow-steps",
+            "2",
+            "--generated",
+            "2",
+        ],
+    },
     "why_the_gap": {
         "argv": [*TABLE, "--width", "2", "--guide-width", "2", "--rows", "report's form;j-VAE"],
     },
