@@ -13,9 +13,7 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from .flows import Flow
-from .labels import VOID
-from .likelihoods import LabelMap
-from .models import JointScene, Likelihood, SceneModel, observed_labels, one_hot_labels
+from .models import JointScene, Likelihood, SceneModel, known_labels, one_hot_labels
 from .networks.velocity import ImageVelocity
 from .views import Schema, Views
 
@@ -138,11 +136,14 @@ class DetailedScene(SceneModel):
         decoded = self.scene.decode(z, views, rest) if rest else {}
         if "image" in names:
             assert z is not None
-            mean, labels = self.mean_and_labels(z, views)
-            conditions = conditioning_images(mean, labels, self.scene.label_count)
-            image = DetailedPixels(mean, conditions, self.velocity, self.scale)
-            decoded["image"] = cast(Any, image)
+            decoded["image"] = cast(Any, self._detailed(*self.mean_and_labels(z, views)))
         return {name: decoded[name] for name in names}
+
+    def compose(self, z: Tensor | None, observed: Views | None) -> dict[str, Likelihood]:
+        """Return the likelihoods of a drawn scene, see `JointScene.compose`."""
+        composed = self.scene.compose(z, observed)
+        labels = known_labels(composed["mask"], observed)
+        return composed | {"image": cast(Any, self._detailed(composed["image"].mean, labels))}
 
     def mean_and_labels(self, z: Tensor, views: Views | None) -> tuple[Tensor, Tensor]:
         """Return the mean image, and the label of each pixel: the observed, or the most probable.
@@ -152,19 +153,14 @@ class DetailedScene(SceneModel):
             views: B scenes' views; None = none were observed.
 
         Returns:
-            Images ``(..., B, 3, H, W)``, decoded from these labels where the scene's are; labels
-            ``(..., B, H, W)``.
+            Images ``(..., B, 3, H, W)``, decoded on these labels; labels ``(..., B, H, W)``.
         """
-        labels = observed_labels(views)
-        if labels is None or bool((labels == VOID).any()):
-            mask = self.scene.decode(z, None, ("mask",))["mask"]
-            assert isinstance(mask, LabelMap)
-            probable = mask.logits.argmax(-3)
-            labels = probable if labels is None else torch.where(labels == VOID, probable, labels)
-        labels = labels.expand(*z.shape[:-1], *labels.shape[-2:])
-        known = Views({"mask": labels.flatten(0, -3)})
-        image = self.scene.decode(z.flatten(0, -2), known, ("image",))["image"]
-        return image.mean.reshape(*z.shape[:-1], *image.event_shape), labels
+        labels = known_labels(self.scene.decode(z, None, ("mask",))["mask"], views)
+        return self.scene.image_on(z, labels).mean, labels
+
+    def _detailed(self, mean: Tensor, labels: Tensor) -> DetailedPixels:
+        conditions = conditioning_images(mean, labels, self.scene.label_count)
+        return DetailedPixels(mean, conditions, self.velocity, self.scale)
 
     def standardised(self, rest: Tensor) -> Tensor:
         """Return what images have beyond their means, ``(B, 3, H, W)``, with a deviation of 1.

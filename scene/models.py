@@ -22,11 +22,8 @@ from torch import Tensor, nn
 
 from .labels import VOID
 from .likelihoods import ClassVector, LabelMap, Pixels
-from .networks.backbones import Weights
 from .networks.decoders import ClassDecoder, ClassesOfMask, Decoder
-from .networks.encoders import Encoder, GaussianHead, make_encoder
-from .networks.image_encoders import TrunkEncoder, make_backbone
-from .networks.spatial import FeaturePyramid, GridGaussian, Latent
+from .networks.spatial import Latent
 from .priors.prior import PriorMaker, StandardPrior
 from .sizes import STOCK_IMAGE_SCALE, STOCK_LATENT, STOCK_WIDTH
 from .views import VIEWS, Schema, Views
@@ -89,6 +86,15 @@ class SceneModel(nn.Module):
             names: Views of ``self.views``.
         """
         raise NotImplementedError
+
+    def compose(self, z: Tensor | None, observed: Views | None) -> dict[str, Likelihood]:
+        """Return the likelihood of each view of a scene that is drawn; by default by `decode`.
+
+        Args:
+            z: As of `decode`.
+            observed: B scenes' views that z was drawn given; None = there are none.
+        """
+        return self.decode(z, observed, self.views)
 
     def explain(
         self, z: Tensor | None, views: Views, names: Iterable[str]
@@ -177,6 +183,39 @@ class JointScene(SceneModel):
         assert z is not None
         return dict(self._likelihoods(z, views, tuple(names)))
 
+    def compose(self, z: Tensor | None, observed: Views | None) -> dict[str, Likelihood]:
+        """Return the likelihoods of a drawn scene, whose views agree.
+
+        Its mask shows none but the classes that were observed, where they were; its classes are
+        those of that mask; its image is decoded on the mask that was observed, or on this one.
+        """
+        assert z is not None
+        others = [name for name in self.views if name != "image"]
+        decoded = self.decode(z, observed, others)
+        mask = decoded["mask"]
+        assert isinstance(mask, LabelMap)
+        if observed is not None and "classes" in observed:
+            logits = self._without_absent(mask.logits, observed)
+            decoded |= {"mask": LabelMap(logits), "classes": ClassVector(self.classes(logits))}
+        labels = known_labels(decoded["mask"], observed)
+        decoded["image"] = self.image_on(z, labels)
+        return {name: decoded[name] for name in self.views}
+
+    def image_on(self, z: Tensor, masks: Tensor) -> Pixels:
+        """Decode z, ``(..., B, L)``, as images on masks, ``(..., B, H, W)`` without void."""
+        known = Views({"mask": masks.flatten(0, -3)})
+        image = self.decode(z.flatten(0, -2), known, ("image",))["image"]
+        assert isinstance(image, Pixels)
+        loc = image.loc.reshape(*z.shape[:-1], *image.event_shape)
+        return Pixels(loc, image.scale, image.noise)
+
+    def _without_absent(self, logits: Tensor, observed: Views) -> Tensor:
+        """Rule out the labels of classes that were observed to be absent."""
+        absent = torch.zeros(len(observed), logits.shape[-3], device=logits.device).bool()
+        absent[:, list(self.classes.ids)] = observed["classes"] < 0.5
+        absent &= observed.present["classes"][:, None] & ~absent.all(1, keepdim=True)
+        return logits.masked_fill(absent[..., None, None], -torch.inf)
+
     def explain(
         self, z: Tensor | None, views: Views, names: Iterable[str]
     ) -> dict[str, Likelihood]:
@@ -220,122 +259,6 @@ class JointScene(SceneModel):
         return torch.where((seen == VOID).unsqueeze(-3), probs, hint)
 
 
-class ConditionalScene(SceneModel):
-    """p(z | image) p(mask | image, z): the cVAE, which samples one of the masks an image may have.
-
-    Args:
-        schema: Labels and image size.
-        latent: Length of z.
-        width: Channels of the finest layer of the decoder.
-        backbone: Network that encodes the image, see
-            `scene.networks.image_encoders.make_backbone`.
-        weights: Weights of the backbone: ``none``, ``imagenet``, ``package`` or a path.
-        hidden: Length of the image's feature vector.
-        prior: ``standard``: p(z | image) is N(0, I); where the posteriors of all scenes do not
-            cover it, the decoder meets z that it never learned. ``learned``: p(z | image) is a
-            network of its own.
-        spatial: Channels of z for each cell of a grid, beside ``latent``. With 0 there is no
-            grid, and one vector is all that the decoder gets of the image; with a grid it also
-            gets features of the image in each cell, from the trunk if there is one.
-        image_grid: Whether it gets those features where z has no grid, too: then the image says
-            where things are, and one vector z which of several masks is meant.
-        cell: Height and width of a cell in pixels.
-        stride: Of a trunk's last maps in the image that it reads: 8, 16 or 32 pixels.
-        tuned_stages: How many of the backbone's last stages learn; None = all.
-
-    Source:
-        Sohn et al. (2015), Learning Structured Output Representation using Deep Conditional
-        Generative Models, eq. 4 (where the prior is learned); with a grid, near to Kohl et al.
-        (2018), A Probabilistic U-Net, https://arxiv.org/abs/1806.05034
-    """
-
-    views = ("mask",)
-    conditions = ("image",)
-
-    def __init__(
-        self,
-        schema: Schema,
-        latent: int = STOCK_LATENT,
-        width: int = STOCK_WIDTH,
-        backbone: str = "small",
-        weights: Weights = "none",
-        hidden: int = 256,
-        prior: Literal["learned", "standard"] = "standard",
-        spatial: int = 0,
-        cell: int = 4,
-        stride: int = 16,
-        tuned_stages: int | None = None,
-        image_grid: bool = False,
-    ) -> None:
-        super().__init__()
-        self.parts = parts = Latent(latent, spatial, cell, schema.size)
-        self.latent = parts.length
-        self.backbone = make_backbone(backbone, schema, width, weights, stride, tuned_stages)
-        self.bottleneck = nn.Sequential(nn.Linear(self.backbone.features, hidden), nn.ReLU())
-        self.pyramid: FeaturePyramid | None = None
-        if spatial or image_grid:
-            own = None if self._trunk else Encoder(3, schema.size, width)
-            self.pyramid = FeaturePyramid(own, parts, width)
-        channels = spatial + (self.pyramid.features if self.pyramid else 0)
-        labels = len(schema.labels.names)
-        self.mask = Decoder(latent + hidden, labels, schema.size, width, channels, cell)
-        self.prior_net = _ImagePrior(schema, width, hidden, parts) if prior == "learned" else None
-
-    def prior(self, views: Views | None, scenes: int = 1) -> dist.Distribution | None:
-        """Return p(z | image): batch shape ``(B,)``, event shape ``(L,)``."""
-        if self.prior_net is None or views is None:
-            return super().prior(views, scenes)
-        return dist.Normal(*self.prior_net(views["image"])).to_event(1)
-
-    def decode(
-        self, z: Tensor | None, views: Views | None, names: Iterable[str]
-    ) -> dict[str, Likelihood]:
-        """Return p(mask | image, z); the image is encoded once for all draws of z."""
-        assert z is not None
-        assert views is not None
-        if "mask" not in names:
-            return {}
-        whole, local = self._encode(views["image"])
-        features = self.bottleneck(whole).float()
-        vector, grid = self.parts.split(z)
-        vector = torch.cat([vector, features.expand(*z.shape[:-1], -1)], dim=-1)
-        if local is not None:
-            everywhere = local.expand(*z.shape[:-1], -1, -1, -1)
-            grid = everywhere if grid is None else torch.cat([grid, everywhere], dim=-3)
-        return {"mask": LabelMap(self.mask(vector, grid))}
-
-    @property
-    def _trunk(self) -> TrunkEncoder | None:
-        return self.backbone if isinstance(self.backbone, TrunkEncoder) else None
-
-    def _encode(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return the features of an image as a whole, and those of each cell of a grid."""
-        if self.pyramid is None:
-            return self.backbone(image), None
-        if self._trunk is None:
-            return self.backbone(image), self.pyramid(image).float()
-        maps = self._trunk.feature_maps(image)  # once for both
-        return self._trunk.vector(maps[-1]), self.pyramid.expand(maps).float()
-
-
-class _ImagePrior(nn.Module):
-    """Mean and standard deviation of p(z | image), each ``(B, L)``."""
-
-    def __init__(self, schema: Schema, width: int, hidden: int, parts: Latent) -> None:
-        super().__init__()
-        self.encoder = make_encoder("image", schema, width)
-        self.head = GaussianHead(self.encoder.features, hidden, parts.vector)
-        encoders = {"image": make_encoder("image", schema, width)}
-        self.grid = GridGaussian(encoders, parts, width) if parts.channels else None
-
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        loc, scale = self.head(self.encoder(image))
-        if self.grid is None:
-            return loc, scale
-        grid_loc, grid_scale = self.grid(Views({"image": image}))
-        return torch.cat([loc, grid_loc], dim=-1), torch.cat([scale, grid_scale], dim=-1)
-
-
 def _blanked(views: Views, name: str) -> Tensor:
     """Replace placeholders by zeros: a masked value must be finite, or its gradient is not."""
     missing = ~views.present[name]
@@ -352,6 +275,18 @@ def observed_labels(views: Views | None) -> Tensor | None:
     if views is None or "mask" not in views or not bool(views.present["mask"].any()):
         return None
     return views["mask"].masked_fill(~views.present["mask"][:, None, None], VOID)
+
+
+def known_labels(mask: Any, views: Views | None) -> Tensor:
+    """Return the label of each pixel, ``(..., B, H, W)``: the observed, or the most probable.
+
+    Args:
+        mask: A `LabelMap` of batch shape ``(..., B)``.
+        views: B scenes' views; None = none were observed.
+    """
+    assert isinstance(mask, LabelMap)
+    probable, labels = mask.logits.argmax(-3), observed_labels(views)
+    return probable if labels is None else torch.where(labels == VOID, probable, labels)
 
 
 def one_hot_labels(masks: Tensor, labels: int) -> Tensor:

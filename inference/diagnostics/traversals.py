@@ -13,8 +13,8 @@ from scene.labels import Labels
 from scene.views import Views
 
 from ..build import Assembly
-from ..prediction.predict import draw
-from ..prediction.sample import decided, probable
+from ..prediction.predict import draw, expected
+from ..prediction.sample import decided
 from .posteriors import Units, moments_at
 
 REACH, STEPS, ROWS = 3.0, 7, 6
@@ -81,6 +81,8 @@ def draw_traversals(
         prior = assembly.model.prior(scene)
     assert z is not None
     assert prior is not None
+    conditions = assembly.model.conditions
+    known = scene.only(conditions) if conditions else None
     rows = activity.order[:ROWS]
     with torch.no_grad():
         loc, scale = moments_at(prior, z[0])
@@ -88,7 +90,9 @@ def draw_traversals(
     own = " of its own prior" if bool((loc != 0).any()) else " of the prior"
     panels, names = [], []
     for unit, walk in zip(rows, walks, strict=True):
-        decoded = decided(probable(assembly, walk[:, None], scene))
+        with torch.no_grad():
+            composed = assembly.model.compose(walk[:, None], known)
+        decoded = decided({name: expected(x) for name, x in composed.items()})
         views = {name: view.squeeze(1) for name, view in decoded.items()}
         for view in (name for name in ("image", "mask") if name in views):
             panels.append(_line(view, views, labels))

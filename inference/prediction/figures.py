@@ -96,7 +96,7 @@ def draw_drawn(
         for given in ((), *known):
             observed = complete.only(given) if given else None
             z = draw(source, observed, scenes, 1)
-            decoded = source.model.decode(z, observed, ("image", "mask"))
+            decoded = source.model.compose(z, observed)
             images, masks = drawn(decoded["image"]), expected(decoded["mask"]).argmax(-3)
             rows.append([_given(complete, given, labels), *map(Panel, images[:, 0].cpu())])
             rows.append([Panel(), *map(Panel, masks[:, 0].cpu())])

@@ -13,20 +13,21 @@ from torch import Tensor
 
 from scene.labels import Labels
 from scene.likelihoods import entropy
+from scene.models import SceneModel
 from scene.seeds import seeded
 from scene.storage.outputs import is_png_path
 from scene.views import Views
 
 from ..build import Assembly
 from .outputs import as_arrays, png_of, save_views
-from .predict import draw, drawing, expected, posterior
+from .predict import draw, drawing, drawn, expected, posterior
 from .refine import RefinedPosterior, Refinement, refine_posterior, require_refinable
 
 MOST = 10_000
 """The most scenes drawn at once."""
 
 TOGETHER = 64
-"""Images whose details are drawn at once."""
+"""Scenes that are decoded at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,10 +183,8 @@ def sample(
         raise ValueError(f"A {recipe} has no latent z, so --walk is not possible; leave it out.")
     with seeded(seed, assembly.device):
         z, refined = _latents(assembly, on_device, n, walk, refinement)
-        decoded = {name: view.cpu() for name, view in probable(assembly, z, on_device).items()}
-        views = decided(decoded)
-        if assembly.detailed is not None and "image" in views:
-            views["image"] = _detailed(drawing(assembly), z, on_device)
+        decoded, images = composed_scenes(drawing(assembly).model, z, on_device)
+    views = decided(decoded) | images
     means = {} if walk else averaged(decoded)
     if not batched:
         views = {name: view.squeeze(1) for name, view in views.items()}
@@ -205,33 +204,32 @@ def straight_line(ends: Tensor, steps: int) -> Tensor:
     return torch.lerp(ends[:1], ends[1:], along)
 
 
-def probable(assembly: Assembly, z: Tensor | None, observed: Views | None) -> dict[str, Tensor]:
-    """Decode draws of z into the expectation of every view.
+def composed_scenes(
+    model: SceneModel, z: Tensor | None, observed: Views | None
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Decode draws of z into the expectation of every view, and images that stand for draws.
 
     Args:
-        assembly: Model and guide.
+        model: What scenes are drawn with.
         z: ``(N, B, L)``; None for a model without latent, whose N is 1.
-        observed: B scenes' views, for a model with conditions.
+        observed: B scenes' views that z was drawn given.
 
     Returns:
         Mean images ``(N, B, 3, H, W)``, class probabilities ``(N, B, C)``, label probabilities
-        ``(N, B, L, H, W)``.
+        ``(N, B, L, H, W)``; and the images as ``image``, where the model has them. All are on the
+        CPU.
     """
-    with torch.no_grad():
-        decoded = assembly.model.decode(z, observed, assembly.model.views)
-    views = {name: expected(x) for name, x in decoded.items()}
-    return {name: value if z is not None else value[None] for name, value in views.items()}
-
-
-def _detailed(assembly: Assembly, z: Tensor | None, observed: Views | None) -> Tensor:
-    """Draw images with their details: ``(N, B, 3, H, W)``, on the CPU."""
-    assert z is not None
-    images = []
-    for some in z.split(max(1, TOGETHER // z.shape[1])):
+    parts: list[dict[str, Tensor]] = []
+    images: list[Tensor] = []
+    for some in [None] if z is None else z.split(max(1, TOGETHER // z.shape[1])):
         with torch.no_grad():
-            pixels = assembly.model.decode(some, observed, ("image",))["image"]
-        images.append(pixels.sample().cpu())
-    return torch.cat(images)
+            composed = model.compose(some, observed)
+        means = {name: expected(x) for name, x in composed.items()}
+        parts.append({n: (x if z is not None else x[None]).cpu() for n, x in means.items()})
+        if "image" in composed:
+            images.append(drawn(composed["image"]).cpu())
+    decoded = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    return decoded, {"image": torch.cat(images)} if images else {}
 
 
 def decided(views: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -243,7 +241,7 @@ def averaged(views: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Average over N draws, and measure how uncertain the labels are then.
 
     Args:
-        views: As `probable` returns them.
+        views: Expectations of every view, ``(N, B, …)``.
 
     Returns:
         Of each view there is: ``image`` ``(B, 3, H, W)``; ``classes`` ``(B, C)``; ``mask``

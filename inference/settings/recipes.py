@@ -206,7 +206,7 @@ _RETROFIT = (
 RECIPES: dict[str, Recipe] = {
     "cvae": Recipe(
         "Conditional VAE: samples masks given an image.",
-        "scene.models:ConditionalScene",
+        "scene.conditional:ConditionalScene",
         explains=("mask",),
         uses=(*_LATENT, *_GRID, "image_grid", "encode", "prior", "hybrid", "weak_weight", *_TRUNK),
         scratch=("small", "vgg16"),

@@ -3,9 +3,10 @@ import torch
 from pyro import poutine
 from torch.distributions import Normal
 
+from scene.conditional import ConditionalScene
 from scene.discriminative import ClassifiedScene, SegmentedScene
 from scene.labels import VOID
-from scene.models import ConditionalScene, JointScene
+from scene.models import JointScene
 from scene.views import VIEWS, Schema, Views
 
 
@@ -111,6 +112,32 @@ def test_the_image_is_decoded_from_the_mask_that_was_observed(schema, pets_views
     plain = JointScene(schema, 3, 2).eval()
     images = [plain.decode(z, some, ("image",))["image"].mean for some in (seen, None)]
     assert torch.equal(*images)
+
+
+@pytest.mark.parametrize("leading", [(), (5,)])
+@pytest.mark.parametrize("mask_first", [False, True])
+def test_the_views_of_a_drawn_scene_agree(schema, pets_views, mask_first, leading):
+    torch.manual_seed(0)
+    model = JointScene(schema, 3, 2, mask_first=mask_first).eval()
+    views, z = pets_views(6), torch.randn(*leading, 6, 3)
+    present = torch.tensor([True] * 5 + [False])
+    classes = Views({"classes": views["classes"].clone()}, {"classes": present})
+    classes["classes"][4] = 0
+    for observed in (None, classes, views.only(("mask",))):
+        composed = model.compose(z, observed)
+        assert list(composed) == ["image", "classes", "mask"]
+        mask = composed["mask"].logits.argmax(-3)
+        shown = schema.labels.vector(mask)
+        assert torch.equal((composed["classes"].probs > 0.5).float(), shown)
+        known = mask
+        if observed is not None and "mask" in observed:
+            void = (views["mask"] == VOID) | ~views.present["mask"][:, None, None]
+            known = torch.where(void, mask, views["mask"])
+        assert torch.equal(composed["image"].mean, model.image_on(z, known).mean)
+        if observed is classes:
+            assert not (shown > classes["classes"])[..., present, :].any()
+            plain = model.decode(z, None, ("mask",))["mask"].logits
+            assert torch.equal(composed["mask"].logits[..., 5, :, :, :], plain[..., 5, :, :, :])
 
 
 @pytest.mark.parametrize("mask_first", [False, True])

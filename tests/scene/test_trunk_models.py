@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from scene.conditional import ConditionalScene
 from scene.discriminative import SegmentedScene
 from scene.labels import Labels
-from scene.models import ConditionalScene
 from scene.networks.image_encoders import TrunkEncoder
 from scene.views import Schema, Views
 

@@ -9,8 +9,8 @@ from inference.guides import EmptyGuide, JointGuide, ProductGuide
 from inference.objectives.bounds import ELBO, IWAE, STL, Bound, DReG, Renyi, elbo, iwae
 from inference.objectives.importance_weights import log_weights
 from inference.objectives.telbo import JMVAE, TELBO
+from scene.conditional import ConditionalScene
 from scene.discriminative import SegmentedScene
-from scene.models import ConditionalScene
 from scene.views import VIEWS, Views
 
 KINDS = [ELBO, IWAE, Renyi, DReG, STL]

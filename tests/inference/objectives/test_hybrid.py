@@ -6,7 +6,7 @@ import torch
 from inference.guides import JointGuide
 from inference.objectives.bounds import ELBO, IWAE
 from inference.objectives.telbo import Hybrid
-from scene.models import ConditionalScene
+from scene.conditional import ConditionalScene
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from inference.prediction.figures import draw_predictions, draw_samples
-from inference.prediction.sample import averaged, decided, probable
+from inference.prediction.sample import averaged, composed_scenes, decided
 from inference.settings.recipes import RECIPES
 from scene.datasets.folders.voc import VOCScenes
 from scene.datasets.synthetic.dataset import SyntheticScenes
@@ -88,7 +88,8 @@ def test_pictures_are_drawn_from_a_seed_and_leave_the_random_state(ready, tmp_pa
 
 def decoded(assembly, z, given):
     """Decode draws of z of one scene: probabilities, or means."""
-    return {name: view.squeeze(1) for name, view in probable(assembly, z, given).items()}
+    means, _ = composed_scenes(assembly.model, z, given)
+    return {name: view.squeeze(1) for name, view in means.items()}
 
 
 @pytest.mark.parametrize("count", [1, 3, 8, 11])

@@ -9,7 +9,7 @@ import torch
 
 from inference.api.load import load
 from inference.prediction.predict import draw
-from inference.prediction.sample import decided, probable, straight_line
+from inference.prediction.sample import composed_scenes, decided, straight_line
 from scene.datasets.observations import observe
 from scene.images.io import read_image, read_mask
 from scene.views import VIEWS
@@ -102,7 +102,7 @@ def _decoded(run, n, seed=0):
     assembly = load(run, device="cpu").assembly
     inputs = observe(run.schema, mask="test:0", data=DATA).views
     torch.manual_seed(seed)
-    return probable(assembly, draw(assembly, inputs, n, 1), inputs)
+    return composed_scenes(assembly.model, draw(assembly, inputs, n, 1), inputs)[0]
 
 
 def test_what_is_written_is_what_was_drawn(run, tmp_path):

@@ -9,9 +9,9 @@ from inference.crf.parameters import USUAL, Parameters
 from inference.guides import EmptyGuide, JointGuide
 from inference.objectives.bounds import IWAE
 from inference.segmentation.segmenter import Segmenter, newest_run
+from scene.conditional import ConditionalScene
 from scene.discriminative import ClassifiedScene, SegmentedScene
 from scene.labels import Labels
-from scene.models import ConditionalScene
 from scene.views import Schema
 
 PETS = Labels(("background", "cat", "dog"))

@@ -130,8 +130,9 @@ def test_python_and_the_command_line_train_the_same():
     import inspect
 
     from inference.guides import Guide
+    from scene.conditional import ConditionalScene
     from scene.discriminative import ClassifiedScene, CoarseScene, SegmentedScene
-    from scene.models import ConditionalScene, JointScene
+    from scene.models import JointScene
 
     own = {one.attribute: one.default for one in OPTIONS.values() if one.group == "model"}
     for kind in (JointScene, ConditionalScene, SegmentedScene, ClassifiedScene, CoarseScene):

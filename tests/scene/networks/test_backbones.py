@@ -6,7 +6,7 @@ import torchvision
 from safetensors.torch import save_file
 from torch import nn
 
-from scene.models import ConditionalScene
+from scene.conditional import ConditionalScene
 from scene.networks.encoders import Encoder
 from scene.networks.image_encoders import Vgg16, make_backbone
 from scene.views import Schema

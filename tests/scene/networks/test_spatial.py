@@ -1,8 +1,9 @@
 import pytest
 import torch
 
+from scene.conditional import ConditionalScene
 from scene.labels import Labels
-from scene.models import ConditionalScene, JointScene
+from scene.models import JointScene
 from scene.networks.encoders import make_encoder
 from scene.networks.spatial import CELLS, GridGaussian, Latent
 from scene.views import VIEWS, Schema, Views
