@@ -23,6 +23,7 @@ from .evaluate import evaluate
 from .generate import generate
 from .masks import masks
 from .pseudo_label import pseudo_label
+from .report import report
 from .reproduce import reproduce
 from .sample import sample, with_stock_sources
 from .segment import segment
@@ -70,6 +71,7 @@ app.command()(sample)
 app.command()(generate)
 app.command()(evaluate)
 app.command()(diagnose)
+app.command()(report)
 app.command()(cues)
 app.command()(segment)
 app.command()(pseudo_label)

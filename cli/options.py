@@ -92,7 +92,7 @@ Seed = Annotated[
 Guidance = Annotated[
     float | None,
     typer.Option(
-        help="How much draws of a flow given views differ from those of the prior: 1 = as "
+        help="Factor by which draws of a flow given views differ from those of the prior: 1 = as "
         "learned; with more they show what was given more clearly, and vary less.",
         show_default="the run's",
     ),

@@ -43,8 +43,8 @@ class FlowSettings:
     )
     guidance: float = setting(
         1.0,
-        "How much scenes drawn given views differ from those of the prior: 1 = as learned; more = "
-        "they show what was given more clearly, and vary less.",
+        "Factor by which scenes drawn given views differ from those of the prior: 1 = as learned; "
+        "with more they show what was given more clearly, and vary less.",
         least=0.0,
         most=100.0,
     )
