@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         scores = {arm: _score(folders[arm], out, seed, arguments) for arm in ARMS}
         rows.append({"masks": masks, "seed": seed, **scores})
         gain = scores["generated"]["miou"] - scores["real"]["miou"]
-        print(f"{masks} masks, seed {seed}: {_told(scores)}: {gain:+.1f}", flush=True)
+        print(f"{masks} masks, seed {seed}: {_line(scores)}: {gain:+.1f}", flush=True)
         write_json(out / "starved.json", {"data": arguments.data, "rows": rows})
     print(f"\n{_table(counts, rows)}")
 
@@ -131,19 +131,19 @@ def _complete(run: Path) -> bool:
 def _hide_masks(folder: Path, masks: int, seed: int, arguments: argparse.Namespace) -> None:
     """Write a dataset in which only some training scenes have masks that are not called weak."""
     size = parse_size(arguments.size)
-    count = arguments.count or (2000 if arguments.data.startswith("synthetic") else None)
-    training = open_data(arguments.data, "train", size, count=count)
+    most = arguments.count or (2000 if arguments.data.startswith("synthetic") else None)
+    training = open_data(arguments.data, "train", size, count=most)
     order = torch.randperm(len(training), generator=torch.Generator().manual_seed(seed)).tolist()
     with new_folder(folder) as part:
-        writer, kept = VOCWriter(part, training.schema.labels), 0
+        writer, count = VOCWriter(part, training.schema.labels), 0
         for index in order:
             scene = training.original(index)
             if scene.image is None or scene.mask is None:
                 continue
             name, picture = picture_of(training, index, scene.image)
-            weak = kept >= masks
+            weak = count >= masks
             writer.add("train", name, picture, scene.mask, scene.classes, weak=weak)
-            kept += 1
+            count += 1
         copy_split(writer, open_data(arguments.data, "tune", size), _silent, masks)
         copy_split(writer, open_data(arguments.data, "val", size), _silent, masks)
         test = evaluation_split(arguments.data)
@@ -175,7 +175,7 @@ def _score(data: Path, out: Path, seed: int, arguments: argparse.Namespace) -> d
     return {"chosen": GRID[best], "tune": tuned[best], "miou": result.miou("image → mask") or 0.0}
 
 
-def _told(scores: dict[str, Any]) -> str:
+def _line(scores: dict[str, Any]) -> str:
     return ", ".join(f"{arm} {scores[arm]['miou']:.1f}" for arm in ARMS)
 
 

@@ -151,14 +151,16 @@ class FlowGuide(Guide):
         moved = self.velocity(flat, time.expand(len(flat)), whole.repeat(copies, 1), repeated)
         return cast(Tensor, moved).reshape(x.shape)
 
-    def _guided_field(self, given: Features, nothing: Features, time: Tensor, x: Tensor) -> Tensor:
+    def _guided_field(
+        self, conditional: Features, unconditional: Features, time: Tensor, x: Tensor
+    ) -> Tensor:
         """Return the prior's velocity and `guidance` times what the views change of it."""
-        whole = torch.cat([nothing[0], given[0]])
+        whole = torch.cat([unconditional[0], conditional[0]])
         cells = None
-        if nothing[1] is not None and given[1] is not None:
-            cells = torch.cat([nothing[1], given[1]])
-        without, given_views = self._field(whole, cells, time, torch.cat([x, x], 1)).chunk(2, 1)
-        return torch.lerp(without, given_views, self.guidance)
+        if unconditional[1] is not None and conditional[1] is not None:
+            cells = torch.cat([unconditional[1], conditional[1]])
+        prior, posterior = self._field(whole, cells, time, torch.cat([x, x], 1)).chunk(2, 1)
+        return torch.lerp(prior, posterior, self.guidance)
 
     def standardised(self, z: Tensor) -> Tensor:
         """Return latents, ``(B, L)``, with a mean of 0 and a deviation of 1, as far as is known.

@@ -141,9 +141,11 @@ class DetailedScene(SceneModel):
 
     def compose(self, z: Tensor | None, observed: Views | None) -> dict[str, Likelihood]:
         """Return the likelihoods of a drawn scene, see `JointScene.compose`."""
-        composed = self.scene.compose(z, observed)
-        labels = known_labels(composed["mask"], observed)
-        return composed | {"image": cast(Any, self._detailed(composed["image"].mean, labels))}
+        likelihoods = self.scene.compose(z, observed)
+        labels = known_labels(likelihoods["mask"], observed)
+        return likelihoods | {
+            "image": cast(Any, self._detailed(likelihoods["image"].mean, labels))
+        }
 
     def mean_and_labels(self, z: Tensor, views: Views | None) -> tuple[Tensor, Tensor]:
         """Return the mean image, and the label of each pixel: the observed, or the most probable.

@@ -203,8 +203,8 @@ class JointScene(SceneModel):
 
     def image_on(self, z: Tensor, masks: Tensor) -> Pixels:
         """Decode z, ``(..., B, L)``, as images on masks, ``(..., B, H, W)`` without void."""
-        known = Views({"mask": masks.flatten(0, -3)})
-        image = self.decode(z.flatten(0, -2), known, ("image",))["image"]
+        views = Views({"mask": masks.flatten(0, -3)})
+        image = self.decode(z.flatten(0, -2), views, ("image",))["image"]
         assert isinstance(image, Pixels)
         loc = image.loc.reshape(*z.shape[:-1], *image.event_shape)
         return Pixels(loc, image.scale, image.noise)

@@ -120,9 +120,11 @@ def _decode(assembly: Assembly, views: Views, z: Tensor) -> dict[str, Tensor]:
     for part in chunks(views, assembly.device):
         some = z[first : first + len(part)].to(assembly.device)
         first += len(part)
-        known = part.only(model.conditions) if model.conditions else None
+        conditions = part.only(model.conditions) if model.conditions else None
         with torch.no_grad():
-            decoded = {n: expected(x) for n, x in model.decode(some, known, model.views).items()}
+            decoded = {
+                n: expected(x) for n, x in model.decode(some, conditions, model.views).items()
+            }
         if "mask" in decoded:
             decoded["mask"] = decoded["mask"].argmax(1)
         if "classes" in decoded:

@@ -81,8 +81,8 @@ def draw_traversals(
         prior = assembly.model.prior(scene)
     assert z is not None
     assert prior is not None
-    conditions = assembly.model.conditions
-    known = scene.only(conditions) if conditions else None
+    condition_names = assembly.model.conditions
+    conditions = scene.only(condition_names) if condition_names else None
     rows = activity.order[:ROWS]
     with torch.no_grad():
         loc, scale = moments_at(prior, z[0])
@@ -91,8 +91,8 @@ def draw_traversals(
     panels, names = [], []
     for unit, walk in zip(rows, walks, strict=True):
         with torch.no_grad():
-            composed = assembly.model.compose(walk[:, None], known)
-        decoded = decided({name: expected(x) for name, x in composed.items()})
+            likelihoods = assembly.model.compose(walk[:, None], conditions)
+        decoded = decided({name: expected(x) for name, x in likelihoods.items()})
         views = {name: view.squeeze(1) for name, view in decoded.items()}
         for view in (name for name in ("image", "mask") if name in views):
             panels.append(_line(view, views, labels))

@@ -287,8 +287,8 @@ def _decode(assembly: Assembly, z: Tensor, sampled: bool) -> tuple[Views, Tensor
     model = assembly.model
     likelihoods: dict[str, Any] = dict(model.decode(z, None, ("classes", "mask")))
     mask = likelihoods["mask"].sample() if sampled else likelihoods["mask"].logits.argmax(1)
-    drawn = Views({"mask": mask})
-    likelihoods |= model.decode(z, drawn, ("image",))
+    mask_alone = Views({"mask": mask})
+    likelihoods |= model.decode(z, mask_alone, ("image",))
     views = {
         "image": likelihoods["image"].mean.clamp(0, 1),
         "classes": (likelihoods["classes"].probs >= model.threshold).float(),
@@ -296,7 +296,7 @@ def _decode(assembly: Assembly, z: Tensor, sampled: bool) -> tuple[Views, Tensor
     }
     log_p = [likelihoods[name].log_prob(view) for name, view in views.items()]
     if assembly.detailed is not None:
-        views["image"] = assembly.detailed.decode(z, drawn, ("image",))["image"].sample()
+        views["image"] = assembly.detailed.decode(z, mask_alone, ("image",))["image"].sample()
     return Views(views), torch.stack(log_p).sum(0)
 
 

@@ -223,11 +223,11 @@ def composed_scenes(
     images: list[Tensor] = []
     for some in [None] if z is None else z.split(max(1, TOGETHER // z.shape[1])):
         with torch.no_grad():
-            composed = model.compose(some, observed)
-        means = {name: expected(x) for name, x in composed.items()}
+            likelihoods = model.compose(some, observed)
+        means = {name: expected(x) for name, x in likelihoods.items()}
         parts.append({n: (x if z is not None else x[None]).cpu() for n, x in means.items()})
-        if "image" in composed:
-            images.append(drawn(composed["image"]).cpu())
+        if "image" in likelihoods:
+            images.append(drawn(likelihoods["image"]).cpu())
     decoded = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     return decoded, {"image": torch.cat(images)} if images else {}
 

@@ -82,7 +82,7 @@ class Report:
     @property
     def directions(self) -> list[str]:
         """Titles of all directions of inference that any run was scored in."""
-        titles = [cell.title for one in self.runs for cell in scored(one.evaluation)]
+        titles = [cell.title for one in self.runs for cell in scored_cells(one.evaluation)]
         return list(dict.fromkeys(titles))
 
 
@@ -118,7 +118,7 @@ def contents(
     """
     runs = []
     for number, subject in enumerate(subjects, start=1):
-        tell = partial(_told, watch, subject.run.folder.name)
+        tell = partial(_watch_run, watch, subject.run.folder.name)
         runs.append(_report_of(subject, f"run-{number}", samples, seed, tell))
     scores = None
     if len(runs) > 1:
@@ -127,7 +127,7 @@ def contents(
     return Report(runs, scores, _differences([s.run.settings for s in subjects]), surroundings())
 
 
-def scored(evaluation: Evaluation | None) -> list[Cell]:
+def scored_cells(evaluation: Evaluation | None) -> list[Cell]:
     """Return the directions of inference that have a score."""
     return [] if evaluation is None else [c for c in evaluation.cells if c.score is not None]
 
@@ -143,10 +143,10 @@ def command_of(settings: Settings) -> str:
 
 def surroundings() -> dict[str, str]:
     """Return versions and devices of this machine, by title."""
-    known = {name: version(name) for name in VERSIONS}
+    versions = {name: version(name) for name in VERSIONS}
     devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {
-        **known,
+        **versions,
         "Python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "processor cores": str(os.cpu_count() or "?"),
@@ -154,7 +154,7 @@ def surroundings() -> dict[str, str]:
     }
 
 
-def _told(watch: Watch, name: str, title: str) -> None:
+def _watch_run(watch: Watch, name: str, title: str) -> None:
     watch(f"{name}: {title}")
 
 
@@ -169,16 +169,16 @@ def _report_of(subject: Subject, anchor: str, samples: int, seed: int, watch: Wa
         if place.is_dir()
     ]
     evaluation = _evaluated(subject, seed, watch)
-    ranked = scenes_by_score(assembly, scenes, seed, watch)
-    if ranked is not None:
-        pictures["Confusion"] = [confusion_picture(ranked, labels)]
-        pictures["Worst and best scenes"] = worst_and_best(ranked, scenes, labels)
+    ranking = scenes_by_score(assembly, scenes, seed, watch)
+    if ranking is not None:
+        pictures["Confusion"] = [confusion_picture(ranking, labels)]
+        pictures["Worst and best scenes"] = worst_and_best(ranking, scenes, labels)
     if samples:
         pictures["Samples"] = sample_pictures(assembly, scenes, samples, seed, watch)
     pictures["Diagnosis"] = diagnosis_pictures(run.path("diagnose"))
-    changed = _changes(settings)
-    listed = [
-        (flag(name), shown(option, settings.value(name)), name in changed)
+    changes = _changes(settings)
+    rows = [
+        (flag(name), value_text(option, settings.value(name)), name in changes)
         for name, option in recipe(settings.recipe).options().items()
     ]
     return RunReport(
@@ -187,7 +187,7 @@ def _report_of(subject: Subject, anchor: str, samples: int, seed: int, watch: Wa
         command_of(settings),
         recipe(settings.recipe).about,
         _facts(run, scenes, evaluation),
-        listed,
+        rows,
         evaluation,
         {title: group for title, group in pictures.items() if group},
     )
@@ -223,7 +223,7 @@ def _facts(run: Run, scenes: SceneDataset, evaluation: Evaluation | None) -> dic
         "labels": ", ".join(run.schema.labels.names),
         "scored on": f"{scenes.name}, {scenes.split}: {len(scenes)} scenes",
     }
-    if best := scored(evaluation):
+    if best := scored_cells(evaluation):
         facts["score"] = f"{headline(best[0]):.1f} % {measure(best[0])} ({best[0].title})"
     lines = lines_of(run.path(METRICS))
     if lines:
@@ -289,10 +289,10 @@ def _changes(settings: Settings) -> dict[str, Any]:
     }
 
 
-def shown(option: Option, value: Any) -> str:
+def value_text(option: Option, value: Any) -> str:
     """Write a setting's value as one would type it; a default that others decide in words.
 
-    >>> shown(OPTIONS["flip"], True), shown(OPTIONS["learning_rate"], 0.01)
+    >>> value_text(OPTIONS["flip"], True), value_text(OPTIONS["learning_rate"], 0.01)
     ('yes', '0.01')
     """
     if value is None:
@@ -309,7 +309,7 @@ def _differences(each: Sequence[Settings]) -> list[tuple[str, list[str]]]:
         rows.append(("recipe", [one.title for one in each]))
     for name, option in OPTIONS.items():
         values = [
-            shown(option, one.value(name)) if recipe(one.recipe).takes(name) else None
+            value_text(option, one.value(name)) if recipe(one.recipe).takes(name) else None
             for one in each
         ]
         if len(set(values) - {None}) > 1:

@@ -10,7 +10,7 @@ from jinja2 import Environment, StrictUndefined
 
 from scene.storage.files import replace_file
 
-from .contents import Report, RunReport, headline, measure, scored
+from .contents import Report, RunReport, headline, measure, scored_cells
 
 TEMPLATE = "page.html.j2"
 
@@ -39,7 +39,7 @@ def page(report: Report) -> str:
         title=f"Report of {names[0]}" if len(names) == 1 else f"Report of {len(names)} runs",
         comparison=[(title, _scores_of(report, title)) for title in report.directions],
         labels_of=_labels_of,
-        scored=scored,
+        scored_cells=scored_cells,
         headline=headline,
         measure=measure,
     )
@@ -49,16 +49,16 @@ def _scores_of(report: Report, title: str) -> list[tuple[str, bool]]:
     """Return the score of each run in one direction, and which is the best."""
     values: list[float | None] = []
     for one in report.runs:
-        cells = [cell for cell in scored(one.evaluation) if cell.title == title]
+        cells = [cell for cell in scored_cells(one.evaluation) if cell.title == title]
         values.append(headline(cells[0]) if cells else None)
-    known = [value for value in values if value is not None]
-    best = max(known) if len(known) > 1 else None
+    numbers = [value for value in values if value is not None]
+    best = max(numbers) if len(numbers) > 1 else None
     return [("–" if v is None else f"{v:.1f}", v is not None and v == best) for v in values]
 
 
 def _labels_of(one: RunReport) -> list[tuple[str, list[tuple[str, float]]]]:
     """Return, for each label, its score in each direction: text, and percent."""
-    cells = scored(one.evaluation)
+    cells = scored_cells(one.evaluation)
     rows = []
     for name in one.run.schema.labels.names:
         row = []

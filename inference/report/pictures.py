@@ -71,7 +71,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class RankedScenes:
+class SceneRanking:
     """Masks predicted for the scenes of a split.
 
     Attributes:
@@ -137,74 +137,74 @@ def scores_picture(names: Sequence[str], each: Sequence[Evaluation | None]) -> P
 
 def scenes_by_score(
     assembly: Assembly, scenes: SceneDataset, seed: int, watch: Callable[[str], None]
-) -> RankedScenes | None:
+) -> SceneRanking | None:
     """Predict the masks of all scenes that have one, and rank them; None if a model has none."""
     labels = scenes.schema.labels
-    given = next((some for some in _READ if able(assembly, some, "mask")), None)
-    if given is None:
+    source = next((names for names in _READ if able(assembly, names, "mask")), None)
+    if source is None:
         return None
     watch("masks of each scene")
-    scorer, found, masks = MaskScorer(labels), dict[int, float](), dict[int, Tensor]()
+    scorer, scores, masks = MaskScorer(labels), dict[int, float](), dict[int, Tensor]()
     for first in range(0, len(scenes), TOGETHER):
         rows = range(first, min(len(scenes), first + TOGETHER))
         views = scenes.views(rows)
-        usable = views.having((*given, "mask"))
+        usable = views.having((*source, "mask"))
         if not bool(usable.any()):
             continue
         views = views.rows(usable)
-        observed = views.only(given).to(assembly.device)
+        observed = views.only(source).to(assembly.device)
         with seeded(seed + first, assembly.device):
             predicted = predict(assembly, observed, ["mask"]).mask.cpu()
-        indices = [row for row, known in zip(rows, usable.tolist(), strict=True) if known]
+        indices = [row for row, complete in zip(rows, usable.tolist(), strict=True) if complete]
         for index, guess, true in zip(indices, predicted, views["mask"], strict=True):
             scorer.add(guess, true)
-            found[index] = _score(labels, guess, true)
+            scores[index] = _score(labels, guess, true)
             masks[index] = guess.to(torch.uint8)
-    if not found:
+    if not scores:
         return None
-    order = sorted(found, key=lambda index: found[index])
-    shown = {*order[:SHOWN], *order[-SHOWN:]}
-    return RankedScenes(
-        f"{' + '.join(given)} → mask",
+    order = sorted(scores, key=lambda index: scores[index])
+    visible = {*order[:SHOWN], *order[-SHOWN:]}
+    return SceneRanking(
+        f"{' + '.join(source)} → mask",
         order,
-        [found[index] for index in order],
-        {index: mask for index, mask in masks.items() if index in shown},
+        [scores[index] for index in order],
+        {index: mask for index, mask in masks.items() if index in visible},
         scorer.counts,
     )
 
 
-def confusion_picture(ranked: RankedScenes, labels: Labels) -> Picture:
+def confusion_picture(ranking: SceneRanking, labels: Labels) -> Picture:
     """Draw which labels are taken for which."""
-    counts = ranked.counts.double()
+    counts = ranking.counts.double()
     shares = counts / counts.sum(1, keepdim=True).clamp(min=1)
     off = shares.clone().fill_diagonal_(0)
     true, taken = divmod(int(off.argmax()), len(labels.names))
     words = (
-        f"Confusion matrix of {ranked.direction}. Most often mistaken: {labels.names[true]} for "
+        f"Confusion matrix of {ranking.direction}. Most often mistaken: {labels.names[true]} for "
         f"{labels.names[taken]}, {100 * float(off[true, taken]):.0f} % of its pixels."
     )
-    draw = partial(draw_confusion, counts=ranked.counts, names=labels.names)
-    return Picture(f"Which label is taken for which ({ranked.direction})", words, png_of(draw))
+    draw = partial(draw_confusion, counts=ranking.counts, names=labels.names)
+    return Picture(f"Which label is taken for which ({ranking.direction})", words, png_of(draw))
 
 
-def worst_and_best(ranked: RankedScenes, scenes: SceneDataset, labels: Labels) -> list[Picture]:
+def worst_and_best(ranking: SceneRanking, scenes: SceneDataset, labels: Labels) -> list[Picture]:
     """Draw the scenes of least and of highest mean IoU: image, true mask, predicted mask."""
-    count = min(SHOWN, len(ranked.rows))
+    count = min(SHOWN, len(ranking.rows))
     parts = {"Worst": slice(0, count), "Best": slice(-count, None)}
     pictures = []
     for title, part in parts.items():
-        rows, scores = ranked.rows[part], ranked.scores[part]
+        rows, scores = ranking.rows[part], ranking.scores[part]
         views = scenes.views(rows)
         images = list(views["image"]) if "image" in views else [None] * len(rows)
         lines = [
             [Panel(image, f"{score:.0f} %") for image, score in zip(images, scores, strict=True)],
             [Panel(mask) for mask in views["mask"]],
-            [Panel(ranked.masks[row]) for row in rows],
+            [Panel(ranking.masks[row]) for row in rows],
         ]
         draw = partial(draw_grid, panels=lines, labels=labels, rows=("image", "true", "predicted"))
-        listed = ", ".join(f"{score:.0f}" for score in scores)
-        words = f"Image, true and predicted mask of scenes with a mean IoU of {listed} percent."
-        pictures.append(Picture(f"{title} {count} of {len(ranked.rows)}", words, png_of(draw)))
+        text = ", ".join(f"{score:.0f}" for score in scores)
+        words = f"Image, true and predicted mask of scenes with a mean IoU of {text} percent."
+        pictures.append(Picture(f"{title} {count} of {len(ranking.rows)}", words, png_of(draw)))
     return pictures
 
 
@@ -229,9 +229,9 @@ def sample_pictures(
             continue
         watch(f"samples given {' + '.join(given) or 'nothing'}")
         observed: Views | None = complete.only(given) if given else None
-        drawn = sample(assembly, observed, labels, n=count, walk=walk, seed=seed)
-        words = f"{count} scenes {drawn.title}: images with their masks below."
-        pictures.append(Picture(drawn.title, words, drawn._repr_png_()))
+        samples = sample(assembly, observed, labels, n=count, walk=walk, seed=seed)
+        words = f"{count} scenes {samples.title}: images with their masks below."
+        pictures.append(Picture(samples.title, words, samples._repr_png_()))
     return pictures
 
 
@@ -256,5 +256,5 @@ def _score(labels: Labels, guess: Tensor, true: Tensor) -> float:
 
 
 def _curve(lines: Sequence[dict[str, Any]], name: str) -> Curve:
-    known = [(line["step"], line[name]) for line in lines if name in line]
-    return [step for step, _ in known], [value for _, value in known]
+    points = [(line["step"], line[name]) for line in lines if name in line]
+    return [step for step, _ in points], [value for _, value in points]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from inference.report.contents import _differences, command_of
-from inference.report.pictures import RankedScenes, confusion_picture, scores_picture
+from inference.report.pictures import SceneRanking, confusion_picture, scores_picture
 from inference.settings.recipes import RECIPES, recipe
 from inference.settings.settings import OPTIONS
 from scene.labels import Labels
@@ -63,8 +63,8 @@ def test_runs_differ_in_what_both_use():
 def test_the_words_for_a_confusion_matrix_name_the_worst_mistake():
     labels = Labels(("background", "cat", "a<b"))
     counts = torch.tensor([[90, 10, 0], [30, 60, 10], [0, 45, 55]])
-    ranked = RankedScenes("image → mask", [0], [50.0], {}, counts)
-    words = confusion_picture(ranked, labels).words
+    ranking = SceneRanking("image → mask", [0], [50.0], {}, counts)
+    words = confusion_picture(ranking, labels).words
     assert "a<b for cat, 45 % of its pixels" in words
 
 
