@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -35,10 +36,10 @@ class _Root(TyperGroup):
     """All commands; their list is plain text, which is written at once."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Show the help where no command is named: a mistake of usage."""
+        """Say what to do next where no command is named."""
         if not args:
-            typer.echo(ctx.get_help())
-            ctx.exit(2)
+            _show_next_steps()
+            ctx.exit()
         return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -58,7 +59,6 @@ class _Root(TyperGroup):
 app = typer.Typer(
     name="scene",
     cls=_Root,
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -79,6 +79,19 @@ app.command()(masks)
 app.command()(reproduce)
 app.add_typer(data, name="data")
 app.add_typer(crf, name="crf")
+
+
+def _show_next_steps() -> None:
+    from rich.table import Table
+
+    from .next_steps import next_steps
+
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for step in next_steps(Path()):
+        table.add_row(step.command, step.purpose)
+    console.print("What to do next:")
+    console.print(table)
+    console.print("All commands: scene --help. One of them: scene sample --help.")
 
 
 def _sentence_of(command: Any) -> str:

@@ -32,6 +32,11 @@ from scene.views import Schema
 
 from ..settings.config import as_table, labels_from, settings_from
 from ..settings.settings import Settings
+from .places import CHECKPOINT as CHECKPOINT
+from .places import CONFIG as CONFIG
+from .places import SUMMARY as SUMMARY
+from .places import WEIGHTS as WEIGHTS
+from .places import home as home
 from .plugins import guarded, portable
 
 FORMAT = 3
@@ -39,9 +44,6 @@ FORMAT = 3
 
 VERSIONS = ("scene-suite", "torch", "pyro-ppl")
 """Packages whose versions a config notes."""
-
-WEIGHTS, CHECKPOINT, CONFIG = "weights.safetensors", "checkpoint.safetensors", "config.json"
-SUMMARY = "summary.json"
 
 ASIDE, MOVING = ".replaced", ".replaced.moving"
 """Where a run lies within its folder while another takes its place; the latter while it moves."""
@@ -71,11 +73,6 @@ class Run:
     def path(self, name: str) -> Path:
         """Return the path of a file in the folder."""
         return self.folder / name
-
-
-def home() -> Path:
-    """Return the folder of runs: ``SCENE_RUNS``, or ``runs`` in the working directory."""
-    return Path(os.environ.get("SCENE_RUNS") or "runs")
 
 
 def create(

@@ -30,7 +30,7 @@ for words in ([], ["--help"], ["train", "-h"], ["train", "telbo", "-h"],
         assert word in result.stdout
 
 
-@pytest.mark.parametrize("words", [[], ["data"], ["--help"], ["data", "--help"]])
+@pytest.mark.parametrize("words", [["data"], ["--help"], ["data", "--help"]])
 def test_without_words_the_help_is_shown(words):
     result = CliRunner().invoke(app, words)
     assert "Usage:" in result.output

