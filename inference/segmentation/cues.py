@@ -47,6 +47,7 @@ class CueSettings:
             there are no such cues.
         background_map: How probabilities find background: ``sum``, ``max``, ``none``.
         exponent: Exponent of the background map.
+        background_exponent: That for cues of background, which a CRF finds; None = ``exponent``.
         certainty: Where it is not known which classes are present, maps are multiplied by the
             classifier's p of their class to this power; 0 = they are not.
         saliency: What is salient: the largest of the present classes' maps, or their sum.
@@ -66,6 +67,7 @@ class CueSettings:
     background: float | None = 0.1
     background_map: str = "sum"
     exponent: float = 1.0
+    background_exponent: float | None = None
     certainty: float = 0.0
     saliency: Saliency = "max"
     crf: tuple[float, float, float] | None = None
@@ -82,6 +84,14 @@ class CueSettings:
             raise ValueError(f"--affinity is 0 or more, not {self.affinity}.")
         if not 0 < self.exponent < math.inf:
             raise ValueError(f"--exponent is above 0, not {self.exponent}.")
+        if self.background_exponent is not None:
+            if not self.exponent <= self.background_exponent < math.inf:
+                raise ValueError(
+                    f"--background-exponent is no less than --exponent {self.exponent:g}, not "
+                    f"{self.background_exponent:g}."
+                )
+            if self.crf is None:
+                raise ValueError("--background-exponent goes with --cue-crf; add it.")
         if not 0 <= self.certainty < math.inf:
             raise ValueError(f"--certainty is 0 or more, not {self.certainty}.")
         if self.background is not None and not 0 < self.background <= 1:
@@ -118,6 +128,7 @@ def cue_settings(settings: Settings) -> CueSettings:
         background=settings.cues.background or None,
         background_map=settings.cues.background_map,
         exponent=settings.cues.exponent,
+        background_exponent=settings.cues.background_exponent,
         crf=cue_crf(settings.cues.crf),
         affinity=settings.cues.affinity,
         imagenet=settings.cues.imagenet,
@@ -201,7 +212,9 @@ def crf_cues(
 
     Class maps become probabilities of every pixel, the CRF lets similar pixels agree, and a
     label is cued in cells where its mean probability exceeds ``settings.foreground``; background
-    too, unless ``settings.background`` is None.
+    too, unless ``settings.background`` is None. With ``settings.background_exponent``, cells are
+    cued as background only if they would be with that exponent: the maps are then less often
+    below the background, so both kinds of cues are sure, and cells between them have none.
 
     Args:
         maps: ``(B, C, h, w)``, zero or more, of any scale.
@@ -219,14 +232,20 @@ def crf_cues(
     height, width = images.shape[-2:]
     kind = cast("BackgroundMap", settings.background_map)
     kind = kind if labels.background is not None else "none"
-    unaries = probs(maps, present, labels, (height, width), kind, settings.exponent)
     pixels = (255 * images).round().byte().permute(0, 2, 3, 1).contiguous()
     kernel = Appearance(weight=weight, sigma_xy=reach, sigma_rgb=unlike)
-    marginals = F.adaptive_avg_pool2d(refine(unaries, pixels, kernels=(kernel,)), size)
-    cued = marginals > settings.foreground
-    cued &= F.one_hot(marginals.argmax(1), marginals.shape[1]).movedim(-1, 1).bool()
+
+    def cells(exponent: float) -> Tensor:
+        unaries = probs(maps, present, labels, (height, width), kind, exponent)
+        marginals = F.adaptive_avg_pool2d(refine(unaries, pixels, kernels=(kernel,)), size)
+        most = F.one_hot(marginals.argmax(1), marginals.shape[1]).movedim(-1, 1).bool()
+        return most & (marginals > settings.foreground)
+
+    cued = cells(settings.exponent)
     if labels.background is not None and settings.background is None:
         cued[:, labels.background] = False
+    elif labels.background is not None and settings.background_exponent is not None:
+        cued[:, labels.background] &= cells(settings.background_exponent)[:, labels.background]
     return cued
 
 

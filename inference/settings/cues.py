@@ -39,6 +39,7 @@ class SeedCueSettings:
         background_map: Where a CRF refines maps, background is 1 − their ``sum`` or 1 − the
             largest, ``max``.
         exponent: That is taken to this power.
+        background_exponent: For cues of background, to this one; None = the same.
         crf: Weight, reach in pixels and width in colour, 0-255, of a CRF that refines the maps
             first; none = cues come from the maps as they are.
         affinity: Exponent with which maps spread over cells that look alike; 0 = they do not.
@@ -102,6 +103,14 @@ class SeedCueSettings:
     exponent: float = setting(
         1.0,
         "Exponent of the background map; used with --cue-crf only.",
+        positive=True,
+        spoils="loss",
+    )
+    background_exponent: float | None = setting(
+        None,
+        "Exponent of the background map for cues of background, where it is larger than that "
+        "for cues of classes; cells that are background with --exponent only get no cue.",
+        default_help="that of --exponent",
         positive=True,
         spoils="loss",
     )

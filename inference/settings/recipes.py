@@ -181,6 +181,7 @@ _CUES = (
     "saliency",
     "background_map",
     "exponent",
+    "background_exponent",
     "cue_crf",
     "affinity",
     "imagenet_maps",

@@ -91,6 +91,23 @@ def test_a_crf_cues_less_the_surer_it_has_to_be():
     assert more.sum() > less.sum()
 
 
+def test_cues_of_background_may_be_surer_than_those_of_classes():
+    """A larger exponent leaves less background; what is background with one only is not cued."""
+    torch.manual_seed(0)
+    maps, images, present = torch.rand(4, 2, 8, 8), torch.rand(4, 3, 16, 16), torch.ones(4, 2)
+
+    def cued(**more):
+        how = CueSettings(foreground=0.4, background_map="max", crf=(1, 2, 30), **more)
+        return crf_cues(maps, present, PETS, images, (8, 8), how)
+
+    low, high = cued(exponent=0.5), cued(exponent=2.0)
+    both = cued(exponent=0.5, background_exponent=2.0)
+    assert torch.equal(both[:, 1:], low[:, 1:])
+    assert torch.equal(both[:, 0], low[:, 0] & high[:, 0])
+    assert 0 < both[:, 0].sum() < low[:, 0].sum()
+    assert torch.equal(cued(exponent=0.5, background_exponent=0.5), low)
+
+
 @given(st.integers(0, 999), st.sampled_from([None, 0.1, 0.5]), st.floats(0, 0.9))
 def test_a_cell_has_one_label_at_most_and_each_is_one_that_claims_it(seed, background, threshold):
     draw = torch.Generator().manual_seed(seed)
@@ -128,6 +145,11 @@ def test_cues_of_a_background_that_is_no_label_are_refused():
         ({"scenery": 0.5}, "--scenery goes with --imagenet-maps; add it."),
         ({"exponent": 0.0}, "--exponent is above 0, not 0.0"),
         ({"exponent": math.nan}, "--exponent is above 0, not nan"),
+        (
+            {"exponent": 2.0, "background_exponent": 1.0, "crf": (1, 2, 3)},
+            "--background-exponent is no less than --exponent 2, not 1",
+        ),
+        ({"background_exponent": 2.0}, "--background-exponent goes with --cue-crf; add it."),
         ({"certainty": -0.5}, "--certainty is 0 or more, not -0.5"),
     ],
 )
