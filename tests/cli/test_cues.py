@@ -48,7 +48,8 @@ def test_options_reach_the_cues(scene, classifier):
         "cues", classifier, "--device", "cpu", "--split", "val", "--layer", "stride2", "--scales",
         "1,2", "--flip", "--foreground", 0.7, "--background", "none", "--saliency", "sum",
         "--background-map", "max", "--exponent", 3, "--crf", "10,20,5", "--affinity", 2,
-        "--imagenet-maps", "--scenery", 0.5, "--out", "sure", "--json",
+        "--imagenet-maps", "--scenery", 0.5, "--background-exponent", 4, "--out", "sure",
+        "--json",
     )  # fmt: skip
     assert result.code == 0
     report = json.loads(result.out)
@@ -56,7 +57,7 @@ def test_options_reach_the_cues(scene, classifier):
         "layer": "stride2", "scales": [1.0, 2.0], "flip": True, "foreground": 0.7,
         "background": None, "background_map": "max", "exponent": 3.0, "certainty": 0.0,
         "saliency": "sum", "crf": [10.0, 20.0, 5.0], "affinity": 2.0, "imagenet": True,
-        "scenery": 0.5,
+        "scenery": 0.5, "background_exponent": 4.0,
     }  # fmt: skip
     assert (report["split"], report["scenes"]) == ("val", 4)
     assert report["coverage"]["background"] == 0
