@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from .flows import Flow
-from .models import JointScene, Likelihood, SceneModel, known_labels, one_hot_labels
+from .likelihoods import ClassVector, LabelMap
+from .models import JointScene, Likelihood, SceneModel, known_labels, one_hot_labels, with_observed
 from .networks.velocity import ImageVelocity
 from .views import Schema, Views
 
@@ -142,10 +143,13 @@ class DetailedScene(SceneModel):
     def compose(self, z: Tensor | None, observed: Views | None) -> dict[str, Likelihood]:
         """Return the likelihoods of a drawn scene, see `JointScene.compose`."""
         likelihoods = self.scene.compose(z, observed)
-        labels = known_labels(likelihoods["mask"], observed)
-        return likelihoods | {
-            "image": cast(Any, self._detailed(likelihoods["image"].mean, labels))
-        }
+        mask = likelihoods["mask"]
+        assert isinstance(mask, LabelMap)
+        logits = with_observed(mask.logits, observed)
+        likelihoods["mask"] = LabelMap(logits)
+        likelihoods["classes"] = ClassVector(self.scene.classes(logits))
+        image = self._detailed(likelihoods["image"].mean, logits.argmax(-3))
+        return likelihoods | {"image": cast(Any, image)}
 
     def mean_and_labels(self, z: Tensor, views: Views | None) -> tuple[Tensor, Tensor]:
         """Return the mean image, and the label of each pixel: the observed, or the most probable.

@@ -186,19 +186,21 @@ class JointScene(SceneModel):
     def compose(self, z: Tensor | None, observed: Views | None) -> dict[str, Likelihood]:
         """Return the likelihoods of a drawn scene, whose views agree.
 
-        Its mask shows none but the classes that were observed, where they were; its classes are
-        those of that mask; its image is decoded on the mask that was observed, or on this one.
+        Its mask shows none but the classes that were observed, where they were, and is the mask
+        that was observed, where the image is decoded on it; its classes are those of that mask.
         """
         assert z is not None
         others = [name for name in self.views if name != "image"]
         decoded = self.decode(z, observed, others)
         mask = decoded["mask"]
         assert isinstance(mask, LabelMap)
+        logits = mask.logits
         if observed is not None and "classes" in observed:
-            logits = self._without_absent(mask.logits, observed)
-            decoded |= {"mask": LabelMap(logits), "classes": ClassVector(self.classes(logits))}
-        labels = known_labels(decoded["mask"], observed)
-        decoded["image"] = self.image_on(z, labels)
+            logits = self._without_absent(logits, observed)
+        if self.mask_first:
+            logits = with_observed(logits, observed)
+        decoded |= {"mask": LabelMap(logits), "classes": ClassVector(self.classes(logits))}
+        decoded["image"] = self.image_on(z, known_labels(decoded["mask"], observed))
         return {name: decoded[name] for name in self.views}
 
     def image_on(self, z: Tensor, masks: Tensor) -> Pixels:
@@ -287,6 +289,15 @@ def known_labels(mask: Any, views: Views | None) -> Tensor:
     assert isinstance(mask, LabelMap)
     probable, labels = mask.logits.argmax(-3), observed_labels(views)
     return probable if labels is None else torch.where(labels == VOID, probable, labels)
+
+
+def with_observed(logits: Tensor, views: Views | None) -> Tensor:
+    """Make observed labels certain where they are known: logits ``(..., B, L, H, W)``."""
+    labels = observed_labels(views)
+    if labels is None:
+        return logits
+    certain = one_hot_labels(labels, logits.shape[-3]).log()
+    return torch.where((labels != VOID).unsqueeze(-3), certain, logits)
 
 
 def one_hot_labels(masks: Tensor, labels: int) -> Tensor:

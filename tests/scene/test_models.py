@@ -134,6 +134,10 @@ def test_the_views_of_a_drawn_scene_agree(schema, pets_views, mask_first, leadin
             void = (views["mask"] == VOID) | ~views.present["mask"][:, None, None]
             known = torch.where(void, mask, views["mask"])
         assert torch.equal(composed["image"].mean, model.image_on(z, known).mean)
+        seen = observed is not None and "mask" in observed
+        assert torch.equal(mask, known) == (mask_first or not seen)
+        assert not composed["mask"].probs.isnan().any()
+        assert not composed["classes"].probs.isnan().any()
         if observed is classes:
             assert not (shown > classes["classes"])[..., present, :].any()
             plain = model.decode(z, None, ("mask",))["mask"].logits
