@@ -68,12 +68,12 @@ class FlowGuide(Guide):
         self.guidance = guidance
         self.source = source.requires_grad_(False).eval()
         self.own = nn.ModuleDict(
-            {name: self.encoder(name) for name in self.views if reader_of(source, name) is None}
+            {name: self.encoder(name) for name in self.views if not readers_of(source, name)}
         )
-        readers = {name: self._reader(name) for name in self.views}
         self.sizes = {
-            name: (cast(int, reader.features), isinstance(reader, FeaturePyramid))
-            for name, reader in readers.items()
+            reading: (cast(int, reader.features), isinstance(reader, FeaturePyramid))
+            for name in self.views
+            for reading, reader in self._readers(name).items()
         }
         self.features = ViewFeatures(self.sizes, self.parts, flow_width)
         self.velocity = Velocity(self.parts, flow_width, flow_width)
@@ -126,22 +126,24 @@ class FlowGuide(Guide):
             names: Which of them to read; None = all.
 
         Returns:
-            Vectors ``(B, channels)``, or maps ``(B, channels, rows, columns)``.
+            Vectors ``(B, channels)``, or maps ``(B, channels, rows, columns)``, by the name of
+            the reading: that of the view, or ``view.vector`` for what is read beside maps.
         """
         readings = {}
         for name in self.views if names is None else names:
             if name not in views or not bool(views.present[name].any()):
                 continue
             rows = views.present[name].nonzero().squeeze(-1)
-            some = cast(Tensor, self._reader(name)(views[name][rows])).float()
-            full = torch.zeros(len(views), *some.shape[1:], device=some.device)
-            readings[name] = full.index_copy(0, rows, some)
+            for reading, reader in self._readers(name).items():
+                some = cast(Tensor, reader(views[name][rows])).float()
+                full = torch.zeros(len(views), *some.shape[1:], device=some.device)
+                readings[reading] = full.index_copy(0, rows, some)
         return readings
 
-    def _reader(self, name: str) -> nn.Module:
-        return (
-            self.own[name] if name in self.own else cast(nn.Module, reader_of(self.source, name))
-        )
+    def _readers(self, name: str) -> dict[str, nn.Module]:
+        if name in self.own:
+            return {name: self.own[name]}
+        return readers_of(self.source, name)
 
     def _field(self, whole: Tensor, cells: Tensor | None, time: Tensor, x: Tensor) -> Tensor:
         """Return the velocity of ``(N, B, L)``."""
@@ -202,22 +204,28 @@ class FlowGuide(Guide):
         self.scale.copy_((second - self.shift.square()).clamp(min=1e-8).sqrt())
 
 
-def reader_of(guide: Guide, name: str) -> nn.Module | None:
-    """Return what a guide reads a view with: on z's grid where it does, else as a vector.
+def readers_of(guide: Guide, name: str) -> dict[str, nn.Module]:
+    """Return what a guide reads a view with, by the name of the reading.
+
+    Where z has a grid, a view is read twice, as the guide does: on the grid's cells, and as a
+    vector for the part of z that is one. Each part of z may hold what the other does not.
 
     Returns:
-        A module with ``features``, its channels; None if it is not one of ours.
+        Modules with ``features``, their channels; none if they are not ours.
     """
     if isinstance(guide, RetrofitGuide):
-        return reader_of(guide.product, name)
+        return readers_of(guide.product, name)
     if isinstance(guide, ProductGuide):
         grid = guide.grids[name] if name in guide.grids else None
     elif isinstance(guide, JointGuide | MaskedGuide):
         grid = guide.grid
     else:
-        return None
+        return {}
+    readers: dict[str, nn.Module] = {}
     if isinstance(grid, GridGaussian) and name in grid.encoders:
         pyramid = grid.encoders[name]
         if isinstance(pyramid, FeaturePyramid):
-            return pyramid
-    return guide.encoders[name] if name in guide.encoders else None
+            readers[name] = pyramid
+    if name in guide.encoders:
+        readers[f"{name}.vector" if readers else name] = guide.encoders[name]
+    return readers

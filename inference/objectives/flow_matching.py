@@ -65,7 +65,7 @@ class FlowMatching(Objective):
         present = guide.present(views)
         kept = torch.rand(present.shape, device=end.device) < 0.5
         kept &= torch.rand(len(end), 1, device=end.device) >= NOTHING
-        readings = {n: views[READING + n].float() for n in guide.views if READING + n in views}
+        readings = {n: views[READING + n].float() for n in guide.sizes if READING + n in views}
         readings |= guide.read(views, guide.own)
         whole, cells = guide.features(readings, present & kept)
         velocity = guide.velocity(torch.lerp(start, end, time[:, None]), time, whole, cells)

@@ -34,7 +34,8 @@ class ViewFeatures(nn.Module):
     whole's tell which views were there.
 
     Args:
-        readings: For each view, the channels of its reading, and whether these are maps.
+        readings: For each reading of a view, its channels, and whether these are maps. It is named
+            as the view, or, if there are several of one, ``view.what``.
         latent: The layout of z.
         features: F, the number of features.
 
@@ -47,15 +48,16 @@ class ViewFeatures(nn.Module):
     ) -> None:
         super().__init__()
         self.latent, self.features, self.names = latent, features, tuple(readings)
+        self.views = tuple(dict.fromkeys(name.partition(".")[0] for name in readings))
         self.whole = nn.ModuleDict(
             {
-                name: nn.Sequential(nn.Linear(size * (1 + maps), features), nn.SiLU())
+                _key(name): nn.Sequential(nn.Linear(size * (1 + maps), features), nn.SiLU())
                 for name, (size, maps) in readings.items()
             }
         )
         self.cells = nn.ModuleDict(
             {
-                name: nn.Sequential(
+                _key(name): nn.Sequential(
                     nn.Conv2d(size, features, 1),
                     nn.SiLU(),
                     nn.Conv2d(features, features, 3, padding=1),
@@ -64,7 +66,7 @@ class ViewFeatures(nn.Module):
                 if maps
             }
         )
-        self.given = nn.Linear(len(readings), features)
+        self.given = nn.Linear(len(self.views), features)
 
     def forward(
         self, readings: Mapping[str, Tensor], present: Tensor
@@ -72,26 +74,27 @@ class ViewFeatures(nn.Module):
         """Return the features.
 
         Args:
-            readings: Of each view that any scene has, ``(B, channels)`` or
+            readings: Those of each view that any scene has, ``(B, channels)`` or
                 ``(B, channels, rows, columns)``.
-            present: Which scenes have which views, ``(B, V)`` bool, in the order of ``names``.
+            present: Which scenes have which views, ``(B, V)`` bool, in the order of ``views``.
         """
         whole = self.given(present.float())
         _, rows, columns = self.latent.grid
         cells = torch.zeros(len(present), self.features, rows, columns, device=present.device)
-        for place, name in enumerate(self.names):
+        for name in self.names:
             if name not in readings:
                 continue
-            reading, here = readings[name], present[:, place].float()
+            here = present[:, self.views.index(name.partition(".")[0])].float()
+            reading = readings[name]
             maps = reading.dim() > 2
             pooled = (
                 torch.cat([reading.mean((-2, -1)), reading.amax((-2, -1))], -1)
                 if maps
                 else reading
             )
-            whole = whole + self.whole[name](pooled) * here[:, None]
+            whole = whole + self.whole[_key(name)](pooled) * here[:, None]
             if maps:
-                cells = cells + self.cells[name](reading) * here[:, None, None, None]
+                cells = cells + self.cells[_key(name)](reading) * here[:, None, None, None]
         return whole, cells if self.latent.channels else None
 
 
@@ -273,6 +276,11 @@ class _Attention(nn.Module):
 
 def _blocks(count: int, channels: int, embedding: int) -> nn.ModuleList:
     return nn.ModuleList(_Block(channels, embedding) for _ in range(count))
+
+
+def _key(name: str) -> str:
+    """Return a name without dots, which names of modules may not hold."""
+    return name.replace(".", "_")
 
 
 def waves(time: Tensor) -> Tensor:
