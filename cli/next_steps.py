@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from inference.runs.places import CONFIG, WEIGHTS, home
+from inference.api.run_folders import RunFolder, run_folders
 from scene.images.folder import is_picture
 
 _JOINT = ("telbo", "jvae", "jmvae")
 _SEGMENTING = ("sec", "segmenter", "supervised", "classifier")
+
+OURS = ("runs", "generated", "weak", "dataset", "samples")
+"""Folders that commands write to."""
 
 MOST_FOLDERS = 200
 """Folders, and files of each, that are looked at."""
@@ -26,39 +28,17 @@ class Step(NamedTuple):
     purpose: str
 
 
-class _RunFolder(NamedTuple):
-    """A run by its config alone."""
-
-    folder: Path
-    recipe: str
-    complete: bool
-
-
 def next_steps(place: Path) -> list[Step]:
     """Return commands that make sense here, the most useful first.
 
     Args:
         place: The working directory.
     """
-    runs = sorted(_runs(), key=lambda run: run.folder.stat().st_mtime, reverse=True)
+    runs = run_folders()
     return [*_for_runs(runs), *_for_photographs(place, runs), *_for_nothing(runs)]
 
 
-def _runs() -> Iterator[_RunFolder]:
-    """Yield the runs that lie where `home` says; folders that hold none are passed over."""
-    folders = sorted(home().glob("*/")) if home().is_dir() else []
-    for folder in folders:
-        try:
-            recipe = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["settings"][
-                "recipe"
-            ]
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-        if isinstance(recipe, str):
-            yield _RunFolder(folder, recipe, (folder / WEIGHTS).is_file())
-
-
-def _for_runs(runs: list[_RunFolder]) -> Iterator[Step]:
+def _for_runs(runs: list[RunFolder]) -> Iterator[Step]:
     for run in runs:
         if not run.complete:
             place = shlex.quote(str(run.folder))
@@ -81,10 +61,10 @@ def _for_runs(runs: list[_RunFolder]) -> Iterator[Step]:
         yield Step("scene report", f"make a page about {complete[0].folder.name}")
 
 
-def _for_photographs(place: Path, runs: list[_RunFolder]) -> Iterator[Step]:
+def _for_photographs(place: Path, runs: list[RunFolder]) -> Iterator[Step]:
     entries = sorted(place.iterdir())[:MOST_FOLDERS]
     for entry in entries:
-        if entry.is_dir() and entry != home() and _has_classes(entry):
+        if entry.is_dir() and entry.name not in OURS and _has_classes(entry):
             name = shlex.quote(f"{entry.name}/")
             yield Step(f"scene masks {name} --out dataset", "masks from the names of its folders")
             break
@@ -101,7 +81,7 @@ def _has_classes(folder: Path) -> bool:
     return sum(any(map(is_picture, sorted(one.iterdir())[:MOST_FOLDERS])) for one in inner) >= 2
 
 
-def _for_nothing(runs: list[_RunFolder]) -> Iterator[Step]:
+def _for_nothing(runs: list[RunFolder]) -> Iterator[Step]:
     recipes = {run.recipe for run in runs if run.complete}
     if not recipes.intersection(_JOINT):
         yield Step(
