@@ -62,7 +62,7 @@ def _for_runs(runs: list[RunFolder]) -> Iterator[Step]:
 
 
 def _for_photographs(place: Path, runs: list[RunFolder]) -> Iterator[Step]:
-    entries = sorted(place.iterdir())[:MOST_FOLDERS]
+    entries = _entries(place)
     for entry in entries:
         if entry.is_dir() and entry.name not in OURS and _has_classes(entry):
             name = shlex.quote(f"{entry.name}/")
@@ -77,8 +77,16 @@ def _for_photographs(place: Path, runs: list[RunFolder]) -> Iterator[Step]:
 
 def _has_classes(folder: Path) -> bool:
     """Return whether two folders within it hold images: a folder for each class."""
-    inner = [entry for entry in sorted(folder.iterdir())[:MOST_FOLDERS] if entry.is_dir()]
-    return sum(any(map(is_picture, sorted(one.iterdir())[:MOST_FOLDERS])) for one in inner) >= 2
+    inner = [entry for entry in _entries(folder) if entry.is_dir()]
+    return sum(any(map(is_picture, _entries(one))) for one in inner) >= 2
+
+
+def _entries(folder: Path) -> list[Path]:
+    """Return the first entries of a folder; none of one that may not be read."""
+    try:
+        return sorted(folder.iterdir())[:MOST_FOLDERS]
+    except OSError:
+        return []
 
 
 def _for_nothing(runs: list[RunFolder]) -> Iterator[Step]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .console import console, entitled, notes
-from .options import Data, Device, Download, Force, Seed, Split, Trust, fitted
+from .options import Data, Device, Download, Force, Seed, Split, Trust, choose_run, fitted
 
 NAME = "report.html"
 """The name of a page, unless another is asked for."""
@@ -54,18 +54,19 @@ def report(
     if out is not None and not out.suffix:
         out = out / NAME
     folders: list[Path | None] = [*runs] if runs else [None]
-    models = [fitted(folder, device=device, trust=trust) for folder in folders]
-    for model in models:
-        if learned_after(model.run):
+    selected = [choose_run(folder) for folder in folders]
+    for run in selected:
+        if learned_after(run):
             raise ValueError(
-                f"{model.run.folder} learned after another run, whose report shows it: "
-                f"scene report {model.settings.flow.run}."
+                f"{run.folder} learned after another run, whose report shows it: "
+                f"scene report {run.settings.flow.run}."
             )
-    place = out or (models[0].run.path(NAME) if len(models) == 1 else Path(NAME))
+    place = out or (selected[0].path(NAME) if len(selected) == 1 else Path(NAME))
     if place.is_dir():
         raise IsADirectoryError(f"{place} is a folder; name a file for --out.")
     if place.exists() and not force:
         raise FileExistsError(f"{place} exists; choose another --out, or --force to replace it.")
+    models = [fitted(run.folder, device=device, trust=trust) for run in selected]
     with notes.status("reporting") as status:
         page = collect(
             models,

@@ -104,6 +104,11 @@ def sample(
             "--refine needs views to condition on; add --from-image, "
             "--from-classes or --from-mask."
         )
+    if guidance is not None and (refine is not None or not observed):
+        raise ValueError(
+            "--guidance is of draws by a flow given views; add --from-image, --from-classes or "
+            "--from-mask, and leave --refine out."
+        )
     for place in (picture, out):
         if place is not None:
             require_free_views(place, force)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
+from math import inf
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import torch
@@ -53,12 +54,12 @@ class Fitted(LoadedRun):
         Raises:
             ValueError: If it has no flow, or the guidance is below 0.
         """
-        if guidance < 0:
+        if not 0 <= guidance < inf:
             raise ValueError(f"--guidance is 0 or more, not {guidance:g}.")
         if self.assembly.flow is None:
             raise ValueError(
-                f"--guidance is of draws by a flow, which {self.run.folder} has not; train one: "
-                f"scene train prior --run {self.run.folder}"
+                f"--guidance is of draws by a flow, which {self.run.folder} has not; one "
+                "learns after telbo, jvae or jmvae: scene train prior --run RUN"
             )
         flow = copy(self.assembly.flow)
         flow.guidance = guidance

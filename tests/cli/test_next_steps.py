@@ -67,6 +67,19 @@ def test_photographs_are_noticed(place):
     assert not any("one class" in command for command in commands(place))
 
 
+def test_a_folder_that_may_not_be_read_stops_nothing(place, monkeypatch):
+    (place / "secret").mkdir()
+    usual = type(place).iterdir
+
+    def iterdir(folder):
+        if folder.name == "secret":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return usual(folder)
+
+    monkeypatch.setattr(type(place), "iterdir", iterdir)
+    assert commands(place)[0] == "scene train telbo --particles 5"
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"settings": 3}', '{"settings": {"recipe": 1}}'])
 def test_what_is_no_run_is_passed_over(place, text):
     (place / "runs" / "odd").mkdir(parents=True)

@@ -305,6 +305,8 @@ def test_training_returns_what_was_fitted(few, tmp_path):
     assert torch.equal(*(each.sample(2, seed=1).image for each in (model, guided)))
     with pytest.raises(ValueError, match="--guidance is 0 or more, not -1"):
         model.guided(-1)
+    with pytest.raises(ValueError, match="--guidance is 0 or more, not nan"):
+        model.guided(float("nan"))
     with pytest.raises(ValueError, match="scene train prior --run"):
         other.guided(2)
     assert other.run.folder == tmp_path / "b"
