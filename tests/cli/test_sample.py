@@ -99,3 +99,9 @@ def test_views_that_say_nothing_of_z_refine_nothing(refused, trained):
         run = trained(name)
         result = " ".join(refused("sample", *words, "--refine", "svi", "--run", run).split())
         assert result.endswith("leave out --refine.")
+
+
+@pytest.mark.parametrize("words", [[], ["--from-mask", "test:0", "--refine", "svi"]])
+def test_guidance_is_refused_where_it_would_do_nothing(refused, trained, words):
+    sentence = refused("sample", trained("telbo"), "--guidance", 2, *words, "--device", "cpu")
+    assert sentence.startswith("--guidance is of draws by a flow given views; add --from-image")
