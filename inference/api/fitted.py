@@ -17,6 +17,7 @@ from scene.registry import unknown
 from scene.seeds import seeded
 from scene.views import VIEWS, Views
 
+from ..prediction.interpolate import interpolate
 from ..prediction.predict import DRAWS, Prediction, posterior, predict
 from ..prediction.refine import RefinedPosterior, Refinement, refine_posterior
 from ..prediction.sample import Samples, sample
@@ -107,6 +108,20 @@ class Fitted(LoadedRun):
             recipe=self.name,
             batched=seen.batched,
         )
+
+    def interpolate(self, first: Tensor, last: Tensor, n: int = 8, *, seed: int = 0) -> Samples:
+        """Draw scenes on the way from one latent to another.
+
+        Args:
+            first: Where the way starts, ``(L,)``, such as ``samples.z[0]``.
+            last: Where it ends, ``(L,)``.
+            n: How many scenes, the ends among them, 2 or more.
+            seed: Seed of the details of images, where the model draws them.
+
+        Raises:
+            ValueError: If the model has no z, an end is of another length, or ``n`` is below 2.
+        """
+        return interpolate(self.assembly, first, last, self.labels, n=n, seed=seed)
 
     def predict(
         self,
