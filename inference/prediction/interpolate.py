@@ -78,7 +78,8 @@ def arc(ends: Tensor, steps: int) -> Tensor:
         torch.where(wide, (part * angle).sin() / divisor, part) for part in (1 - along, along)
     ]
     directions = shares[0] * units[:1] + shares[1] * units[1:]
-    return directions * torch.lerp(lengths[:1], lengths[1:], along)
+    way: Tensor = directions * torch.lerp(lengths[:1], lengths[1:], along)
+    return way
 
 
 def _way(assembly: Assembly, ends: Tensor, steps: int) -> Tensor:

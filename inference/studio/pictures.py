@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -139,9 +138,3 @@ def _uri(picture: Image.Image, kind: str) -> str:
     picture.save(buffer, format=kind, **({"quality": 90} if kind == "JPEG" else {}))
     text = base64.b64encode(buffer.getvalue()).decode()
     return f"data:image/{kind.lower()};base64,{text}"
-
-
-def pixels_of(uri: str) -> np.ndarray:
-    """Read back the pixels that an address holds, ``(H, W, 3)`` uint8."""
-    data = base64.b64decode(uri.partition(",")[2])
-    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
