@@ -109,19 +109,20 @@ class Fitted(LoadedRun):
             batched=seen.batched,
         )
 
-    def interpolate(self, first: Tensor, last: Tensor, n: int = 8, *, seed: int = 0) -> Samples:
-        """Draw scenes on the way from one latent to another.
+    def interpolate(self, samples: Samples, first: int, last: int, n: int = 8) -> Samples:
+        """Draw scenes on the way from one sample to another.
 
         Args:
-            first: Where the way starts, ``(L,)``, such as ``samples.z[0]``.
-            last: Where it ends, ``(L,)``.
-            n: How many scenes, the ends among them, 2 or more.
-            seed: Seed of the details of images, where the model draws them.
+            samples: Samples of this model, of one scene or of the prior.
+            first: The number of the sample where the way starts, from 0.
+            last: The number of the sample where it ends.
+            n: How many scenes, the two samples among them, 2 or more.
 
         Raises:
-            ValueError: If the model has no z, an end is of another length, or ``n`` is below 2.
+            IndexError: If there is no such sample.
+            ValueError: If the model has no z, the samples are of another one, or ``n`` is below 2.
         """
-        return interpolate(self.assembly, first, last, self.labels, n=n, seed=seed)
+        return interpolate(self.assembly, samples, first, last, n=n)
 
     def predict(
         self,

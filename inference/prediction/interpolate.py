@@ -7,57 +7,58 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from scene.detailed import DetailedPixels
 from scene.flows import Flow
-from scene.labels import Labels
-from scene.seeds import seeded
 
 from ..build import Assembly
-from .predict import drawing, posterior
-from .sample import Samples, composed_scenes, decided, samples_of, straight_line
+from .predict import drawing, expected, posterior
+from .sample import Samples, decided, samples_of, straight_line
 
 
 def interpolate(
-    assembly: Assembly,
-    first: Tensor,
-    last: Tensor,
-    labels: Labels,
-    *,
-    n: int = 8,
-    seed: int = 0,
+    assembly: Assembly, samples: Samples, first: int, last: int, *, n: int = 8
 ) -> Samples:
-    """Draw scenes on the way from one latent to another.
+    """Draw scenes on the way from one sample to another.
 
-    Without a flow the way is a straight line. With one it is the arc between the noises that the
-    flow makes the two of, so that each scene is about as likely as the ends.
+    Without a flow the way is a straight line through z. With one it is the arc between the noises
+    that the flow makes the two of, so that each scene is about as likely as the ends; so it is
+    with the details of images, where a flow draws them.
 
     Args:
         assembly: Model and guide, in evaluation mode.
-        first: Where the way starts, ``(L,)``.
-        last: Where it ends, ``(L,)``.
-        labels: The vocabulary.
-        n: How many scenes, the ends among them, 2 or more.
-        seed: Seed of the details of images, where the model draws them.
+        samples: Samples of this model, of one scene or of the prior.
+        first: The number of the sample where the way starts, from 0.
+        last: The number of the sample where it ends.
+        n: How many scenes, the two samples among them, 2 or more.
 
     Raises:
-        ValueError: If the model has no z, an end is of another length, or ``n`` is below 2.
+        IndexError: If there is no such sample.
+        ValueError: If the model has no z, the samples are of another one, or ``n`` is below 2.
     """
     latent = assembly.model.latent
-    if not latent:
+    if samples.z is None or not latent:
         raise ValueError("This model has no latent z, so nothing lies between two scenes.")
-    if first.shape != (latent,) or last.shape != (latent,):
+    if samples.z.shape[1:] != (latent,):
         raise ValueError(
-            f"The ends are latents of {latent} numbers, not {tuple(first.shape)} and "
-            f"{tuple(last.shape)}; take those of this model's samples."
+            f"A way leads between samples of one scene by this model, whose z has {latent} "
+            f"numbers, not {tuple(samples.z.shape[1:])}."
         )
     if n < 2:
         raise ValueError(f"A way between two scenes has 2 scenes or more, not {n}.")
-    ends = torch.stack([first, last])[:, None].to(assembly.device)
-    with seeded(seed, assembly.device), torch.no_grad():
+    ends = torch.stack([samples.z[first], samples.z[last]])[:, None].to(assembly.device)
+    images = None
+    if samples.image is not None:
+        images = torch.stack([samples.image[first], samples.image[last]])[:, None]
+    with torch.no_grad():
         z = _way(assembly, ends, n)
-        decoded, images = composed_scenes(drawing(assembly).model, z, None)
-    views = {name: view.squeeze(1) for name, view in (decided(decoded) | images).items()}
-    samples = samples_of(views, {}, None, labels, "between two scenes", None, False)
-    return replace(samples, z=z.squeeze(1).cpu())
+        decoded = drawing(assembly).model.compose(z, None)
+        views = {name: expected(likelihood).cpu() for name, likelihood in decoded.items()}
+        detailed = decoded.get("image")
+        if isinstance(detailed, DetailedPixels) and images is not None:
+            views["image"] = _detailed_way(assembly, detailed, ends, images)
+    views = {name: view.squeeze(1) for name, view in decided(views).items()}
+    between = samples_of(views, {}, None, samples.labels, "between two scenes", None, False)
+    return replace(between, z=z.squeeze(1).cpu())
 
 
 def arc(ends: Tensor, steps: int) -> Tensor:
@@ -91,3 +92,15 @@ def _way(assembly: Assembly, ends: Tensor, steps: int) -> Tensor:
     z = prior.moved(arc(prior.noise_of(ends), steps))
     z[0], z[-1] = ends[0], ends[1]
     return z
+
+
+def _detailed_way(
+    assembly: Assembly, pixels: DetailedPixels, ends: Tensor, images: Tensor
+) -> Tensor:
+    """Draw images along a way, ``(steps, 1, 3, H, W)``, from those of its ends, ``(2, …)``."""
+    start = drawing(assembly).model.compose(ends, None)["image"]
+    assert isinstance(start, DetailedPixels)
+    noise = start.noise_of(images.to(assembly.device))
+    drawn = pixels.moved(arc(noise, len(pixels.loc))).cpu()
+    drawn[0], drawn[-1] = images[0], images[1]
+    return drawn

@@ -13,12 +13,14 @@ from .masks import painted, painting, uploaded
 from .models import Models
 from .photographs import whole_seconds
 from .pictures import cards, legend, sheet
-from .widgets import count_and_seed, help_text, status, widget
+from .widgets import count_and_seed, guidance_slider, help_text, status, widget
 
 Answer = tuple[Any, ...]
 
 
-def draw_given_mask(models: Models, name: str, value: Any, count: int, seed: int) -> Answer:
+def draw_given_mask(
+    models: Models, name: str, value: Any, count: int, seed: int, guidance: float = 1
+) -> Answer:
     """Draw scenes that have the painted mask.
 
     Args:
@@ -27,6 +29,7 @@ def draw_given_mask(models: Models, name: str, value: Any, count: int, seed: int
         value: What the canvas holds.
         count: How many scenes.
         seed: Seed of the draws.
+        guidance: Of the model's flow, where it has one.
 
     Returns:
         The scenes as HTML, and a note.
@@ -35,11 +38,11 @@ def draw_given_mask(models: Models, name: str, value: Any, count: int, seed: int
         ValueError: If nothing is painted, or the model cannot be given a mask.
     """
     mask = painted(value, models.run(name).schema)
-    return _drawn(models.fitted(name), count, seed, mask=mask)
+    return _drawn(models.fitted(name), count, seed, guidance, mask=mask)
 
 
 def draw_given_classes(
-    models: Models, name: str, classes: list[str], count: int, seed: int
+    models: Models, name: str, classes: list[str], count: int, seed: int, guidance: float = 1
 ) -> Answer:
     """Draw scenes with these classes; see `draw_given_mask`.
 
@@ -49,8 +52,9 @@ def draw_given_classes(
         classes: Names of the classes that are present; all others are absent.
         count: How many scenes.
         seed: Seed of the draws.
+        guidance: Of the model's flow, where it has one.
     """
-    return _drawn(models.fitted(name), count, seed, classes=list(classes))
+    return _drawn(models.fitted(name), count, seed, guidance, classes=list(classes))
 
 
 def mask_of_the_data(models: Models, name: str) -> Answer:
@@ -103,12 +107,13 @@ def mask_tab(models: Models, model: Any) -> None:
                 upload = gr.UploadButton("Upload a mask", size="sm", min_width=120)
         with gr.Column(scale=6, min_width=300):
             count, seed = count_and_seed()
+            guidance = guidance_slider(models.guidance(model.value))
             draw = gr.Button("Draw scenes", variant="primary", elem_id="draw-mask")
             says = status()
             scenes = gr.HTML(elem_id="mask-scenes", apply_default_css=False, min_height=80)
 
     def changed(name: str) -> Answer:
-        return painting(models.run(name).schema), ""
+        return painting(models.run(name).schema), guidance_slider(models.guidance(name)), ""
 
     def from_data(name: str) -> Answer:
         return mask_of_the_data(models, name)
@@ -116,15 +121,15 @@ def mask_tab(models: Models, model: Any) -> None:
     def from_file(name: str, path: str | None) -> Answer:
         return uploaded_mask(models, name, path)
 
-    def drawn(name: str, value: Any, number: int, chosen: int) -> Answer:
-        return draw_given_mask(models, name, value, number, chosen)
+    def drawn(name: str, value: Any, number: int, chosen: int, strength: float) -> Answer:
+        return draw_given_mask(models, name, value, number, chosen, strength)
 
     events = {"concurrency_id": MODELS, "concurrency_limit": 1, "api_visibility": "private"}
-    model.change(answering(changed, 2), model, [canvas, scenes, says], **events)
+    model.change(answering(changed, 3), model, [canvas, guidance, scenes, says], **events)
     of_data.click(answering(from_data, 1), model, [canvas, says], **events)
     upload.upload(answering(from_file, 1), [model, upload], [canvas, says], **events)
     draw.click(
-        answering(drawn, 1), [model, canvas, count, seed], [scenes, says],
+        answering(drawn, 1), [model, canvas, count, seed, guidance], [scenes, says],
         show_progress_on=scenes, **events,
     )  # fmt: skip
 
@@ -139,6 +144,7 @@ def classes_tab(models: Models, model: Any) -> None:
         list(labels.classes), value=[labels.classes[0]], label="Classes", elem_id="classes"
     )
     count, seed = count_and_seed()
+    guidance = guidance_slider(models.guidance(model.value))
     draw = gr.Button("Draw scenes", variant="primary", elem_id="draw-classes")
     says = status()
     scenes = gr.HTML(elem_id="classes-scenes", apply_default_css=False, min_height=80)
@@ -147,21 +153,25 @@ def classes_tab(models: Models, model: Any) -> None:
     def changed(name: str) -> Answer:
         other = models.run(name).schema.labels
         choices = gr.CheckboxGroup(choices=list(other.classes), value=[other.classes[0]])
-        return choices, "", legend(other)
+        return choices, guidance_slider(models.guidance(name)), "", legend(other)
 
-    def drawn(name: str, ticked: list[str], number: int, chosen: int) -> Answer:
-        return draw_given_classes(models, name, ticked, number, chosen)
+    def drawn(name: str, ticked: list[str], number: int, chosen: int, strength: float) -> Answer:
+        return draw_given_classes(models, name, ticked, number, chosen, strength)
 
     events = {"concurrency_id": MODELS, "concurrency_limit": 1, "api_visibility": "private"}
-    model.change(answering(changed, 3), model, [classes, scenes, colours, says], **events)
+    model.change(
+        answering(changed, 4), model, [classes, guidance, scenes, colours, says], **events
+    )
     draw.click(
-        answering(drawn, 1), [model, classes, count, seed], [scenes, says],
+        answering(drawn, 1), [model, classes, count, seed, guidance], [scenes, says],
         show_progress_on=scenes, **events,
     )  # fmt: skip
 
 
-def _drawn(fitted: Fitted, count: int, seed: int, **given: Any) -> Answer:
+def _drawn(fitted: Fitted, count: int, seed: int, guidance: float, **given: Any) -> Answer:
     start = perf_counter()
+    if fitted.assembly.flow is not None:
+        fitted = fitted.guided(guidance)
     samples = fitted.sample(int(count), seed=_whole(seed), **given)
     title = f"Scenes {samples.title}".removesuffix(" by the flow")
     took = whole_seconds(perf_counter() - start)

@@ -15,6 +15,7 @@ from ..api.load import Run, find_run, learned_after, load
 from ..api.run_folders import run_folders
 from ..api.segment import ImageNetSegmenter, imagenet_segmenter, is_installed
 from ..devices import Device
+from ..runs.checkpoints import FLOW, PARTS, has_part
 from ..runs.places import WEIGHTS
 from ..settings.abilities import able, generates
 
@@ -77,6 +78,19 @@ class Models:
         if name not in self._runs:
             raise LookupError(unknown(name, self._runs, "model") + ".")
         return self._runs[name]
+
+    def title(self, name: str) -> str:
+        """Return what the page calls a run: its name, recipe and size."""
+        run = self.run(name)
+        height, width = run.schema.size
+        return f"{name} ({run.settings.title}, {height}×{width})"
+
+    def guidance(self, name: str) -> float | None:
+        """Return the guidance that a run's flow learned with; None if it has no flow."""
+        run = self.run(name)
+        if not has_part(run, FLOW):
+            return None
+        return find_run(run.path(PARTS[FLOW])).settings.flow.guidance
 
     def fitted(self, name: str) -> Fitted:
         """Return a run's model, loaded once.

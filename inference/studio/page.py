@@ -7,6 +7,7 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -110,16 +111,19 @@ def build(models: Models) -> Any:
         model: Any = None
         if drawing:
             model = gr.Dropdown(
-                drawing, value=drawing[0], label="Model that draws", elem_id="model",
+                [(models.title(name), name) for name in drawing], value=drawing[0],
+                label="Model that draws", elem_id="model",
                 visible=len(drawing) > 1,
             )  # fmt: skip
+        tabs = []
         for title, tab in (
             ("Draw from a mask", mask_tab),
             ("Draw from classes", classes_tab),
         ):
-            with gr.Tab(title):
+            with gr.Tab(title) as one:
                 _tab_of(tab, models, model)
-        with gr.Tab("Photograph"):
+            tabs.append(one)
+        with gr.Tab("Photograph") as photographs:
             if segmenting:
                 photo_tab(models)
             else:
@@ -130,8 +134,13 @@ def build(models: Models) -> Any:
                     "studio"
                 )
         for title, tab in (("Walk", walk_tab), ("Resample", resample_tab)):
-            with gr.Tab(title):
+            with gr.Tab(title) as one:
                 _tab_of(tab, models, model)
+            tabs.append(one)
+        if len(drawing) > 1:  # which concerns all tabs but that of photographs
+            for one in (*tabs, photographs):
+                shown = partial(gr.update, visible=one is not photographs)
+                one.select(shown, None, model, show_progress="hidden", api_visibility="private")
     return page
 
 

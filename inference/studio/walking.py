@@ -38,13 +38,14 @@ def walk(models: Models, name: str, samples: Samples | None, value: Any) -> Answ
     Raises:
         ValueError: If the tiles are of another model, or an end is missing.
     """
-    ends = [value.get(end) for end in ("first", "last")] if isinstance(value, dict) else [None]
+    ends = [value.get(end) for end in ("first", "last")] if isinstance(value, dict) else []
     if samples is None or samples.z is None:
         raise ValueError("There are no scenes yet; draw some first.")
-    if not all(isinstance(end, int) and 0 <= end < len(samples) for end in ends):
+    chosen = [end for end in ends if isinstance(end, int) and 0 <= end < len(samples)]
+    if len(chosen) < 2:
         raise ValueError("A walk needs two ends; drag a scene into each.")
     start = perf_counter()
-    between = models.fitted(name).interpolate(samples.z[ends[0]], samples.z[ends[1]], STEPS)
+    between = models.fitted(name).interpolate(samples, chosen[0], chosen[1], STEPS)
     took = whole_seconds(perf_counter() - start)
     title = f"{STEPS} scenes from the first to the second"
     return sheet(cards(between), title), f"Drawn in {took}."
@@ -137,7 +138,7 @@ def resample_tab(models: Models, model: Any) -> None:
             shown = gr.HTML(elem_id="held", apply_default_css=False, min_height=60)
         with gr.Column(scale=7, min_width=300):
             view = gr.Radio(list(VIEWS), value="image", label="View to draw anew")
-            count, seed = count_and_seed()
+            count, seed = count_and_seed("Draws")
             again = gr.Button("Draw it anew", variant="primary", elem_id="resample")
             says = status()
             scenes = gr.HTML(elem_id="resampled", apply_default_css=False, min_height=80)

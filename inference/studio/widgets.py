@@ -30,6 +30,20 @@ def widget(name: str, value: Any, **choices: Any) -> Any:
     )
 
 
+def guidance_slider(guidance: float | None) -> Any:
+    """Return what asks for the guidance of a flow; hidden where there is none.
+
+    Args:
+        guidance: That of the model's flow; None = it has no flow.
+    """
+    import gradio as gr
+
+    return gr.Slider(
+        1, 5, value=guidance or 1, step=0.5, label="Guidance", visible=guidance is not None,
+        info="1 = as learned; with more, scenes show what was given more clearly.",
+    )  # fmt: skip
+
+
 def status() -> Any:
     """Return the line in which the page answers in words."""
     import gradio as gr
@@ -44,11 +58,11 @@ def help_text(text: str) -> Any:
     return gr.Markdown(text, elem_classes="help")
 
 
-def count_and_seed() -> tuple[Any, Any]:
-    """Return what asks for a number of scenes, and for the seed of their draws."""
+def count_and_seed(what: str = "Scenes") -> tuple[Any, Any]:
+    """Return what asks for a number of draws, and for their seed."""
     import gradio as gr
 
     with gr.Row():
-        count = gr.Radio([4, 8, 16], value=8, label="Scenes", min_width=160)
+        count = gr.Radio([4, 8, 16], value=8, label=what, min_width=160)
         seed = gr.Number(0, label="Seed", precision=0, minimum=0, maximum=2**32 - 1, min_width=100)
     return count, seed
