@@ -154,6 +154,11 @@ def theme() -> Any:
         neutral_hue=gr.themes.colors.slate,
         font=_FONT,
         font_mono=_MONO,
+    ).set(
+        body_text_color_subdued="*neutral_600",
+        block_info_text_color="*neutral_600",
+        body_text_color_subdued_dark="*neutral_300",
+        block_info_text_color_dark="*neutral_300",
     )
 
 

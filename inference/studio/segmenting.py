@@ -109,7 +109,9 @@ def photo_tab(models: Models) -> None:
     def refined(each: list[Source] | None, *values: Any) -> Answer:
         if not each:
             return ({},)
-        return (stage_values(stages(each, changed_parameters(values))),)
+        start = perf_counter()
+        value = stage_values(stages(each, changed_parameters(values)))
+        return value, f"The CRF took {whole_seconds(perf_counter() - start)}."
 
     events = {"concurrency_id": MODELS, "concurrency_limit": 1, "api_visibility": "private"}
     outputs = [photo, read, view, says]
