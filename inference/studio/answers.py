@@ -25,13 +25,13 @@ def answering(work: Callable[..., Sequence[Any]], outputs: int) -> Callable[...,
 
     @wraps(work)
     def answer(*inputs: Any) -> list[Any]:
-        import gradio as gr
-
         try:
             results = list(work(*inputs))
         except (KeyError, IndexError):  # a mistake of ours, though a LookupError
             raise
         except REFUSALS as error:
+            import gradio as gr
+
             return [*(gr.skip() for _ in range(outputs)), refusal(error, inputs)]
         text = results.pop() if len(results) > outputs else ""
         return [*results, f'<p class="note">{escape(text)}</p>' if text else ""]

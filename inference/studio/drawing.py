@@ -13,7 +13,7 @@ from .masks import painted, painting, uploaded
 from .models import Models
 from .photographs import whole_seconds
 from .pictures import cards, legend, sheet
-from .widgets import count_and_seed, guidance_slider, help_text, status, widget
+from .widgets import count_and_seed, guidance_slider, help_text, status, taking_files, widget
 
 Answer = tuple[Any, ...]
 
@@ -104,7 +104,7 @@ def mask_tab(models: Models, model: Any) -> None:
             canvas = widget("paint", painting(schema), elem_id="paint")
             with gr.Row():
                 of_data = gr.Button("Mask of the data", size="sm", min_width=120)
-                upload = gr.UploadButton("Upload a mask", size="sm", min_width=120)
+                upload = taking_files(gr.UploadButton("Upload a mask", size="sm", min_width=120))
         with gr.Column(scale=6, min_width=300):
             count, seed = count_and_seed()
             guidance = guidance_slider(models.guidance(model.value))

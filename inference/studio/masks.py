@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +70,7 @@ def painted(value: Any, schema: Schema) -> Tensor:
     ids = value.get("ids") if isinstance(value, dict) else None
     try:
         data = base64.b64decode(ids, validate=True) if isinstance(ids, str) else b""
-    except binascii.Error:
+    except ValueError:
         data = b""
     height, width = schema.size
     if len(data) != height * width:

@@ -74,14 +74,16 @@ def served(models: Models, port: int | None = None) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="scene-studio-") as uploads:
         os.environ["GRADIO_TEMP_DIR"] = uploads
         from starlette.middleware import Middleware
+        from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+        trusted = Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
         page = build(models)
         page.queue(api_open=False)
         page.launch(
             server_name=HOST, server_port=chosen, share=False, inbrowser=False, quiet=True,
             prevent_thread_lock=True, max_file_size=LARGEST, ssr_mode=False, pwa=False,
             mcp_server=False, enable_monitoring=False, run_history=False, footer_links=[],
-            show_error=True, app_kwargs={"middleware": [Middleware(LocalOnly)]},
+            show_error=True, app_kwargs={"middleware": [trusted, Middleware(LocalOnly)]},
             theme=theme(), css=asset("studio.css"),
         )  # fmt: skip
         try:

@@ -20,7 +20,7 @@ from .photographs import (
     whole_seconds,
 )
 from .pictures import stage_values
-from .widgets import help_text, status, widget
+from .widgets import help_text, status, taking_files, widget
 
 Answer = tuple[Any, ...]
 
@@ -67,7 +67,9 @@ def photo_tab(models: Models) -> None:
                 names, value=models.chain, multiselect=True, label="Models",
                 info="Each has two stages: without a CRF, and with it.", elem_id="segmenters",
             )  # fmt: skip
-            file = gr.File(label="Photograph", type="filepath", height=130, elem_id="photo")
+            file = taking_files(
+                gr.File(label="Photograph", type="filepath", height=130, elem_id="photo")
+            )
             of_data = gr.Button("Image of the data", size="sm", visible=set(names) != {IMAGENET})
             with gr.Accordion("Parameters of the CRF", open=False, elem_id="crf"):
                 sliders = [

@@ -51,6 +51,12 @@ def status() -> Any:
     return gr.HTML("", elem_classes="status", apply_default_css=False)
 
 
+def taking_files(component: Any) -> Any:
+    """Return a component that takes files without the example of one, an address of the web."""
+    component.example_payload = component.example_value = _nothing
+    return component
+
+
 def help_text(text: str) -> Any:
     """Return a short text that says what one can do here."""
     import gradio as gr
@@ -66,3 +72,7 @@ def count_and_seed(what: str = "Scenes") -> tuple[Any, Any]:
         count = gr.Radio([4, 8, 16], value=8, label=what, min_width=160)
         seed = gr.Number(0, label="Seed", precision=0, minimum=0, maximum=2**32 - 1, min_width=100)
     return count, seed
+
+
+def _nothing() -> None:
+    return None
