@@ -37,8 +37,12 @@ def draw_given_mask(
     Raises:
         ValueError: If nothing is painted, or the model cannot be given a mask.
     """
-    mask = painted(value, models.run(name).schema)
-    return _drawn(models.fitted(name), count, seed, guidance, mask=mask)
+    run = models.run(name)
+    mask = painted(value, run.schema)
+    scenes, note = _drawn(models.fitted(name), count, seed, guidance, mask=mask)
+    if not run.settings.model.mask_first:
+        note += " This model learned without --mask-first: its scenes follow the mask roughly."
+    return scenes, note
 
 
 def draw_given_classes(

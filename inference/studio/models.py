@@ -22,8 +22,8 @@ from ..settings.abilities import able, generates
 IMAGENET = "ImageNet, no training"
 """The name of the classifier that segments without a run."""
 
-TRAIN = "scene train telbo --particles 5"
-"""The command that trains a model to draw with."""
+TRAIN = "scene train telbo --particles 5 --mask-first"
+"""The command that trains a model to draw with, whose scenes have the mask that is painted."""
 
 
 class Models:
