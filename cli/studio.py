@@ -54,7 +54,7 @@ def studio(
 
     selected = named_runs(runs) if runs else all_runs()
     if not runs:
-        notes.print(f"{len(selected)} run{'s' * (len(selected) != 1)} in runs/", style="dim")
+        notes.print(f"{len(selected)} complete run{'s' * (len(selected) != 1)}", style="dim")
     with served(Models(selected, device, trust), port) as address:
         console.print(entitled("scene studio", f"{address} (Ctrl-C stops it)"))
         if show:

@@ -130,10 +130,10 @@ def build(models: Models) -> Any:
                 photo_tab(models)
             else:
                 gr.Markdown(
-                    "There is no model that segments photographs. Stop the studio and train one:\n"
-                    "\n    scene train classifier --data PHOTOS\n\nor let ImageNet's classifier "
-                    "answer without training:\n\n    uv run --extra studio --extra weights scene "
-                    "studio"
+                    "There is no model that segments photographs. Stop the studio and train one:"
+                    f"{_code('scene train classifier --data PHOTOS')}Or let a classifier of "
+                    "ImageNet answer without training:"
+                    f"{_code('uv run --extra studio --extra weights scene studio')}"
                 )
         for title, tab in (("Walk", walk_tab), ("Resample", resample_tab)):
             with gr.Tab(title) as one:
@@ -193,5 +193,10 @@ def _tab_of(tab: Any, models: Models, model: Any) -> None:
     else:
         gr.Markdown(
             "There is no model that draws scenes yet. Stop the studio (Ctrl-C), train one, which "
-            f"takes about five minutes, and start the studio again:\n\n    {TRAIN}"
+            f"takes about five minutes, and start the studio again:{_code(TRAIN)}"
         )
+
+
+def _code(command: str) -> str:
+    """Return a command as a paragraph of Markdown."""
+    return f"\n\n```sh\n{command}\n```\n\n"
