@@ -37,7 +37,11 @@ def studio(
         ),
     ] = None,
     show: Annotated[
-        bool, typer.Option("--open/--no-open", help="Open the page in this machine's browser.")
+        bool,
+        typer.Option(
+            "--open/--no-open",
+            help="Open the page in the browser of the desktop, if there is one.",
+        ),
     ] = True,
     device: Device = "auto",
     trust: Trust = False,

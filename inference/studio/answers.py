@@ -42,7 +42,7 @@ def answering(work: Callable[..., Sequence[Any]], outputs: int) -> Callable[...,
 def refusal(error: BaseException, inputs: Sequence[Any] = ()) -> str:
     """Write why something is refused as HTML; uploaded files go by their own names.
 
-    >>> refusal(ValueError("/tmp/ab/x.txt is no mask."), ["/tmp/ab/x.txt"])
+    >>> refusal(ValueError("/home/ada/x.txt is no mask."), ["/home/ada/x.txt"])
     '<p class="refusal" role="alert">x.txt is no mask.</p>'
     """
     text = sentence(error)
