@@ -56,7 +56,8 @@ def photo_tab(models: Models) -> None:
 
     help_text(
         "Upload a photograph. The slider leads from stage to stage; between two of them, it "
-        "blends one into the other."
+        "blends one into the other. The first CRF on a machine is compiled, which takes half a "
+        "minute."
     )
     names = models.segmenting
     usual = parameters_of(models, models.chain)
