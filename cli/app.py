@@ -28,6 +28,7 @@ from .report import report
 from .reproduce import reproduce
 from .sample import sample, with_stock_sources
 from .segment import segment
+from .studio import studio
 from .train import app as train
 from .tune import app as tune
 
@@ -72,6 +73,7 @@ app.command()(generate)
 app.command()(evaluate)
 app.command()(diagnose)
 app.command()(report)
+app.command()(studio)
 app.command()(cues)
 app.command()(segment)
 app.command()(pseudo_label)

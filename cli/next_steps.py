@@ -59,6 +59,8 @@ def _for_runs(runs: list[RunFolder]) -> Iterator[Step]:
         yield Step("scene segment PHOTO", f"label every pixel of a photograph ({newest[0]})")
     if complete:
         yield Step("scene report", f"make a page about {complete[0].folder.name}")
+    if complete and find_spec("gradio"):
+        yield Step("scene studio", "paint masks, draw scenes, segment photographs in the browser")
 
 
 def _for_photographs(place: Path, runs: list[RunFolder]) -> Iterator[Step]:

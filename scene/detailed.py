@@ -74,6 +74,22 @@ class DetailedPixels(TorchDistribution):
         images: Tensor = (self.loc + rest.reshape(shape)).clamp(0, 1)
         return images
 
+    @torch.no_grad()
+    def noise_of(self, images: Tensor) -> Tensor:
+        """Return the noise, ``(..., 3 H W)``, that images ``(..., 3, H, W)`` were drawn from.
+
+        Up to the error of the flow's steps, and to what the draw was clamped by.
+        """
+        rest = (images - self.loc).reshape(*self._flow.batch_shape, -1)
+        return self._flow.noise_of(rest).reshape(*self.batch_shape, -1)
+
+    @torch.no_grad()
+    def moved(self, noise: Tensor) -> Tensor:
+        """Return the images, ``(..., 3, H, W)`` in [0, 1], that noise ``(..., 3 H W)`` becomes."""
+        rest = self._flow.moved(noise.reshape(*self._flow.batch_shape, -1))
+        images: Tensor = (self.loc + rest.reshape(self.loc.shape)).clamp(0, 1)
+        return images
+
     def log_prob(self, value: Tensor) -> Tensor:
         """Return the log density before draws are clamped, in nats, as `Flow.log_prob` has it."""
         rest = (value - self.loc).reshape(-1, *self._flow.batch_shape, *self._flow.event_shape)

@@ -65,10 +65,18 @@ class Flow(dist.TorchDistribution):
         moved = torch.cat([self._moved(some) for some in x.split(copies)])
         return (moved * self.scale + self.shift).reshape(noise.shape)
 
-    def _moved(self, x: Tensor) -> Tensor:
-        step = 1 / self.steps
+    def noise_of(self, z: Tensor) -> Tensor:
+        """Follow the field back from latents, ``(…, B, L)``, to the noise that `moved` starts at.
+
+        The two are each other's inverse up to the error of Heun's method.
+        """
+        x = ((z - self.shift) / self.scale).reshape(-1, *self.batch_shape, *self.event_shape)
+        return self._moved(x, back=True).reshape(z.shape)
+
+    def _moved(self, x: Tensor, back: bool = False) -> Tensor:
+        step = (-1 if back else 1) / self.steps
         for n in range(self.steps):
-            start = torch.tensor(n * step, device=x.device)
+            start = torch.tensor(n * step + (1 if back else 0), device=x.device)
             here = self.field(start, x)
             there = self.field(start + step, x + step * here)
             x = x + step * (here + there) / 2

@@ -29,6 +29,17 @@ for _number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # nohup ignores 
         signal.signal(_number, usual)
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Say aloud that no browser was there; a mere count of skipped tests is overlooked."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    if any("NO BROWSER" in str(report.longrepr) for report in skipped):
+        terminalreporter.write_line(
+            "NO BROWSER: scene studio's page was not tested; install chromium and chromedriver",
+            red=True,
+            bold=True,
+        )
+
+
 @pytest.fixture(autouse=True)
 def _seed():
     """Draw alike whichever tests came before, in whatever order workers take them."""

@@ -119,6 +119,7 @@ OTHER_DOORS = {
     "cli/options.py": ("inference.segmentation.stages",),  # names of stages, for --help
     "cli/reproduce*.py": ("inference.experiments",),  # the report's experiments, not a model's
     "cli/tune*.py": ("inference.experiments.tune",),
+    "cli/studio.py": ("inference.interruption", "inference.studio"),  # a page over that interface
     "cli/train.py": (
         "inference.training.session",
         "inference.runs.run",

@@ -17,6 +17,7 @@ from scene.registry import unknown
 from scene.seeds import seeded
 from scene.views import VIEWS, Views
 
+from ..prediction.interpolate import interpolate
 from ..prediction.predict import DRAWS, Prediction, posterior, predict
 from ..prediction.refine import RefinedPosterior, Refinement, refine_posterior
 from ..prediction.sample import Samples, sample
@@ -107,6 +108,21 @@ class Fitted(LoadedRun):
             recipe=self.name,
             batched=seen.batched,
         )
+
+    def interpolate(self, samples: Samples, first: int, last: int, n: int = 8) -> Samples:
+        """Draw scenes on the way from one sample to another.
+
+        Args:
+            samples: Samples of this model, of one scene or of the prior.
+            first: The number of the sample where the way starts, from 0.
+            last: The number of the sample where it ends.
+            n: How many scenes, the two samples among them, 2 or more.
+
+        Raises:
+            IndexError: If there is no such sample.
+            ValueError: If the model has no z, the samples are of another one, or ``n`` is below 2.
+        """
+        return interpolate(self.assembly, samples, first, last, n=n)
 
     def predict(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ class Samples:
         labels: The vocabulary.
         title: How they were drawn, in words.
         refined: The refined posterior that z was drawn from, if that was asked.
+        z: The latents that were decoded, ``(N, L)``, on the CPU; None if the model has none.
     """
 
     image: Tensor | None
@@ -64,6 +65,7 @@ class Samples:
     title: str
     refined: RefinedPosterior | None = None
     batched: bool = field(default=False, repr=False)
+    z: Tensor | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         """Count the samples, N."""
@@ -141,7 +143,8 @@ class Samples:
             observed = observed.rows(torch.tensor([row], device=observed.device))
         views = {name: view[:, row] for name, view in self.views.items()}
         means = {name: mean[row] for name, mean in self.means.items()}
-        return _samples(views, means, observed, self.labels, self.title, None, False)
+        scene = samples_of(views, means, observed, self.labels, self.title, None, False)
+        return replace(scene, z=self.z[:, row] if self.z is not None else None)
 
 
 def sample(
@@ -186,12 +189,15 @@ def sample(
         decoded, images = composed_scenes(drawing(assembly).model, z, on_device)
     views = decided(decoded) | images
     means = {} if walk else averaged(decoded)
+    z = z.cpu() if z is not None else None
     if not batched:
         views = {name: view.squeeze(1) for name, view in views.items()}
         means = {name: view.squeeze(0) for name, view in means.items()}
+        z = z.squeeze(1) if z is not None else None
     on_cpu = on_device.to("cpu") if on_device is not None else None
     title = _title(on_cpu, labels, walk, refinement, assembly.flow is not None)
-    return _samples(views, means, on_cpu, labels, title, refined, batched)
+    drawn_samples = samples_of(views, means, on_cpu, labels, title, refined, batched)
+    return replace(drawn_samples, z=z)
 
 
 def straight_line(ends: Tensor, steps: int) -> Tensor:
@@ -253,7 +259,7 @@ def averaged(views: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {**decided(means), **uncertainty}
 
 
-def _samples(
+def samples_of(
     views: Mapping[str, Tensor],
     means: Mapping[str, Tensor],
     observed: Views | None,
@@ -262,6 +268,7 @@ def _samples(
     refined: RefinedPosterior | None,
     batched: bool,
 ) -> Samples:
+    """Return views and their averages, by name, as samples."""
     return Samples(
         image=views.get("image"),
         classes=views.get("classes"),

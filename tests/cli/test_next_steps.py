@@ -50,6 +50,13 @@ def test_what_was_trained_is_used(place):
     assert "scene report" in commands(place)
 
 
+def test_the_studio_is_named_where_gradio_is(place, monkeypatch):
+    run_of(place, "telbo")
+    for there in (True, False):
+        monkeypatch.setattr("cli.next_steps.find_spec", lambda name, there=there: there or None)
+        assert ("scene studio" in commands(place)) == there
+
+
 def test_a_training_that_stopped_comes_first(place):
     run_of(place, "telbo", "it's mine", complete=False)
     first, second, *_ = commands(place)

@@ -1,0 +1,1 @@
+"""Studio: a local page over runs, on which one draws scenes and segments photographs."""
