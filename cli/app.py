@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 from inference.interruption import Interruption, raised
 from scene.storage.user_folders import settle_matplotlib
 
-from .console import console, notes, refusal, show_notices, write_anything
+from .console import console, errors, refusal, show_notices, write_anything
 from .crf import app as crf
 from .cues import cues
 from .data import app as data
@@ -161,7 +161,7 @@ _AGAIN = "Nothing is half written; run the command again."
 
 
 def _refuse(sentence: str, status: int = 1) -> NoReturn:
-    notes.print(refusal(sentence))
+    errors.print(refusal(sentence))
     sys.exit(status)
 
 

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import console, entitled
+from .convert import convert
 from .options import Download, Force, Json, Size, file_in
 
 if TYPE_CHECKING:
     from scene.datasets.image_level.index import ImageIndex
 
-app = typer.Typer(help="Inspect a dataset: counts, pictures, labels.", no_args_is_help=True)
+app = typer.Typer(
+    help="Inspect a dataset: counts, pictures, labels. Convert it.", no_args_is_help=True
+)
+app.command()(convert)
 
 MOST = 256
 """The most scenes of a preview."""
@@ -41,8 +45,8 @@ def info(
 ) -> None:
     """Count DATA's scenes, views and classes.
 
-    Of image-level labels in a folder per class, a table or COCO's JSON, count every split, and
-    open the headers of up to 1000 photographs, spread evenly, to report broken ones.
+    Of image-level labels without masks, count every split, and open the headers of up to 1000
+    photographs, spread evenly, to report broken ones.
     """
     from rich.table import Table
 

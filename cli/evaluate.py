@@ -21,7 +21,6 @@ from .crf_options import (
     ParamsFile,
     SmoothnessSigma,
     SmoothnessWeight,
-    bar,
 )
 from .generation import SegmenterRun, evaluate_generation
 from .options import (
@@ -54,6 +53,7 @@ from .options import (
     require_stages,
     segmentation_run,
 )
+from .progress import bar
 
 if TYPE_CHECKING:
     from inference.api.segment import StageScore

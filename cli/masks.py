@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .console import console, entitled, notes
-from .crf_options import Engine, ParamsFile, bar, with_titles
+from .crf_options import Engine, ParamsFile
 from .options import Device, Download, Json, NoCrf, Seed, require_folder
+from .progress import bar, with_titles
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,8 +11,9 @@ from inference.experiments.weak.request import BETAS, TUNE_LIMIT, VARIANTS, Requ
 
 from .console import console, notes
 from .crf_ablate import numbers
-from .crf_options import Engine, bar, with_titles
+from .crf_options import Engine
 from .options import Device, Download, Json, Size
+from .progress import bar, with_titles
 from .reproduce_tables import show
 
 if TYPE_CHECKING:

@@ -52,9 +52,9 @@ def train(
     from inference.runs.run import read
     from inference.training.session import train as learn
 
-    from .console import Bar
+    from .progress import TrainingBar
 
-    with Bar(settings.training.steps) as (watch, started):
+    with TrainingBar(settings.training.steps) as (watch, started):
         outcome = learn(
             settings,
             folder=out,
@@ -140,10 +140,10 @@ def resume(
     from inference.runs.run import read
     from inference.training.session import resume as go_on
 
-    from .console import Bar
+    from .progress import TrainingBar
 
     there = read(run)
-    with Bar(there.settings.training.steps) as (watch, started):
+    with TrainingBar(there.settings.training.steps) as (watch, started):
         outcome = go_on(there, data=data, device=device, trust=trust, watch=watch, started=started)
     _say(outcome)
 

@@ -41,7 +41,7 @@ def open_data(
 
     Args:
         source: ``synthetic``, ``synthetic:<preset>``, ``voc2012``, a folder in VOC layout,
-            image-level labels (see `read_image_labels`), or a subclass of `SceneDataset` of
+            labels or annotations (see `read_image_labels`), or a subclass of `SceneDataset` of
             one's own, as ``path/file.py:Name``.
         split: One of `splits_of`.
         size: Height and width of the scenes in pixels; `STOCK_SIZE` if None.
@@ -83,7 +83,7 @@ def splits_of(source: str, *, download: bool = False) -> tuple[str, ...]:
 
 
 def image_index(source: str) -> ImageIndex | None:
-    """Return the index of a source with image-level labels only, in a format other than VOC's.
+    """Return the index of a source with image-level labels and no masks, not in VOC layout.
 
     Returns:
         The index; None if the source is another. Raises as `open_data`.
@@ -91,7 +91,8 @@ def image_index(source: str) -> ImageIndex | None:
     generated = source.partition(":")[0] == "synthetic"
     if generated or source == "voc2012" or foreign_file(source) is not None:
         return None
-    return _index(_folder(source, download=False))
+    index = _index(_folder(source, download=False))
+    return None if index is not None and index.has_masks else index
 
 
 def labels_in(source: str, *, download: bool = False) -> Labels:
@@ -204,7 +205,10 @@ def _masked(source: str, download: bool) -> tuple[str, ...]:
     if (kind := _own(source)) is not None:
         return kind.splits
     folder = _folder(source, download)
-    return splits(folder, masked=True) if _index(folder) is None else ()
+    if (index := _index(folder)) is None:
+        return splits(folder, masked=True)
+    masked = (s for s, images in index.by_split.items() if any(i.drawing for i in images))
+    return tuple(masked)
 
 
 def _own(source: str) -> type[SceneDataset] | None:
@@ -253,7 +257,7 @@ def _folder(source: str, download: bool) -> Path:
         raise ValueError(
             f"{source} is an archive; {advice}." if packed
             else f"{source} is a file; give the folder in VOC layout that it is in, or labels as "
-            ".csv, .tsv or COCO's .json."
+            ".csv, .tsv or COCO's .json, or annotations of CVAT, Label Studio or labelme."
         )  # fmt: skip
     near = get_close_matches(source.lower(), _WORDS, n=1, cutoff=0.7)
     hint = f" Did you mean {near[0]!r}?" if near else ""
