@@ -33,7 +33,7 @@ def masks(
         typer.Argument(
             metavar="PHOTOS",
             help="Photographs with image-level labels: a folder (with a folder per class, or in "
-            "VOC layout), or a file of labels (.csv, .tsv or COCO's .json).",
+            "VOC layout), or a file of labels (.csv, .tsv, .json, .xml).",
             show_default=False,
         ),
     ],

@@ -29,8 +29,8 @@ Data = Annotated[
     str | None,
     typer.Option(
         help="Dataset: synthetic, synthetic:confounded, synthetic:ambiguous, voc2012, a folder "
-        "(in VOC layout, or with a folder per class), or a file of image-level labels (.csv, .tsv "
-        "or COCO's .json).",
+        "(in VOC layout, an export of a labelling tool, or a folder per class), or a file of "
+        "labels or annotations (.csv, .tsv, .json, .xml).",
         show_default="the run's own, or synthetic",
     ),
 ]

@@ -44,8 +44,7 @@ def reproduce(
         str,
         typer.Option(
             help="Dataset: synthetic, synthetic:confounded, voc2012, a folder (in VOC layout, or "
-            "with a folder per class), or a file of image-level labels (.csv, .tsv or COCO's "
-            ".json)."
+            "with a folder per class), or a file of labels (.csv, .tsv, .json, .xml)."
         ),
     ] = "synthetic:confounded",
     settings: Annotated[
