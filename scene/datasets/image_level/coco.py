@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,6 +39,15 @@ class _Annotations(NamedTuple):
 
     categories: tuple[str, ...]
     images: list[LabelledImage]
+
+
+class _Content(NamedTuple):
+    """What a file says: names of categories and images, and what is annotated in each image."""
+
+    categories: dict[int | str, str]
+    names: dict[int | str, str]
+    present: dict[int | str, set[str]]
+    drawings: dict[int | str, Drawing]
 
 
 def coco_files(root: Path) -> list[Path]:
@@ -97,7 +107,30 @@ def _split(path: Path) -> str:
 
 def _read(path: Path, root: Path, split: str | None) -> _Annotations:
     """Read one file; the paths of its photographs are relative to ``root``."""
-    if (size := require_regular(path)) > MOST_BYTES:
+    require_regular(path)
+    status = path.stat()
+    content = _content(path, status.st_size, status.st_mtime_ns)
+    scenes = {number: scene_name(name, str(path)) for number, name in content.names.items()}
+    files = ImageFinder(_places(path, root)).all_of(dict.fromkeys(scenes.values()), path)
+    return _Annotations(
+        tuple(name for name in content.categories.values() if not is_void(name)),
+        [
+            LabelledImage(
+                files[scene].relative_to(root).as_posix(),
+                files[scene],
+                frozenset(content.present[number]),
+                split,
+                content.drawings.get(number),
+            )
+            for number, scene in scenes.items()
+        ],
+    )
+
+
+@lru_cache(maxsize=4)  # a dataset is opened several times, for its splits and its labels
+def _content(path: Path, size: int, modified: int) -> _Content:
+    """Read what a file says, of its size and at its time of modification."""
+    if size > MOST_BYTES:
         raise ValueError(
             f"{path} has {size >> 20} MB, but up to {MOST_BYTES >> 20} MB of annotations are "
             "read; split it, or write a labels.csv if image-level labels are enough."
@@ -120,26 +153,13 @@ def _read(path: Path, root: Path, split: str | None) -> _Annotations:
         image = _reference(annotation, "image_id", names, path)
         name = categories[_reference(annotation, "category_id", categories, path)]
         present[image].add(name)
-        shape = _outline(annotation, path)
-        drawn = regions[image]
+        shape, drawn = _outline(annotation, path), regions[image]
         if shape is None:
             regions[image] = None
         elif drawn is not None:
             crowd = annotation.get("iscrowd") == 1 or is_void(name)
             drawn.append(Region(None if crowd else name, shape))
-    scenes = {number: scene_name(name, str(path)) for number, name in names.items()}
-    files = ImageFinder(_places(path, root)).all_of(dict.fromkeys(scenes.values()), path)
-    drawings = _drawings(regions, content["images"], path)
-    return _Annotations(
-        tuple(name for name in categories.values() if not is_void(name)),
-        [
-            LabelledImage(
-                files[scene].relative_to(root).as_posix(),
-                files[scene], frozenset(present[number]), split, drawings.get(number),
-            )
-            for number, scene in scenes.items()
-        ],
-    )  # fmt: skip
+    return _Content(categories, names, present, _drawings(regions, content["images"], path))
 
 
 def _drawings(
