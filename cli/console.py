@@ -48,6 +48,11 @@ _PLAIN = {
 }  # fmt: skip
 
 
+def complain(sentence: str) -> None:
+    """Print a refusal, above the progress if there is any, and with --quiet, too."""
+    (errors if notes.quiet else notes).print(refusal(sentence))
+
+
 def entitled(subject: object, words: str, style: str = "bold") -> Text:
     """Write ``subject: words`` with the subject set off."""
     return Text.assemble((f"{subject}:", style), f" {words}")

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from .completion import complete_data
 from .console import console, entitled
 from .options import Force, Json, Limit, require_folder
 from .progress import bar
@@ -16,7 +17,8 @@ def convert(
     data: Annotated[
         str,
         typer.Argument(
-            help="The data: a folder or a file with masks or annotations, as --data takes them."
+            help="The data: a folder or a file with masks or annotations, as --data takes them.",
+            autocompletion=complete_data,
         ),
     ],
     out: Annotated[

@@ -20,6 +20,7 @@ from .options import (
     fitted,
     one_of,
 )
+from .progress import working
 
 if TYPE_CHECKING:
     from inference.prediction.refine import RefinedPosterior
@@ -117,17 +118,18 @@ def sample(
     )
     if guidance is not None:
         model = model.guided(guidance)
-    samples = model.sample(
-        n,
-        image=from_image,
-        classes=from_classes,
-        mask=from_mask,
-        walk=walk,
-        refine=refine,
-        refine_steps=refine_steps,
-        seed=seed,
-        data=data,
-    )
+    with working("drawing" if refine is None else "refining the posterior"):
+        samples = model.sample(
+            n,
+            image=from_image,
+            classes=from_classes,
+            mask=from_mask,
+            walk=walk,
+            refine=refine,
+            refine_steps=refine_steps,
+            seed=seed,
+            data=data,
+        )
     picture = picture or _free(model.run.path("samples"), f"from-{'+'.join(observed) or 'prior'}")
     samples.save(picture, force=force)
     console.print(entitled(picture, samples.title))

@@ -12,7 +12,7 @@ import typer
 
 from inference.settings.settings import flag
 
-from .console import console, entitled, errors, notes, refusal
+from .console import complain, console, entitled, notes
 from .crf_options import (
     AppearanceSigmaRGB,
     AppearanceSigmaXY,
@@ -317,4 +317,4 @@ def _say(result: Done) -> None:
 
 
 def _complain(failure: Failed) -> None:
-    errors.print(refusal(failure.reason))
+    complain(failure.reason)

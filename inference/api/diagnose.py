@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scene.datasets.base import SceneDataset
+from scene.notices import SceneCount
 
 from ..diagnostics.ambiguity import DRAWS as DRAWS
 from ..diagnostics.ambiguity import AmbiguityScore as AmbiguityScore
@@ -106,6 +107,7 @@ def ambiguity(
     draws: int = DRAWS,
     limit: int = 300,
     seed: int = 0,
+    watch: SceneCount = lambda done, total: None,
 ) -> AmbiguityScore:
     """Draw masks given images, and compare them with those that each image may have.
 
@@ -115,9 +117,12 @@ def ambiguity(
         draws: Masks drawn for each image.
         limit: Use the first so many scenes.
         seed: Seed of all draws.
+        watch: Called with the number of scenes done, and their total.
 
     Raises:
         LookupError: If the scenes have no readings.
         ValueError: If the model does not draw masks given an image.
     """
-    return compare_with_readings(fitted.assembly, scenes, draws=draws, limit=limit, seed=seed)
+    return compare_with_readings(
+        fitted.assembly, scenes, draws=draws, limit=limit, seed=seed, watch=watch
+    )

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from ..labels import VOID, Labels
+from ..notices import SceneCount
 from ..registry import foreign_file, load, unknown
 from ..sizes import STOCK_SIZE
 from ..storage.locks import scratch
@@ -158,8 +159,14 @@ def summary_split(source: str, *, target: str = "mask", masks: bool = True) -> s
     return next((split for split in ("val", "tune", "test") if split in known), "train")
 
 
-def describe(dataset: SceneDataset) -> dict[str, Any]:
+def describe(
+    dataset: SceneDataset, watch: SceneCount = lambda done, total: None
+) -> dict[str, Any]:
     """Compute statistics of a dataset, by reading every scene once.
+
+    Args:
+        dataset: The dataset.
+        watch: Called with the number of scenes done, and their total.
 
     Returns:
         ``name``, ``source``, ``split``, ``scenes``; ``views``: number of scenes with each view;
@@ -181,6 +188,7 @@ def describe(dataset: SceneDataset) -> dict[str, Any]:
             present += scene.classes
         if scene.mask is not None:
             pixels += torch.bincount(scene.mask.flatten(), minlength=VOID + 1)
+        watch(index + 1, len(dataset))
     counts, void = pixels[: len(labels.names)], int(pixels[VOID])
     frequency = (present / max(views["classes"], 1)).tolist()
     shares = (counts / max(int(counts.sum()), 1)).tolist()
