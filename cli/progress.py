@@ -42,14 +42,14 @@ def bar() -> Iterator[Watch]:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     ) as progress:
-        task, last = progress.add_task("", total=None), ""
+        task, last = progress.add_task("", total=None), (0, 0)
 
         def watch(title: str, done: int, total: int) -> None:
             nonlocal last
-            if title != last:  # the speed of another step says nothing of this one's
-                progress.reset(task, total=total, description=title)
-                last = title
-            progress.update(task, completed=done, total=total)
+            if done < last[0] or total != last[1]:  # of other work, whose speed says nothing
+                progress.reset(task, total=total)
+            last = done, total
+            progress.update(task, description=title, completed=done, total=total)
 
         yield watch
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scene.datasets.base import SceneDataset
-from scene.notices import SceneCount
+from scene.notices import Progress, SceneCount
 
 from ..diagnostics.ambiguity import DRAWS as DRAWS
 from ..diagnostics.ambiguity import AmbiguityScore as AmbiguityScore
@@ -75,7 +75,7 @@ def generation(
     *,
     limit: int = 300,
     seed: int = 0,
-    watch: Callable[[str], None] = lambda title: None,
+    watch: Progress = lambda title, done, total: None,
 ) -> list[Generation]:
     """Draw scenes from a model, and compare them with true ones.
 
@@ -85,7 +85,7 @@ def generation(
         segmenter: A run of the recipe segmenter on the same data.
         limit: Use the first so many held-out scenes.
         seed: Seed of all draws.
-        watch: Called with what scenes are drawn given.
+        watch: Called with what scenes are drawn given, the number of sets done, and their total.
 
     Returns:
         A row for the prior, one for each set of views that has a posterior, one for true scenes.
