@@ -22,11 +22,10 @@ _BOXES = ("box", "cuboid", "polyline", "points", "skeleton")  # which have no ou
 
 def is_cvat(path: Path) -> bool:
     """Return whether a file begins as CVAT's XML does."""
-    try:
-        with path.open("rb") as file:
-            return b"<annotations" in file.read(4096)
-    except OSError:
+    if not path.is_file():  # a pipe would block
         return False
+    with path.open("rb") as file:
+        return b"<annotations" in file.read(4096)
 
 
 def read_cvat(path: Path, source: Path) -> ImageIndex:
