@@ -16,8 +16,9 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
-from .console import notes
+from .console import console, notes
 
 if TYPE_CHECKING:
     from inference.training.log import Report
@@ -31,6 +32,14 @@ _T = TypeVar("_T")
 def is_watched() -> bool:
     """Return whether progress is drawn: standard error is a terminal, and not --quiet."""
     return notes.is_interactive and not notes.quiet
+
+
+def print_result(text: Text) -> None:
+    """Print a result while progress is drawn: above it, where both are on a terminal.
+
+    Written to standard output there, it would stand behind the bar on one line.
+    """
+    (notes if is_watched() and console.is_terminal else console).print(text)
 
 
 @contextmanager

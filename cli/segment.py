@@ -47,7 +47,7 @@ from .options import (
     require_folder,
     segmentation_run,
 )
-from .progress import tracked
+from .progress import print_result, tracked
 
 if TYPE_CHECKING:
     from inference.api.segment import Done, Failed, PhotoTask
@@ -313,7 +313,7 @@ def _guessed(arguments: dict[str, Any]) -> tuple[dict[str, Any], Callable[[], An
 def _say(result: Done) -> None:
     shares: Sequence[Any] = result.segmentation.shares
     parts = ", ".join(map(str, shares))
-    console.print(entitled(result.task.files.get("mask", result.task.photo), parts))
+    print_result(entitled(result.task.files.get("mask", result.task.photo), parts))
 
 
 def _complain(failure: Failed) -> None:

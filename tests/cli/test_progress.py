@@ -129,3 +129,14 @@ def test_training_with_json_prints_one_document(scene, few):
     assert (report["recipe"], report["split"]) == ("segmenter", "test")
     assert 0 <= report["score"]["score"]["miou"] <= 100
     assert "Write --json after the recipe" in scene("train", "--json", "segmenter").err
+
+
+def test_results_stand_above_a_bar_on_a_terminal_and_else_on_standard_output(
+    terminal, monkeypatch, capsys
+):
+    progress.print_result(console.entitled("a", "cat"))
+    assert capsys.readouterr().out == "a: cat\n"
+    monkeypatch.setattr(console.console, "_force_terminal", True)
+    progress.print_result(console.entitled("b", "dog"))
+    assert capsys.readouterr().out == ""
+    assert "dog" in terminal.getvalue()
