@@ -157,9 +157,16 @@ def _content(path: Path, size: int, modified: int) -> _Content:
         if shape is None:
             regions[image] = None
         elif drawn is not None:
-            crowd = annotation.get("iscrowd") == 1 or is_void(name)
-            drawn.append(Region(None if crowd else name, shape))
+            drawn.append(Region(None if _is_crowd(annotation) or is_void(name) else name, shape))
     return _Content(categories, names, present, _drawings(regions, content["images"], path))
+
+
+def _is_crowd(annotation: dict[str, Any]) -> bool:
+    """Return whether an annotation is of a crowd, whose pixels are not all of its category.
+
+    CVAT's exports mark every mask with ``iscrowd``; they are known by their ``attributes``.
+    """
+    return annotation.get("iscrowd") == 1 and not isinstance(annotation.get("attributes"), dict)
 
 
 def _drawings(

@@ -62,6 +62,8 @@ def test_crowds_and_void_categories_of_coco_are_void(photographs, written, masks
     written(root / "annotations.json", _coco(DOGS["runs"], iscrowd=1))
     void = _rows(".ccc..", ".cc??.", ".cc??.", "...??.")
     assert masks(root) == {"a": void}
+    written(root / "annotations.json", _coco(DOGS["runs"], iscrowd=1, attributes={}))  # of CVAT
+    assert masks(root) == {"a": EXPECTED}
     content = _coco(DOGS["runs"])
     content["categories"][1]["name"] = "void"
     written(root / "annotations.json", content)
