@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Inspect a dataset: counts, pictures, labels. Convert it.", no_args_is_help=True
 )
-app.command()(convert)
 
 MOST = 256
 """The most scenes of a preview."""
@@ -187,6 +186,9 @@ def labels(
     console.print("# label:color_rgb:parts:actions, and the id")
     for i, line in enumerate(labelmap_lines(labels_read)):
         console.print(f"{line} # {i}")
+
+
+app.command()(convert)
 
 
 def _show_inventory(index: ImageIndex, json: bool) -> None:

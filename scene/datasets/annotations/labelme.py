@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from ...images.folder import is_junk
 from ...notices import notice
-from ...storage.files import MOST_TEXT, read_json
+from ...storage.files import MOST_TEXT, read_json, require_regular
 from ...storage.names import scene_name
 from ..folders.layouts import ALIASES
 from ..image_level.index import ImageIndex, require_few
@@ -55,9 +57,11 @@ def read_labelme(files: Sequence[Path], root: Path, source: Path) -> ImageIndex:
     """
     photos, others = list[AnnotatedPhoto](), list[str]()
     for path in files:
-        content = read_json(path, MOST_TEXT)
-        if is_labelme(content):
-            photos.append(_photo(content, path, root))
+        require_regular(path)
+        status = path.stat()
+        photo = _read(path, root, status.st_size, status.st_mtime_ns)
+        if photo is not None:
+            photos.append(replace(photo))
         else:
             others.append(path.relative_to(root).as_posix())
     if others:
@@ -67,6 +71,13 @@ def read_labelme(files: Sequence[Path], root: Path, source: Path) -> ImageIndex:
         for photo in photos:
             photo.split = None
     return index_of(source, root, photos, [root])
+
+
+@lru_cache(maxsize=2**17)  # labelme may keep whole photographs in its files
+def _read(path: Path, root: Path, size: int, modified: int) -> AnnotatedPhoto | None:
+    """Read one file, of its size and at its time of modification; None if it is not labelme's."""
+    content = read_json(path, MOST_TEXT)
+    return _photo(content, path, root) if is_labelme(content) else None
 
 
 def _photo(content: dict[str, Any], path: Path, root: Path) -> AnnotatedPhoto:

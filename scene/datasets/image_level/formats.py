@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,9 @@ def read_image_labels(source: Path) -> ImageIndex | None:
         )
     if tables:
         return read_table(tables[0], source)
-    if annotations and not (len(annotations) == 1 and _is_tasks(annotations[0])):
-        return read_coco(annotations, source)
+    if annotations:
+        of_a_tool = _of_a_tool(annotations[0], source) if len(annotations) == 1 else None
+        return of_a_tool or read_coco(annotations, source)
     if (index := _read_export(source)) is not None:
         return index
     return read_class_folders(source) if has_class_folders(source) else None
@@ -68,12 +70,7 @@ def _read_file(path: Path) -> ImageIndex:
         return read_table(path)
     if path.suffix.lower() == ".xml":
         return read_cvat(path, path)
-    content = _content(path)
-    if is_label_studio(content):
-        return read_label_studio(content, path, path)
-    if is_labelme(content):
-        return read_labelme([path], path.parent, path)
-    return read_coco([path], path)
+    return _of_a_tool(path, path) or read_coco([path], path)
 
 
 def _read_export(root: Path) -> ImageIndex | None:
@@ -81,17 +78,27 @@ def _read_export(root: Path) -> ImageIndex | None:
     if is_cvat(path := root / cvat.FILE):
         return read_cvat(path, root)
     files = labelme_files(root)
-    content = _content(files[0]) if files else None
-    if is_labelme(content):
+    if files and is_labelme(_content(files[0])):
         return read_labelme(files, root, root)
-    for path in (file for file in files if file.parent == root):
-        if is_label_studio(content := _content(path)):
-            return read_label_studio(content, path, root)
-    return None
+    indices = (_of_a_tool(path, root) for path in files if path.parent == root)
+    return next((index for index in indices if index is not None), None)
 
 
-def _is_tasks(path: Path) -> bool:
-    return is_label_studio(_content(path))
+def _of_a_tool(path: Path, source: Path) -> ImageIndex | None:
+    """Read a JSON of Label Studio or labelme; None if it is another, or cannot be read."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return _read_json_of_a_tool(path, source, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=4)  # a dataset is opened several times, for its splits and its labels
+def _read_json_of_a_tool(path: Path, source: Path, size: int, modified: int) -> ImageIndex | None:
+    content = _content(path)
+    if is_label_studio(content):
+        return read_label_studio(content, path, source)
+    return read_labelme([path], path.parent, source) if is_labelme(content) else None
 
 
 def _content(path: Path) -> Any:
