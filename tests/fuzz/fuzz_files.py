@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from fuzz_brush import brush_of
 from PIL import Image
 
 from inference.crf.parameters import Parameters, save
@@ -137,7 +138,7 @@ def _annotated(root: Path, photo: Path, mask: np.ndarray) -> None:
     values = [
         {"points": share, "polygonlabels": ["cat"]},
         {"x": 40, "y": 50, "radiusX": 20, "radiusY": 10, "rotation": 5, "ellipselabels": ["dog"]},
-        {"format": "rle", "rle": BRUSH, "brushlabels": ["dog"]},
+        {"format": "rle", "rle": brush_of(dog), "brushlabels": ["dog"]},
     ]
     results = [{"type": "labels", "value": value, **size} for value in values]
     tasks = [{"id": 1, "data": {"image": "photo.jpg"}, "annotations": [{"result": results}]}]

@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from fuzz_brush import brush_of
 from PIL import Image
 
 from scene.datasets.catalogue import evaluation_split, image_index, open_data, splits_of
@@ -26,8 +27,8 @@ CAT_BOX = [1.0, 0.0, 4.0, 0.0, 4.0, 3.0, 1.0, 3.0]
 EXPECTED = _rows(".ccc..", ".ccdd.", ".ccdd.", "...dd.")
 """A cat in columns 1 to 3 of rows 0 to 2, and on top a dog in columns 3 and 4 of rows 1 to 3."""
 
-DOG_BRUSH = [0, 0, 0, 96, 57, 26, 254, 140, 2, 127, 251, 224, 19, 255, 223, 0, 159, 254, 48, 0]
-"""The dog as Label Studio writes it, see `test_run_lengths.brush_of`."""
+DOG_MASK = np.zeros((4, 6), bool)
+DOG_MASK[1:, 3:5] = True
 
 
 def _coco(dog, **more):
@@ -163,7 +164,7 @@ def _result(kind, **value):
 
 RESULTS = [
     _result("polygonlabels", points=_percent(CAT_BOX), polygonlabels=[CAT]),
-    _result("brushlabels", format="rle", rle=DOG_BRUSH, brushlabels=[DOG]),
+    _result("brushlabels", format="rle", rle=brush_of(DOG_MASK), brushlabels=[DOG]),
 ]
 
 
