@@ -140,3 +140,13 @@ def test_results_stand_above_a_bar_on_a_terminal_and_else_on_standard_output(
     progress.print_result(console.entitled("b", "dog"))
     assert capsys.readouterr().out == ""
     assert "dog" in terminal.getvalue()
+
+
+def test_samples_with_json_are_one_document(scene, trained, place):
+    words = ("sample", "--run", trained("telbo"), "--from-mask", "-n", 2, "--device", "cpu")
+    words += ("--refine", "svi", "--refine-steps", 2, "--out", "views")
+    report = json.loads(scene(*words, "--json").out)
+    assert all((place / file).is_file() for file in (report["picture"], *report["files"]))
+    assert report["title"].startswith("drawn given the mask")
+    assert set(report["refined"]) >= {"method", "steps", "elbo_before", "elbo_after"}
+    assert report["refined"]["method"] == "svi"
