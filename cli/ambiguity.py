@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .console import about, console, heading, notes
+from .console import about, console, heading
 from .options import choose_run, fitted
+from .progress import bar
 
 if TYPE_CHECKING:
     from inference.api.diagnose import AmbiguityScore
@@ -26,8 +27,14 @@ def evaluate_ambiguity(run: Path | None, arguments: dict[str, Any]) -> None:
     dataset = model.dataset(
         arguments["split"], data=arguments["data"], download=arguments["download"]
     )
-    with notes.status("drawing"):
-        score = ambiguity(model, dataset, limit=arguments["limit"] or 300, seed=arguments["seed"])
+    with bar() as watch:
+        score = ambiguity(
+            model,
+            dataset,
+            limit=arguments["limit"] or 300,
+            seed=arguments["seed"],
+            watch=lambda done, total: watch("drawing", done, total),
+        )
     report = about(model.run, dataset)
     if arguments["json"]:
         console.print_json(data={**report, "ambiguity": score.to_json()})

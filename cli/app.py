@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 from inference.interruption import Interruption, raised
 from scene.storage.user_folders import settle_matplotlib
 
-from .console import console, notes, refusal, show_notices, write_anything
+from .console import complain, console, notes, show_notices, write_anything
 from .crf import app as crf
 from .cues import cues
 from .data import app as data
@@ -32,13 +32,19 @@ from .studio import studio
 from .train import app as train
 from .tune import app as tune
 
+QUIET = "--quiet"
+"""The option that silences progress and notes; it may stand anywhere in a command."""
+
+COMPLETING = "_SCENE_COMPLETE"
+"""The variable of the environment by which a shell asks for completions."""
+
 
 class _Root(TyperGroup):
     """All commands; their list is plain text, which is written at once."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Say what to do next where no command is named."""
-        if not args:
+        if not ctx.resilient_parsing and all(word == QUIET for word in args):
             _show_next_steps()
             ctx.exit()
         return super().parse_args(ctx, args)
@@ -60,7 +66,6 @@ class _Root(TyperGroup):
 app = typer.Typer(
     name="scene",
     cls=_Root,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -117,8 +122,16 @@ def _root(
             "--version", is_eager=True, callback=_show_version, help="Print the version and exit."
         ),
     ] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            QUIET,
+            help="Print results and refusals only, without progress and notes; may also stand "
+            "after a command.",
+        ),
+    ] = False,
 ) -> None:
-    pass
+    notes.quiet = quiet
 
 
 @cache
@@ -144,7 +157,10 @@ def main() -> None:
     settle_matplotlib()
     try:
         with raised():
-            _command()(with_stock_sources(sys.argv[1:]))
+            words = sys.argv[1:]
+            notes.quiet = QUIET in words  # before anything is noted
+            spoken = with_stock_sources([word for word in words if word != QUIET])
+            _command()([*([QUIET] if notes.quiet else []), *spoken], prog_name="scene")
     except (KeyError, IndexError):  # a mistake of ours, though a LookupError
         raise
     except (LookupError, ValueError, ArithmeticError, OSError) as refusal:
@@ -163,7 +179,8 @@ _AGAIN = "Nothing is half written; run the command again."
 
 
 def _refuse(sentence: str, status: int = 1) -> NoReturn:
-    notes.print(refusal(sentence))
+    if COMPLETING not in os.environ:  # a refusal would be written into what is typed
+        complain(sentence)
     sys.exit(status)
 
 

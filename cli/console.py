@@ -12,14 +12,12 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from scene.notices import Notice, against_weak
 
 if TYPE_CHECKING:
     from inference.runs.run import Run
-    from inference.training.log import Report
     from scene.datasets.base import SceneDataset
 
 
@@ -36,7 +34,10 @@ console = _Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 """Results. Paths and labels may hold [brackets] and :colons:, so nothing is read as markup."""
 
 notes = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
-"""Progress, and which run was taken."""
+"""Progress, and which run was taken; silent with --quiet."""
+
+errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+"""Refusals, which --quiet does not silence."""
 
 _PLAIN = {
     "→": "->", "←": "<-", "×": "x", "…": "...", "–": "-", "—": "-", "−": "-", "≤": "<=", "≥": ">=",
@@ -45,6 +46,11 @@ _PLAIN = {
     **dict.fromkeys("─━═╌┄", "-"), **dict.fromkeys("│┃║▏▕", "|"),
     **dict.fromkeys("┌┐└┘├┤┬┴┼╭╮╰╯┏┓┗┛┡┩┢┪╇╈╋┠┨╞╡╪╔╗╚╝╺╸", "+"),
 }  # fmt: skip
+
+
+def complain(sentence: str) -> None:
+    """Print a refusal, above the progress if there is any, and with --quiet, too."""
+    (errors if notes.quiet else notes).print(refusal(sentence))
 
 
 def entitled(subject: object, words: str, style: str = "bold") -> Text:
@@ -111,58 +117,6 @@ def _likeness(error: UnicodeError) -> tuple[str | bytes, int]:
     if not wide and all(0xDC80 <= ord(letter) <= 0xDCFF for letter in letters):
         return bytes(ord(letter) - 0xDC00 for letter in letters), error.end
     return "".join(map(plain, letters)), error.end
-
-
-class Bar:
-    """A progress bar with each term of the objective, drawn on standard error.
-
-    Args:
-        steps: How many there will be.
-    """
-
-    def __init__(self, steps: int) -> None:
-        self.progress = Progress(
-            TextColumn("step"),
-            MofNCompleteColumn(),
-            BarColumn(bar_width=24),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[terms]}"),
-            console=notes,
-            transient=True,
-        )
-        self.task = self.progress.add_task("", total=steps, terms="")
-
-    def __enter__(self) -> tuple[Any, Any]:
-        return self.watch, self.started
-
-    def __exit__(self, *_: object) -> None:
-        if self.progress.live.is_started:
-            self.progress.stop()
-
-    def started(self, run: Any) -> None:
-        """Print the run's folder, and draw the bar if the console is interactive."""
-        notes.print(f"run {run.folder}", style="dim")
-        if notes.is_interactive:
-            self.progress.start()
-
-    def watch(self, report: Report) -> None:
-        """Move the bar."""
-        terms = "  ".join(
-            f"{name} {sum(v for k, v in report.terms.items() if k == f'{name}/mask'):.0f}"
-            for name in dict.fromkeys(key.partition("/")[0] for key in report.terms)
-        )
-        text = f"loss {report.loss:.0f}  mask nats: {terms}"
-        if not any(key.endswith("/mask") for key in report.terms):
-            parts = ((key.partition("/"), value) for key, value in report.terms.items())
-            losses = "  ".join(f"{k[0]} {value:.3g}" for k, value in parts if k[2] == "loss")
-            text = f"loss {report.loss:.3g}  {losses}"
-        self.progress.update(self.task, total=report.steps, completed=report.step, terms=text)
-        if report.val is not None:
-            places = 1 if abs(report.val) >= 10 else 3
-            line = (
-                f"step {report.step}: loss {report.loss:.{places}f}, val {report.val:.{places}f}"
-            )
-            notes.print(line, style="dim")
 
 
 def about(run: Run, dataset: SceneDataset) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from .crf_options import (
     parameters,
 )
 from .options import Force, Json, require_folder
+from .progress import working
 
 if TYPE_CHECKING:
     from scene.labels import Labels
@@ -100,18 +101,19 @@ def refine(
     )
     from inference.api.crf import refine_files
 
-    refined = refine_files(
-        photo,
-        probs=probs,
-        mask=labels,
-        labels=_labels_of(data, labelmap),
-        parameters=chosen,
-        confidence=confidence,
-        engine=engine,
-        out=out,
-        save_probs=save_probs,
-        force=force,
-    )
+    with working("refining"):
+        refined = refine_files(
+            photo,
+            probs=probs,
+            mask=labels,
+            labels=_labels_of(data, labelmap),
+            parameters=chosen,
+            confidence=confidence,
+            engine=engine,
+            out=out,
+            save_probs=save_probs,
+            force=force,
+        )
     if json:
         files = {"files": [*map(str, refined.files)], "shares": refined.shares}
         console.print_json(data={**files, "changed": refined.changed, "pixels": refined.pixels})

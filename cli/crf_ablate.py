@@ -19,7 +19,6 @@ from .crf_options import (
     RunOption,
     SmoothnessSigma,
     SmoothnessWeight,
-    bar,
     parameters,
     source,
 )
@@ -36,6 +35,7 @@ from .options import (
     one_of,
     require_folder,
 )
+from .progress import bar
 
 if TYPE_CHECKING:
     from inference.api.crf import Ablation

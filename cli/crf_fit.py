@@ -23,7 +23,6 @@ from .crf_options import (
     RunOption,
     SmoothnessSigma,
     SmoothnessWeight,
-    bar,
     parameters,
     source,
 )
@@ -39,6 +38,7 @@ from .options import (
     file_in,
     one_of,
 )
+from .progress import bar
 
 if TYPE_CHECKING:
     from inference.api.crf import Learned

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,8 +10,6 @@ import typer
 from .options import choose_run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from inference.api.crf import Source
     from inference.api.segment import Parameters
 
@@ -118,37 +115,3 @@ def source(
         raise ValueError("Unaries come from one of --run, --probs and --noise; name just one.")
     newest = choose_run(run, "predict") if probs is None and not noise else None
     return source_of(newest, probs, data, seed=seed, device=device, trust=trust, download=download)
-
-
-@contextmanager
-def bar() -> Iterator[Callable[[str, int, int], None]]:
-    """Draw how far things have come on standard error, if there is somebody to see it."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    from .console import notes
-
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn())
-    progress = Progress(*columns, console=notes, transient=True, disable=not notes.is_interactive)
-    with progress:
-        task = progress.add_task("", total=None)
-
-        def watch(title: str, done: int, total: int) -> None:
-            progress.update(task, description=title, completed=done, total=total)
-
-        yield watch
-
-
-def with_titles(watch: Callable[[str, int, int], None]) -> Callable[[str, int, int], None]:
-    """Return a callback that prints the title of each step as it begins, and calls ``watch``."""
-    from .console import notes
-
-    last = ""
-
-    def both(title: str, done: int, total: int) -> None:
-        nonlocal last
-        if title != last:
-            notes.print(title, style="dim")
-            last = title
-        watch(title, done, total)
-
-    return both

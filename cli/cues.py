@@ -9,7 +9,7 @@ import typer
 
 from inference.settings.recipes import recipe
 
-from .console import console, entitled, notes
+from .console import console, entitled
 from .options import (
     Data,
     Device,
@@ -24,6 +24,7 @@ from .options import (
     one_of,
     require_folder,
 )
+from .progress import bar
 from .recipe_options import typed_options, with_group
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def cues(
     model = fitted(selected_run.folder, device=device)
     dataset = model.dataset(split, data=data, download=download)
     about = {"run": str(selected_run.folder), "data": dataset.name, "split": split}
-    with notes.status("computing cues") as status:
+    with bar() as watch:
         written = write_cues(
             folder,
             model.assembly,
@@ -76,7 +77,7 @@ def cues(
             limit=limit,
             force=force,
             about=about,
-            watch=lambda done, scenes: status.update(f"computing cues: {done} of {scenes}"),
+            watch=lambda done, scenes: watch("computing cues", done, scenes),
         )
     if json:
         console.print_json((folder / "cues.json").read_text())

@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .completion import complete_data, complete_run
 from .console import console, entitled
+from .convert import convert
 from .options import Download, Force, Json, Size, file_in
+from .progress import bar, working
 
 if TYPE_CHECKING:
+    from scene.datasets.base import SceneDataset
     from scene.datasets.image_level.index import ImageIndex
 
-app = typer.Typer(help="Inspect a dataset: counts, pictures, labels.", no_args_is_help=True)
+app = typer.Typer(
+    help="Inspect a dataset: counts, pictures, labels. Convert it.", no_args_is_help=True
+)
 
 MOST = 256
 """The most scenes of a preview."""
@@ -22,7 +28,10 @@ _BROKEN_SHOWN = 5  # broken photographs that are listed
 
 Source = Annotated[
     str,
-    typer.Argument(help="The data: synthetic, voc2012, a folder or a file, as --data takes them."),
+    typer.Argument(
+        help="The data: synthetic, voc2012, a folder or a file, as --data takes them.",
+        autocompletion=complete_data,
+    ),
 ]
 Split = Annotated[str, typer.Option(help="Split of the data: train, tune, val or test.")]
 
@@ -41,8 +50,8 @@ def info(
 ) -> None:
     """Count DATA's scenes, views and classes.
 
-    Of image-level labels in a folder per class, a table or COCO's JSON, count every split, and
-    open the headers of up to 1000 photographs, spread evenly, to report broken ones.
+    Of image-level labels without masks, count every split, and open the headers of up to 1000
+    photographs, spread evenly, to report broken ones.
     """
     from rich.table import Table
 
@@ -58,7 +67,8 @@ def info(
         _show_inventory(index, json)
         return
     dataset = open_data(data, split, shape, download=download, count=count)
-    about = describe(dataset)
+    with bar() as watch:
+        about = describe(dataset, lambda done, total: watch("reading scenes", done, total))
     if json:
         console.print_json(data={**about, "splits": splits_of(data)})
         return
@@ -101,7 +111,6 @@ def preview(
 ) -> None:
     """Draw some of DATA's scenes with their masks and classes."""
     from scene.datasets.catalogue import open_data
-    from scene.figures.grid import draw_readings, draw_scenes
     from scene.sizes import parse_size
     from scene.storage.outputs import require_free
 
@@ -114,24 +123,41 @@ def preview(
     out = file_in(out, "preview.png")
     require_free(out, force, suffix=".png")
     dataset = open_data(data, split, parse_size(size) if size else None, download=download)
-    rows, names = range(min(n, len(dataset))), dataset.schema.labels
+    rows = range(min(n, len(dataset)))
+    with working("drawing"):
+        _draw(out, dataset, rows, readings)
+    console.print(entitled(out, f"{min(n, len(dataset))} of {len(dataset)} scenes"))
+
+
+def _draw(out: Path, dataset: SceneDataset, rows: range, readings: bool) -> None:
+    """Draw the scenes of rows, or every mask that each image may have."""
+    from scene.figures.grid import draw_readings, draw_scenes
+
+    names = dataset.schema.labels
     if readings:
         masks = [dataset.readings(i) for i in rows]
         draw_readings(out, [dataset[i] for i in rows], masks, names)
     else:
         draw_scenes(out, [dataset[i] for i in rows], names)
-    console.print(entitled(out, f"{min(n, len(dataset))} of {len(dataset)} scenes"))
 
 
 @app.command()
 def labels(
     data: Annotated[
         str | None,
-        typer.Argument(help="Dataset, as for --data. Leave it out with --run."),
+        typer.Argument(
+            help="Dataset, as for --data. Leave it out with --run.",
+            autocompletion=complete_data,
+        ),
     ] = None,
     run: Annotated[
         Path | None,
-        typer.Option("--run", help="Run whose labels are printed.", metavar="RUN"),
+        typer.Option(
+            "--run",
+            help="Run whose labels are printed.",
+            metavar="RUN",
+            autocompletion=complete_run,
+        ),
     ] = None,
     json: Json = False,
     download: Download = False,
@@ -160,6 +186,9 @@ def labels(
     console.print("# label:color_rgb:parts:actions, and the id")
     for i, line in enumerate(labelmap_lines(labels_read)):
         console.print(f"{line} # {i}")
+
+
+app.command()(convert)
 
 
 def _show_inventory(index: ImageIndex, json: bool) -> None:

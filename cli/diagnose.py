@@ -24,6 +24,7 @@ from .options import (
     one_of,
     require_folder,
 )
+from .progress import working
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -107,7 +108,7 @@ def diagnose(
         "segmenter": None if yardstick is None else str(yardstick.folder),
         "seed": seed,
     }
-    with notes.status("diagnosing") as status:
+    with working("diagnosing") as step:
         diagnosis = examine(
             model,
             dataset,
@@ -118,7 +119,7 @@ def diagnose(
             segmenter=yardstick,
             seed=seed,
             about=report,
-            watch=lambda title: status.update(f"diagnosing: {title}"),
+            watch=step,
         )
     if json:
         console.print_json((folder / "diagnose.json").read_text())

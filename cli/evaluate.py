@@ -11,7 +11,7 @@ import typer
 from inference.settings.settings import flag
 
 from .ambiguity import evaluate_ambiguity
-from .console import about, console, heading, notes
+from .console import about, console, heading
 from .crf_options import (
     AppearanceSigmaRGB,
     AppearanceSigmaXY,
@@ -21,7 +21,6 @@ from .crf_options import (
     ParamsFile,
     SmoothnessSigma,
     SmoothnessWeight,
-    bar,
 )
 from .generation import SegmenterRun, evaluate_generation
 from .options import (
@@ -54,6 +53,7 @@ from .options import (
     require_stages,
     segmentation_run,
 )
+from .progress import bar, working
 
 if TYPE_CHECKING:
     from inference.api.segment import StageScore
@@ -162,14 +162,9 @@ def evaluate(
         protocols[f"{draws} draws"] = {"draws": draws}
     if at_mean:
         protocols["at mean"] = {"at_mean": True}
-    with notes.status("scoring") as status:
+    with working("scoring", len(protocols) * len(model.directions)) as watch:
         results = {
-            name: model.evaluate(
-                dataset,
-                seed=seed,
-                watch=lambda title: status.update(f"scoring {title}"),
-                **options,
-            )
+            name: model.evaluate(dataset, seed=seed, watch=watch, **options)
             for name, options in protocols.items()
         }
     report = {

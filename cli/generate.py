@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from .console import console, entitled
-from .crf_options import bar
 from .options import (
     Data,
     Device,
@@ -22,6 +21,7 @@ from .options import (
     one_of,
     require_folder,
 )
+from .progress import bar
 
 if TYPE_CHECKING:
     from inference.experiments.generate import GeneratedDataset

@@ -10,6 +10,7 @@ import typer
 
 from .console import about, console, heading, notes, sized
 from .options import choose_run, fitted
+from .progress import bar
 
 if TYPE_CHECKING:
     from inference.api.diagnose import Generation
@@ -47,14 +48,14 @@ def evaluate_generation(run: Path | None, arguments: dict[str, Any]) -> None:
     judge = segmenter_run(arguments["segmenter"], dataset)
     if judge is None:
         raise LookupError("Without a segmenter there is nothing to compare drawn images by.")
-    with notes.status("drawing") as status:
+    with bar() as watch:
         rows = generation(
             model,
             dataset,
             judge,
             limit=arguments["limit"] or 300,
             seed=arguments["seed"],
-            watch=lambda title: status.update(f"drawing given {title}"),
+            watch=lambda title, done, total: watch(f"drawing given {title}", done, total),
         )
     report = {**about(model.run, dataset), "segmenter": str(judge.folder)}
     if arguments["json"]:

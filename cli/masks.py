@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .console import console, entitled, notes
-from .crf_options import Engine, ParamsFile, bar, with_titles
+from .crf_options import Engine, ParamsFile
 from .options import Device, Download, Json, NoCrf, Seed, require_folder
+from .progress import bar, with_titles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,7 @@ def masks(
         typer.Argument(
             metavar="PHOTOS",
             help="Photographs with image-level labels: a folder (with a folder per class, or in "
-            "VOC layout), or a file of labels (.csv, .tsv or COCO's .json).",
+            "VOC layout), or a file of labels (.csv, .tsv, .json, .xml).",
             show_default=False,
         ),
     ],

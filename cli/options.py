@@ -11,6 +11,7 @@ import typer
 from inference.segmentation.stages import STAGES, Name
 from scene.registry import unknown
 
+from .completion import complete_data, complete_run
 from .console import notes
 
 if TYPE_CHECKING:
@@ -29,8 +30,9 @@ Data = Annotated[
     str | None,
     typer.Option(
         help="Dataset: synthetic, synthetic:confounded, synthetic:ambiguous, voc2012, a folder "
-        "(in VOC layout, or with a folder per class), or a file of image-level labels (.csv, .tsv "
-        "or COCO's .json).",
+        "(in VOC layout, an export of a labelling tool, or a folder per class), or a file of "
+        "labels or annotations (.csv, .tsv, .json, .xml).",
+        autocompletion=complete_data,
         show_default="the run's own, or synthetic",
     ),
 ]
@@ -41,13 +43,20 @@ Size = Annotated[
 RunArgument = Annotated[
     Path | None,
     typer.Argument(
-        metavar="RUN", help="The folder of a run.", show_default="the newest suitable run"
+        metavar="RUN",
+        help="The folder of a run.",
+        show_default="the newest suitable run",
+        autocompletion=complete_run,
     ),
 ]
 Run = Annotated[
     Path | None,
     typer.Option(
-        "--run", help="The folder of a run.", metavar="RUN", show_default="the newest suitable run"
+        "--run",
+        help="The folder of a run.",
+        metavar="RUN",
+        show_default="the newest suitable run",
+        autocompletion=complete_run,
     ),
 ]
 NamedRun = Annotated[
@@ -57,6 +66,7 @@ NamedRun = Annotated[
         help="The folder of a run; the same as the argument RUN.",
         metavar="RUN",
         show_default="the newest suitable run",
+        autocompletion=complete_run,
     ),
 ]
 Limit = Annotated[

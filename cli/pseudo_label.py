@@ -17,7 +17,6 @@ from .crf_options import (
     ParamsFile,
     SmoothnessSigma,
     SmoothnessWeight,
-    bar,
 )
 from .options import (
     Affinity,
@@ -46,6 +45,7 @@ from .options import (
     require_folder,
     segmentation_run,
 )
+from .progress import bar
 
 
 def pseudo_label(

@@ -12,6 +12,9 @@ from typer.main import get_command
 
 from inference.settings.recipes import RECIPES, Recipe, recipe
 from inference.settings.settings import OPTIONS, TITLES
+from inference.settings.training import TRACKERS
+
+from .completion import complete_data, complete_run, complete_words
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -35,6 +38,16 @@ def parameters(one: Recipe, group: str = "") -> list[inspect.Parameter]:
     ]
 
 
+def _completion(option: Any) -> Callable[[str], Any] | None:
+    """Return what completes the value of an option; None = the shell's own way."""
+    if option.choice.metavar == "DATA":
+        return complete_data
+    if option.choice.metavar == "RUN":
+        return complete_run
+    words = TRACKERS if option.name == "log" else option.choice.choices
+    return complete_words(words) if words else None
+
+
 def _kind(option: Any) -> Any:
     """Return the type that Typer parses; what holds commas, words or units stays text."""
     return (option.base if not option.is_text and not option.choice.metavar else str) | None
@@ -52,6 +65,7 @@ def _typer_option(option: Any) -> Any:
         rich_help_panel=TITLES[option.group],
         show_default=False,
         metavar=choice.metavar or None,
+        autocompletion=_completion(option),
     )
 
 

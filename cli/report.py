@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from .console import console, entitled, notes
+from .console import console, entitled
 from .options import Data, Device, Download, Force, Seed, Split, Trust, choose_run, fitted
+from .progress import working
 
 NAME = "report.html"
 """The name of a page, unless another is asked for."""
@@ -67,7 +68,7 @@ def report(
     if place.exists() and not force:
         raise FileExistsError(f"{place} exists; choose another --out, or --force to replace it.")
     models = [fitted(run.folder, device=device, trust=trust) for run in selected]
-    with notes.status("reporting") as status:
+    with working("reporting") as step:
         page = collect(
             models,
             split=split,
@@ -75,7 +76,7 @@ def report(
             samples=samples,
             seed=seed,
             download=download,
-            watch=lambda title: status.update(f"reporting: {title}"),
+            watch=step,
         )
         write_page(page, place)
     size = place.stat().st_size / 1e6

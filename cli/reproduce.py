@@ -11,8 +11,9 @@ from inference.experiments.weak.request import BETAS, TUNE_LIMIT, VARIANTS, Requ
 
 from .console import console, notes
 from .crf_ablate import numbers
-from .crf_options import Engine, bar, with_titles
+from .crf_options import Engine
 from .options import Device, Download, Json, Size
+from .progress import bar, with_titles
 from .reproduce_tables import show
 
 if TYPE_CHECKING:
@@ -43,8 +44,7 @@ def reproduce(
         str,
         typer.Option(
             help="Dataset: synthetic, synthetic:confounded, voc2012, a folder (in VOC layout, or "
-            "with a folder per class), or a file of image-level labels (.csv, .tsv or COCO's "
-            ".json)."
+            "with a folder per class), or a file of labels (.csv, .tsv, .json, .xml)."
         ),
     ] = "synthetic:confounded",
     settings: Annotated[

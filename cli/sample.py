@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -13,6 +13,7 @@ from .options import (
     Device,
     Force,
     Guidance,
+    Json,
     NamedRun,
     RunArgument,
     Seed,
@@ -20,6 +21,7 @@ from .options import (
     fitted,
     one_of,
 )
+from .progress import working
 
 if TYPE_CHECKING:
     from inference.prediction.refine import RefinedPosterior
@@ -87,6 +89,7 @@ def sample(
     device: Device = "auto",
     trust: Trust = False,
     force: Force = False,
+    json: Json = False,
 ) -> None:
     """Draw scenes from the posterior given any subset of views, or from the prior.
 
@@ -117,24 +120,31 @@ def sample(
     )
     if guidance is not None:
         model = model.guided(guidance)
-    samples = model.sample(
-        n,
-        image=from_image,
-        classes=from_classes,
-        mask=from_mask,
-        walk=walk,
-        refine=refine,
-        refine_steps=refine_steps,
-        seed=seed,
-        data=data,
-    )
+    with working("drawing" if refine is None else "refining the posterior"):
+        samples = model.sample(
+            n,
+            image=from_image,
+            classes=from_classes,
+            mask=from_mask,
+            walk=walk,
+            refine=refine,
+            refine_steps=refine_steps,
+            seed=seed,
+            data=data,
+        )
     picture = picture or _free(model.run.path("samples"), f"from-{'+'.join(observed) or 'prior'}")
     samples.save(picture, force=force)
+    files = [] if out is None else samples.save(out, force=force)
+    if json:
+        about = {"run": str(model.run.folder), "picture": str(picture), "title": samples.title}
+        refined = None if samples.refined is None else _gain(samples.refined)
+        console.print_json(data={**about, "files": list(map(str, files)), "refined": refined})
+        return
     console.print(entitled(picture, samples.title))
     if samples.refined is not None:
-        console.print(_gain(samples.refined, " + ".join(observed)))
+        console.print(_gain_line(samples.refined, " + ".join(observed)))
     if out is not None:
-        console.print(entitled(out, f"{len(samples.save(out, force=force))} files"))
+        console.print(entitled(out, f"{len(files)} files"))
 
 
 def with_stock_sources(words: list[str]) -> list[str]:
@@ -160,10 +170,22 @@ def _free(folder: Path, stem: str) -> Path:
     return folder / f"{stem}-{number}.png"
 
 
-def _gain(refined: RefinedPosterior, views: str) -> str:
-    """Print the gain of the refinement."""
-    how = f"{refined.how.method}, {refined.how.length} steps"
-    before, after = float(refined.elbo_before.mean()), float(refined.elbo_after.mean())
-    if refined.acceptance is not None:
-        how += f" of warm-up, acceptance {float(refined.acceptance.mean()):.2f}"
-    return f"ELBO of {views}: {before:.1f} → {after:.1f} nats ({how})"
+def _gain(refined: RefinedPosterior) -> dict[str, Any]:
+    """Return the gain of the refinement, in nats per scene."""
+    acceptance = refined.acceptance
+    return {
+        "method": refined.how.method,
+        "steps": refined.how.length,
+        "elbo_before": float(refined.elbo_before.mean()),
+        "elbo_after": float(refined.elbo_after.mean()),
+        "acceptance": None if acceptance is None else float(acceptance.mean()),
+    }
+
+
+def _gain_line(refined: RefinedPosterior, views: str) -> str:
+    """Return a line about the gain of the refinement."""
+    gain = _gain(refined)
+    how = f"{gain['method']}, {gain['steps']} steps"
+    if gain["acceptance"] is not None:
+        how += f" of warm-up, acceptance {gain['acceptance']:.2f}"
+    return f"ELBO of {views}: {gain['elbo_before']:.1f} → {gain['elbo_after']:.1f} nats ({how})"

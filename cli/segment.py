@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from inference.settings.settings import flag
 
-from .console import console, entitled, notes, refusal
+from .console import complain, console, entitled, notes
 from .crf_options import (
     AppearanceSigmaRGB,
     AppearanceSigmaXY,
@@ -43,11 +44,13 @@ from .options import (
     crf_requested,
     load_imagenet,
     load_segmenter,
+    require_folder,
     segmentation_run,
 )
+from .progress import print_result, tracked
 
 if TYPE_CHECKING:
-    from inference.api.segment import Done, Failed
+    from inference.api.segment import Done, Failed, PhotoTask
 
 
 _GUESS = ("names", "top", "threshold", "backbone", "backbone_weights")
@@ -71,7 +74,16 @@ def segment(
         typer.Option(
             help="Where to write: a folder for all files, or, of one photograph, NAME.png for its "
             "mask and NAME_overlay.png.",
-            show_default="beside each photograph",
+            show_default="beside each photograph; segmented with --format",
+        ),
+    ] = None,
+    format: Annotated[
+        Literal["voc", "coco", "labelme"] | None,
+        typer.Option(
+            "--format",
+            help="Write one dataset with the photographs and exact masks that labelling tools "
+            "open: voc (VOC layout), coco (JSON with run lengths) or labelme (JSON with masks).",
+            show_default="masks and overlays",
         ),
     ] = None,
     mask_only: Annotated[
@@ -180,30 +192,70 @@ def segment(
     photograph does not stop the others, but the exit status is then 1.
     """
     arguments = dict(locals())
-    from inference.api.segment import outputs_of, photos_of, segment_files
+    from inference.api.segment import export_tasks, outputs_of, photos_of
 
+    if format is not None:
+        _require_whole(arguments)
+        out = arguments["out"] = out or Path("segmented")
     about, load = _source(arguments)
     pictures, failed = photos_of(photos, sys.stdin if "-" in photos else ())
-    kinds = ["mask"] + ["overlay"] * (not mask_only) + ["uncertainty"] * uncertainty
-    kinds += ["probs"] * probs
-    tasks = outputs_of(pictures, kinds, out, force)
+    if format is not None:
+        tasks = export_tasks(pictures, out or Path(), format, force)
+    else:
+        kinds = ["mask"] + ["overlay"] * (not mask_only) + ["uncertainty"] * uncertainty
+        tasks = outputs_of(pictures, kinds + ["probs"] * probs, out, force)
     for failure in failed:
         _complain(failure)
+    done = _segment_all(load, tasks, arguments, failed) if tasks else []
+    if json:
+        failures = [vars(failure) for failure in failed]
+        place = {"out": str(out)} if format is not None else {}
+        console.print_json(data={**about, **place, "images": done, "failed": failures})
+    elif format is not None and done:
+        console.print(entitled(out, f"{len(done)} photographs with masks, in the format {format}"))
+    if failed:
+        raise typer.Exit(1)
+
+
+def _segment_all(
+    load: Callable[[], Any],
+    tasks: Sequence[PhotoTask],
+    arguments: dict[str, Any],
+    failed: list[Failed],
+) -> list[dict[str, Any]]:
+    """Segment photographs and print what came of each; add those that failed to ``failed``."""
+    from inference.api.segment import Failed, annotated_folder, segment_files
+
     done: list[dict[str, Any]] = []
-    if tasks:
-        for result in _watched(segment_files(load(), tasks, opacity), len(tasks)):
-            if _is_failed(result):
+    with ExitStack() as stack:
+        segmenter, add = load(), None
+        if arguments["format"] is not None:
+            add = stack.enter_context(
+                annotated_folder(arguments["out"], arguments["format"], tasks)
+            )
+        results = segment_files(segmenter, tasks, arguments["opacity"])
+        for result in tracked(results, len(tasks), "segmenting"):
+            if isinstance(result, Failed):
                 failed.append(result)
                 _complain(result)
                 continue
-            done.append(result.to_json() if json else {})
-            if not json:
+            if add is not None:
+                add(result)
+            done.append(result.to_json() if arguments["json"] else {})
+            if not arguments["json"]:
                 _say(result)
-    if json:
-        failures = [vars(failure) for failure in failed]
-        console.print_json(data={**about, "images": done, "failed": failures})
-    if failed:
-        raise typer.Exit(1)
+    return done
+
+
+def _require_whole(arguments: dict[str, Any]) -> None:
+    """Refuse options of single files beside --format."""
+    for name in ("mask_only", "uncertainty", "probs"):
+        if arguments[name]:
+            raise typer.BadParameter(
+                f"--format writes photographs with masks only, without {flag(name)}; leave one "
+                "out."
+            )
+    require_folder(arguments["out"])
 
 
 def _source(arguments: dict[str, Any]) -> tuple[dict[str, Any], Callable[[], Any]]:
@@ -258,28 +310,11 @@ def _guessed(arguments: dict[str, Any]) -> tuple[dict[str, Any], Callable[[], An
     return about, lambda: load_imagenet(net, arguments)
 
 
-def _watched(results: Iterable[Any], total: int) -> Iterable[Any]:
-    """Draw how far things have come on standard error, if there is somebody to see it."""
-    if total < 2 or not notes.is_interactive:
-        yield from results
-        return
-    from rich.progress import Progress
-
-    with Progress(console=notes, transient=True) as progress:
-        yield from progress.track(results, total, description="segmenting")
-
-
-def _is_failed(result: Done | Failed) -> bool:
-    from inference.api.segment import Failed
-
-    return isinstance(result, Failed)
-
-
 def _say(result: Done) -> None:
     shares: Sequence[Any] = result.segmentation.shares
     parts = ", ".join(map(str, shares))
-    console.print(entitled(result.task.files["mask"], parts))
+    print_result(entitled(result.task.files.get("mask", result.task.photo), parts))
 
 
 def _complain(failure: Failed) -> None:
-    notes.print(refusal(failure.reason))
+    complain(failure.reason)

@@ -11,8 +11,9 @@ import typer
 from inference.settings.recipes import RECIPES
 from inference.settings.recipes import recipe as recipe_called
 
+from .completion import complete_run
 from .console import console, notes
-from .options import Device, Download, Force, Trust
+from .options import Device, Download, Force, Json, Trust
 from .recipe_options import RecipeGroup, typed_options
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def train(
             "--from",
             help="Run that provides the initial weights, where names and shapes match.",
             metavar="RUN",
+            autocompletion=complete_run,
         ),
     ] = None,
     out: Annotated[
@@ -42,6 +44,7 @@ def train(
         ),
     ] = None,
     force: Force = False,
+    json: Json = False,
     **values: Any,
 ) -> None:
     """Training writes one folder: config, weights, metrics, pictures.
@@ -52,9 +55,9 @@ def train(
     from inference.runs.run import read
     from inference.training.session import train as learn
 
-    from .console import Bar
+    from .progress import TrainingBar
 
-    with Bar(settings.training.steps) as (watch, started):
+    with TrainingBar(settings.training.steps) as (watch, started):
         outcome = learn(
             settings,
             folder=out,
@@ -66,7 +69,7 @@ def train(
             started=started,
             initialised=lambda weights: notes.print(f"start {weights}", style="dim"),
         )
-    _say(outcome)
+    _say(outcome, json)
 
 
 class _Recipes(RecipeGroup):
@@ -113,6 +116,7 @@ def resume(
             "--resume",
             help="Continue an interrupted run; the result equals that of an uninterrupted one.",
             metavar="RUN",
+            autocompletion=complete_run,
         ),
     ] = None,
     data: Annotated[
@@ -123,6 +127,7 @@ def resume(
     ] = None,
     device: Device = "auto",
     trust: Trust = False,
+    json: Json = False,
 ) -> None:
     """Go on with an interrupted run, or refuse what goes with no recipe."""
     if ctx.invoked_subcommand is not None:
@@ -132,6 +137,7 @@ def resume(
                 f"{ctx.invoked_subcommand}."
             )
         options = {"--data": data is not None, "--trust": trust, "--device": device != "auto"}
+        options["--json"] = json
         if early := [name for name, was in options.items() if was]:
             raise ValueError(f"Write {early[0]} after the recipe, or use it with --resume.")
         return
@@ -140,20 +146,32 @@ def resume(
     from inference.runs.run import read
     from inference.training.session import resume as go_on
 
-    from .console import Bar
+    from .progress import TrainingBar
 
     there = read(run)
-    with Bar(there.settings.training.steps) as (watch, started):
+    with TrainingBar(there.settings.training.steps) as (watch, started):
         outcome = go_on(there, data=data, device=device, trust=trust, watch=watch, started=started)
-    _say(outcome)
+    _say(outcome, json)
 
 
-def _say(outcome: Outcome) -> None:
+def _say(outcome: Outcome, json: bool) -> None:
     from inference.prediction.evaluate import DRAWS
     from scene.metrics import ClassScore, MaskScore
     from scene.notices import against_weak
 
     cell = outcome.cell
+    if json:
+        console.print_json(
+            data={
+                "run": str(outcome.run.folder),
+                "recipe": outcome.run.settings.title,
+                "parts": [str(part.folder) for part in outcome.parts],
+                "split": outcome.split,
+                "score": None if cell is None else cell.to_json(),
+                "picture": str(outcome.picture),
+            }
+        )
+        return
     if cell is None:
         notes.print(f"run {outcome.run.folder}", style="dim")
         _say_drawn(outcome.run)

@@ -114,7 +114,7 @@ def tune(
     from inference.experiments.tune.search import tune as search
 
     plan = _plan(recipe, over, typed_options(values), locals())
-    from .crf_options import bar
+    from .progress import bar
 
     total = trials or (int(plan.size) if sampler == "grid" else None)
     with bar() as watch:

@@ -28,7 +28,7 @@ def small():
 PRELOADED = (
     "inference.experiments.generate", "inference.training.session",
     "inference.experiments.tune.search", "inference.experiments.weak.reproduce", "cli.app",
-    "torch.utils.tensorboard",
+    "lightning_fabric.loggers", "torch.utils.tensorboard",
 )  # fmt: skip
 """What children then need not import."""
 

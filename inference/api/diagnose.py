@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scene.datasets.base import SceneDataset
+from scene.notices import Progress, SceneCount
 
 from ..diagnostics.ambiguity import DRAWS as DRAWS
 from ..diagnostics.ambiguity import AmbiguityScore as AmbiguityScore
@@ -74,7 +75,7 @@ def generation(
     *,
     limit: int = 300,
     seed: int = 0,
-    watch: Callable[[str], None] = lambda title: None,
+    watch: Progress = lambda title, done, total: None,
 ) -> list[Generation]:
     """Draw scenes from a model, and compare them with true ones.
 
@@ -84,7 +85,7 @@ def generation(
         segmenter: A run of the recipe segmenter on the same data.
         limit: Use the first so many held-out scenes.
         seed: Seed of all draws.
-        watch: Called with what scenes are drawn given.
+        watch: Called with what scenes are drawn given, the number of sets done, and their total.
 
     Returns:
         A row for the prior, one for each set of views that has a posterior, one for true scenes.
@@ -106,6 +107,7 @@ def ambiguity(
     draws: int = DRAWS,
     limit: int = 300,
     seed: int = 0,
+    watch: SceneCount = lambda done, total: None,
 ) -> AmbiguityScore:
     """Draw masks given images, and compare them with those that each image may have.
 
@@ -115,9 +117,12 @@ def ambiguity(
         draws: Masks drawn for each image.
         limit: Use the first so many scenes.
         seed: Seed of all draws.
+        watch: Called with the number of scenes done, and their total.
 
     Raises:
         LookupError: If the scenes have no readings.
         ValueError: If the model does not draw masks given an image.
     """
-    return compare_with_readings(fitted.assembly, scenes, draws=draws, limit=limit, seed=seed)
+    return compare_with_readings(
+        fitted.assembly, scenes, draws=draws, limit=limit, seed=seed, watch=watch
+    )

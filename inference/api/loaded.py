@@ -84,6 +84,14 @@ class LoadedRun:
         height, width = self.schema.size
         return f"<{self.name} of {self.run.folder}, {height}x{width}, {self.device}>"
 
+    @property
+    def directions(self) -> tuple[tuple[tuple[str, ...], str], ...]:
+        """The directions of inference that it is scored in: views given, and target."""
+        from ..prediction.evaluate import EVERY
+        from ..prediction.predict import able
+
+        return tuple((given, to) for given, to in EVERY if able(self.assembly, given, to))
+
     def dataset(
         self,
         split: str | None = None,

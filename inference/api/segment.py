@@ -22,6 +22,8 @@ from ..crf.parameters import load as load_parameters
 from ..runs.run import Run
 from ..segmentation.cues import CueSettings as CueSettings
 from ..segmentation.cues import usual_class_maps as usual_class_maps
+from ..segmentation.exports import annotated_folder as annotated_folder
+from ..segmentation.exports import export_tasks as export_tasks
 from ..segmentation.fitted_crf import fitted_crf, fitted_stage_of
 from ..segmentation.fitted_crf import line_about as line_about
 from ..segmentation.imagenet import ImageNetSegmenter as ImageNetSegmenter
@@ -30,6 +32,7 @@ from ..segmentation.imagenet import is_installed as is_installed
 from ..segmentation.photo_batches import segment_files as segment_files
 from ..segmentation.photos import Done as Done
 from ..segmentation.photos import Failed as Failed
+from ..segmentation.photos import PhotoTask as PhotoTask
 from ..segmentation.photos import outputs_of as outputs_of
 from ..segmentation.photos import photos_of as photos_of
 from ..segmentation.score import StageScore as StageScore

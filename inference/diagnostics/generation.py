@@ -14,6 +14,7 @@ from torch import Tensor
 from scene.datasets.base import SceneDataset
 from scene.discriminative import SegmentedScene
 from scene.labels import Labels
+from scene.notices import Progress
 from scene.views import Views
 
 from ..build import Assembly
@@ -90,7 +91,7 @@ def generation(
     *,
     limit: int = 300,
     seed: int = 0,
-    watch: Callable[[str], None] = lambda title: None,
+    watch: Progress = lambda title, done, total: None,
 ) -> list[Generation]:
     """Draw scenes from the prior and given each set of views, and compare them with true ones.
 
@@ -101,7 +102,7 @@ def generation(
         segmenter: A model of p(mask | image), trained on such scenes.
         limit: Use the first so many held-out scenes.
         seed: Seed of all draws.
-        watch: Called with what scenes are drawn given.
+        watch: Called with what scenes are drawn given, the number of sets done, and their total.
 
     Returns:
         A row for the prior, for each set of views that has a posterior, and for true scenes.
@@ -131,8 +132,9 @@ def generation(
         seed,
     )
     rows = []
-    for given in sets_of_views(assembly):
-        watch(join_names(given) or PRIOR)
+    sets = list(sets_of_views(assembly))
+    for done, given in enumerate(sets):
+        watch(join_names(given) or PRIOR, done, len(sets))
         row = judge.compare(given, _drawn(assembly, views, given, judge.labels, seed))
         spread = _spread(assembly, views, given, judge.labels, seed) if given else None
         rows.append(replace(row, spread=spread))

@@ -32,19 +32,23 @@ def weights_digest(run: Run) -> str:
 def dataset_digest(dataset: SceneDataset, rows: Sequence[int]) -> str:
     """Return the digest of some scenes' images and masks, and of the labels, split and size.
 
-    Of a folder the bytes of the files are hashed, which decodes nothing; of other datasets the
-    pixels of every scene.
+    Of a folder the bytes of the files are hashed, which decodes nothing, and the masks of
+    drawings; of other datasets the pixels of every scene.
     """
     state = hashlib.blake2b(digest(dataset.split, dataset.schema).encode())
     if isinstance(dataset, FolderScenes):
-        for entry in map(dataset.entries.__getitem__, rows):
+        for row in rows:
+            entry = dataset.entries[row]
             names = (entry.name, entry.image.suffix, *(("unturned",) if entry.unturned else ()))
             state.update(repr(names).encode())
             for path in (entry.image, entry.mask):
-                if path is not None:
+                if isinstance(path, Path):
                     require_regular(path)
                     with path.open("rb") as file:
                         state.update(hashlib.file_digest(file, hashlib.blake2b).digest())
+                elif path is not None:
+                    mask = path.mask_of(entry.image, dataset.schema.labels, entry.name)
+                    state.update(mask.numpy().tobytes())
     else:
         for scene in map(dataset.original, rows):
             for view in (scene.image, scene.mask):

@@ -104,6 +104,8 @@ MASKS = (("image",), ("image", "classes"), ("mask",), VIEWS)
 CLASSES = (("image",), ("mask",), ("image", "mask"))
 """What classes are predicted from."""
 
+EVERY = (*((given, "mask") for given in MASKS), *((given, "classes") for given in CLASSES))
+"""Every direction of inference: views given, and target."""
 
 Guess = tuple[list[int], Views, Tensor]
 """The indices of some scenes, their views, and the probabilities predicted for them."""
@@ -279,9 +281,7 @@ def evaluate(
         raise ValueError(f"A prediction averages 1 draw or more, not {draws}.")
     assembly.model.eval()
     assembly.guide.eval()
-    scored = directions or tuple((g, "mask") for g in MASKS) + tuple(
-        (g, "classes") for g in CLASSES
-    )
+    scored = directions or EVERY
     ask = partial(predict, assembly, draws=draws, at_mean=at_mean)
     cells = []
     for given, target in scored:

@@ -115,12 +115,10 @@ def outputs_of(
     if out is not None and out.exists() and not out.is_dir() and name_of_mask is None:
         raise ValueError(f"{out} is a file; --out is a folder, or NAME.png.")
     inputs = {photo.absolute() for photo in photos}
-    alike = Counter(photo.absolute().with_suffix("") for photo in photos)
     sources: dict[Path, Path] = {}
     tasks = []
-    for photo in photos:
+    for photo, name in zip(photos, names_of(photos), strict=True):
         folder = photo.parent if out is None else out
-        name = photo.stem if alike[photo.absolute().with_suffix("")] == 1 else photo.name
         files = {kind: folder / f"{name}_{kind}{KINDS[kind]}" for kind in kinds}
         if name_of_mask is not None:
             files = {
@@ -139,6 +137,16 @@ def outputs_of(
             sources[place] = photo
         tasks.append(task)
     return tasks
+
+
+def names_of(photos: Sequence[Path]) -> list[str]:
+    """Return the name of what is made of each photograph: after its stem, or its whole name.
+
+    >>> names_of([Path("a.jpg"), Path("b.jpg"), Path("b.png")])
+    ['a', 'b.jpg', 'b.png']
+    """
+    alike = Counter(photo.absolute().with_suffix("") for photo in photos)
+    return [p.stem if alike[p.absolute().with_suffix("")] == 1 else p.name for p in photos]
 
 
 def sentence(error: OSError | ValueError) -> str:

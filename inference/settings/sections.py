@@ -37,8 +37,8 @@ class DataSettings:
     source: str = setting(
         "synthetic:default",
         "Dataset: synthetic, synthetic:confounded, synthetic:ambiguous, voc2012, a folder (in VOC "
-        "layout, or with a folder per class), a file of image-level labels (.csv, .tsv or COCO's "
-        ".json), or a dataset of your own as path/file.py:Name.",
+        "layout, an export of a labelling tool, or a folder per class), a file of labels or "
+        "annotations (.csv, .tsv, .json, .xml), or a dataset of your own as path/file.py:Name.",
         option="data",
         metavar="DATA",
         spoils="loss",

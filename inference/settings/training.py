@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from scene.registry import unknown
+
 from .fields import LARGE, STEPS, setting
+
+TRACKERS = ("tensorboard", "csv", "wandb", "mlflow")
+"""Trackers that metrics can be sent to, see `inference.training.trackers`."""
+
+NO_TRACKER = "none"
+"""What stands for no tracker."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,14 @@ class OptimizerSettings:
     )
 
 
+def _check_log(flag: str, names: tuple[str, ...]) -> None:
+    if names == (NO_TRACKER,):
+        return
+    for name in names:
+        if name not in TRACKERS:
+            raise LookupError(f"{flag}: {unknown(name, (*TRACKERS, NO_TRACKER), 'tracker')}.")
+
+
 @dataclass(frozen=True)
 class TrainingSettings:
     """How long is trained, on how much at once, and from which seed.
@@ -51,6 +67,7 @@ class TrainingSettings:
         validate_every: Steps between validations; 0 = a fifth of all steps.
         seed: Seed of weights, order, augmentation and noise.
         precision: Precision of the networks' arithmetic.
+        log: Trackers that metrics are sent to, beside ``metrics.jsonl``.
     """
 
     steps: int = setting(720, "Optimisation steps.", least=1, most=STEPS)
@@ -68,3 +85,10 @@ class TrainingSettings:
         0, "Seed of weights, order, augmentation and noise.", least=0, most=2**32 - 1
     )
     precision: str = setting("fp32", "Arithmetic of the networks.", choices=("fp32", "bf16"))
+    log: tuple[str, ...] = setting(
+        ("tensorboard",),
+        "Trackers of metrics, beside metrics.jsonl: tensorboard, csv, wandb, mlflow (the last two "
+        "need the extra trackers), or none.",
+        check=_check_log,
+        metavar="TRACKER,...",
+    )

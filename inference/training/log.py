@@ -1,4 +1,4 @@
-"""Reports of training steps: to a callback, as lines of JSON, and for TensorBoard."""
+"""Reports of training steps: to a callback, as lines of JSON, and to trackers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 from scene.storage.files import parse_json, replace_file, require_regular
 
 from ..runs.run import Run
+from .trackers import Trackers
 
 METRICS = "metrics.jsonl"
 """The name of the file of a run's metrics."""
@@ -46,7 +47,7 @@ MOST_METRICS = 2**28
 
 
 class Log:
-    """The run's metrics, as lines of JSON and for TensorBoard.
+    """The run's metrics, as lines of JSON and in the trackers of its settings.
 
     Args:
         run: Where they go.
@@ -56,14 +57,12 @@ class Log:
     EVERY = 10
 
     def __init__(self, run: Run, step: int) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
         self.path = run.path(METRICS)
         lines = [line for line in lines_of(self.path) if line["step"] <= step] if step else []
         text = "".join(f"{json.dumps(line)}\n" for line in lines)
         replace_file(self.path, lambda part: part.write_text(text))
         self.file = self.path.open("a")
-        self.board = SummaryWriter(str(run.folder), purge_step=step + 1 if step else None)
+        self.trackers = Trackers(run.settings.training.log, run, step, lines)
 
     def write(self, report: Report) -> None:
         """Keep every tenth report, and each with a validation."""
@@ -74,20 +73,18 @@ class Log:
             line["val"] = report.val
         self.file.write(json.dumps(line) + "\n")
         self.file.flush()
-        for name, value in line.items():
-            if name != "step":
-                self.board.add_scalar(name, value, report.step)
+        self.trackers.write({k: v for k, v in line.items() if k != "step"}, report.step)
 
     def flush(self) -> None:
         """Have everything on the disk, before a checkpoint says that these steps are done."""
-        self.board.flush()
+        self.trackers.flush()
         self.file.flush()
         os.fsync(self.file.fileno())
 
     def close(self) -> None:
         """Flush what is left."""
         self.file.close()
-        self.board.close()
+        self.trackers.close()
 
 
 def lines_of(path: Path) -> list[dict[str, Any]]:

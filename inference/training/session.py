@@ -39,6 +39,7 @@ from .fit import fit
 from .initial import InitialWeights, take_weights
 from .log import StepCallback
 from .threshold import calibrate
+from .trackers import require_trackers
 
 HEADLINES = (
     (("image",), "mask"),
@@ -124,6 +125,7 @@ def train(
         initialised: Called with the weights that came from ``start``.
     """
     device_of(device)
+    require_trackers(settings.training.log)
     wanted_parts(settings)  # refused before anything is trained
     settings, of = taken_from_run(settings)
     data = _open(settings, download, headline.split)
@@ -191,6 +193,7 @@ def resume(
     if data is not None:
         run = replace(run, settings=run.settings.changed(data=data))
     device_of(device)
+    require_trackers(run.settings.training.log)
     with locked(run.folder), _answered(run.folder):
         _require_unfinished(run)
         run = replace(run, settings=located(run.settings, run.folder, trust))

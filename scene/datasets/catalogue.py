@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from ..labels import VOID, Labels
+from ..notices import SceneCount
 from ..registry import foreign_file, load, unknown
 from ..sizes import STOCK_SIZE
 from ..storage.locks import scratch
@@ -41,7 +42,7 @@ def open_data(
 
     Args:
         source: ``synthetic``, ``synthetic:<preset>``, ``voc2012``, a folder in VOC layout,
-            image-level labels (see `read_image_labels`), or a subclass of `SceneDataset` of
+            labels or annotations (see `read_image_labels`), or a subclass of `SceneDataset` of
             one's own, as ``path/file.py:Name``.
         split: One of `splits_of`.
         size: Height and width of the scenes in pixels; `STOCK_SIZE` if None.
@@ -83,7 +84,7 @@ def splits_of(source: str, *, download: bool = False) -> tuple[str, ...]:
 
 
 def image_index(source: str) -> ImageIndex | None:
-    """Return the index of a source with image-level labels only, in a format other than VOC's.
+    """Return the index of a source with image-level labels and no masks, not in VOC layout.
 
     Returns:
         The index; None if the source is another. Raises as `open_data`.
@@ -91,7 +92,8 @@ def image_index(source: str) -> ImageIndex | None:
     generated = source.partition(":")[0] == "synthetic"
     if generated or source == "voc2012" or foreign_file(source) is not None:
         return None
-    return _index(_folder(source, download=False))
+    index = _index(_folder(source, download=False))
+    return None if index is not None and index.has_masks else index
 
 
 def labels_in(source: str, *, download: bool = False) -> Labels:
@@ -157,8 +159,14 @@ def summary_split(source: str, *, target: str = "mask", masks: bool = True) -> s
     return next((split for split in ("val", "tune", "test") if split in known), "train")
 
 
-def describe(dataset: SceneDataset) -> dict[str, Any]:
+def describe(
+    dataset: SceneDataset, watch: SceneCount = lambda done, total: None
+) -> dict[str, Any]:
     """Compute statistics of a dataset, by reading every scene once.
+
+    Args:
+        dataset: The dataset.
+        watch: Called with the number of scenes done, and their total.
 
     Returns:
         ``name``, ``source``, ``split``, ``scenes``; ``views``: number of scenes with each view;
@@ -180,6 +188,7 @@ def describe(dataset: SceneDataset) -> dict[str, Any]:
             present += scene.classes
         if scene.mask is not None:
             pixels += torch.bincount(scene.mask.flatten(), minlength=VOID + 1)
+        watch(index + 1, len(dataset))
     counts, void = pixels[: len(labels.names)], int(pixels[VOID])
     frequency = (present / max(views["classes"], 1)).tolist()
     shares = (counts / max(int(counts.sum()), 1)).tolist()
@@ -204,7 +213,10 @@ def _masked(source: str, download: bool) -> tuple[str, ...]:
     if (kind := _own(source)) is not None:
         return kind.splits
     folder = _folder(source, download)
-    return splits(folder, masked=True) if _index(folder) is None else ()
+    if (index := _index(folder)) is None:
+        return splits(folder, masked=True)
+    masked = (s for s, images in index.by_split.items() if any(i.drawing for i in images))
+    return tuple(masked)
 
 
 def _own(source: str) -> type[SceneDataset] | None:
@@ -253,7 +265,7 @@ def _folder(source: str, download: bool) -> Path:
         raise ValueError(
             f"{source} is an archive; {advice}." if packed
             else f"{source} is a file; give the folder in VOC layout that it is in, or labels as "
-            ".csv, .tsv or COCO's .json."
+            ".csv, .tsv or COCO's .json, or annotations of CVAT, Label Studio or labelme."
         )  # fmt: skip
     near = get_close_matches(source.lower(), _WORDS, n=1, cutoff=0.7)
     hint = f" Did you mean {near[0]!r}?" if near else ""

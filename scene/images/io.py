@@ -94,9 +94,32 @@ def read_mask_of(
         ValueError: As `read_mask`.
     """
     mask, turn = _mask(path, labels)
+    return in_orientation_of(photo, mask, (path, turn), unturned, alone)
+
+
+def in_orientation_of(
+    photo: Path,
+    mask: Tensor,
+    drawn: tuple[Path, int],
+    unturned: bool | None = None,
+    alone: bool = False,
+) -> Tensor:
+    """Return a mask in the orientation of its photo, see `scene.images.orientation.aligned`.
+
+    Args:
+        photo: The file of the photo.
+        mask: Label ids ``(H, W)``, with the mask's own EXIF orientation applied.
+        drawn: The file of the mask, and its EXIF orientation.
+        unturned: Whether the mask belongs to the photo's stored pixels; None = not known.
+        alone: Whether the two files are not in a dataset that could list it.
+
+    Raises:
+        FileNotFoundError: If there is no such photo.
+        ValueError: If the photo is not a picture.
+    """
     with _opened(photo) as picture:
         number, size = orientation(picture), upright_size(picture)
-    return aligned(mask, (path, turn), (photo, number), size, unturned, alone)
+    return aligned(mask, drawn, (photo, number), size, unturned, alone)
 
 
 def is_turned(path: Path) -> bool:

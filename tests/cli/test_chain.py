@@ -71,7 +71,7 @@ def test_progress_goes_to_standard_error(scene):
 def test_a_terminal_is_shown_a_bar_with_each_term(scene, monkeypatch):
     seen = io.StringIO()
     terminal = Console(file=seen, force_terminal=True, width=120, markup=False)
-    for place in ("train", "console"):
+    for place in ("train", "progress"):
         monkeypatch.setattr(f"cli.{place}.notes", terminal)
     result = scene("train", "telbo", "--subsets", "report", "--steps", 3, *TINY)
     assert (result.code, result.err) == (0, "")
@@ -94,7 +94,7 @@ def test_an_interrupted_run_is_resumed(scene, tmp_path, monkeypatch):
             raise ValueError("The plug was pulled.")
 
     with monkeypatch.context() as patch:
-        patch.setattr("cli.console.Bar.watch", pull)
+        patch.setattr("cli.progress.TrainingBar.watch", pull)
         result = scene("train", "cvae", "--steps", 4, "--validate-every", 2, *TINY)
     assert result.code == 1
     (run,) = (tmp_path / "runs").iterdir()

@@ -14,7 +14,7 @@ from cli.app import app
 PAGES = [
     [], ["train"], ["tune"], ["sample"], ["generate"], ["evaluate"], ["diagnose"], ["report"],
     ["studio"], ["cues"], ["segment"], ["masks"], ["pseudo-label"], ["reproduce"], ["data"],
-    ["data", "info"], ["data", "preview"], ["data", "labels"], ["crf"], ["crf", "refine"],
+    ["data", "info"], ["data", "preview"], ["data", "labels"], ["data", "convert"], ["crf"], ["crf", "refine"],
     ["crf", "ablate"], ["crf", "fit"],
 ]  # fmt: skip
 

@@ -7,17 +7,23 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from fuzz_brush import brush_of
 from PIL import Image
 
 from inference.crf.parameters import Parameters, save
 from inference.segmentation.cue_files import Cues
 from inference.settings.recipes import recipe
 from inference.training.session import train
+from scene.datasets.annotations.run_lengths import compress, runs_of
+from scene.datasets.annotations.writers import LabelmeWriter
 from scene.images.io import write_mask
 from scene.labels import Labels
 
 SCENES = 6
 PETS = Labels(("background", "cat", "dog"))
+BRUSH = [
+    *bytes.fromhex("000002d0391aff00c300c9ffe9c0327ffa700c9fff017f00")
+]  # of Label Studio, of 15 × 12 pixels
 PICTURES = ("png", "jpg", "gif", "tif", "webp", "bmp", "ppm", "jp2", "tga", "avif")
 
 
@@ -56,6 +62,7 @@ def make(folder: Path) -> None:
     save(folder / "crf.json", Parameters(iterations=1, compatibility=square), {"note": "none"})
     Cues(np.packbits(draw.integers(0, 2, (4, 48)), axis=1), (3, 4, 4)).save(folder / "cues.npz")
     _dataset(folder / "pets", folder, lines)
+    _annotated(folder, folder / "photo.jpg", mask)
     _image_level(folder / "classes", folder / "tables", folder / "photo.jpg")
     _runs(folder)
     _interrupted(folder)
@@ -96,6 +103,64 @@ def _image_level(classes: Path, tables: Path, photo: Path) -> None:
         "categories": [{"id": c, "name": pet} for c, pet in enumerate(PETS.classes)],
     }
     (tables / "annotations.json").write_text(json.dumps(content))
+
+
+def _annotated(root: Path, photo: Path, mask: np.ndarray) -> None:
+    """Make exports of labelling tools: an outline and a mask of one photograph each."""
+    for name in ("tools", "cvat", "labelme"):
+        (root / name).mkdir()
+        shutil.copy(photo, root / name / "photo.jpg")
+    height, width = mask.shape
+    polygon, dog = [[1.5, 1.0], [9.0, 2.5], [4.0, 10.0]], mask == 2
+    runs, flat = runs_of(dog.T), [x for point in polygon for x in point]
+    coco = {
+        "images": [{"id": 1, "file_name": "photo.jpg", "height": height, "width": width}],
+        "categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}],
+        "annotations": [
+            {"image_id": 1, "category_id": 1, "segmentation": [flat]},
+            {"image_id": 1, "category_id": 2, "iscrowd": 0,
+             "segmentation": {"size": [height, width], "counts": compress(runs)}},
+            {"image_id": 1, "category_id": 2, "iscrowd": 1,
+             "segmentation": {"size": [height, width], "counts": runs.tolist()}},
+        ],
+    }  # fmt: skip
+    points = ";".join(f"{x},{y}" for x, y in polygon)
+    rows = ", ".join(map(str, runs_of(dog).tolist()))
+    xml = (
+        "<annotations><meta><task><labels><label><name>cat</name></label></labels></task></meta>"
+        f'<image id="0" name="photo.jpg" width="{width}" height="{height}">'
+        f'<polygon label="cat" points="{points}" z_order="1"/>'
+        f'<mask label="dog" rle="{rows}" left="0" top="0" width="{width}" height="{height}"/>'
+        '<ellipse label="cat" cx="5" cy="5" rx="3" ry="2"/></image></annotations>'
+    )
+    share = [[100 * x / width, 100 * y / height] for x, y in polygon]
+    size = {"original_width": width, "original_height": height}
+    values = [
+        {"points": share, "polygonlabels": ["cat"]},
+        {"x": 40, "y": 50, "radiusX": 20, "radiusY": 10, "rotation": 5, "ellipselabels": ["dog"]},
+        {"format": "rle", "rle": brush_of(dog), "brushlabels": ["dog"]},
+    ]
+    results = [{"type": "labels", "value": value, **size} for value in values]
+    tasks = [{"id": 1, "data": {"image": "photo.jpg"}, "annotations": [{"result": results}]}]
+    least = [{"image": "photo.jpg", "annotation_id": 1, "tag": [{**v, **size} for v in values]}]
+    shapes = [{"label": "cat", "points": polygon, "shape_type": "polygon"}]
+    labelme = {
+        "shapes": shapes,
+        "imagePath": "photo.jpg",
+        "imageHeight": height,
+        "imageWidth": width,
+    }
+    (root / "tools" / "coco.json").write_text(json.dumps(coco))
+    for place in ("tools/cvat.xml", "cvat/annotations.xml"):
+        (root / place).write_text(xml)
+    (root / "tools" / "studio.json").write_text(json.dumps(tasks))
+    (root / "tools" / "min.json").write_text(json.dumps(least))
+    (root / "labelme" / "photo.jpg").unlink()
+    LabelmeWriter(root / "labelme", PETS).add("default", "photo", photo, torch.from_numpy(mask))
+    written = root / "labelme" / "photo.json"
+    labelme["shapes"] += json.loads(written.read_text())["shapes"]
+    for place in (written, root / "tools" / "labelme.json"):
+        place.write_text(json.dumps(labelme))
 
 
 def _interrupted(folder: Path) -> None:

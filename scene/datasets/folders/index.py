@@ -13,6 +13,7 @@ from ...images.folder import PictureFolder
 from ...labelmap import FILE, VOC, read_labels
 from ...labels import Labels
 from ...notices import notice
+from ..annotations.drawing import Drawing
 from ..base import SPLITS
 from .image_sets import (
     LineParser,
@@ -34,7 +35,7 @@ class Entry:
     Args:
         name: Its name in the folder's lists.
         image: Its image.
-        mask: Its mask, or None.
+        mask: Its mask, a file or a drawing; or None.
         classes: Its image-level labels ``(C,)``, read only if it has no ground-truth mask.
         weak: Whether its mask is a pseudo-label.
         unturned: Whether its mask belongs to the stored pixels, before the EXIF orientation is
@@ -43,7 +44,7 @@ class Entry:
 
     name: str
     image: Path
-    mask: Path | None
+    mask: Path | Drawing | None
     classes: Tensor | None
     weak: bool = False
     unturned: bool | None = None

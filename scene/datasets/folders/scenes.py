@@ -1,4 +1,4 @@
-"""Scenes of one split whose images, and masks if there are any, are files."""
+"""Scenes of one split whose images are files, and whose masks are files or drawings."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor
 from ...images.io import picture_size, read_image, read_mask_of
 from ...sizes import require_size
 from ...views import Scene, Schema
+from ..annotations.drawing import Drawing
 from ..base import SceneDataset
 from ..framing import Frame
 from .index import Entry
@@ -71,7 +72,10 @@ class FolderScenes(SceneDataset):
         image = read_image(entry.image)
         if entry.mask is None:
             return Scene(image, entry.classes, None, entry.name)
-        mask = read_mask_of(entry.mask, labels, entry.image, entry.unturned)
+        if isinstance(entry.mask, Drawing):
+            mask = entry.mask.mask_of(entry.image, labels, entry.name)
+        else:
+            mask = read_mask_of(entry.mask, labels, entry.image, entry.unturned)
         if mask.shape != image.shape[1:]:
             (h, w), (tall, wide) = image.shape[1:], mask.shape
             turned = (h, w) == (wide, tall)

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -26,6 +26,23 @@ from .scenes import FolderScenes
 
 ABOUT = "about.json"
 """The file that describes a written dataset; only folders with it are ever replaced."""
+
+
+class SceneWriter(Protocol):
+    """What writes scenes with masks to a folder, in some format."""
+
+    def add(
+        self,
+        split: str,
+        name: str,
+        picture: Path | Tensor,
+        mask: Tensor,
+        classes: Tensor | None = None,
+    ) -> bool:
+        """Add a scene, unless there is one of that name; return whether it was added."""
+
+    def finish(self, about: Mapping[str, Any]) -> None:
+        """Write what concerns all scenes."""
 
 
 class VOCWriter:
@@ -77,8 +94,7 @@ class VOCWriter:
         image_path = self._place("JPEGImages", f"{name}{suffix}")
         mask_path = self._place("SegmentationClass", f"{name}.png")
         if isinstance(picture, Path):
-            image_path.parent.mkdir(parents=True, exist_ok=True)
-            _link_or_copy(picture, image_path, self.copy)
+            link_or_copy(picture, image_path, self.copy)
             self._turned |= is_turned(picture)
         else:
             write_image(image_path, picture)
@@ -166,7 +182,7 @@ def copy_other_splits(
 
 
 def copy_split(
-    writer: VOCWriter, dataset: SceneDataset, watch: Progress, limit: int | None = None
+    writer: SceneWriter, dataset: SceneDataset, watch: Progress, limit: int | None = None
 ) -> dict[str, int]:
     """Copy the scenes of a split that have ground-truth masks.
 
@@ -191,6 +207,18 @@ def copy_split(
     return {dataset.split: count} if count else {}
 
 
+def link_or_copy(source: Path, place: Path, copy: bool = False) -> None:
+    """Link a file where possible, else copy it; missing folders are made."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if not copy:
+        try:
+            os.link(os.path.realpath(source), place)
+            return
+        except OSError:  # another disk, or one without links
+            pass
+    shutil.copyfile(source, place)
+
+
 def _restore(folder: Path, old: Path) -> None:
     """Restore the former folder if there is no new one."""
     if old.is_dir() and not folder.exists():
@@ -204,17 +232,6 @@ def picture_of(dataset: SceneDataset, index: int, image: Tensor) -> tuple[str, P
         entry = dataset.entries[index]
         return entry.name, entry.image
     return f"{dataset.split}_{index:05d}", image
-
-
-def _link_or_copy(source: Path, place: Path, copy: bool) -> None:
-    """Link a file where possible, else copy it."""
-    if not copy:
-        try:
-            os.link(os.path.realpath(source), place)
-            return
-        except OSError:  # another disk, or one without links
-            pass
-    shutil.copyfile(source, place)
 
 
 def _opened(source: str, split: str, size: tuple[int, int]) -> SceneDataset | None:

@@ -1,14 +1,26 @@
-"""Image-level labels of COCO's JSON: which categories are annotated in each photograph."""
+"""COCO's JSON: which categories are annotated in each photograph, and their outlines."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...storage.files import MOST_TEXT, read_json, require_regular
 from ...storage.names import scene_name
+from ..annotations.drawing import (
+    CocoRuns,
+    Drawing,
+    Polygons,
+    Region,
+    Shape,
+    counts_of,
+    is_void,
+    points_of,
+    size_of,
+)
 from ..folders.index import quoted
 from ..folders.layouts import ALIASES
 from .finding import ImageFinder
@@ -29,6 +41,15 @@ class _Annotations(NamedTuple):
     images: list[LabelledImage]
 
 
+class _Content(NamedTuple):
+    """What a file says: names of categories and images, and what is annotated in each image."""
+
+    categories: dict[int | str, str]
+    names: dict[int | str, str]
+    present: dict[int | str, set[str]]
+    drawings: dict[int | str, Drawing]
+
+
 def coco_files(root: Path) -> list[Path]:
     """Return COCO's annotations in a folder, in ``annotations/`` in it, or in its splits."""
     for folder in (root, root / "annotations"):
@@ -40,9 +61,12 @@ def coco_files(root: Path) -> list[Path]:
 
 
 def read_coco(files: Sequence[Path], source: Path) -> ImageIndex:
-    """Read the photographs, and the categories that are annotated in each.
+    """Read the photographs, the categories that are annotated in each, and their outlines.
 
-    Boxes and masks are not read. Photographs are relative to the folder of the JSON or to
+    If any annotation has an outline (polygons or run lengths), photographs have masks: the
+    outlines in the order of the file, the later on top, ``iscrowd`` as void, all else background.
+    A photograph with an annotation of a box only has image-level labels, and so have all if no
+    annotation has an outline. Photographs are relative to the folder of the JSON or to
     ``images/`` in it; of a JSON in a folder ``annotations``, also to the folders beside that. Of
     several files, ``instances_train2017.json`` is the split ``train``.
 
@@ -83,10 +107,33 @@ def _split(path: Path) -> str:
 
 def _read(path: Path, root: Path, split: str | None) -> _Annotations:
     """Read one file; the paths of its photographs are relative to ``root``."""
-    if (size := require_regular(path)) > MOST_BYTES:
+    require_regular(path)
+    status = path.stat()
+    content = _content(path, status.st_size, status.st_mtime_ns)
+    scenes = {number: scene_name(name, str(path)) for number, name in content.names.items()}
+    files = ImageFinder(_places(path, root)).all_of(dict.fromkeys(scenes.values()), path)
+    return _Annotations(
+        tuple(name for name in content.categories.values() if not is_void(name)),
+        [
+            LabelledImage(
+                files[scene].relative_to(root).as_posix(),
+                files[scene],
+                frozenset(content.present[number]),
+                split,
+                content.drawings.get(number),
+            )
+            for number, scene in scenes.items()
+        ],
+    )
+
+
+@lru_cache(maxsize=4)  # a dataset is opened several times, for its splits and its labels
+def _content(path: Path, size: int, modified: int) -> _Content:
+    """Read what a file says, of its size and at its time of modification."""
+    if size > MOST_BYTES:
         raise ValueError(
             f"{path} has {size >> 20} MB, but up to {MOST_BYTES >> 20} MB of annotations are "
-            "read; remove their masks and boxes, which are not used, or write a labels.csv."
+            "read; split it, or write a labels.csv if image-level labels are enough."
         )
     content = read_json(path, MOST_BYTES)
     if not isinstance(content, dict) or not all(
@@ -101,22 +148,65 @@ def _read(path: Path, root: Path, split: str | None) -> _Annotations:
     if len(set(categories.values())) < len(categories):
         raise ValueError(f"{path} has two categories of one name; names must differ.")
     present: dict[int | str, set[str]] = {number: set() for number in names}
+    regions: dict[int | str, list[Region] | None] = {number: [] for number in names}
     for annotation in content["annotations"]:
         image = _reference(annotation, "image_id", names, path)
-        category = _reference(annotation, "category_id", categories, path)
-        present[image].add(categories[category])
-    scenes = {number: scene_name(name, str(path)) for number, name in names.items()}
-    files = ImageFinder(_places(path, root)).all_of(dict.fromkeys(scenes.values()), path)
-    return _Annotations(
-        tuple(categories.values()),
-        [
-            LabelledImage(
-                files[scene].relative_to(root).as_posix(),
-                files[scene], frozenset(present[number]), split,
-            )
-            for number, scene in scenes.items()
-        ],
-    )  # fmt: skip
+        name = categories[_reference(annotation, "category_id", categories, path)]
+        present[image].add(name)
+        shape, drawn = _outline(annotation, path), regions[image]
+        if shape is None:
+            regions[image] = None
+        elif drawn is not None:
+            drawn.append(Region(None if _is_crowd(annotation) or is_void(name) else name, shape))
+    return _Content(categories, names, present, _drawings(regions, content["images"], path))
+
+
+def _is_crowd(annotation: dict[str, Any]) -> bool:
+    """Return whether an annotation is of a crowd, whose pixels are not all of its category.
+
+    CVAT's exports mark every mask with ``iscrowd``; they are known by their ``attributes``.
+    """
+    return annotation.get("iscrowd") == 1 and not isinstance(annotation.get("attributes"), dict)
+
+
+def _drawings(
+    regions: dict[int | str, list[Region] | None], images: list[Any], path: Path
+) -> dict[int | str, Drawing]:
+    """Return the drawing of each photograph that has one, if any annotation has an outline."""
+    if not any(regions.values()):
+        return {}
+    sizes = {image["id"]: size_of(image.get("height"), image.get("width")) for image in images}
+    return {
+        number: Drawing(tuple(drawn), sizes[number], path)
+        for number, drawn in regions.items()
+        if drawn is not None
+    }
+
+
+def _outline(annotation: dict[str, Any], path: Path) -> Shape | None:
+    """Return the outline of an annotation; None if it has none.
+
+    Raises:
+        ValueError: If it cannot be read.
+    """
+    segmentation = annotation.get("segmentation")
+    try:
+        if isinstance(segmentation, list) and segmentation:
+            flat = not isinstance(segmentation[0], list)
+            return Polygons(tuple(map(points_of, [segmentation] if flat else segmentation)))
+        if isinstance(segmentation, dict):
+            size = segmentation.get("size")
+            shape = size_of(*size) if isinstance(size, list) and len(size) == 2 else None
+            if shape is None:
+                raise ValueError("its run lengths have no size")
+            counts = segmentation.get("counts")
+            return CocoRuns(shape, counts if isinstance(counts, str) else counts_of(counts))
+    except ValueError as error:
+        raise ValueError(
+            f"{path} has the annotation {_short(annotation)} that cannot be read: {error}; export "
+            "it again."
+        ) from None
+    return None
 
 
 def _places(path: Path, root: Path) -> list[Path]:

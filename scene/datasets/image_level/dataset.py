@@ -1,4 +1,4 @@
-"""Scenes with image-level labels and no masks, of any format that is read."""
+"""Scenes of an index: photographs with image-level labels, or with drawings as their masks."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from .index import ImageIndex
 
 
 class ImageLevelScenes(FolderScenes):
-    """The scenes of one split of an index: photographs with a class vector each, without masks.
+    """The scenes of one split of an index: photographs with a class vector each, or a drawing.
 
-    A scene of no label has the class vector 0: none of the classes is in it.
+    A scene of no label has the class vector 0: none of the classes is in it. The class vector of
+    a scene with a drawing is computed from its mask.
 
     Args:
         index: The photographs and their labels.
@@ -45,7 +46,12 @@ class ImageLevelScenes(FolderScenes):
             )
         labels = index.labels
         entries = [
-            Entry(index.names[i.file], i.path, None, labels.encode(i.classes))
+            Entry(
+                index.names[i.file],
+                i.path,
+                i.drawing,
+                labels.encode(i.classes) if i.drawing is None else None,
+            )
             for i in index.by_split[split][:count]
         ]
         name = short_name(_titled(index))

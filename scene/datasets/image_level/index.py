@@ -1,10 +1,10 @@
-"""The index of photographs with image-level labels: names, labels and splits, without pixels."""
+"""The index of photographs with labels or drawings: names, labels and splits, without pixels."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
@@ -13,6 +13,7 @@ from ...labelmap import checked_labels
 from ...labels import Labels, is_background
 from ...notices import notice
 from ...storage.names import scene_name
+from ..annotations.drawing import Drawing
 from ..base import SPLITS
 from ..folders.index import held_out_names, quoted
 
@@ -32,12 +33,15 @@ class LabelledImage:
         path: The file.
         classes: The names of its classes; a name of background is not among them.
         split: The split that the data name; None = they name none.
+        drawing: The regions that are annotated, if all of its annotations have outlines; None =
+            it has image-level labels only.
     """
 
     file: str
     path: Path
     classes: frozenset[str]
     split: str | None = None
+    drawing: Drawing | None = None
 
     @property
     def key(self) -> str:
@@ -61,6 +65,11 @@ class ImageIndex:
     folder: Path
     labels: Labels
     images: tuple[LabelledImage, ...]
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether any photograph has a drawing."""
+        return any(image.drawing is not None for image in self.images)
 
     @cached_property
     def names(self) -> dict[str, str]:
@@ -131,7 +140,7 @@ def make_index(
     labels = checked_labels(ordered, [], source)
     _tell_alike(ordered, source)
     known = frozenset(labels.classes)
-    kept = [LabelledImage(i.file, i.path, i.classes & known, i.split) for i in images]
+    kept = [replace(image, classes=image.classes & known) for image in images]
     return ImageIndex(source, folder, labels, tuple(kept))
 
 
