@@ -8,7 +8,7 @@ none.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from typing import Any, cast
 
@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from scene.flows import Flow
+from scene.networks.moments import Moments
 from scene.networks.spatial import FeaturePyramid, GridGaussian
-from scene.networks.velocity import Velocity, ViewFeatures
+from scene.networks.velocity import Velocity, ViewFeatures, key_of
 from scene.views import Schema, Views
 
 from .guides import Guide, JointGuide, MaskedGuide, ProductGuide, RetrofitGuide
@@ -50,10 +51,6 @@ class FlowGuide(Guide):
         Generative Modeling and Decision Making, https://arxiv.org/abs/2311.13443
     """
 
-    shift: Tensor
-    scale: Tensor
-    counted: Tensor
-
     def __init__(
         self,
         schema: Schema,
@@ -77,9 +74,14 @@ class FlowGuide(Guide):
         }
         self.features = ViewFeatures(self.sizes, self.parts, flow_width)
         self.velocity = Velocity(self.parts, flow_width, flow_width)
-        self.register_buffer("shift", torch.zeros(self.latent))
-        self.register_buffer("scale", torch.ones(self.latent))
-        self.register_buffer("counted", torch.zeros(()))
+        self.latents = Moments(self.latent)
+        self.moments = nn.ModuleDict(
+            {
+                key_of(reading): Moments(size)
+                for reading, (size, _) in self.sizes.items()
+                if reading not in self.own
+            }
+        )
 
     def train(self, mode: bool = True) -> FlowGuide:
         """Set the mode of all but the guide that is learned from, which stays as it is."""
@@ -98,18 +100,18 @@ class FlowGuide(Guide):
             views: B scenes' views; None = none: the prior.
             scenes: B, where there are no views.
         """
-        device = self.shift.device
+        device = self.latents.mean.device
         present = torch.zeros(scenes, len(self.views), dtype=torch.bool, device=device)
         readings: dict[str, Tensor] = {}
         if views is not None:
             present = self.present(views)
             readings = self.read(views)
-        whole, cells = self.features(readings, present)
+        whole, cells = self.seen(readings, present)
         field = partial(self._field, whole, cells)
         if views is not None and self.guidance != 1:
-            nothing = self.features({}, torch.zeros_like(present))
+            nothing = self.seen({}, torch.zeros_like(present))
             field = partial(self._guided_field, (whole, cells), nothing)
-        return Flow(field, self.shift, self.scale, len(whole))
+        return Flow(field, self.latents.mean, self.latents.deviation, len(whole))
 
     def present(self, views: Views) -> Tensor:
         """Return which scenes have which of the guide's views: ``(B, V)`` bool."""
@@ -140,6 +142,31 @@ class FlowGuide(Guide):
                 readings[reading] = full.index_copy(0, rows, some)
         return readings
 
+    def seen(
+        self, readings: Mapping[str, Tensor], given: Tensor, has: Tensor | None = None
+    ) -> Features:
+        """Return the features of views, whose readings are standardised first.
+
+        What is read by the source's encoders may vary little about a large mean. In training its
+        mean and deviation are counted; what encoders of the flow's own read is left as it is.
+
+        Args:
+            readings: As of `read`.
+            given: Which views of each scene are used, ``(B, V)`` bool, in the order of ``views``.
+            has: Which of them it has; None = those used.
+        """
+        has = given if has is None else has
+        standard = {}
+        for name, reading in readings.items():
+            if key_of(name) in self.moments:
+                moments = cast(Moments, self.moments[key_of(name)])
+                if self.training:
+                    here = has[:, self.views.index(name.partition(".")[0])]
+                    moments.count_rows(reading[here])
+                reading = moments(reading)
+            standard[name] = reading
+        return cast(Features, self.features(standard, given))
+
     def _readers(self, name: str) -> dict[str, nn.Module]:
         if name in self.own:
             return {name: self.own[name]}
@@ -167,11 +194,12 @@ class FlowGuide(Guide):
     def standardised(self, z: Tensor) -> Tensor:
         """Return latents, ``(B, L)``, with a mean of 0 and a deviation of 1, as far as is known.
 
-        In training they are counted: what is learned from comes to be standard.
+        In training they are counted, one mean and deviation for a channel of the grid: what is
+        learned from comes to be standard.
         """
         if self.training:
             self._count(z)
-        return (z - self.shift) / self.scale
+        return cast(Tensor, self.latents(z))
 
     @torch.no_grad()
     def informative_shares(self, deviations: Tensor) -> Tensor:
@@ -183,25 +211,18 @@ class FlowGuide(Guide):
         Returns:
             1 − the variance within posteriors / that of all latents, `LEAST` or more.
         """
-        within = deviations.square().mean(0) / self.scale.square()
+        within = deviations.square().mean(0) / self.latents.deviation.square()
         return (1 - within).clamp(min=LEAST)
 
     @torch.no_grad()
     def _count(self, z: Tensor) -> None:
-        """Take latents into the running means and deviations: one for a channel of the grid."""
         vector, grid = self.parts.split(z)
         mean, square = [vector.mean(0)], [vector.square().mean(0)]
         if grid is not None:
             cells = grid.shape[-2] * grid.shape[-1]
             mean.append(grid.mean((0, 2, 3)).repeat_interleave(cells))
             square.append(grid.square().mean((0, 2, 3)).repeat_interleave(cells))
-        self.counted += 1
-        share = 1 / self.counted
-        now, squares = torch.cat(mean), torch.cat(square)
-        before = self.scale.square() + self.shift.square()
-        second = before + (squares - before) * share
-        self.shift += (now - self.shift) * share
-        self.scale.copy_((second - self.shift.square()).clamp(min=1e-8).sqrt())
+        self.latents.count(torch.cat(mean), torch.cat(square))
 
 
 def readers_of(guide: Guide, name: str) -> dict[str, nn.Module]:

@@ -17,8 +17,8 @@ from scene.views import Scene, Views
 from ..flows import FlowGuide
 from .bounds import Objective, Term
 
-NOTHING = 0.2
-"""Share of the scenes of which no view is given at all; of others, each is given half the time."""
+NOTHING, ALONE = 0.2, 0.3
+"""Shares of scenes of which no view is given, and one; of others, each is given half the time."""
 
 MEAN, DEVIATION, READING = "z.mean", "z.deviation", "reading."
 """What batches of `EncodedScenes` call the posterior given all views, and readings of views."""
@@ -63,15 +63,23 @@ class FlowMatching(Objective):
         end = guide.standardised(torch.normal(views[MEAN], views[DEVIATION]))
         start, time = torch.randn_like(end), torch.randn(len(end), device=end.device).sigmoid()
         present = guide.present(views)
-        kept = torch.rand(present.shape, device=end.device) < 0.5
-        kept &= torch.rand(len(end), 1, device=end.device) >= NOTHING
+        given = _given(present)
         readings = {n: views[READING + n].float() for n in guide.sizes if READING + n in views}
         readings |= guide.read(views, guide.own)
-        whole, cells = guide.features(readings, present & kept)
+        whole, cells = guide.seen(readings, given, present)
         velocity = guide.velocity(torch.lerp(start, end, time[:, None]), time, whole, cells)
         shares = guide.informative_shares(views[DEVIATION])
         error = ((velocity - (end - start)).square() * (shares / shares.mean())).mean()
         return {"flow": Term(-error, len(end), {"loss": error.detach()})}
+
+
+def _given(present: Tensor) -> Tensor:
+    """Choose for each scene which of its views, ``(B, V)`` bool, are given."""
+    chance = torch.rand(len(present), 1, device=present.device)
+    order = torch.rand(present.shape, device=present.device) + present
+    first = order == order.amax(1, keepdim=True)
+    half = torch.rand(present.shape, device=present.device) < 0.5
+    return present & torch.where(chance < ALONE, first, half & (chance < 1 - NOTHING))
 
 
 def encoded(guide: FlowGuide, views: Views) -> Views:
@@ -111,7 +119,7 @@ def _as_normal(q: Any) -> tuple[Tensor, Tensor]:
 class EncodedScenes(SceneDataset):
     """Scenes whose batches hold what a flow is learned from, worked out once.
 
-    Readings are kept as float16.
+    Maps are kept as float16.
 
     Args:
         scenes: A dataset.
@@ -124,7 +132,7 @@ class EncodedScenes(SceneDataset):
         self.scenes = scenes
         self.name, self.split, self.source = scenes.name, scenes.split, scenes.source
         self.schema = scenes.schema
-        device = guide.shift.device
+        device = guide.latents.mean.device
         parts: dict[str, list[Tensor]] = {}
         places = range(len(scenes))
         blank = _blank(guide)
@@ -135,7 +143,8 @@ class EncodedScenes(SceneDataset):
             held["known"] = whole.present[MEAN]
             for name, shape in blank.items():
                 empty = torch.zeros(len(views), *shape, device=device)
-                held[name] = (whole[name] if name in whole else empty).half()
+                reading = whole[name] if name in whole else empty
+                held[name] = reading.half() if reading.dim() > 2 else reading
             for name, tensor in held.items():
                 parts.setdefault(name, []).append(tensor.cpu())
         self._held = {name: torch.cat(tensors) for name, tensors in parts.items()}
@@ -165,7 +174,7 @@ def encoded_once(scenes: SceneDataset, guide: FlowGuide, augmentation: str) -> S
     size = 2 * guide.latent * 4 + sum(2 * shape.numel() for shape in _blank(guide).values())
     if augmentation != "none" or not len(scenes) or len(scenes) * size > BYTES:
         return scenes
-    first = encoded(guide, scenes.views(range(1)).to(guide.shift.device))
+    first = encoded(guide, scenes.views(range(1)).to(guide.latents.mean.device))
     if not bool(first[DEVIATION].all()):  # then every batch wants draws of its own
         return scenes
     return EncodedScenes(scenes, guide)

@@ -51,13 +51,13 @@ class ViewFeatures(nn.Module):
         self.views = tuple(dict.fromkeys(name.partition(".")[0] for name in readings))
         self.whole = nn.ModuleDict(
             {
-                _key(name): nn.Sequential(nn.Linear(size * (1 + maps), features), nn.SiLU())
+                key_of(name): nn.Sequential(nn.Linear(size * (1 + maps), features), nn.SiLU())
                 for name, (size, maps) in readings.items()
             }
         )
         self.cells = nn.ModuleDict(
             {
-                _key(name): nn.Sequential(
+                key_of(name): nn.Sequential(
                     nn.Conv2d(size, features, 1),
                     nn.SiLU(),
                     nn.Conv2d(features, features, 3, padding=1),
@@ -92,9 +92,9 @@ class ViewFeatures(nn.Module):
                 if maps
                 else reading
             )
-            whole = whole + self.whole[_key(name)](pooled) * here[:, None]
+            whole = whole + self.whole[key_of(name)](pooled) * here[:, None]
             if maps:
-                cells = cells + self.cells[_key(name)](reading) * here[:, None, None, None]
+                cells = cells + self.cells[key_of(name)](reading) * here[:, None, None, None]
         return whole, cells if self.latent.channels else None
 
 
@@ -278,7 +278,7 @@ def _blocks(count: int, channels: int, embedding: int) -> nn.ModuleList:
     return nn.ModuleList(_Block(channels, embedding) for _ in range(count))
 
 
-def _key(name: str) -> str:
+def key_of(name: str) -> str:
     """Return a name without dots, which names of modules may not hold."""
     return name.replace(".", "_")
 

@@ -9,10 +9,13 @@ import torch
 from inference.flows import LEAST, FlowGuide, readers_of
 from inference.guides import Guide, JointGuide, MaskedGuide, ProductGuide, RetrofitGuide
 from inference.objectives.flow_matching import (
+    ALONE,
     DEVIATION,
     MEAN,
+    NOTHING,
     EncodedScenes,
     FlowMatching,
+    _given,
     encoded,
     encoded_once,
 )
@@ -287,3 +290,38 @@ def test_a_width_that_groups_do_not_divide_is_refused():
 
     with pytest.raises(ValueError, match="multiple of 8"):
         recipe("prior").settings(flow_width=12)
+
+
+def test_what_varies_little_about_a_large_mean_is_read_as_well_as_anything(schema, pets_views):
+    """Readings are standardised over all scenes that have the view, those left out, too."""
+    guide = flow_guide(schema, grid=True).train()
+    torch.manual_seed(0)
+    maps = 5 + 3 * torch.randn(400, guide.sizes["image"][0], 3, 3)
+    vector = 1 + 0.01 * torch.randn(400, guide.sizes["image.vector"][0])
+    has = torch.zeros(400, 3, dtype=torch.bool)
+    has[:300, guide.views.index("image")] = True
+    maps[300:], vector[300:] = 0, 0
+    used = has & (torch.arange(400) < 100)[:, None]
+    heard = {}
+    guide.features.register_forward_pre_hook(lambda _, seen: heard.update(seen[0]))
+    for _ in range(3):
+        guide.seen({"image": maps, "image.vector": vector}, used, has)
+    guide.eval()
+    guide.seen({"image": maps, "image.vector": vector}, used)
+    for reading in heard.values():
+        rows = reading[:300].transpose(0, 1).flatten(1)
+        assert torch.allclose(rows.mean(1), torch.zeros(len(rows)), atol=1e-2)
+        assert torch.allclose(rows.std(1), torch.ones(len(rows)), atol=1e-2)
+
+
+def test_one_view_is_given_alone_as_often_as_is_said():
+    torch.manual_seed(0)
+    given = _given(torch.ones(20_000, 3, dtype=torch.bool)).sum(1)
+    shares = [float((given == count).float().mean()) for count in range(4)]
+    half = 1 - NOTHING - ALONE
+    wanted = [NOTHING + half / 8, ALONE + half * 3 / 8, half * 3 / 8, half / 8]
+    assert shares == pytest.approx(wanted, abs=0.02)
+    some = torch.tensor([[True, False, True], [False, False, False]]).repeat(500, 1)
+    given = _given(some)
+    assert not given[~some].any()
+    assert given[:, [0, 2]].any(0).all()

@@ -98,7 +98,7 @@ def test_draws_of_a_flow_are_compared_with_draws_given_all_views(schema, pets_vi
     model, views = JointScene(schema, 3, 2), pets_views(40)
     plain = Assembly(model, guide.source, FlowMatching(), guide)
     for shift in (0.0, 2.0):
-        guide.shift.fill_(shift)
+        guide.latents.mean.fill_(shift)
         rows = flow_coverage(plain, views, posteriors(plain, views, VIEWS))
         assert [len(row.given) for row in rows] == [0, 1, 1, 1, 2, 2, 2, 3]
         assert all((row.test.p > 0.01) == (shift == 0) for row in rows)
