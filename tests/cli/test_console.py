@@ -13,9 +13,9 @@ from cli.app import app
 
 PAGES = [
     [], ["train"], ["tune"], ["sample"], ["generate"], ["evaluate"], ["diagnose"], ["report"],
-    ["cues"], ["segment"], ["masks"], ["pseudo-label"], ["reproduce"], ["data"], ["data", "info"],
-    ["data", "preview"], ["data", "labels"], ["crf"], ["crf", "refine"], ["crf", "ablate"],
-    ["crf", "fit"],
+    ["export"], ["cues"], ["segment"], ["masks"], ["pseudo-label"], ["reproduce"], ["data"],
+    ["data", "info"], ["data", "preview"], ["data", "labels"], ["crf"], ["crf", "refine"],
+    ["crf", "ablate"], ["crf", "fit"],
 ]  # fmt: skip
 
 
