@@ -75,7 +75,7 @@ def export(
 
     require_folder(out)
     selected = choose_run(one_of(run, named))
-    folder = out or selected.path(NAME)
+    folder = out or selected.output(NAME)
     require_free_export(folder, force)
     model = fitted(selected.folder, device="cpu", trust=trust)
     with notes.status("exporting") as status:
