@@ -21,6 +21,7 @@ from .cues import cues
 from .data import app as data
 from .diagnose import diagnose
 from .evaluate import evaluate
+from .export import export
 from .generate import generate
 from .masks import masks
 from .pseudo_label import pseudo_label
@@ -79,6 +80,7 @@ app.command()(evaluate)
 app.command()(diagnose)
 app.command()(report)
 app.command()(studio)
+app.command()(export)
 app.command()(cues)
 app.command()(segment)
 app.command()(pseudo_label)

@@ -96,7 +96,7 @@ def diagnose(
             f"A {selected_run.settings.title} has no z to examine; take a run of cvae, jvae, "
             "jmvae or telbo."
         )
-    folder = out or selected_run.path("diagnose")
+    folder = out or selected_run.output("diagnose")
     require_diagnosis_folder(folder, force)
     model = fitted(selected_run.folder, device=device, trust=trust)
     dataset = model.dataset(split, data=data, download=download)

@@ -98,6 +98,8 @@ def _for_nothing(runs: list[RunFolder]) -> Iterator[Step]:
             "scene train telbo --particles 5",
             "model images, classes and masks together, on generated scenes (5 minutes)",
         )
+    if not any(run.complete for run in runs):
+        yield Step("scene sample --from-mask", "draw scenes with the demo model that ships along")
     if not recipes.intersection(_SEGMENTING):
         yield Step("scene train classifier", "the first step from image-level labels to masks")
     yield Step("scene data preview", "look at the generated scenes")

@@ -44,7 +44,7 @@ RunArgument = Annotated[
     Path | None,
     typer.Argument(
         metavar="RUN",
-        help="The folder of a run.",
+        help="The folder of a run; demo: the one that ships with scene.",
         show_default="the newest suitable run",
         autocompletion=complete_run,
     ),
@@ -53,7 +53,7 @@ Run = Annotated[
     Path | None,
     typer.Option(
         "--run",
-        help="The folder of a run.",
+        help="The folder of a run; demo: the one that ships with scene.",
         metavar="RUN",
         show_default="the newest suitable run",
         autocompletion=complete_run,
@@ -63,7 +63,7 @@ NamedRun = Annotated[
     Path | None,
     typer.Option(
         "--run",
-        help="The folder of a run; the same as the argument RUN.",
+        help="The folder of a run, or demo; the same as the argument RUN.",
         metavar="RUN",
         show_default="the newest suitable run",
         autocompletion=complete_run,
@@ -141,13 +141,13 @@ def one_of(place: Path | None, named: Path | None) -> Path | None:
     return named if place is None else place
 
 
-def choose_run(folder: Path | None, task: Task = "any", observed: Sequence[str] = ()) -> RunFolder:
-    """Read the run that is named, or take the newest complete one for a task and say which."""
+def choose_run(
+    folder: Path | None, task: Task = "any", observed: Sequence[str] = (), *, demo: bool = False
+) -> RunFolder:
+    """Read the run that is named, or the newest for a task (or the ``demo``), and say which."""
     from inference.api.load import find_run
 
-    from .console import notes
-
-    run = find_run(folder, task, observed=observed)
+    run = find_run(folder, task, observed=observed, demo=demo)
     if folder is None:
         notes.print(f"run {run.folder}", style="dim")
     return run
@@ -160,11 +160,12 @@ def fitted(
     *,
     device: Any = "auto",
     trust: bool = False,
+    demo: bool = False,
 ) -> Fitted:
-    """Load the run that is named, or the newest complete one for a task, and say which."""
+    """Load the run that is named, or the newest complete one for a task, see `choose_run`."""
     from inference import load
 
-    return load(choose_run(folder, task, observed), device=device, trust=trust)
+    return load(choose_run(folder, task, observed, demo=demo), device=device, trust=trust)
 
 
 _STAGE_HELP = f"Stage that makes the masks: {', '.join(STAGES)}."

@@ -62,7 +62,7 @@ def report(
                 f"{run.folder} learned after another run, whose report shows it: "
                 f"scene report {run.settings.flow.run}."
             )
-    place = out or (selected[0].path(NAME) if len(selected) == 1 else Path(NAME))
+    place = out or (selected[0].output(NAME) if len(selected) == 1 else Path(NAME))
     if place.is_dir():
         raise IsADirectoryError(f"{place} is a folder; name a file for --out.")
     if place.exists() and not force:

@@ -24,6 +24,7 @@ from .options import (
 from .progress import working
 
 if TYPE_CHECKING:
+    from inference.api.load import Task
     from inference.prediction.refine import RefinedPosterior
 
 _SOURCES = ("--from-image", "--from-mask", "--from-classes")
@@ -115,9 +116,9 @@ def sample(
     for place in (picture, out):
         if place is not None:
             require_free_views(place, force)
-    model = fitted(
-        one_of(run, named), "refine" if refine else "sample", observed, device=device, trust=trust
-    )
+    task: Task = "refine" if refine else "sample"
+    chosen = one_of(run, named)
+    model = fitted(chosen, task, observed, device=device, trust=trust, demo=True)
     if guidance is not None:
         model = model.guided(guidance)
     with working("drawing" if refine is None else "refining the posterior"):
@@ -132,7 +133,9 @@ def sample(
             seed=seed,
             data=data,
         )
-    picture = picture or _free(model.run.path("samples"), f"from-{'+'.join(observed) or 'prior'}")
+    picture = picture or _free(
+        model.run.output("samples"), f"from-{'+'.join(observed) or 'prior'}"
+    )
     samples.save(picture, force=force)
     files = [] if out is None else samples.save(out, force=force)
     if json:

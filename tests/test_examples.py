@@ -29,6 +29,9 @@ QUICK = {
         "argv": [*TABLE, "--points", "1", "--width", "2", "--rows", "j-VAE (image)"],
     },
     "compare_models": {"argv": [*TABLE, "--rows", "segmenter"]},
+    "demo_checkpoint": {
+        "argv": "--size 32x32 --steps 1 --flow-steps 1 --detail-steps 1 --out demo".split(),
+    },
     "fused_pass_figure": {"out": "fused-pass.png"},
     "mean_field_and_gibbs": {"scenes": 1, "size": 16, "sweeps": 2, "chains": 2},
     "own_guide": {"steps": 1, "particles": 2, "batch_size": 64, **TINY},

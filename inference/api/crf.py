@@ -63,7 +63,7 @@ class Source:
     @property
     def file(self) -> Path:
         """The file of parameters fitted to these unaries: the run's own, if there is a run."""
-        return Path(FILE) if self.run is None else self.run.path(FILE)
+        return Path(FILE) if self.run is None else self.run.output(FILE)
 
     def require(self, *splits: str) -> None:
         """Refuse splits that are not there, before anything is done with those that are.

@@ -21,7 +21,7 @@ from ..prediction.interpolate import interpolate
 from ..prediction.predict import DRAWS, Prediction, posterior, predict
 from ..prediction.refine import RefinedPosterior, Refinement, refine_posterior
 from ..prediction.sample import Samples, sample
-from .loaded import LoadedRun
+from .pretrained import Pretrained
 
 if TYPE_CHECKING:
     import pyro.distributions as dist
@@ -36,7 +36,7 @@ Direction = tuple[Sequence[str], str]
 """Names of the views conditioned on, and of the target."""
 
 
-class Fitted(LoadedRun):
+class Fitted(Pretrained):
     """A fitted model, and all that one does with it.
 
     Views are given in any form, of one scene or of a batch, see

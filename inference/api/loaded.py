@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +18,8 @@ from ..build import Assembly
 from ..guides import Guide
 from ..objectives.bounds import Objective
 from ..prediction.sample import require_conditions, require_posterior
-from ..runs.checkpoints import PARTS, has_part, save_weights
-from ..runs.claims import claimed
-from ..runs.plugins import CODE, portable
-from ..runs.run import CONFIG, SUMMARY, WEIGHTS, Run, read, write_config
+from ..runs.copies import save_run
+from ..runs.run import Run
 from ..settings.recipes import recipe
 from ..settings.settings import Settings
 
@@ -170,59 +167,3 @@ class LoadedRun:
             FileExistsError: If it holds something, and ``force`` does not replace it.
         """
         return save_run(self.run, self.assembly, Path(folder), force)
-
-
-_KEPT = (CONFIG, "metrics.jsonl", "samples.png", "cues.npz", "crf.json", SUMMARY)
-"""Files of a run that go with its weights; a state to resume from does not."""
-
-
-def save_run(run: Run, assembly: Assembly, folder: Path, force: bool = False) -> Run:
-    """Write weights as they are now, with the run's config, code and figures.
-
-    Figures stay behind where the weights are no longer those that were scored.
-
-    Args:
-        run: Where the model comes from.
-        assembly: The weights to keep.
-        folder: Where to; nothing is there until all of it is.
-        force: Replace a run that is there.
-
-    Raises:
-        FileExistsError: If the folder holds something, and ``force`` does not replace it.
-        ValueError: If it is a file, holds no run, or is the run itself.
-    """
-    if folder.exists() and folder.samefile(run.folder):
-        raise ValueError(f"{folder} is the run itself; choose another folder to save the copy in.")
-    copy = Run(folder, portable(run.settings, run.folder), run.schema)
-    with claimed(folder, force):
-        for name in (CONFIG, *(_KEPT if _unchanged(run, assembly, folder) else ())):
-            if run.path(name).is_file():
-                shutil.copyfile(run.path(name), folder / name)
-        if run.path(CODE).is_dir():
-            shutil.copytree(run.path(CODE), folder / CODE, dirs_exist_ok=True)
-        write_config(copy)
-        save_weights(folder / WEIGHTS, assembly, run.settings.title)
-        for part in (name for name in PARTS if has_part(run, name)):
-            _copy_part(read(run.path(PARTS[part])), folder / PARTS[part])
-    return copy
-
-
-def _copy_part(part: Run, folder: Path) -> None:
-    """Copy what learned after a run, with its code, to be read anywhere."""
-    folder.mkdir()
-    for name in (*_KEPT, WEIGHTS):
-        if part.path(name).is_file():
-            shutil.copyfile(part.path(name), folder / name)
-    if part.path(CODE).is_dir():
-        shutil.copytree(part.path(CODE), folder / CODE)
-    write_config(Run(folder, portable(part.settings, part.folder), part.schema))
-
-
-def _unchanged(run: Run, assembly: Assembly, folder: Path) -> bool:
-    """Return whether the weights are those of the run, byte for byte."""
-    part = folder / f".{WEIGHTS}"
-    try:
-        save_weights(part, assembly, run.settings.title)
-        return part.read_bytes() == run.path(WEIGHTS).read_bytes()
-    finally:
-        part.unlink(missing_ok=True)

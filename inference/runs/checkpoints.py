@@ -1,36 +1,27 @@
-"""Checkpoints: weights, optimizer and random state as named tensors and JSON, never a pickle.
-
-Each carries a digest of all that it holds, so that one that was damaged or changed is refused.
-"""
+"""Checkpoints: weights, optimizer and random state as named tensors and JSON, never a pickle."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
 from scene.detailed import DetailedScene
 from scene.discriminative import ClassifiedScene
-from scene.storage.files import replace_file
 
 from ..build import Assembly, assemble
 from ..flows import FlowGuide
 from .plugins import located
 from .run import WEIGHTS, Run, read
+from .tensor_files import Tensors, digest_of, halved, read_tensors, write_tensors
 
-Tensors = dict[str, Tensor]
-
-_ABOUT, _DIGEST = "scene", "digest"
+_SHARED, _BASE = "shared", "base"
+"""Tensors of a part that are the run's own, by their names there; the digest of the run's file."""
 
 FLOW, DETAILS = "prior", "details"
 """Recipes of what learns after a run."""
@@ -58,15 +49,62 @@ class Learning:
     waited: int = 0
 
 
-def save_weights(path: Path, assembly: Assembly, recipe: str) -> None:
+def save_weights(path: Path, assembly: Assembly, recipe: str, *, half: bool = False) -> None:
     """Write the weights of model and guide.
 
     Args:
         path: Where; written whole or not at all.
         assembly: The trained model, guide and objective.
         recipe: Kept beside the weights, and asked for when they are read.
+        half: Write matrices and kernels with 16 bits a number; vectors, as those of normalisation,
+            stay as they are. What is read again has 32 bits.
+
+    Raises:
+        ValueError: If a weight is too large for 16 bits.
     """
-    _save(path, _weights(assembly), {"recipe": recipe})
+    weights = _weights(assembly)
+    write_tensors(path, halved(weights) if half else weights, {"recipe": recipe})
+
+
+def save_part(source: Path, path: Path, recipe: str, *, half: bool = False) -> None:
+    """Write the weights of what learned after a run, without those that are the run's own.
+
+    They are read from the run's file, in the folder above, which must be there already.
+
+    Args:
+        source: The weights to copy.
+        path: Where; written whole or not at all.
+        recipe: That of the weights.
+        half: As in `save_weights`.
+
+    Raises:
+        LookupError: If one of the files is not there.
+        ValueError: If one is damaged, or a weight is too large for 16 bits.
+    """
+    tensors = _weights_of(source, recipe)
+    tensors = halved(tensors) if half else tensors
+    base, _, digest = read_tensors(_above(path))
+    names = {digest_of({"": tensor}, {}): name for name, tensor in base.items()}
+    shared = {
+        name: names[key]
+        for name, tensor in tensors.items()
+        if (key := digest_of({"": tensor}, {})) in names
+    }
+    own = {name: tensor for name, tensor in tensors.items() if name not in shared}
+    write_tensors(path, own, {"recipe": recipe, _SHARED: shared, _BASE: digest})
+
+
+def same_weights(path: Path, assembly: Assembly, recipe: str) -> bool:
+    """Return whether a model and a guide have the weights of a file.
+
+    Raises:
+        LookupError: If there is no such file.
+        ValueError: If it is damaged, or of another recipe.
+    """
+    stored, own = _weights_of(path, recipe), _weights(assembly)
+    return stored.keys() == own.keys() and all(
+        torch.equal(tensor.cpu(), stored[name].to(tensor.dtype)) for name, tensor in own.items()
+    )
 
 
 def load_weights(path: Path, assembly: Assembly, recipe: str) -> None:
@@ -77,8 +115,7 @@ def load_weights(path: Path, assembly: Assembly, recipe: str) -> None:
         ValueError: If it is truncated or changed, of another recipe, its shapes do not fit, or
             a weight is no number.
     """
-    tensors, _ = _load(path, recipe)
-    _restore(path, assembly, tensors)
+    _restore(path, assembly, _weights_of(path, recipe))
 
 
 def save_learning(path: Path, learning: Learning, recipe: str) -> None:
@@ -93,7 +130,7 @@ def save_learning(path: Path, learning: Learning, recipe: str) -> None:
             tensors[f"optimizer/{index}/{key}"] = torch.as_tensor(value)
     progress = {"step": learning.step, "best": learning.best, "waited": learning.waited}
     about = {"recipe": recipe, "groups": state["param_groups"], "progress": progress}
-    _save(path, tensors, about)
+    write_tensors(path, tensors, about)
 
 
 def load_learning(path: Path, learning: Learning, recipe: str) -> None:
@@ -104,7 +141,7 @@ def load_learning(path: Path, learning: Learning, recipe: str) -> None:
         ValueError: If it is truncated or changed, of another recipe, or does not fit: its shapes,
             the parameters of the optimizer, or how far training had come.
     """
-    tensors, about = _load(path, recipe)
+    tensors, about, _ = read_tensors(path, recipe)
     if not {"groups", "progress"} <= set(about) or "random/cpu" not in tensors:
         raise ValueError(f"{path} holds no state of training to resume from; train again.")
     step, best, waited = _progress(path, about["progress"])
@@ -187,55 +224,23 @@ def _restore_optimizer(path: Path, optimizer: Optimizer, tensors: Tensors, group
         ) from error
 
 
-def _save(path: Path, tensors: Tensors, about: dict[str, Any]) -> None:
-    stored = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-    text = json.dumps({**about, _DIGEST: _digest(stored, about)})
-    content = save(stored, metadata={_ABOUT: text})  # one entry: the order of several is random
-    replace_file(path, lambda part: part.write_bytes(content))
-
-
-def _load(path: Path, recipe: str) -> tuple[Tensors, dict[str, Any]]:
-    """Read a file written for a recipe, and refuse any other."""
-    if not path.is_file():
-        raise LookupError(
-            f"There is no {path.name} in {path.parent}: the training stopped "
-            "before it was saved. Continue it with `scene train --resume "
-            f"{path.parent}`."
-        )
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-            about = _metadata(file.metadata() or {})
-    except (SafetensorError, OSError) as error:
+def _weights_of(path: Path, recipe: str) -> Tensors:
+    """Read all weights of a file, and those that it has of the run above it."""
+    tensors, about, _ = read_tensors(path, recipe)
+    if not (shared := about.get(_SHARED)):
+        return tensors
+    base, _, digest = read_tensors(_above(path))
+    if digest != about.get(_BASE) or not set(shared.values()) <= set(base):
         raise ValueError(
-            f"{path} is truncated or damaged; copy it again, or train again."
-        ) from error
-    if about.get("recipe") != recipe:
-        raise ValueError(f"{path} holds weights of {about.get('recipe')!r}, not of {recipe!r}.")
-    if about.pop(_DIGEST, None) != _digest(tensors, about):
-        raise ValueError(
-            f"{path} does not hold what was written to it; copy it again, or train again."
+            f"{path} goes with other weights than {_above(path)}; copy the run whole, or train "
+            "again."
         )
-    return tensors, about
+    return tensors | {name: base[of] for name, of in shared.items()}
 
 
-def _metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """Read what a file says of itself; nothing, if it does not say it as ours do."""
-    try:
-        about = json.loads(metadata.get(_ABOUT, ""))
-    except (ValueError, RecursionError):
-        about = {}
-    return about if isinstance(about, dict) else {}
-
-
-def _digest(tensors: Tensors, about: Mapping[str, Any]) -> str:
-    """Return a digest of tensors, their names, and the metadata."""
-    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+def _above(path: Path) -> Path:
+    """Return the weights of the run that a part, whose weights are given, learned after."""
+    return path.parent.parent / WEIGHTS
 
 
 def restore(

@@ -34,6 +34,7 @@ from ..settings.config import as_table, labels_from, settings_from
 from ..settings.settings import Settings
 from .places import CHECKPOINT as CHECKPOINT
 from .places import CONFIG as CONFIG
+from .places import DEMO
 from .places import SUMMARY as SUMMARY
 from .places import WEIGHTS as WEIGHTS
 from .places import home as home
@@ -73,6 +74,14 @@ class Run:
     def path(self, name: str) -> Path:
         """Return the path of a file in the folder."""
         return self.folder / name
+
+    def output(self, name: str) -> Path:
+        """Return where a command writes a file or a folder about the run: in its own folder.
+
+        The run that ships with the package is not written to; its place is ``scene-demo`` in
+        `home`.
+        """
+        return (home() / "scene-demo" if self.folder == DEMO else self.folder) / name
 
 
 def create(

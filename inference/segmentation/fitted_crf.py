@@ -16,7 +16,7 @@ def fitted_crf(run: Run) -> StoredParameters | None:
     Raises:
         ValueError: If the file is damaged.
     """
-    path = run.path(FILE)
+    path = run.output(FILE)
     return load_stored(path) if path.is_file() else None
 
 
@@ -52,7 +52,7 @@ def line_about(run: Run, stage_has_crf: bool) -> str:
         return ""
     note = f": {fitted.note}" if fitted.note else ""
     if stage_has_crf and fitted.helps:
-        return f"CRF of {run.path(FILE)}{note}"
+        return f"CRF of {run.output(FILE)}{note}"
     if stage_has_crf:
-        return f"CRF of {run.path(FILE)}, although it does not help{note}"
-    return f"no CRF: that of {run.path(FILE)} does not help{note}"
+        return f"CRF of {run.output(FILE)}, although it does not help{note}"
+    return f"no CRF: that of {run.output(FILE)} does not help{note}"

@@ -7,7 +7,7 @@ not know of the grid: first the numbers about the scene as a whole, then the cha
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -101,8 +101,11 @@ class GridGaussian(nn.Module):
 
     def forward(self, views: Views) -> tuple[Tensor, Tensor]:
         """Return the mean and the standard deviation from the views held, float32."""
-        features = [self._encode(name, views) for name in self.encoders]
-        loc, raw = self.head(self.mix(torch.cat(features, dim=1))).float().chunk(2, dim=1)
+        return self.gaussian([self._encode(name, views) for name in self.encoders])
+
+    def gaussian(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Return the mean and the standard deviation from the features of each view, in order."""
+        loc, raw = self.head(self.mix(torch.cat([*features], dim=1))).float().chunk(2, dim=1)
         return loc.flatten(1), (F.softplus(raw) + 1e-4).flatten(1)
 
     def _encode(self, name: str, views: Views) -> Tensor:

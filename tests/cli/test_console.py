@@ -13,8 +13,9 @@ from cli.app import app
 
 PAGES = [
     [], ["train"], ["tune"], ["sample"], ["generate"], ["evaluate"], ["diagnose"], ["report"],
-    ["studio"], ["cues"], ["segment"], ["masks"], ["pseudo-label"], ["reproduce"], ["data"],
-    ["data", "info"], ["data", "preview"], ["data", "labels"], ["data", "convert"], ["crf"], ["crf", "refine"],
+    ["studio"], ["export"], ["cues"], ["segment"], ["masks"], ["pseudo-label"], ["reproduce"],
+    ["data"], ["data", "info"], ["data", "preview"], ["data", "labels"], ["data", "convert"],
+    ["crf"], ["crf", "refine"],
     ["crf", "ablate"], ["crf", "fit"],
 ]  # fmt: skip
 

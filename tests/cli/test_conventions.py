@@ -24,7 +24,7 @@ def _commands(group, name=""):
 COMMANDS = dict(_commands(typer.main.get_command(app)))
 
 READ_A_RUN = {
-    "sample", "generate", "evaluate", "diagnose", "cues", "segment", "pseudo-label",
+    "sample", "generate", "evaluate", "diagnose", "export", "cues", "segment", "pseudo-label",
     "crf ablate", "crf fit", "data labels",
 }  # fmt: skip
 """Commands that read a run."""

@@ -10,12 +10,12 @@ from torch.optim import SGD, Adam, AdamW
 
 from inference.runs.checkpoints import (
     Learning,
-    _digest,
     load_learning,
     load_weights,
     save_learning,
     save_weights,
 )
+from inference.runs.tensor_files import digest_of
 from scene.labels import Labels
 from scene.views import Schema
 
@@ -178,7 +178,7 @@ def _changed(path, tensors=lambda held: held, about=lambda reported: reported, s
     held, reported = tensors(held), about(reported)
     if sealed:
         reported.pop("digest")
-        reported["digest"] = _digest(held, reported)
+        reported["digest"] = digest_of(held, reported)
     save_file(held, path, {"scene": json.dumps(reported)})
 
 

@@ -1,0 +1,1 @@
+"""Export of trained networks to ONNX and torch.export, each compared with the original."""
