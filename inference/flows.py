@@ -26,6 +26,9 @@ from .guides import Guide, JointGuide, MaskedGuide, ProductGuide, RetrofitGuide
 Features = tuple[Tensor, Tensor | None]
 """Those of scenes as wholes, and of their cells, see `ViewFeatures`."""
 
+MOST = 5.0
+"""The most deviations from its mean that a reading counts for."""
+
 LEAST = 0.05
 """The least that a number of z weighs in the training of a flow."""
 
@@ -148,7 +151,9 @@ class FlowGuide(Guide):
         """Return the features of views, whose readings are standardised first.
 
         What is read by the source's encoders may vary little about a large mean. In training its
-        mean and deviation are counted; what encoders of the flow's own read is left as it is.
+        mean and deviation are counted, and what lies far out is cut off: a channel that is nearly
+        always the same would else dwarf all others. What encoders of the flow's own read is left
+        as it is.
 
         Args:
             readings: As of `read`.
@@ -163,7 +168,7 @@ class FlowGuide(Guide):
                 if self.training:
                     here = has[:, self.views.index(name.partition(".")[0])]
                     moments.count_rows(reading[here])
-                reading = moments(reading)
+                reading = moments(reading).clamp(-MOST, MOST)
             standard[name] = reading
         return cast(Features, self.features(standard, given))
 
