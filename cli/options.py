@@ -40,33 +40,18 @@ Size = Annotated[
     str | None,
     typer.Option(help="Height x width of scenes in pixels.", metavar="HxW", show_default="64x64"),
 ]
-RunArgument = Annotated[
-    Path | None,
-    typer.Argument(
-        metavar="RUN",
-        help="The folder of a run; demo: the one that ships with scene.",
-        show_default="the newest suitable run",
-        autocompletion=complete_run,
-    ),
-]
-Run = Annotated[
-    Path | None,
-    typer.Option(
-        "--run",
-        help="The folder of a run; demo: the one that ships with scene.",
-        metavar="RUN",
-        show_default="the newest suitable run",
-        autocompletion=complete_run,
-    ),
-]
+_RUN: dict[str, Any] = {
+    "metavar": "RUN",
+    "show_default": "the newest suitable run",
+    "autocompletion": complete_run,
+}
+_RUN_HELP = "The folder of a run; demo: the one that ships with scene."
+RunArgument = Annotated[Path | None, typer.Argument(help=_RUN_HELP, **_RUN)]
+Run = Annotated[Path | None, typer.Option("--run", help=_RUN_HELP, **_RUN)]
 NamedRun = Annotated[
     Path | None,
     typer.Option(
-        "--run",
-        help="The folder of a run, or demo; the same as the argument RUN.",
-        metavar="RUN",
-        show_default="the newest suitable run",
-        autocompletion=complete_run,
+        "--run", help="The folder of a run, or demo; the same as the argument RUN.", **_RUN
     ),
 ]
 Limit = Annotated[

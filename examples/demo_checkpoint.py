@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 from inference import Fitted, train
 
-MOST = 5 * 2**20
+MOST = 5_000_000
 """The most bytes that the demo may have."""
 
 DIRECTIONS = ((("image",), "mask"), (("image", "classes"), "mask"), (("mask",), "classes"))
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> tuple[Path, Scores]:
     parser.add_argument("--size", default="64x64")
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--flow-steps", type=int, default=4000)
-    parser.add_argument("--detail-steps", type=int, default=800)
+    parser.add_argument("--detail-steps", type=int, default=1200)
     parser.add_argument("--force", action="store_true")
     options = parser.parse_args(argv)
     with TemporaryDirectory() as temporary:
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> tuple[Path, Scores]:
             turns="scene",
             flow_width=40,
             flow_steps=options.flow_steps,
-            details=16,
+            details=8,
             detail_steps=options.detail_steps,
         )
         return save(model, options.out, options.force)
@@ -77,7 +77,7 @@ def save(model: Fitted, out: Path, force: bool = False) -> tuple[Path, Scores]:
         raise ValueError(f"{out} has {size:,} bytes, more than {MOST:,}; make the model narrower.")
     before, after = whole.numpy(), shortened.numpy()
     scores = {title: (float(before[title]), float(after[title])) for title in before}
-    print(f"{out}: {size / 2**20:.2f} MB")
+    print(f"{out}: {size / 1e6:.2f} MB")
     for title, (first, second) in scores.items():
         print(f"{title}: {first:.2f} with 32 bits, {second:.2f} with 16")
     return out, scores

@@ -162,9 +162,7 @@ def test_what_cannot_be_sampled(refused, trained, place, words, sentence):
 
 def test_no_run_at_all(refused):
     assert "There is no complete run of any recipe in " in refused("evaluate")
-    assert refused("sample", "--from-mask").startswith(
-        "There is no complete run of a model that samples from mask in "
-    )
+    assert refused("generate").startswith("There is no complete run of a joint model in ")
 
 
 def test_no_run_that_fits(refused, trained):

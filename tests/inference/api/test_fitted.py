@@ -11,6 +11,7 @@ from inference import Fitted, load, train
 from inference.prediction.evaluate import evaluate, log_likelihood
 from inference.prediction.predict import predict
 from inference.runs.checkpoints import restore
+from inference.runs.places import DEMO
 from scene.datasets.synthetic.dataset import COUNTS, SyntheticScenes
 from scene.images.io import read_mask, write_image
 from scene.metrics import MaskScorer
@@ -337,8 +338,11 @@ def test_the_newest_complete_run_is_loaded(few, tmp_path, fitted, monkeypatch):
     assert load(task="segment", **CPU).run.folder.name == "a"
     assert load(task="sample", observed=["mask"], **CPU).run.folder.name == "b"
     monkeypatch.setenv("SCENE_RUNS", str(tmp_path / "none"))
-    with pytest.raises(LookupError, match="There is no complete run of any recipe in"):
-        load(**CPU)
+    with pytest.raises(LookupError, match="There is no complete run of a joint model in"):
+        load(task="generate", **CPU)
+    monkeypatch.setattr("scene.notices._GIVEN", set())
+    with pytest.warns(UserWarning, match="No run here: using the demo model"):
+        assert load(**CPU).run.folder == DEMO
 
 
 def test_a_run_that_is_not_there_is_a_sentence(tmp_path):
