@@ -73,7 +73,7 @@ def test_brackets_and_colons_in_names_are_written_as_they_are(scene, place):
 def test_developers_may_have_the_traceback(scene, monkeypatch):
     monkeypatch.setenv("SCENE_TRACEBACK", "1")
     with pytest.raises(LookupError):
-        scene("sample")
+        scene("sample", "--run", "nowhere")
 
 
 def test_what_the_system_refuses_is_a_sentence(scene, place):

@@ -70,6 +70,7 @@ def test_progress_goes_to_standard_error(scene):
 
 def test_a_terminal_is_shown_a_bar_with_each_term(scene, monkeypatch):
     seen = io.StringIO()
+    monkeypatch.setenv("TERM", "xterm")  # whatever the tests run in
     terminal = Console(file=seen, force_terminal=True, width=120, markup=False)
     for place in ("train", "progress"):
         monkeypatch.setattr(f"cli.{place}.notes", terminal)
