@@ -54,11 +54,14 @@ def studio(
     from inference.studio.page import require_gradio, served
 
     require_gradio()
-    from inference.studio.models import Models, all_runs, named_runs
+    from inference.studio.models import Models, all_runs, is_demo, named_runs
 
     selected = named_runs(runs) if runs else all_runs()
     if not runs:
-        notes.print(f"{len(selected)} complete run{'s' * (len(selected) != 1)}", style="dim")
+        own = sum(not is_demo(run) for run in selected)
+        notes.print(f"{own} complete run{'s' * (own != 1)}", style="dim")
+        if own < len(selected):
+            notes.print("The demo model that ships with scene draws scenes.", style="dim")
     with served(Models(selected, device, trust), port) as address:
         console.print(entitled("scene studio", f"{address} (Ctrl-C stops it)"))
         if show:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-import os
-import shutil
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +13,11 @@ import torch
 from torch import Tensor
 
 from scene.datasets.base import SceneDataset
+from scene.datasets.folders.writer import new_folder
 from scene.discriminative import CoarseScene, SegmentedScene
 from scene.registry import unknown
 from scene.seeds import seeded
-from scene.storage.files import PART
-from scene.storage.outputs import clear, require_free, unlike
+from scene.storage.outputs import require_free, unlike
 from scene.views import Views
 
 from ..build import Assembly
@@ -112,7 +109,7 @@ def export(
     found = networks(on_cpu, parts, given)
     views = scenes.views(range(min(SCENES, len(scenes))))
     inputs = _inputs(on_cpu, views, seed)
-    with _staged(folder, force) as staging:
+    with new_folder(folder) as staging:
         results = []
         for network in found:
             watch(network.name)
@@ -266,21 +263,3 @@ def _about(
         "left_out": list(left_out),
         "versions": {name: version(name) for name in VERSIONS},
     }  # fmt: skip
-
-
-@contextmanager
-def _staged(folder: Path, force: bool) -> Iterator[Path]:
-    """Give a folder beside another, which takes its place if nothing fails."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = folder.with_name(f".{folder.name}.{os.getpid()}{PART}")
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir()
-    try:
-        yield staging
-        require_free_export(folder, force)
-        folder.mkdir(exist_ok=True)
-        clear(folder)
-        for path in staging.iterdir():
-            path.replace(folder / path.name)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)

@@ -16,7 +16,7 @@ from ..api.run_folders import run_folders
 from ..api.segment import ImageNetSegmenter, imagenet_segmenter, is_installed
 from ..devices import Device
 from ..runs.checkpoints import FLOW, PARTS, has_part
-from ..runs.places import WEIGHTS
+from ..runs.places import DEMO, WEIGHTS
 from ..settings.abilities import able, generates
 
 IMAGENET = "ImageNet, no training"
@@ -52,7 +52,8 @@ class Models:
         reads = [
             name
             for name, run in self._runs.items()
-            if run.settings.recipe == "classifier" or able(run.settings, ("image",))
+            if not is_demo(run)  # it knows shapes, which photographs do not show
+            and (run.settings.recipe == "classifier" or able(run.settings, ("image",)))
         ]
         ranked = sorted(reads, key=lambda name: _rank(self._runs[name]))
         return [*ranked, *([IMAGENET] if is_installed() else [])]
@@ -111,6 +112,11 @@ class Models:
         return imagenet_segmenter(device=self._device)
 
 
+def is_demo(run: Run) -> bool:
+    """Return whether a run is the one that ships with the package."""
+    return run.folder == DEMO
+
+
 def named_runs(folders: Sequence[Path]) -> list[Run]:
     """Read runs by their folders, each complete.
 
@@ -136,7 +142,8 @@ def named_runs(folders: Sequence[Path]) -> list[Run]:
 def all_runs() -> list[Run]:
     """Read the complete runs of ``runs/`` (or ``SCENE_RUNS``), the newest first.
 
-    Those that cannot be read are passed over.
+    Those that cannot be read are passed over. If none draws scenes, the demo that ships with scene
+    is the last.
     """
     runs = []
     for place in run_folders():
@@ -144,6 +151,8 @@ def all_runs() -> list[Run]:
             run = find_run(place.folder)
             if place.complete and not learned_after(run):
                 runs.append(run)
+    if not any(generates(run.settings) for run in runs):
+        runs.append(find_run(DEMO))
     return runs
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.completion import complete_data, complete_run, complete_words
+from scene.datasets.synthetic.presets import PRESETS
 
 ROOT = Path(__file__).parents[2]
 
@@ -78,3 +79,8 @@ def test_completion_does_not_load_torch():
         words = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split()) - 1)}
         env = {**os.environ, "_SCENE_COMPLETE": "complete_bash", **words}
         subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, env=env)
+
+
+def test_every_preset_is_among_the_datasets():
+    """The list is written down, so that completion loads no torch."""
+    assert {name.partition(":")[2] for name in complete_data("synthetic:")} == set(PRESETS)

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from inference.studio.models import IMAGENET, Models, named_runs
+from inference.runs.places import DEMO
+from inference.studio.models import IMAGENET, Models, all_runs, named_runs
 from scene.images.io import write_image, write_mask
 from scene.labels import Labels
 
@@ -387,6 +388,17 @@ def test_runs_of_one_name_are_told_apart(trained, tmp_path):
 def test_imagenet_answers_where_its_weights_are(monkeypatch):
     monkeypatch.setattr("inference.studio.models.is_installed", lambda: True)
     assert Models([]).chain == [IMAGENET]
+
+
+def test_the_demo_draws_where_no_run_does(trained):
+    assert [run.folder for run in all_runs()] == [DEMO]
+    models = Models(all_runs(), "cpu")
+    assert models.drawing == ["demo"]
+    assert models.segmenting in ([], [IMAGENET])
+    trained("segmenter")
+    assert [run.folder.name for run in all_runs()] == ["segmenter", "demo"]
+    trained("telbo")
+    assert DEMO not in [run.folder for run in all_runs()]
 
 
 def test_a_page_without_runs_says_what_to_train(tmp_path):

@@ -6,7 +6,7 @@ import pyro.distributions as dist
 import pytest
 import torch
 
-from inference.flows import LEAST, FlowGuide, readers_of
+from inference.flows import LEAST, MOST, FlowGuide, readers_of
 from inference.guides import Guide, JointGuide, MaskedGuide, ProductGuide, RetrofitGuide
 from inference.objectives.flow_matching import (
     ALONE,
@@ -312,6 +312,21 @@ def test_what_varies_little_about_a_large_mean_is_read_as_well_as_anything(schem
         rows = reading[:300].transpose(0, 1).flatten(1)
         assert torch.allclose(rows.mean(1), torch.zeros(len(rows)), atol=1e-2)
         assert torch.allclose(rows.std(1), torch.ones(len(rows)), atol=1e-2)
+
+
+def test_a_channel_that_is_nearly_always_the_same_does_not_dwarf_the_others(schema):
+    """A value far out counts for `MOST` deviations, however small the deviation is."""
+    guide = flow_guide(schema).train()
+    heard = {}
+    guide.features.register_forward_pre_hook(lambda _, seen: heard.update(seen[0]))
+    given = torch.zeros(4, 3, dtype=torch.bool)
+    given[:, guide.views.index("image")] = True
+    guide.seen({"image": torch.zeros(4, guide.sizes["image"][0])}, given)
+    guide.eval()
+    rare = torch.zeros(4, guide.sizes["image"][0])
+    rare[1, 0], rare[2, 0] = 1.0, -1.0
+    guide.seen({"image": rare}, given)
+    assert heard["image"][:, 0].tolist() == [0, MOST, -MOST, 0]
 
 
 def test_one_view_is_given_alone_as_often_as_is_said():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -72,23 +73,12 @@ def writer_of(kind: Format, folder: Path, labels: Labels) -> SceneWriter:
     return writer
 
 
-class CocoWriter:
-    """Writes ``annotations/instances_SPLIT.json`` and the photographs into ``images/``.
-
-    Every label of a photograph is one annotation: compressed run lengths of all its pixels.
-    Background has none. Void is an annotation of the category ``void`` with ``iscrowd``.
-
-    Args:
-        folder: An empty folder.
-        labels: The vocabulary; categories are its classes, with ids from 1.
-    """
+class _Annotations(ABC):
+    """Writes photographs with annotations, each name once."""
 
     def __init__(self, folder: Path, labels: Labels) -> None:
         self.folder, self.labels = folder, labels
-        self._images: dict[str, list[dict[str, Any]]] = {}
-        self._annotations: dict[str, list[dict[str, Any]]] = {}
         self._names: set[str] = set()
-        self._has_void = False
 
     def add(
         self,
@@ -103,8 +93,39 @@ class CocoWriter:
         if name in self._names:
             return False
         self._names.add(name)
+        ids: np.ndarray = mask.detach().cpu().numpy()
+        self.annotate(split, name, picture, ids)
+        return True
+
+    @abstractmethod
+    def annotate(self, split: str, name: str, picture: Path | Tensor, ids: np.ndarray) -> None:
+        """Write a photograph, and keep or write the annotations of its label ids ``(H, W)``."""
+
+    def finish(self, about: Mapping[str, Any]) -> None:
+        """Write what the folder is."""
+        _write_json(self.folder, Path(_MARKER), about)
+
+
+class CocoWriter(_Annotations):
+    """Writes ``annotations/instances_SPLIT.json`` and the photographs into ``images/``.
+
+    Every label of a photograph is one annotation: compressed run lengths of all its pixels.
+    Background has none. Void is an annotation of the category ``void`` with ``iscrowd``.
+
+    Args:
+        folder: An empty folder.
+        labels: The vocabulary; categories are its classes, with ids from 1.
+    """
+
+    def __init__(self, folder: Path, labels: Labels) -> None:
+        super().__init__(folder, labels)
+        self._images: dict[str, list[dict[str, Any]]] = {}
+        self._annotations: dict[str, list[dict[str, Any]]] = {}
+        self._has_void = False
+
+    def annotate(self, split: str, name: str, picture: Path | Tensor, ids: np.ndarray) -> None:
+        """Write the photograph, and keep what its split's JSON will say of it."""
         place = _place_picture(self.folder, Path("images", name), picture)
-        ids = _ids(mask)
         height, width = ids.shape
         images = self._images.setdefault(split, [])
         file = place.relative_to(self.folder / "images").as_posix()
@@ -134,7 +155,6 @@ class CocoWriter:
                     "iscrowd": int(part.label is None),
                 }
             )
-        return True
 
     def finish(self, about: Mapping[str, Any]) -> None:
         """Write the JSON of each split, and what the folder is."""
@@ -148,10 +168,10 @@ class CocoWriter:
                 "categories": categories,
             }
             _write_json(self.folder, Path("annotations", f"instances_{split}.json"), content)
-        _write_json(self.folder, Path(_MARKER), about)
+        super().finish(about)
 
 
-class LabelmeWriter:
+class LabelmeWriter(_Annotations):
     """Writes a JSON beside each photograph, in a folder of its split if there are several.
 
     Every label of a photograph is one shape of the type ``mask``: a picture of its pixels, which
@@ -163,26 +183,10 @@ class LabelmeWriter:
         labels: The vocabulary.
     """
 
-    def __init__(self, folder: Path, labels: Labels) -> None:
-        self.folder, self.labels = folder, labels
-        self._names: set[str] = set()
-
-    def add(
-        self,
-        split: str,
-        name: str,
-        picture: Path | Tensor,
-        mask: Tensor,
-        classes: Tensor | None = None,
-    ) -> bool:
-        """Add a scene, unless there is one of that name; return whether it was added."""
-        name = scene_name(name, "a scene")
-        if name in self._names:
-            return False
-        self._names.add(name)
+    def annotate(self, split: str, name: str, picture: Path | Tensor, ids: np.ndarray) -> None:
+        """Write the photograph and its JSON."""
         stem = Path(name) if split == UNSPLIT else Path(split, name)
         place = _place_picture(self.folder, stem, picture)
-        ids = _ids(mask)
         content = {
             "version": "5.5.0",
             "flags": {},
@@ -193,11 +197,6 @@ class LabelmeWriter:
             "imageWidth": ids.shape[1],
         }
         _write_json(self.folder, stem.with_name(f"{stem.name}.json"), content)
-        return True
-
-    def finish(self, about: Mapping[str, Any]) -> None:
-        """Write what the folder is."""
-        _write_json(self.folder, Path(_MARKER), about)
 
 
 def _shape(part: _Part) -> dict[str, Any]:
@@ -227,11 +226,6 @@ def _parts(ids: np.ndarray, labels: Labels) -> Iterator[_Part]:
         window = inside[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         name = None if number == VOID else labels.names[number]
         yield _Part(name, int(rows[0]), int(columns[0]), window)
-
-
-def _ids(mask: Tensor) -> np.ndarray:
-    ids: np.ndarray = mask.detach().cpu().numpy()
-    return ids
 
 
 def _place_picture(folder: Path, stem: Path, picture: Path | Tensor) -> Path:
